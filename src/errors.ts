@@ -1,0 +1,41 @@
+/** Every refusal has a code of this closed list; the README's table is checked against it. */
+export const ERRORS = {
+  bad_request: 400,
+  bad_channel: 400,
+  bad_user: 400,
+  bad_event: 400,
+  bad_json: 400,
+  bad_xml: 400,
+  unauthorized: 401,
+  publishing_off: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  idempotency_conflict: 409,
+  too_large: 413,
+  unsupported_type: 415,
+  too_many: 429,
+  headers_too_large: 431,
+  internal: 500,
+  redis_unavailable: 503,
+  redis_refused: 503,
+  draining: 503,
+  out_of_memory: 507,
+} as const;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** The one error class: what was wrong and what would be right, in a sentence that may be shown to the caller. */
+export class SisyphusError extends Error {
+  override readonly name = 'SisyphusError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** The HTTP status that goes with the code. */
+  get status(): number {
+    return ERRORS[this.code];
+  }
+}
