@@ -7,8 +7,10 @@ const OWN_PREFIX = 'sisyphus:';
 /** `reset` is the gateway's own word; `open`, `error` and `message` mean something else to an EventSource. */
 const RESERVED_EVENTS = new Set(['reset', 'open', 'error', 'message']);
 
+/** A user's own channel counts too: user ids may hold `@` and `+`, and be as long as a channel name alone may be. */
 export function isChannel(name: string): boolean {
-  return CHANNEL.test(name) && !name.startsWith(OWN_PREFIX);
+  if (CHANNEL.test(name)) return !name.startsWith(OWN_PREFIX);
+  return userOfChannel(name) !== undefined;
 }
 
 export function isUser(id: string): boolean {

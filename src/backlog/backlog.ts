@@ -1,0 +1,70 @@
+import type { Message } from '../message/message.ts';
+import type { Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+
+export interface Publication {
+  channel: string;
+  data: Buffer;
+  event?: string | undefined;
+}
+
+export interface Published {
+  channel: string;
+  id: Position;
+  revision: number;
+}
+
+export interface Idempotency {
+  /** At most 255 characters. */
+  key: string;
+  /** Tells whether the same key came with the same request. */
+  fingerprint: string;
+}
+
+/** A user's list of channels as of `version`. */
+export interface Rights {
+  /** When the list last changed, as far as the store has noticed. */
+  version: Position;
+  /** Channel to the position it was granted at; `BEGINNING` where it has always been there. Names that are no channels are left out. */
+  channels: Map<string, Position>;
+  /** Names on the list that are no channel names, or what is wrong with the list; for the log. */
+  problem: string | undefined;
+}
+
+export interface ReadRequest {
+  channel: string;
+  /** Everything after this … */
+  after: Position;
+  /** … up to and with this. */
+  upTo: Position;
+  /** Instead of `after`: the last so many. */
+  last?: number;
+}
+
+export interface Slice {
+  channel: string;
+  /** In id order. */
+  messages: Message[];
+  /** Set where messages between `after` and the first of `messages` are gone. */
+  gap: ResetReason | undefined;
+}
+
+/** How much of a channel is kept. */
+export interface Retention {
+  length: number;
+  /** Milliseconds. */
+  ttl: number;
+}
+
+/** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, within 2 s. */
+export interface Backlog {
+  /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */
+  publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;
+  /** Changes the list and tells the user's channel in one atomic step; `data` is what is told. */
+  grant(user: string, channel: string, data?: Buffer): Promise<Published>;
+  revoke(user: string, channel: string, data?: Buffer): Promise<Published>;
+  /** The lists of many users in one round trip; `undefined` where `known` still is the version. */
+  rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]>;
+  /** Many channels in one round trip. */
+  read(requests: ReadRequest[]): Promise<Slice[]>;
+}

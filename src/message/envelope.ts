@@ -1,0 +1,58 @@
+import type { Message, RightsChange } from './message.ts';
+import { type Position, parsePosition } from './position.ts';
+
+/**
+ * What travels through Redis and lies in the backlog: one line of header, then the payload byte for byte.
+ *
+ * `<id> <revision> <previous> <after> <flags> <event>[ <rights before> <rights now> <changes>]\n<payload>`
+ *
+ * - after: `-`, or a position (a plain PUBLISH); flags: `-` or `o` (oversize); event: `-` or `=<name>`
+ * - changes: `-` (none), `?` (read the list), or `+room:1,-room:2`
+ *
+ * The Lua twin is `append` in store/redis/lua/library.lua.
+ */
+export function parseEnvelope(channel: string, envelope: Buffer): Message {
+  const end = envelope.indexOf(10);
+  const fields = envelope.toString('latin1', 0, Math.max(end, 0)).split(' ');
+  const [id = '', revision = '', previous = '', after = '', flags = '', event = ''] = fields;
+  const position = parsePosition(id);
+  const before = parsePosition(previous);
+  if (end < 0 || position === undefined || before === undefined) {
+    throw new TypeError(`not an envelope on ${channel}: ${JSON.stringify(envelope.toString('latin1', 0, 80))}`);
+  }
+  return {
+    channel,
+    id: position,
+    revision: Number(revision),
+    previous: before,
+    after: after === '-' ? undefined : parsePosition(after),
+    event: event === '-' ? undefined : event.slice(1),
+    payload: envelope.subarray(end + 1),
+    oversize: flags === 'o',
+    rights: fields.length > 8 ? parseRights(fields[6]!, fields[7]!, fields[8]!) : undefined,
+  };
+}
+
+export function formatEnvelope(message: Message): Buffer {
+  const { id, revision, previous, after, oversize, event, rights } = message;
+  const fields = [id, revision, previous, after ?? '-', oversize ? 'o' : '-', event === undefined ? '-' : `=${event}`];
+  if (rights) fields.push(rights.before, rights.now, formatChanges(rights));
+  return Buffer.concat([Buffer.from(`${fields.join(' ')}\n`, 'latin1'), message.payload]);
+}
+
+function parseRights(before: string, now: string, changes: string): RightsChange {
+  const versions = { before: parsePosition(before) ?? (0 as Position), now: parsePosition(now) ?? (0 as Position) };
+  if (changes === '?') return { ...versions, added: undefined, removed: undefined };
+  const added: string[] = [];
+  const removed: string[] = [];
+  if (changes !== '-') {
+    for (const change of changes.split(',')) (change[0] === '+' ? added : removed).push(change.slice(1));
+  }
+  return { ...versions, added, removed };
+}
+
+function formatChanges({ added, removed }: RightsChange): string {
+  if (!added || !removed) return '?';
+  const changes = [...added.map((channel) => `+${channel}`), ...removed.map((channel) => `-${channel}`)];
+  return changes.length === 0 ? '-' : changes.join(',');
+}

@@ -1,0 +1,12 @@
+import type { Backlog } from '../backlog/backlog.ts';
+import type { ChannelSource } from '../hub/channel-source.ts';
+
+/** Where messages live: Redis, or this process's memory. Both pass test/contract. */
+export interface Store {
+  readonly kind: 'redis' | 'memory';
+  readonly source: ChannelSource;
+  readonly backlog: Backlog;
+  /** Whether the store answers now. */
+  ping(): Promise<boolean>;
+  close(): Promise<void>;
+}
