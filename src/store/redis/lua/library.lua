@@ -1,0 +1,244 @@
+-- What the functions of the library share. Keys are built here and nowhere else; `{0}` is the partition.
+-- All of it runs inside one Redis command, so every id, revision, backlog and envelope is made in one atomic step,
+-- and the order of ids is the order in which every subscriber hears the envelopes.
+
+local PREFIX = 'sisyphus:{0}:'
+-- No colon: no pattern of plain channels (`*:*`) matches a topic, so an envelope is never taken for a plain PUBLISH.
+local TOPIC = 'sisyphus{0}/'
+
+local CLOCK = PREFIX .. 'clock'
+local GAPS = PREFIX .. 'gaps'
+local RECORDER = PREFIX .. 'recorder'
+local STANDBYS = PREFIX .. 'standbys'
+
+-- tostring would write 1.7952064671235e+15.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+local function topic_of(channel)
+  return TOPIC .. string.gsub(channel, ':', '/')
+end
+
+local function is_user(id)
+  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+-]')
+end
+
+local function user_of(channel)
+  if string.sub(channel, 1, 5) ~= 'user:' then
+    return nil
+  end
+  local user = string.sub(channel, 6)
+  return is_user(user) and user or nil
+end
+
+local function is_channel(name)
+  if #name < 1 or string.sub(name, 1, 9) == 'sisyphus:' then
+    return false
+  end
+  if #name <= 128 and not string.find(name, '[^%w_.:-]') then
+    return true
+  end
+  return user_of(name) ~= nil
+end
+
+-- Every PUBLISH of the library goes through here and is counted: see plain_publishes.
+local function say(clock, topic, text)
+  clock.said = clock.said + 1
+  redis.call('PUBLISH', topic, text)
+end
+
+-- A hole in the order that no backlog shows: readers whose position lies in it, or before it, are told.
+local function write_gap(clock, reason, from, to)
+  local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to)
+  redis.call('RPUSH', GAPS, gap)
+  redis.call('LTRIM', GAPS, -32, -1)
+  say(clock, TOPIC .. '@gap', gap)
+end
+
+-- How many PUBLISHes there have been that this library did not make (25 us). Who has heard as many between two
+-- moments has missed none; RESETSTAT or a restart between them makes the numbers disagree, which proves nothing.
+local function plain_publishes(clock)
+  local calls = string.match(redis.call('INFO', 'commandstats'), 'cmdstat_publish:calls=(%d+)')
+  return digits(tonumber(calls or 0) - clock.said)
+end
+
+-- id = max(previous + 1, Redis clock in microseconds): strictly rising, also when the clock is set back.
+local function next_id(clock)
+  clock.last = math.max(clock.last + 1, clock.now)
+  return clock.last
+end
+
+local function save(clock)
+  redis.call('HSET', CLOCK, 'last', digits(clock.last), 'said', digits(clock.said))
+end
+
+-- The clock, and what the gateways have configured. A store without one begins a new life here (`born`).
+-- The replication id changes with every promotion (1.4 us to read): what the old master gave out after the last
+-- id that this node has is lost, and positions between the two are of a branch that no longer exists.
+local function read_clock()
+  local stored = redis.call('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said')
+  local time = redis.call('TIME')
+  local clock = {
+    now = tonumber(time[1]) * 1000000 + tonumber(time[2]),
+    last = tonumber(stored[1] or nil),
+    born = stored[2],
+    length = tonumber(stored[4] or 100),
+    ttl = tonumber(stored[5] or 86400000),
+    rules = stored[6] or '',
+    max = tonumber(stored[7] or 262144),
+    said = tonumber(stored[8] or 0),
+  }
+  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  if not clock.last then
+    clock.last = clock.now
+    clock.born = digits(clock.now)
+    redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid)
+  elseif stored[3] ~= replid then
+    local ended = clock.last
+    redis.call('HSET', CLOCK, 'replid', replid)
+    write_gap(clock, 'forked', ended, next_id(clock))
+    save(clock)
+  end
+  return clock
+end
+
+local function matches(glob, name)
+  local pattern = string.gsub(glob, '[%^%$%(%)%%%.%+%-%*%?]', function(c)
+    if c == '*' then
+      return '.*'
+    elseif c == '?' then
+      return '.'
+    end
+    return '%' .. c
+  end)
+  return string.find(name, '^' .. pattern .. '$') ~= nil
+end
+
+-- `rules` is `sticker:*=1 room:*=500`; the first that matches counts.
+local function length_for(clock, channel)
+  if clock.rules ~= '' then
+    for glob, length in string.gmatch(clock.rules, '(%S+)=(%d+)') do
+      if matches(glob, channel) then
+        return length
+      end
+    end
+  end
+  return clock.length
+end
+
+-- The names on `user:<id>:channels` where it is a list, which ZDIFF does not read.
+local function difference_of_list(list, known)
+  local added, removed, on_list = {}, {}, {}
+  for _, name in ipairs(redis.call('LRANGE', list, 0, -1)) do
+    if not on_list[name] then
+      on_list[name] = true
+      if not redis.call('ZSCORE', known, name) then
+        added[#added + 1] = name
+      end
+    end
+  end
+  for _, name in ipairs(redis.call('ZRANGE', known, 0, -1)) do
+    if not on_list[name] then
+      removed[#removed + 1] = name
+    end
+  end
+  return added, removed
+end
+
+-- What is on the list and not in `known`, what is the other way round, and what is wrong with the list.
+local function difference(list, known)
+  local added = redis.pcall('ZDIFF', 2, list, known)
+  if not added.err then
+    return added, redis.call('ZDIFF', 2, known, list)
+  end
+  if redis.call('TYPE', list).ok == 'list' then
+    return difference_of_list(list, known)
+  end
+  return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
+end
+
+-- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
+-- version before, the version now, and the changes as the envelope carries them.
+-- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
+local function sync_rights(user, id, granted_at)
+  local list = 'user:' .. user .. ':channels'
+  local known = PREFIX .. 'user:' .. user .. ':rights'
+  local scores = redis.call('ZMSCORE', known, '@version', '@synced')
+  local before = scores[1] or '0'
+  local added, removed, problem = difference(list, known)
+  local since = before == '0' and '0' or digits(granted_at or tonumber(scores[2] or before))
+  local changes = {}
+  for _, name in ipairs(added) do
+    if is_channel(name) then
+      redis.call('ZADD', known, since, name)
+      changes[#changes + 1] = '+' .. name
+    end
+  end
+  for _, name in ipairs(removed) do
+    if string.sub(name, 1, 1) ~= '@' then
+      redis.call('ZREM', known, name)
+      changes[#changes + 1] = '-' .. name
+    end
+  end
+  local now = before
+  if before == '0' or #changes > 0 then
+    now = digits(id)
+  end
+  redis.call('ZADD', known, now, '@version', digits(id), '@synced')
+  if before == '0' then
+    return '0', now, '?', problem
+  end
+  before = digits(tonumber(before))
+  now = digits(tonumber(now))
+  if #changes == 0 then
+    return before, now, '-', problem
+  end
+  return before, now, #changes > 50 and '?' or table.concat(changes, ','), problem
+end
+
+-- Records one message: id, revision, backlog, envelope. `after` is set for a plain PUBLISH (see the envelope).
+-- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
+local function append(clock, channel, data, event, after, flags)
+  local base = PREFIX .. 'channel:' .. channel
+  local backlog = base .. ':msg_backlog'
+  local id = digits(next_id(clock))
+  local user = user_of(channel)
+  local revision = redis.call('INCR', base .. ':msg_id')
+  local previous = redis.call('GETSET', base .. ':msg_last', id) or '0'
+  local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (after or '-') .. ' ' .. (flags or '-') .. ' '
+  header = header .. (event and '=' .. event or '-')
+  if user then
+    local before, now, changes = sync_rights(user, clock.last, clock.last)
+    header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
+  end
+  local envelope = header .. '\n' .. data
+  local added = redis.pcall('XADD', backlog, 'MAXLEN', length_for(clock, channel), id .. '-0', 'm', envelope)
+  if added.err then
+    -- As if nothing had happened: a hole in the revisions would look like a loss.
+    redis.call('DECR', base .. ':msg_id')
+    redis.call('SET', base .. ':msg_last', previous)
+    return nil, added
+  end
+  redis.call('XTRIM', backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
+  redis.call('PEXPIRE', backlog, clock.ttl)
+  say(clock, topic_of(channel), envelope)
+  return id, revision
+end
+
+-- What would be right, for whoever publishes by hand; `nil` where nothing is wrong.
+local function problem_with(clock, channel, data, event)
+  if not is_channel(channel) then
+    return redis.error_reply('BADCHANNEL 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; sisyphus: is reserved')
+  end
+  if #data > clock.max then
+    return redis.error_reply('TOOLARGE ' .. #data .. ' bytes; a message may have ' .. clock.max)
+  end
+  if event and (#event > 128 or #event < 1 or string.find(event, '[^%w_.:-]')) then
+    return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
+  end
+  if event == 'reset' or event == 'open' or event == 'error' or event == 'message' then
+    return redis.error_reply('BADEVENT reset, open, error and message mean something else to an EventSource')
+  end
+  return nil
+end

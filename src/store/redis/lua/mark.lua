@@ -1,0 +1,36 @@
+-- FCALL sisyphus_mark 0 <gateway> <floor> <channel>*
+--   ->  [last, born, [gap…], [last id of each channel]]
+-- Publishes the last id on the gateway's own topic in the same step: when its subscriber connection brings it,
+-- everything up to that id on its channels has been heard. Behind it stands the number of plain PUBLISHes so far. `floor` is the last id the gateway has heard: ids rise
+-- above it also on a replica that was promoted without it.
+redis.register_function({
+  function_name = 'sisyphus_mark',
+  flags = { 'allow-oom' },
+  callback = function(keys, args)
+    local clock = read_clock()
+    local floor = tonumber(args[2])
+    clock.last = math.max(clock.last, floor)
+    local heads = {}
+    if #args > 2 then
+      local names = {}
+      for i = 3, #args do
+        names[#names + 1] = PREFIX .. 'channel:' .. args[i] .. ':msg_last'
+      end
+      heads = redis.call('MGET', unpack(names))
+    end
+    say(clock, TOPIC .. '@mark/' .. args[1], digits(clock.last) .. ' ' .. plain_publishes(clock))
+    save(clock)
+    return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
+  end,
+})
+
+-- FCALL sisyphus_configure 0 <length> <ttl, ms> <rules> <largest message, bytes>: what append and the checks go by.
+redis.register_function({
+  function_name = 'sisyphus_configure',
+  flags = { 'allow-oom' },
+  callback = function(keys, args)
+    read_clock()
+    redis.call('HSET', CLOCK, 'length', args[1], 'ttl', args[2], 'rules', args[3], 'max', args[4])
+    return redis.status_reply('OK')
+  end,
+})

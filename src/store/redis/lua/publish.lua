@@ -1,0 +1,60 @@
+-- FCALL sisyphus_publish 0 <channel> <data> [<event>]  ->  [id, revision]
+-- Errors: BADCHANNEL, TOOLARGE, BADEVENT, and Redis's own (OOM, READONLY, NOREPLICAS): nothing is delivered then.
+redis.register_function('sisyphus_publish', function(keys, args)
+  local channel, data, event = args[1], args[2], args[3]
+  if not data or #args > 3 then
+    return redis.error_reply('BADREQUEST FCALL sisyphus_publish 0 <channel> <data> [<event>] is right')
+  end
+  local clock = read_clock()
+  local problem = problem_with(clock, channel, data, event)
+  if problem then
+    return problem
+  end
+  local id, revision = append(clock, channel, data, event)
+  save(clock)
+  if not id then
+    return revision
+  end
+  return { id, revision }
+end)
+
+-- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> (<channel> <data> <event or ''>)*
+--   ->  [id, revision, id, revision, …]: all, or an error and none
+-- The answer is kept for 5 minutes under the key; the same key with another fingerprint is refused (CONFLICT).
+redis.register_function('sisyphus_publish_batch', function(keys, args)
+  local key, fingerprint = args[1], args[2]
+  local remembered = PREFIX .. 'idempotency:' .. key
+  if key ~= '' then
+    local known = redis.call('GET', remembered)
+    if known then
+      local result = cjson.decode(known)
+      if result.fingerprint ~= fingerprint then
+        return redis.error_reply('CONFLICT this key was used for another request')
+      end
+      return result.answer
+    end
+  end
+  local clock = read_clock()
+  for i = 3, #args, 3 do
+    local event = args[i + 2] ~= '' and args[i + 2] or nil
+    local problem = problem_with(clock, args[i], args[i + 1], event)
+    if problem then
+      return problem
+    end
+    local kind = redis.call('TYPE', PREFIX .. 'channel:' .. args[i] .. ':msg_backlog').ok
+    if kind ~= 'stream' and kind ~= 'none' then
+      return redis.error_reply('WRONGTYPE the backlog of ' .. args[i] .. ' is a ' .. kind)
+    end
+  end
+  local answer = {}
+  for i = 3, #args, 3 do
+    local id, revision = append(clock, args[i], args[i + 1], args[i + 2] ~= '' and args[i + 2] or nil)
+    answer[#answer + 1] = id
+    answer[#answer + 1] = id and tostring(revision)
+  end
+  save(clock)
+  if key ~= '' then
+    redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', 300000)
+  end
+  return answer
+end)

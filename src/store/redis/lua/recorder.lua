@@ -1,0 +1,135 @@
+-- The recorder's lease, its fence and its record. A plain PUBLISH has no id of its own; what names it is its place:
+-- the last id recorded before it, and its number behind that id (1, 2, …). Everybody who hears all plain PUBLISHes and
+-- all envelopes on one connection counts the same places, so a place is recorded once, whoever records it.
+-- `sisyphus:{0}:recorder`: owner, expires (us), id and number (everything up to this place is recorded), patterns.
+
+local function comes_after(id, number, other_id, other_number)
+  return id > other_id or (id == other_id and number > other_number)
+end
+
+local function read_recorder()
+  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns')
+  return {
+    owner = stored[1],
+    expires = tonumber(stored[2] or 0),
+    id = tonumber(stored[3] or -1),
+    number = tonumber(stored[4] or 0),
+    patterns = stored[5],
+  }
+end
+
+-- FCALL sisyphus_anchor 0 <gateway>  ->  id
+-- Gives out an id that no message has, so that a gateway which has just begun to listen knows the place it is at:
+-- `<id> <gateway> <plain PUBLISHes so far>` on the topic `@anchor`.
+redis.register_function({
+  function_name = 'sisyphus_anchor',
+  flags = { 'allow-oom' },
+  callback = function(keys, args)
+    local clock = read_clock()
+    local id = digits(next_id(clock))
+    say(clock, TOPIC .. '@anchor', id .. ' ' .. args[1] .. ' ' .. plain_publishes(clock))
+    save(clock)
+    return id
+  end,
+})
+
+-- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <id> <number> <wanted> [gap]
+--   ->  [role, id, number]
+-- <from id>: where I began to listen; <id> <number>: up to where I have recorded everything (the owner), else 0 0.
+-- wanted: `keep` (renew, or take what has run out), `force` (take it although others stand by that may have heard
+-- more), `release` (the owner goes), `leave` (a standby goes). With `gap` behind it, a hole is written for every reader
+-- where it is taken by somebody who has not heard everything.
+-- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
+-- others stand by already).
+redis.register_function({
+  function_name = 'sisyphus_lease',
+  flags = { 'allow-oom' },
+  callback = function(keys, args)
+    local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
+    local from, id, number, wanted = tonumber(args[4]), tonumber(args[5]), tonumber(args[6]), args[7]
+    local clock = read_clock()
+    local recorder = read_recorder()
+    local mine = recorder.owner == me
+    if mine and comes_after(id, number, recorder.id, recorder.number) then
+      recorder.id, recorder.number = id, number
+      redis.call('HSET', RECORDER, 'id', args[5], 'number', args[6])
+    end
+    if wanted == 'release' or wanted == 'leave' then
+      redis.call('ZREM', STANDBYS, me)
+      if mine then
+        redis.call('HSET', RECORDER, 'expires', '0')
+        say(clock, TOPIC .. '@recorder', 'released')
+        save(clock)
+      end
+      return { 'spare', digits(recorder.id), recorder.number }
+    end
+    local free = recorder.expires < clock.now
+    if not mine and not free then
+      redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
+      if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
+        return { 'spare', digits(recorder.id), recorder.number }
+      end
+      redis.call('ZADD', STANDBYS, clock.now + 3 * ttl * 1000, me)
+      return { 'standby', digits(recorder.id), recorder.number }
+    end
+    -- Nobody has ever recorded here: there is nothing that I could have missed.
+    local covered = mine or recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
+    redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
+    redis.call('ZREM', STANDBYS, me)
+    if not covered and wanted ~= 'force' and redis.call('ZCARD', STANDBYS) > 0 then
+      return { 'uncovered', digits(recorder.id), recorder.number }
+    end
+    if not mine and not covered then
+      if args[8] == 'gap' then
+        write_gap(clock, 'unrecorded', recorder.id, next_id(clock))
+        save(clock)
+      end
+      recorder.id, recorder.number = from, 0
+    elseif recorder.id < from then
+      recorder.id, recorder.number = from, 0
+    end
+    redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
+      'number', recorder.number, 'patterns', patterns)
+    return { 'leader', digits(recorder.id), recorder.number }
+  end,
+})
+
+-- FCALL sisyphus_record 0 <me> (<id> <number> <channel> <data>)*  ->  [recorded, skipped, failed channel, error, …]
+-- Refused with FENCED unless I am the owner. Places that are recorded already are skipped: sending a batch again when
+-- its answer was lost is safe. One channel that fails (wrong type) does not stop the others.
+redis.register_function('sisyphus_record', function(keys, args)
+  local clock = read_clock()
+  local recorder = read_recorder()
+  if recorder.owner ~= args[1] then
+    return redis.error_reply('FENCED another gateway records now')
+  end
+  local answer = { 0, 0 }
+  for i = 2, #args, 4 do
+    local id, number, channel, data = tonumber(args[i]), tonumber(args[i + 1]), args[i + 2], args[i + 3]
+    if comes_after(id, number, recorder.id, recorder.number) then
+      recorder.id, recorder.number = id, number
+      local oversize = #data > clock.max
+      local recorded, problem = append(clock, channel, oversize and '' or data, nil, args[i], oversize and 'o' or '-')
+      if recorded then
+        answer[1] = answer[1] + 1
+      else
+        answer[#answer + 1] = channel
+        answer[#answer + 1] = problem.err
+      end
+    else
+      answer[2] = answer[2] + 1
+    end
+  end
+  save(clock)
+  redis.call('HSET', RECORDER, 'id', digits(recorder.id), 'number', recorder.number)
+  return answer
+end)
+
+-- FCALL_RO sisyphus_version 0  ->  the number of this library; a gateway loads its own where it finds a lower one.
+redis.register_function({
+  function_name = 'sisyphus_version',
+  flags = { 'no-writes', 'allow-stale', 'allow-oom' },
+  callback = function()
+    return 1
+  end,
+})

@@ -1,0 +1,91 @@
+-- The list of a user is the application's: a set, list or sorted set at `user:<id>:channels`.
+
+local function change(args, name, apply)
+  local user, channel = args[1], args[2]
+  if not channel or #args > 3 then
+    return redis.error_reply('BADREQUEST FCALL sisyphus_' .. name .. ' 0 <user> <channel> [<data>] is right')
+  end
+  if not is_user(user) then
+    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + - are right, such as 7')
+  end
+  local data = args[3] or '<message><' .. name .. '><channel>' .. channel .. '</channel></' .. name .. '></message>'
+  local clock = read_clock()
+  local problem = problem_with(clock, channel, data, nil)
+  if problem then
+    return problem
+  end
+  local list = 'user:' .. user .. ':channels'
+  local kind = redis.call('TYPE', list).ok
+  if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
+    return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
+  end
+  -- So that the change is told apart from what was on the list before anybody looked.
+  sync_rights(user, clock.last)
+  apply(kind, list, channel)
+  local id, revision = append(clock, 'user:' .. user, data)
+  save(clock)
+  if not id then
+    return revision
+  end
+  return { id, revision }
+end
+
+-- FCALL sisyphus_grant 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+redis.register_function('sisyphus_grant', function(keys, args)
+  return change(args, 'grant', function(kind, list, channel)
+    if kind == 'list' then
+      if not redis.call('LPOS', list, channel) then
+        redis.call('RPUSH', list, channel)
+      end
+    elseif kind == 'zset' then
+      redis.call('ZADD', list, 'NX', 0, channel)
+    else
+      redis.call('SADD', list, channel)
+    end
+  end)
+end)
+
+-- FCALL sisyphus_revoke 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+redis.register_function('sisyphus_revoke', function(keys, args)
+  return change(args, 'revoke', function(kind, list, channel)
+    if kind == 'list' then
+      redis.call('LREM', list, 0, channel)
+    elseif kind == 'zset' then
+      redis.call('ZREM', list, channel)
+    elseif kind == 'set' then
+      redis.call('SREM', list, channel)
+    end
+  end)
+end)
+
+-- FCALL sisyphus_rights 0 (<user> <known version or '-'>)*
+--   ->  for each user: nil (still that version), or [version, problem or '', channel, granted at, …]
+-- A channel that was found without a message on the user's channel counts from the last time somebody looked.
+redis.register_function({
+  function_name = 'sisyphus_rights',
+  flags = { 'allow-oom' },
+  callback = function(keys, args)
+    local clock = read_clock()
+    local answer = {}
+    for i = 1, #args, 2 do
+      local user = args[i]
+      local known = PREFIX .. 'user:' .. user .. ':rights'
+      local _, now, _, problem = sync_rights(user, clock.last)
+      redis.call('PEXPIRE', known, 2 * clock.ttl + 3600000)
+      if now == args[i + 1] then
+        answer[#answer + 1] = false
+      else
+        local rights = { now, problem or '' }
+        local scores = redis.call('ZRANGE', known, 0, -1, 'WITHSCORES')
+        for j = 1, #scores, 2 do
+          if string.sub(scores[j], 1, 1) ~= '@' then
+            rights[#rights + 1] = scores[j]
+            rights[#rights + 1] = digits(tonumber(scores[j + 1]))
+          end
+        end
+        answer[#answer + 1] = rights
+      end
+    end
+    return answer
+  end,
+})
