@@ -1,0 +1,137 @@
+/** What is wrong with a value, and what would be right; never quotes a value that may hold a password. */
+export class Mistake extends Error {}
+
+const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const BYTES: Record<string, number> = { '': 1, B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
+const PATTERN = /^[!-~]{1,128}$/;
+/** What may stand in an Authorization header after `Bearer `. */
+const SECRET = /^[!-~]{1,512}$/;
+
+export function integer(least: number, most: number) {
+  return (text: string): number => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new Mistake(`is none: a whole number from ${least} to ${most} is right`);
+  };
+}
+
+/** In milliseconds. */
+export function duration(least: string, most: string) {
+  const [min, max] = [toMilliseconds(least)!, toMilliseconds(most)!];
+  return (text: string): number => {
+    const value = toMilliseconds(text);
+    if (value === undefined) {
+      throw new Mistake(`is no duration: a whole number and ms, s, m, h or d are right, such as 500ms, 15s or 24h`);
+    }
+    if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
+    return value;
+  };
+}
+
+/** In bytes; KB, MB and GB are powers of 1024. */
+export function size(least: string, most: string) {
+  const [min, max] = [toBytes(least)!, toBytes(most)!];
+  return (text: string): number => {
+    const value = toBytes(text);
+    if (value === undefined)
+      throw new Mistake(`is no size: a whole number and KB or MB are right, such as 256KB or 1MB`);
+    if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
+    return value;
+  };
+}
+
+export function oneOf<const T extends string>(words: readonly T[]) {
+  return (text: string): T => {
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined) return word;
+    throw new Mistake(`is none of ${words.join(', ')}`);
+  };
+}
+
+export function host(text: string): string {
+  if (/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) return text;
+  throw new Mistake('is no host: a name or an address is right, such as 127.0.0.1, ::1 or 0.0.0.0');
+}
+
+export function secret(text: string): string {
+  if (SECRET.test(text)) return text;
+  throw new Mistake('is no secret: 1 to 512 visible ASCII characters without spaces are right');
+}
+
+/** Redis globs, separated by commas; an empty text is an empty list. */
+export function patterns(text: string): string[] {
+  return list(text).map(pattern);
+}
+
+/** `pattern=length`, separated by commas. */
+export function rules(text: string): { pattern: string; length: number }[] {
+  return list(text).map((rule) => {
+    const at = rule.lastIndexOf('=');
+    const length = /^\d{1,7}$/.test(rule.slice(at + 1)) ? Number(rule.slice(at + 1)) : 0;
+    if (at > 0 && length >= 1 && length <= 1_000_000) return { pattern: pattern(rule.slice(0, at)), length };
+    throw new Mistake(`holds ${JSON.stringify(rule)}: pattern=length is right, such as sticker:*=1, from 1 to 1000000`);
+  });
+}
+
+export function origins(text: string): string[] {
+  return list(text).map((origin) => {
+    const right = originOf(origin);
+    if (right === origin) return origin;
+    const instead = right ?? 'scheme://host[:port] without a path and without *, such as https://app.example.com,';
+    throw new Mistake(`holds ${JSON.stringify(origin)}: ${instead} is right`);
+  });
+}
+
+/** A server's own address: http or https, nothing behind the host but a path. */
+export function gatewayUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.search && !url.hash) {
+    return text.replace(/\/+$/, '');
+  }
+  throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
+}
+
+const SENTINEL = /^redis\+sentinel:\/\/(?:[^@/\s]*@)?[^@/,\s]+(?:,[^@/,\s]+)*\/[^/\s]+(?:\/\d+)?$/;
+
+/** Only its form: connecting is the store's business. */
+export function redisUrl(text: string): string {
+  if (/^\/[^\0\s]+$/.test(text) || SENTINEL.test(text)) return text;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol === 'redis+unix:' && url.pathname.length > 1) return text;
+  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$|^\/\d+$/.test(url.pathname)) return text;
+  throw new Mistake(
+    'is no Redis: redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path ' +
+      'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right',
+  );
+}
+
+function pattern(text: string): string {
+  if (text.startsWith('sisyphus:')) {
+    throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);
+  }
+  if (PATTERN.test(text)) return text;
+  throw new Mistake(`holds ${JSON.stringify(text)}: a pattern of Redis is right, such as room:* or user:[0-9]*`);
+}
+
+function list(text: string): string[] {
+  if (text.trim() === '') return [];
+  return text.split(',').map((item) => item.trim());
+}
+
+function toMilliseconds(text: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text) ?? [];
+  return digits && unit ? Number(digits) * MILLISECONDS[unit]! : undefined;
+}
+
+function toBytes(text: string): number | undefined {
+  const [, digits, unit] = /^(\d{1,12})(B|KB|MB|GB|)$/i.exec(text) ?? [];
+  return digits === undefined || unit === undefined ? undefined : Number(digits) * BYTES[unit.toUpperCase()]!;
+}
+
+/** As a browser would send it: `https://a.example`, never with its scheme's own port or a path. */
+function originOf(text: string): string | undefined {
+  if (!URL.canParse(text) || text.includes('*')) return undefined;
+  const url = new URL(text);
+  if (url.username || url.password || url.hostname === '') return undefined;
+  return url.origin === 'null' ? `${url.protocol}//${url.host}` : url.origin;
+}

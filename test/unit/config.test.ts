@@ -1,0 +1,160 @@
+import { expect } from 'chai';
+import { type Config, ConfigError, loadConfig, VARIABLES } from '../../src/config.ts';
+
+type Texts = Record<string, string>;
+
+function problemsOf(flags: Texts, env: Texts): string[] {
+  try {
+    loadConfig(flags, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const VALID: [Texts, Partial<Config>][] = [
+  [{}, { port: 3001, host: '127.0.0.1', redisUrl: undefined, noopInterval: 15_000, rawChannels: ['*:*'], workers: 1 }],
+  [{}, { maxBuffer: 1_048_576, maxMessage: 262_144, drain: 10_000, redisGrace: 5_000, logLevel: 'info' }],
+  [{}, { maxStreams: 10_000, maxStreamsPerUser: 20, origins: [], publishSecret: undefined, auth: 'open' }],
+  [{}, { backlog: { length: 100, ttl: 86_400_000, rules: [] } }],
+  [
+    { PORT: '0', HOST: '::' },
+    { port: 0, host: '::' },
+  ],
+  [{ SISYPHUS_NOOP_INTERVAL: '500ms' }, { noopInterval: 500 }],
+  [
+    { SISYPHUS_DRAIN: '0s', SISYPHUS_REDIS_GRACE: '2m' },
+    { drain: 0, redisGrace: 120_000 },
+  ],
+  [{ SISYPHUS_MAX_MESSAGE: '1kb' }, { maxMessage: 1024 }],
+  [
+    { SISYPHUS_MAX_MESSAGE: '1000', SISYPHUS_MAX_BUFFER: '2MB' },
+    { maxMessage: 1000, maxBuffer: 2_097_152 },
+  ],
+  [{ SISYPHUS_MAX_BUFFER: '64KB' }, { maxBuffer: 65_536, maxMessage: 65_536 }],
+  [{ SISYPHUS_MAX_MESSAGE: '4MB' }, { maxBuffer: 4_194_304, maxMessage: 4_194_304 }],
+  [{ SISYPHUS_RAW_CHANNELS: '' }, { rawChannels: [] }],
+  [{ SISYPHUS_RAW_CHANNELS: 'room:*, user:[0-9]*' }, { rawChannels: ['room:*', 'user:[0-9]*'] }],
+  [
+    { SISYPHUS_ORIGINS: 'https://a.example,http://localhost:5173' },
+    { origins: ['https://a.example', 'http://localhost:5173'] },
+  ],
+  [{ SISYPHUS_ORIGINS: 'capacitor://localhost' }, { origins: ['capacitor://localhost'] }],
+  [{ SISYPHUS_URL: 'http://localhost:3001/' }, { url: 'http://localhost:3001' }],
+  [{ REDIS_URL: 'redis://127.0.0.1' }, { redisUrl: 'redis://127.0.0.1' }],
+  [{ REDIS_URL: 'rediss://u:p%40@r.example:6380/2' }, { redisUrl: 'rediss://u:p%40@r.example:6380/2' }],
+  [{ REDIS_URL: '/run/redis.sock' }, { redisUrl: '/run/redis.sock' }],
+  [{ REDIS_URL: 'redis+unix:///run/redis.sock?db=2' }, { redisUrl: 'redis+unix:///run/redis.sock?db=2' }],
+  [{ REDIS_URL: 'redis+sentinel://h1:26379,h2:26379/main' }, { redisUrl: 'redis+sentinel://h1:26379,h2:26379/main' }],
+  [{ REDIS_URL: 'redis+sentinel://u:p@h1:26379/main/3' }, { redisUrl: 'redis+sentinel://u:p@h1:26379/main/3' }],
+  [{ PATH: '/bin', NODE_ENV: 'production' }, { port: 3001 }],
+];
+
+/** Each with what the message must name: the value, and what would be right. */
+const INVALID: [Texts, RegExp][] = [
+  [{ PORT: '65536' }, /^PORT="65536" .*0 to 65535/],
+  [{ PORT: '-1' }, /^PORT=/],
+  [{ PORT: '0x50' }, /^PORT=/],
+  [{ PORT: '' }, /^PORT is empty/],
+  [{ HOST: 'a b' }, /^HOST="a b" .*127\.0\.0\.1/],
+  [{ REDIS_URL: '' }, /^REDIS_URL is empty/],
+  [{ REDIS_URL: 'localhost:6379' }, /^REDIS_URL is no Redis: redis:\/\//],
+  [{ REDIS_URL: 'http://localhost' }, /^REDIS_URL is no Redis/],
+  [{ REDIS_URL: 'redis://h/name' }, /^REDIS_URL is no Redis/],
+  [{ REDIS_URL: 'redis://' }, /^REDIS_URL is no Redis/],
+  [{ REDIS_URL: 'redis+sentinel://h1:26379' }, /^REDIS_URL is no Redis/],
+  [{ REDIS_URL: 'redis+unix://' }, /^REDIS_URL is no Redis/],
+  [{ SISYPHUS_AUTH: 'token' }, /not in this version: open is right/],
+  [{ SISYPHUS_AUTH: 'jwt' }, /not in this version/],
+  [{ SISYPHUS_AUTH: 'none' }, /unknown: open is right/],
+  [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],
+  [{ SISYPHUS_NOOP_INTERVAL: '15' }, /="15" is no duration: .*15s/],
+  [{ SISYPHUS_NOOP_INTERVAL: '0' }, /is no duration/],
+  [{ SISYPHUS_NOOP_INTERVAL: '1.5s' }, /is no duration/],
+  [{ SISYPHUS_NOOP_INTERVAL: '15 s' }, /is no duration/],
+  [{ SISYPHUS_NOOP_INTERVAL: '0s' }, /out of bounds: 10ms to 24h/],
+  [{ SISYPHUS_BACKLOG_TTL: 'day' }, /is no duration/],
+  [{ SISYPHUS_BACKLOG_LENGTH: '0' }, /1 to 1000000/],
+  [{ SISYPHUS_BACKLOG_RULES: 'room:*' }, /holds "room:\*": pattern=length/],
+  [{ SISYPHUS_BACKLOG_RULES: 'room:*=x' }, /pattern=length/],
+  [{ SISYPHUS_BACKLOG_RULES: 'a:*=1,,b:*=2' }, /pattern=length/],
+  [{ SISYPHUS_RAW_CHANNELS: 'sisyphus:*' }, /gateway's own/],
+  [{ SISYPHUS_RAW_CHANNELS: 'a b' }, /a pattern of Redis is right/],
+  [{ SISYPHUS_MAX_STREAMS: '0' }, /whole number/],
+  [{ SISYPHUS_MAX_MESSAGE: '1 MB' }, /is no size: .*256KB/],
+  [{ SISYPHUS_MAX_MESSAGE: '1XB' }, /is no size/],
+  [{ SISYPHUS_MAX_MESSAGE: '1GB' }, /out of bounds: 1B to 64MB/],
+  [
+    { SISYPHUS_MAX_BUFFER: '256KB', SISYPHUS_MAX_MESSAGE: '1MB' },
+    /^SISYPHUS_MAX_BUFFER=256KB is less .*=1MB or more is right/,
+  ],
+  [{ SISYPHUS_ORIGINS: '*' }, /without \*/],
+  [{ SISYPHUS_ORIGINS: 'https://*.example.com' }, /without \*/],
+  [{ SISYPHUS_ORIGINS: 'null' }, /scheme:\/\/host/],
+  [{ SISYPHUS_ORIGINS: 'app.example.com' }, /scheme:\/\/host/],
+  [{ SISYPHUS_ORIGINS: 'https://app.example.com/' }, /: https:\/\/app\.example\.com is right/],
+  [{ SISYPHUS_ORIGINS: 'https://App.example.com:443' }, /: https:\/\/app\.example\.com is right/],
+  [{ SISYPHUS_WORKERS: '0' }, /1 to 256/],
+  [{ SISYPHUS_LOG_LEVEL: 'verbose' }, /none of fatal, error/],
+  [{ SISYPHUS_URL: 'localhost:3001' }, /^SISYPHUS_URL is no gateway/],
+  [{ SISYPHUS_NOP_INTERVAL: '15s' }, /^SISYPHUS_NOP_INTERVAL is unknown: SISYPHUS_NOOP_INTERVAL/],
+  [{ sisyphus_drain: '1s' }, /^sisyphus_drain is unknown: SISYPHUS_DRAIN/],
+];
+
+describe('configuration', () => {
+  for (const [env, expected] of VALID) {
+    it(`takes ${JSON.stringify(env)}`, () => expect(loadConfig({}, env)).to.deep.include(expected));
+  }
+
+  for (const [env, expected] of INVALID) {
+    it(`refuses ${JSON.stringify(env)}`, () => {
+      const problems = problemsOf({}, env);
+      expect(problems).to.have.length(1);
+      expect(problems[0]).to.match(expected);
+    });
+  }
+
+  it('reads rules in their order', () => {
+    const { backlog } = loadConfig({}, { SISYPHUS_BACKLOG_RULES: 'sticker:*=1, room:*=500' });
+    expect(backlog.rules).to.deep.equal([
+      { pattern: 'sticker:*', length: 1 },
+      { pattern: 'room:*', length: 500 },
+    ]);
+  });
+
+  it('lets a flag win over the environment, and names the flag when it is wrong', () => {
+    expect(loadConfig({ port: '4000' }, { PORT: '5000' }).port).to.equal(4000);
+    expect(loadConfig({ port: '4000' }, { PORT: 'wrong' }).port).to.equal(4000);
+    expect(problemsOf({ port: 'x' }, {})[0]).to.match(/^--port="x"/);
+    expect(problemsOf({ prot: '1' }, {})[0]).to.match(/^--prot is unknown: --port/);
+  });
+
+  it('names all mistakes at once, contradictions too', () => {
+    const env = {
+      PORT: 'x',
+      SISYPHUS_DRAIN: '1',
+      SISYPHUS_X: '',
+      SISYPHUS_MAX_BUFFER: '1KB',
+      SISYPHUS_MAX_MESSAGE: '1MB',
+    };
+    expect(problemsOf({}, env)).to.have.length(4);
+  });
+
+  it('never shows a password', () => {
+    const env = {
+      REDIS_URL: 'rediz://u:hunter2@h',
+      SISYPHUS_PUBLISH_SECRET: 'hunter2 ',
+      SISYPHUS_URL: 'http://u:hunter2@h',
+    };
+    expect(problemsOf({}, env)).to.have.length(3);
+    expect(problemsOf({}, env).join()).not.to.contain('hunter2');
+  });
+
+  it('has a flag of its own for each variable, and a default that it would accept', () => {
+    expect(new Set(VARIABLES.map(({ flag }) => flag)).size).to.equal(VARIABLES.length);
+    const defaults = VARIABLES.filter((variable) => (variable.default as string) !== 'none');
+    const env = Object.fromEntries(defaults.map((variable) => [variable.name, variable.default]));
+    expect(loadConfig({}, env)).to.deep.equal(loadConfig({}, {}));
+  });
+});

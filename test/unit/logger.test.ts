@@ -1,0 +1,48 @@
+import { expect } from 'chai';
+import { createLogger } from '../../src/logger.ts';
+
+describe('log', () => {
+  let lines: string[];
+  const stream = { write: (line: string) => void lines.push(line) };
+
+  beforeEach(() => {
+    lines = [];
+  });
+
+  it('is one JSON line a fact, with level, time and event', () => {
+    createLogger('info', stream).child({ component: 'hub' }).info({ event: 'listening', port: 1 }, 'listening on 1');
+    expect(lines).to.have.length(1);
+    const line = JSON.parse(lines[0]);
+    expect(line).to.include({ level: 'info', component: 'hub', event: 'listening', port: 1, msg: 'listening on 1' });
+    expect(Date.parse(line.time)).to.be.closeTo(Date.now(), 5_000);
+  });
+
+  it('says nothing below its level', () => {
+    createLogger('warn', stream).info('nothing');
+    expect(lines).to.deep.equal([]);
+  });
+
+  it('holds no secret, whatever its depth, spelling or place in a text', () => {
+    createLogger('trace', stream).error(
+      {
+        token: 'hunter2',
+        a: { b: { c: { publishSecret: 'hunter2"x', Authorization: 'Basic hunter2', 'set-cookie': 'hunter2' } } },
+        url: '/stream?user=1&token=hunter2&since=2',
+        redis: 'rediss://user:hunter2@redis.example:6379/1',
+        err: new Error('cannot reach redis://:hunter2@redis.example'),
+      },
+      'refused: Bearer hunter2',
+    );
+    expect(lines[0]).not.to.contain('hunter2');
+    expect(JSON.parse(lines[0])).to.nested.include({
+      url: '/stream?user=1&token=***&since=2',
+      'a.b.c.publishSecret': '***',
+    });
+    expect(lines[0]).to.contain('redis.example');
+  });
+
+  it('measures payloads instead of showing them', () => {
+    createLogger('trace', stream).trace({ payload: Buffer.from('hunter2'), data: 'hunter2' }, 'sent');
+    expect(JSON.parse(lines[0])).to.deep.include({ payload: { bytes: 7 }, data: { bytes: 7 } });
+  });
+});
