@@ -21,7 +21,7 @@ export class RawStream {
   /** When the request went out, by `performance.now()`. */
   readonly sentAt = performance.now();
   head: ResponseHead | undefined;
-  /** The other side ended it, or the connection broke. */
+  /** The answer is complete, the other side ended it, or the connection broke. */
   closed = false;
   closedAt = 0;
   #request: Required<Pick<RawRequest, 'path' | 'method'>>;
@@ -110,8 +110,8 @@ export class RawStream {
     return this;
   }
 
-  ended(deadlineMs?: number): Promise<true> {
-    return this.until(({ closed }) => closed || this.#response.complete || undefined, deadlineMs) as Promise<true>;
+  ended(deadlineMs?: number): Promise<boolean> {
+    return this.until(({ closed }) => closed, deadlineMs);
   }
 
   /** Breaks the connection at once, with a reset. */
@@ -150,7 +150,8 @@ export class RawStream {
       this.#body.push(body);
       if (this.header('content-type')?.startsWith('text/event-stream')) this.#readFrames(body);
     }
-    this.#wake();
+    if (this.#response.complete) this.#end();
+    else this.#wake();
   }
 
   #readFrames(body: Buffer): void {
@@ -164,12 +165,14 @@ export class RawStream {
   #judge({ status }: ResponseHead): void {
     const { method, path } = this.#request;
     const isStream = method === 'GET' && /^\/(stream)?(\?|$)/.test(path);
-    if (isStream && status !== 200) reportRefusal(`${method} ${path.slice(0, 200)}`, status);
+    if (!isStream || status === 200) return;
+    reportRefusal(`${method} ${path.slice(0, 200)}`, status);
+    this.#broken = new Error(`status ${status}`);
   }
 
   #end(): void {
+    if (!this.closed) this.closedAt = performance.now();
     this.closed = true;
-    this.closedAt = performance.now();
     this.#wake();
   }
 
