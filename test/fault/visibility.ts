@@ -1,0 +1,83 @@
+import type { Ledger, Publication, RightsNote } from './ledger.ts';
+import { groupBy, type Truth } from './truth.ts';
+
+/** Whether a user had to get a message, must not get it, or either, because it and a change of rights crossed. */
+export type Visibility = 'must' | 'may' | 'never';
+
+interface Change {
+  note: RightsNote;
+  publication: Publication;
+}
+
+/** Who may see what, and since when, as far as those who changed it can tell. */
+export class Rights {
+  readonly #initial: Map<string, Set<string>>;
+  readonly #changes: Map<string, Change[]>;
+
+  constructor(ledger: Ledger) {
+    this.#initial = new Map([...ledger.rights].map(([user, channels]) => [user, new Set(channels)]));
+    const changes: Change[] = [];
+    for (const publication of ledger.publications) {
+      if (publication.rights && publication.outcome !== 'refused')
+        changes.push({ note: publication.rights, publication });
+    }
+    changes.sort((a, b) => a.note.beganAt - b.note.beganAt);
+    this.#changes = groupBy(changes, ({ note }) => `${note.user}\n${note.channel}`);
+  }
+
+  visibility(user: string, message: Pick<Truth, 'channel' | 'sentAt' | 'settledAt' | 'publication'>): Visibility {
+    if (message.channel === `user:${user}`) return 'must';
+    let possible = new Set([this.#initial.get(user)?.has(message.channel) ?? false]);
+    for (const change of this.#changes.get(`${user}\n${message.channel}`) ?? []) {
+      const granted = change.note.change === 'grant';
+      if (precedes(message, change)) break;
+      const sure = follows(message, change) && change.publication.outcome === 'acknowledged';
+      possible = sure ? new Set([granted]) : possible.add(granted);
+    }
+    if (possible.size === 2) return 'may';
+    return possible.has(true) ? 'must' : 'never';
+  }
+
+  /** Whether the user may have lost the channel at some moment after the message and before `by`. */
+  revokedMeanwhile(user: string, message: Truth, by: number): boolean {
+    const changes = this.#changes.get(`${user}\n${message.channel}`) ?? [];
+    return changes.some(
+      (change) => change.note.change === 'revoke' && change.note.beganAt < by && !follows(message, change),
+    );
+  }
+
+  /** Every channel that the user could see at any time. */
+  channelsOf(user: string): Set<string> {
+    const channels = new Set([`user:${user}`, ...(this.#initial.get(user) ?? [])]);
+    for (const [key, changes] of this.#changes) {
+      if (key.startsWith(`${user}\n`) && changes.some(({ note }) => note.change === 'grant'))
+        channels.add(changes[0]!.note.channel);
+    }
+    return channels;
+  }
+}
+
+type Timed = Pick<Truth, 'sentAt' | 'settledAt' | 'publication'>;
+
+/** Redis executed the message before anything of the change. */
+function precedes(message: Timed, { note, publication }: Change): boolean {
+  const order = orderOf(message.publication, publication);
+  return order === undefined ? message.settledAt < note.beganAt : order < 0;
+}
+
+/** Redis executed the message after the one that announced the change. */
+function follows(message: Timed, { publication }: Change): boolean {
+  const order = orderOf(message.publication, publication);
+  return order === undefined ? message.sentAt > publication.settledAt : order > 0;
+}
+
+/** In Redis's order, where it is certain: one connection keeps it, and scripts get their ids in it. */
+function orderOf(one: Publication | undefined, other: Publication): number | undefined {
+  if (!one) return undefined;
+  if (one.connection !== undefined && one.connection === other.connection && one.publisher === other.publisher) {
+    return one.sequence - other.sequence;
+  }
+  if (one.way !== 'plain' && other.way !== 'plain' && one.id !== undefined && other.id !== undefined)
+    return one.id - other.id;
+  return undefined;
+}
