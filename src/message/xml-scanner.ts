@@ -1,0 +1,263 @@
+import { SisyphusError } from '../errors.ts';
+
+/** One element, told when it ends; offsets count UTF-16 units of the text. */
+export interface XmlElement {
+  name: string;
+  attributes: ReadonlyMap<string, string>;
+  /** 0 for the root. */
+  depth: number;
+  start: number;
+  /** `contentStart === contentEnd` where it is empty. */
+  contentStart: number;
+  contentEnd: number;
+}
+
+export interface XmlVisitor {
+  element(element: XmlElement): void;
+  /** Character data (or CDATA) right inside an element of this depth, whitespace too. */
+  text(depth: number, text: string, start: number): void;
+}
+
+const MAX_DEPTH = 64;
+const MAX_ATTRIBUTES = 128;
+const MAX_NAME = 256;
+
+const ASCII_NAME = /[:A-Z_a-z][-.0-9:A-Z_a-z]*/y;
+// https://www.w3.org/TR/xml/#NT-Name
+const NAME =
+  // biome-ignore lint/suspicious/noMisleadingCharacterClass: the joiners are in the standard's list
+  /[:A-Z_a-z\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{2FF}\u{370}-\u{37D}\u{37F}-\u{1FFF}\u{200C}\u{200D}\u{2070}-\u{218F}\u{2C00}-\u{2FEF}\u{3001}-\u{D7FF}\u{F900}-\u{FDCF}\u{FDF0}-\u{FFFD}\u{10000}-\u{EFFFF}][-.0-9:A-Z_a-z\u{B7}\u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{37D}\u{37F}-\u{1FFF}\u{200C}\u{200D}\u{203F}\u{2040}\u{2070}-\u{218F}\u{2C00}-\u{2FEF}\u{3001}-\u{D7FF}\u{F900}-\u{FDCF}\u{FDF0}-\u{FFFD}\u{10000}-\u{EFFFF}]*/uy;
+const SPACE = /[ \t\r\n]*/y;
+const TEXT = /[^<&\]]*/y;
+const IN_DOUBLE_QUOTES = /[^<&"]*/y;
+const IN_SINGLE_QUOTES = /[^<&']*/y;
+const REFERENCE = /&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});/y;
+const [LT, GT, SLASH, BANG, QUESTION, AMP, BRACKET, DASH] = [60, 62, 47, 33, 63, 38, 93, 45];
+const DECLARATION = /<\?xml[ \t\r\n][^?<>]{0,200}\?>/y;
+// https://www.w3.org/TR/xml/#charsets, for what valid UTF-8 can hold
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML forbids
+const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
+const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
+const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
+
+/**
+ * Reads a document once from left to right, and refuses what is not well-formed or could be a bomb: DOCTYPE,
+ * entities of its own, more than 64 levels or 128 attributes. Written here because no parser tells where content
+ * ends without normalising its line ends, and what is inside a message goes out byte for byte.
+ *
+ * @throws SisyphusError `bad_xml`
+ */
+export function scanXml(text: string, visitor: XmlVisitor): void {
+  new Scanner(text, visitor).run();
+}
+
+/** The five entities of XML and numeric references; whatever else looks like one stays. */
+export function decodeReferences(text: string): string {
+  if (!text.includes('&')) return text;
+  return text.replace(/&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([\da-fA-F]{1,6}));/g, (whole, name, decimal, hex) => {
+    if (name !== undefined) return NAMED[name]!;
+    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return isCharacter(code) ? String.fromCodePoint(code) : whole;
+  });
+}
+
+class Scanner {
+  readonly #text: string;
+  readonly #visitor: XmlVisitor;
+  readonly #open: XmlElement[] = [];
+  #at = 0;
+  #rootSeen = false;
+
+  constructor(text: string, visitor: XmlVisitor) {
+    this.#text = text;
+    this.#visitor = visitor;
+  }
+
+  run(): void {
+    const forbidden = this.#text.search(FORBIDDEN);
+    if (forbidden >= 0) throw this.#wrong('a control character has no place in XML', forbidden);
+    if (this.#text.charCodeAt(0) === 0xfeff) this.#at = 1;
+    this.#declaration();
+    while (this.#at < this.#text.length) this.#next();
+    const unclosed = this.#open.at(-1);
+    if (unclosed) throw this.#wrong(`<${unclosed.name}> is not closed`, unclosed.start);
+    if (!this.#rootSeen) throw this.#wrong('an element is missing');
+  }
+
+  #next(): void {
+    const second = this.#text.charCodeAt(this.#at + 1);
+    if (this.#text.charCodeAt(this.#at) !== LT) this.#characters();
+    else if (second === SLASH) this.#endTag();
+    else if (second === QUESTION) this.#instruction();
+    else if (second !== BANG) this.#startTag();
+    else if (this.#text.charCodeAt(this.#at + 2) === DASH) this.#comment();
+    else this.#cdata();
+  }
+
+  #declaration(): void {
+    const start = this.#at;
+    this.#skip(DECLARATION);
+    const declaration = this.#text.slice(start, this.#at);
+    const encoding = /encoding[ \t\r\n]*=[ \t\r\n]*["']([^"']*)["']/.exec(declaration)?.[1];
+    if (encoding !== undefined && !/^(utf-?8|us-ascii)$/i.test(encoding)) {
+      throw this.#wrong(`encoding ${JSON.stringify(encoding)}: UTF-8 is right`);
+    }
+  }
+
+  #characters(): void {
+    const start = this.#at;
+    for (;;) {
+      this.#skip(TEXT);
+      const code = this.#text.charCodeAt(this.#at);
+      if (code === AMP) this.#reference();
+      else if (code !== BRACKET) break;
+      else if (this.#text.startsWith(']]>', this.#at)) throw this.#wrong(']]> in a text: ]]&gt; is right');
+      else this.#at += 1;
+    }
+    this.#tellText(this.#text.slice(start, this.#at), start);
+  }
+
+  #tellText(text: string, start: number): void {
+    if (this.#open.length > 0) this.#visitor.text(this.#open.length - 1, text, start);
+    else if (/[^ \t\r\n]/.test(text)) throw this.#wrong('text outside of the element: one element is right', start);
+  }
+
+  #startTag(): void {
+    const start = this.#at;
+    const depth = this.#open.length;
+    if (depth === 0 && this.#rootSeen) throw this.#wrong('a second element: one that holds all is right');
+    if (depth >= MAX_DEPTH) throw this.#wrong(`nested too deeply: up to ${MAX_DEPTH} levels are right`);
+    this.#rootSeen = true;
+    this.#at += 1;
+    const name = this.#name('an element');
+    const attributes = this.#attributes();
+    const isEmpty = this.#take('/');
+    if (!this.#take('>')) throw this.#wrong(`<${name}: > or an attribute is missing`);
+    const element = { name, attributes, depth, start, contentStart: this.#at, contentEnd: this.#at };
+    if (isEmpty) this.#visitor.element(element);
+    else this.#open.push(element);
+  }
+
+  #attributes(): ReadonlyMap<string, string> {
+    let attributes: Map<string, string> | undefined;
+    for (;;) {
+      const hasSpace = this.#skip(SPACE);
+      const code = this.#text.charCodeAt(this.#at);
+      if (code === GT || code === SLASH || Number.isNaN(code)) return attributes ?? NO_ATTRIBUTES;
+      if (!hasSpace) throw this.#wrong('a space before the attribute is missing');
+      attributes ??= new Map();
+      if (attributes.size >= MAX_ATTRIBUTES)
+        throw this.#wrong(`too many attributes: up to ${MAX_ATTRIBUTES} are right`);
+      const name = this.#name('an attribute');
+      if (attributes.has(name)) throw this.#wrong(`attribute ${name} twice: once is right`);
+      attributes.set(name, this.#attributeValue(name));
+    }
+  }
+
+  #attributeValue(name: string): string {
+    this.#skip(SPACE);
+    if (!this.#take('=')) throw this.#wrong(`attribute ${name} has no value: ${name}="…" is right`);
+    this.#skip(SPACE);
+    const quote = this.#text[this.#at];
+    if (quote !== '"' && quote !== "'") throw this.#wrong(`attribute ${name} has no quotes: ${name}="…" is right`);
+    this.#at += 1;
+    const start = this.#at;
+    for (;;) {
+      this.#skip(quote === '"' ? IN_DOUBLE_QUOTES : IN_SINGLE_QUOTES);
+      if (this.#text.charCodeAt(this.#at) !== AMP) break;
+      this.#reference();
+    }
+    const value = this.#text.slice(start, this.#at);
+    if (!this.#take(quote)) throw this.#wrong(`attribute ${name} is not closed, or holds <: &lt; is right`);
+    return decodeReferences(value);
+  }
+
+  #endTag(): void {
+    const element = this.#open.pop();
+    if (!element) throw this.#wrong('an end tag without a start');
+    element.contentEnd = this.#at;
+    this.#at += 2;
+    if (this.#name('an end tag') !== element.name) {
+      throw this.#wrong(`</${element.name}> is right here`, element.contentEnd);
+    }
+    this.#skip(SPACE);
+    if (!this.#take('>')) throw this.#wrong(`</${element.name}: > is missing`);
+    this.#visitor.element(element);
+  }
+
+  #comment(): void {
+    if (!this.#text.startsWith('<!--', this.#at)) throw this.#wrong('<!- : <!-- is right');
+    const end = this.#text.indexOf('--', this.#at + 4);
+    if (end < 0) throw this.#wrong('a comment is not closed');
+    if (this.#text[end + 2] !== '>') throw this.#wrong('-- inside a comment', end);
+    this.#at = end + 3;
+  }
+
+  #cdata(): void {
+    if (!this.#text.startsWith('<![CDATA[', this.#at) || this.#open.length === 0) {
+      throw this.#wrong('DOCTYPE, entities and other declarations are not taken: leave them out');
+    }
+    const start = this.#at + 9;
+    const end = this.#text.indexOf(']]>', start);
+    if (end < 0) throw this.#wrong('CDATA is not closed');
+    this.#tellText(this.#text.slice(start, end), start);
+    this.#at = end + 3;
+  }
+
+  #instruction(): void {
+    const start = this.#at;
+    this.#at += 2;
+    if (/^xml$/i.test(this.#name('an instruction'))) throw this.#wrong('<?xml … ?> may only stand at the start', start);
+    const end = this.#text.indexOf('?>', this.#at);
+    if (end < 0) throw this.#wrong('an instruction is not closed', start);
+    this.#at = end + 2;
+  }
+
+  #reference(): void {
+    const start = this.#at;
+    if (!this.#skip(REFERENCE)) {
+      throw this.#wrong('& that begins none of &amp; &lt; &gt; &quot; &apos; &#…; : &amp; is right');
+    }
+    if (this.#text[start + 1] !== '#') return;
+    const digits = this.#text.slice(start + 2, this.#at - 1);
+    if (isCharacter(digits[0] === 'x' ? Number.parseInt(digits.slice(1), 16) : Number(digits))) return;
+    throw this.#wrong(`&#${digits}; is no character of XML`, start);
+  }
+
+  #name(of: string): string {
+    const start = this.#at;
+    // Nearly all names are ASCII, and the standard's expression takes four times as long.
+    if (!this.#skip(ASCII_NAME) || this.#text.charCodeAt(this.#at) > 127) {
+      this.#at = start;
+      if (!this.#skip(NAME)) throw this.#wrong(`a name of ${of} is missing; < in a text is written &lt;`);
+    }
+    if (this.#at - start > MAX_NAME) throw this.#wrong(`a name is too long: up to ${MAX_NAME} characters are right`);
+    return this.#text.slice(start, this.#at);
+  }
+
+  #take(character: string): boolean {
+    if (this.#text[this.#at] !== character) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  /** Steps behind what the sticky expression finds here; whether that is anything. */
+  #skip(expression: RegExp): boolean {
+    const start = this.#at;
+    expression.lastIndex = start;
+    if (expression.test(this.#text)) this.#at = expression.lastIndex;
+    return this.#at > start;
+  }
+
+  #wrong(what: string, at = this.#at): SisyphusError {
+    let line = 1;
+    for (let end = this.#text.indexOf('\n'); end >= 0 && end < at; end = this.#text.indexOf('\n', end + 1)) line += 1;
+    return new SisyphusError('bad_xml', `XML, line ${line}: ${what}`);
+  }
+}
+
+// https://www.w3.org/TR/xml/#NT-Char
+function isCharacter(code: number): boolean {
+  if (code < 0x20) return code === 9 || code === 10 || code === 13;
+  return code <= 0xd7ff || (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
+}
