@@ -1,0 +1,18 @@
+/** npm `eventsource` 2, under a second name next to version 4; it has no types of its own. */
+declare module 'eventsource2' {
+  export default class EventSource {
+    readonly readyState: number;
+    constructor(url: string);
+    addEventListener(type: string, listener: (event: never) => void): void;
+    close(): void;
+  }
+}
+
+declare module 'launchdarkly-eventsource' {
+  export class EventSource {
+    readonly readyState: number;
+    constructor(url: string, options?: { initialRetryDelayMillis?: number });
+    addEventListener(type: string, listener: (event: never) => void): void;
+    close(): void;
+  }
+}
