@@ -1,0 +1,14 @@
+/**
+ * Why a stream ended: one word for log, metric and document; the README's table is checked against this list.
+ */
+export const CLOSE_REASONS = {
+  client: 'the reader went away',
+  slow: 'the reader left more unsent than the bound allows',
+  shutdown: 'the gateway is being stopped and sends its readers elsewhere',
+  redis: 'Redis was away for longer than the grace',
+  capacity: 'there are as many streams as the gateway, or the user, may have',
+  failure: 'the user could not be identified',
+  internal: 'a mistake in the gateway; the log has it',
+} as const;
+
+export type CloseReason = keyof typeof CLOSE_REASONS;

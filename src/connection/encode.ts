@@ -1,0 +1,80 @@
+import { isUtf8 } from 'node:buffer';
+import type { Message } from '../message/message.ts';
+import { formatPosition, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import { toJson } from './to-json.ts';
+
+/** `raw` forwards payloads untouched; `json` wraps each for code rather than eyes. */
+export type Format = 'raw' | 'json';
+
+export type Status = 'ok' | 'error' | 'failure';
+
+const LF = 10;
+const CR = 13;
+
+/**
+ * The three line ends of the standard; each begins a new `data:` line, so that a payload cannot end its own frame.
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+const LINE_END = /\r\n|\r|\n/g;
+
+/** The frame of a message, encoded by the first stream that needs it and kept on the message for the others. */
+export function encodeMessage(message: Message, format: Format): Buffer {
+  if (format === 'json') {
+    message.jsonFrame ??= frameOf(message, format);
+    return message.jsonFrame;
+  }
+  message.rawFrame ??= frameOf(message, format);
+  return message.rawFrame;
+}
+
+/** The first frame of a stream, or its last. */
+export function encodeStatus(status: Status, position: Position, retryMs: number, format: Format): Buffer {
+  const data = format === 'json' ? JSON.stringify({ status }) : `<message><status>${status}</status></message>`;
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n\n`);
+}
+
+export function encodeNoop(position: Position, format: Format): Buffer {
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${format === 'json' ? '{"noop":true}' : 'noop'}\n\n`);
+}
+
+/** The last frame before a shutdown: when to come back, each client at a time of its own. */
+export function encodeGoodbye(position: Position, retryMs: number, format: Format): Buffer {
+  const noop = format === 'json' ? '{"noop":true}' : 'noop';
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${noop}\nretry: ${Math.round(retryMs)}\n\n`);
+}
+
+/** `position` is what the client would come back with: its own, until it has read what follows. */
+export function encodeReset(channel: string, reason: ResetReason, position: Position, format: Format): Buffer {
+  // Neither notation needs escaping: a channel name has no character that is special in XML.
+  const data =
+    format === 'json'
+      ? JSON.stringify({ reset: { channel, reason } })
+      : `<message><reset><channel>${channel}</channel><reason>${reason}</reason></reset></message>`;
+  return Buffer.from(`event: reset\ndata: ${data}\nid: ${formatPosition(position)}\n\n`);
+}
+
+function frameOf(message: Message, format: Format): Buffer {
+  if (message.oversize) return encodeReset(message.channel, 'oversize', message.id, format);
+  // The id is last: when a connection dies in mid-frame, some clients would move their position past a message they never got.
+  const tail = `\nid: ${formatPosition(message.id)}\n\n`;
+  const head = message.event === undefined ? 'data: ' : `event: ${message.event}\ndata: `;
+  if (format === 'json') return Buffer.from(head + toJson(message) + tail);
+  const { payload } = message;
+  if (isOneLine(payload) && isUtf8(payload)) return wrap(head, payload, tail);
+  // toString turns what is not UTF-8 into U+FFFD and, unlike TextDecoder, keeps a leading byte order mark.
+  return Buffer.from(head + payload.toString('utf8').replace(LINE_END, '\ndata: ') + tail);
+}
+
+function isOneLine(payload: Buffer): boolean {
+  return payload.indexOf(LF) < 0 && payload.indexOf(CR) < 0;
+}
+
+/** Puts the payload's bytes between two ASCII texts without making a string of them. */
+function wrap(head: string, payload: Buffer, tail: string): Buffer {
+  const frame = Buffer.allocUnsafe(head.length + payload.length + tail.length);
+  frame.latin1Write(head, 0);
+  payload.copy(frame, head.length);
+  frame.latin1Write(tail, head.length + payload.length);
+  return frame;
+}
