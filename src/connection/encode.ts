@@ -73,8 +73,8 @@ function isOneLine(payload: Buffer): boolean {
 /** Puts the payload's bytes between two ASCII texts without making a string of them. */
 function wrap(head: string, payload: Buffer, tail: string): Buffer {
   const frame = Buffer.allocUnsafe(head.length + payload.length + tail.length);
-  frame.latin1Write(head, 0);
+  frame.write(head, 0, 'latin1');
   payload.copy(frame, head.length);
-  frame.latin1Write(tail, head.length + payload.length);
+  frame.write(tail, head.length + payload.length, 'latin1');
   return frame;
 }

@@ -1,5 +1,6 @@
 import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
 
 /** What one subscriber connection says, in Redis's order. */
 export interface SourceListener {
@@ -10,16 +11,25 @@ export interface SourceListener {
   message(message: Message): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
-  /** A marker came by: everything up to this position on the subscribed channels has been heard. */
+  /** Everything up to this position on the subscribed channels has been heard. */
   marked(position: Position): void;
 }
 
-/** What Redis says of itself at one moment. */
+/** A hole in the order that no backlog shows: whoever stands before `to` may have missed something. */
+export interface Gap {
+  reason: Extract<ResetReason, 'forked' | 'unrecorded'>;
+  from: Position;
+  to: Position;
+}
+
+/** What the store says of itself at one moment. */
 export interface Mark {
-  /** The last id given out when the marker was published; `SourceListener.marked` brings it when it is heard. */
+  /** The last id given out. When the mark is answered, everything up to it has been heard (`SourceListener.marked`). */
   position: Position;
   /** The id that began this life of the store; another one means that it has lost its memory. */
   born: Position;
+  /** In order; few, or none. */
+  gaps: Gap[];
   /** The id of the last message of each channel asked for, `BEGINNING` where there never was one. */
   heads: Position[];
 }
@@ -33,7 +43,7 @@ export interface ChannelSource {
    */
   subscribe(channels: string[]): Promise<string[]>;
   unsubscribe(channels: string[]): void;
-  /** Publishes a marker to this source alone, and reads heads in the same atomic step. Rejects within 2 s. */
+  /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects within 2 s. */
   mark(channels: string[]): Promise<Mark>;
   close(): Promise<void>;
 }

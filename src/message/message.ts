@@ -33,6 +33,8 @@ export interface Message {
   /** Encoded once, by the first stream that needs it. */
   rawFrame?: Buffer;
   jsonFrame?: Buffer;
+  /** It goes to so many streams that one which gets something for itself should not wait behind them. */
+  crowd?: boolean;
 }
 
 /**

@@ -45,3 +45,12 @@ export function comparePositions(a: Position, b: Position): number {
 export function positionBefore(milliseconds: number, now = Date.now()): Position {
   return Math.max(0, (now - milliseconds) * 1000) as Position;
 }
+
+/** The position from which the message with this id would be the next. */
+export function justBefore(id: Position): Position {
+  return Math.max(0, id - 1) as Position;
+}
+
+export function justAfter(id: Position): Position {
+  return (id + 1) as Position;
+}

@@ -1,25 +1,25 @@
--- FCALL sisyphus_mark 0 <gateway> <floor> <channel>*
---   ->  [last, born, [gap…], [last id of each channel]]
--- Publishes the last id on the gateway's own topic in the same step: when its subscriber connection brings it,
--- everything up to that id on its channels has been heard. Behind it stands the number of plain PUBLISHes so far. `floor` is the last id the gateway has heard: ids rise
--- above it also on a replica that was promoted without it.
+-- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel]]
+-- Asked on the connection that hears the envelopes, the answer stands in their order: everything up to `last` on its
+-- channels has been heard before it. `floor` is the last id the gateway has heard: ids rise above it also on a replica
+-- that was promoted without it.
 redis.register_function({
   function_name = 'sisyphus_mark',
   flags = { 'allow-oom' },
   callback = function(keys, args)
     local clock = read_clock()
-    local floor = tonumber(args[2])
-    clock.last = math.max(clock.last, floor)
+    local floor = tonumber(args[1])
+    if floor > clock.last then
+      clock.last = floor
+      save(clock)
+    end
     local heads = {}
-    if #args > 2 then
+    if #args > 1 then
       local names = {}
-      for i = 3, #args do
+      for i = 2, #args do
         names[#names + 1] = PREFIX .. 'channel:' .. args[i] .. ':msg_last'
       end
       heads = redis.call('MGET', unpack(names))
     end
-    say(clock, TOPIC .. '@mark/' .. args[1], digits(clock.last) .. ' ' .. plain_publishes(clock))
-    save(clock)
     return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
   end,
 })

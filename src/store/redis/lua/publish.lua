@@ -18,9 +18,9 @@ redis.register_function('sisyphus_publish', function(keys, args)
   return { id, revision }
 end)
 
--- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> (<channel> <data> <event or ''>)*
+-- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
 --   ->  [id, revision, id, revision, …]: all, or an error and none
--- The answer is kept for 5 minutes under the key; the same key with another fingerprint is refused (CONFLICT).
+-- The answer is kept under the key; the same key with another fingerprint is refused (CONFLICT).
 redis.register_function('sisyphus_publish_batch', function(keys, args)
   local key, fingerprint = args[1], args[2]
   local remembered = PREFIX .. 'idempotency:' .. key
@@ -35,7 +35,7 @@ redis.register_function('sisyphus_publish_batch', function(keys, args)
     end
   end
   local clock = read_clock()
-  for i = 3, #args, 3 do
+  for i = 4, #args, 3 do
     local event = args[i + 2] ~= '' and args[i + 2] or nil
     local problem = problem_with(clock, args[i], args[i + 1], event)
     if problem then
@@ -47,14 +47,14 @@ redis.register_function('sisyphus_publish_batch', function(keys, args)
     end
   end
   local answer = {}
-  for i = 3, #args, 3 do
+  for i = 4, #args, 3 do
     local id, revision = append(clock, args[i], args[i + 1], args[i + 2] ~= '' and args[i + 2] or nil)
     answer[#answer + 1] = id
     answer[#answer + 1] = id and tostring(revision)
   end
   save(clock)
   if key ~= '' then
-    redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', 300000)
+    redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', args[3])
   end
   return answer
 end)

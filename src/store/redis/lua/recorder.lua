@@ -36,7 +36,7 @@ redis.register_function({
 -- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <id> <number> <wanted> [gap]
 --   ->  [role, id, number]
 -- <from id>: where I began to listen; <id> <number>: up to where I have recorded everything (the owner), else 0 0.
--- wanted: `keep` (renew, or take what has run out), `force` (take it although others stand by that may have heard
+-- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `force` (take it although others stand by that may have heard
 -- more), `release` (the owner goes), `leave` (a standby goes). With `gap` behind it, a hole is written for every reader
 -- where it is taken by somebody who has not heard everything.
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
@@ -64,6 +64,11 @@ redis.register_function({
       return { 'spare', digits(recorder.id), recorder.number }
     end
     local free = recorder.expires < clock.now
+    if wanted == 'ask' then
+      redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
+      local room = free or redis.call('ZCARD', STANDBYS) < 2
+      return { room and 'room' or 'spare', digits(recorder.id), recorder.number }
+    end
     if not mine and not free then
       redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
       if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then

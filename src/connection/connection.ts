@@ -1,0 +1,23 @@
+import type { Message } from '../message/message.ts';
+import type { Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { CloseReason } from './close-reason.ts';
+import type { Status } from './encode.ts';
+
+/** What a session writes to. Nothing throws; what cannot be written ends the connection. */
+export interface Connection {
+  /** Called once, when it has ended, whoever ended it. */
+  onClose: (reason: CloseReason) => void;
+  readonly closed: boolean;
+  /** When something was sent last (ms). */
+  readonly lastSent: number;
+  /** The first frame. */
+  open(status: Status, position: Position): void;
+  message(message: Message): void;
+  reset(channel: string, reason: ResetReason, position: Position): void;
+  noop(position: Position): void;
+  /** Settles when so little is unsent that more may follow, or the connection has ended. */
+  drained(): Promise<void>;
+  /** A last frame, where the reason has one, and the end. */
+  close(reason: CloseReason, position: Position): void;
+}

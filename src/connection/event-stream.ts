@@ -1,0 +1,178 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Message } from '../message/message.ts';
+import type { Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { CloseReason } from './close-reason.ts';
+import type { Connection } from './connection.ts';
+import {
+  encodeGoodbye,
+  encodeMessage,
+  encodeNoop,
+  encodeReset,
+  encodeStatus,
+  type Format,
+  type Status,
+} from './encode.ts';
+import type { Flusher } from './flusher.ts';
+
+/** Unsent bytes up to which a replay goes on without waiting: a socket's own buffer, about. */
+const HIGH_WATER = 128 * 1024;
+
+/** Milliseconds until a client comes back, from and to; each stream gets its own, so that they do not come together. */
+const RETRY = { ok: [3000, 5000], error: [5000, 10_000], failure: [30_000, 60_000] } as const;
+
+export interface EventStreamOptions {
+  response: ServerResponse;
+  headers: Record<string, string>;
+  format: Format;
+  flusher: Flusher;
+  /** Unsent bytes before the reader is too slow. */
+  maxBuffer: number;
+  random?: () => number;
+}
+
+/**
+ * One open `text/event-stream` response; the only file that touches the socket.
+ *
+ * After the head, frames go straight to the socket: 9.6 µs per delivered event instead of 12.7 by `response.write`,
+ * measured with 2,000 streams. So the body has no chunks and ends with the connection.
+ */
+export class EventStream implements Connection {
+  onClose: (reason: CloseReason) => void = () => undefined;
+  lastSent = Date.now();
+  readonly #response: ServerResponse;
+  readonly #socket: Socket;
+  readonly #headers: Record<string, string>;
+  readonly #format: Format;
+  readonly #flusher: Flusher;
+  readonly #maxBuffer: number;
+  readonly #random: () => number;
+  #frames: Buffer[] = [];
+  #bytes = 0;
+  #reason: CloseReason | undefined;
+
+  constructor({ response, headers, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
+    this.#response = response;
+    this.#socket = response.socket!;
+    this.#headers = headers;
+    this.#format = format;
+    this.#flusher = flusher;
+    this.#maxBuffer = maxBuffer;
+    this.#random = random;
+    this.#socket.once('close', () => this.#ended(this.#reason ?? 'client'));
+    // The close that follows says all.
+    this.#socket.on('error', () => undefined);
+  }
+
+  get closed(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  open(status: Status, position: Position): void {
+    if (this.closed) return;
+    this.#socket.setNoDelay(true);
+    this.#socket.cork();
+    this.#response.writeHead(200, this.#headers);
+    this.#response.flushHeaders();
+    this.#socket.write(encodeStatus(status, position, this.#retry(status), this.#format));
+    this.#socket.uncork();
+    this.lastSent = Date.now();
+  }
+
+  message(message: Message): void {
+    this.#send(encodeMessage(message, this.#format), message.crowd !== true);
+  }
+
+  reset(channel: string, reason: ResetReason, position: Position): void {
+    this.#send(encodeReset(channel, reason, position, this.#format), true);
+  }
+
+  noop(position: Position): void {
+    this.#send(encodeNoop(position, this.#format), false);
+  }
+
+  async drained(): Promise<void> {
+    if (this.#bytes + this.#socket.writableLength <= HIGH_WATER) return;
+    this.flush();
+    while (!this.closed && this.#socket.writableLength > HIGH_WATER) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#socket.off('drain', done);
+          this.#socket.off('close', done);
+          resolve();
+        };
+        this.#socket.on('drain', done);
+        this.#socket.on('close', done);
+      });
+    }
+  }
+
+  flush(): void {
+    const frames = this.#frames;
+    if (frames.length === 0 || this.closed) return;
+    this.#frames = [];
+    this.#bytes = 0;
+    this.#socket.write(frames.length === 1 ? frames[0]! : joined(frames));
+    this.lastSent = Date.now();
+  }
+
+  close(reason: CloseReason, position: Position): void {
+    if (this.closed) return;
+    const { headersSent } = this.#response;
+    if (reason === 'client' || reason === 'slow') {
+      this.#reason = reason;
+      this.#socket.destroy();
+      return;
+    }
+    if (!headersSent) this.open(reason === 'failure' ? 'failure' : 'error', position);
+    this.flush();
+    if (headersSent) this.#socket.write(this.#goodbye(reason, position));
+    this.#reason = reason;
+    this.#response.end();
+    // A reader that has stopped reading would keep the socket for ever.
+    setTimeout(() => this.#socket.destroy(), 2000).unref();
+  }
+
+  #goodbye(reason: CloseReason, position: Position): Buffer {
+    if (reason === 'shutdown') return encodeGoodbye(position, this.#retry('ok'), this.#format);
+    const status = reason === 'failure' ? 'failure' : 'error';
+    return encodeStatus(status, position, this.#retry(status), this.#format);
+  }
+
+  #send(frame: Buffer, urgent: boolean): void {
+    if (this.closed) return;
+    // The bound is checked when adding. One frame may always wait: it can be as large as a message may be.
+    const unsent = this.#bytes + this.#socket.writableLength;
+    if (unsent > 0 && unsent + frame.length > this.#maxBuffer) {
+      this.close('slow', 0 as Position);
+      return;
+    }
+    if (this.#frames.push(frame) === 1) this.#flusher.add(this, urgent);
+    this.#bytes += frame.length;
+  }
+
+  #retry(status: Status): number {
+    const [from, to] = RETRY[status];
+    return from + this.#random() * (to - from);
+  }
+
+  #ended(reason: CloseReason): void {
+    this.#reason = reason;
+    this.#frames = [];
+    this.onClose(reason);
+  }
+}
+
+let lastFrames: Buffer[] = [];
+let lastJoined: Buffer | undefined;
+
+/** One buffer of several frames. Streams of one channel join the same frames: the buffer is made for the first. */
+function joined(frames: Buffer[]): Buffer {
+  const same = lastJoined && frames.length === lastFrames.length && frames.every((frame, i) => frame === lastFrames[i]);
+  if (!same) {
+    lastFrames = frames;
+    lastJoined = Buffer.concat(frames);
+  }
+  return lastJoined!;
+}

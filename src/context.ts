@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { Config } from './config.ts';
+import { Flusher } from './connection/flusher.ts';
+import { compileGlob, firstMatch } from './glob.ts';
+import { createApp } from './http/app.ts';
+import type { RecorderStatus } from './http/context.ts';
+import { Hub } from './hub/hub.ts';
+import type { Logger } from './logger.ts';
+import { Recorder } from './recorder/recorder.ts';
+import { SessionRegistry } from './session/session-registry.ts';
+import { MemoryStore } from './store/memory/memory-store.ts';
+import { type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
+import { RedisStore } from './store/redis/redis-store.ts';
+import type { Store } from './store/store.ts';
+
+/** Everything the gateway consists of. */
+export interface Context {
+  store: Store;
+  privateRedis: PrivateRedis | undefined;
+  hub: Hub;
+  sessions: SessionRegistry;
+  recorder: Recorder | undefined;
+  server: Server;
+  drain(): void;
+}
+
+/** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
+export async function createContext(config: Config, logger: Logger): Promise<Context> {
+  const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
+  const url = config.redisUrl ?? privateRedis?.url;
+  const redis =
+    url === undefined ? undefined : new RedisStore({ ...config, url, logger: logger.child({ component: 'redis' }) });
+  const store = redis ?? memoryStore(config, logger);
+  if (privateRedis) logger.info({ event: 'private_redis', url: privateRedis.url });
+
+  const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
+  const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
+  const { backlog, source } = store;
+  const hub = new Hub({ source, backlog, recordsPlain, logger: logger.child({ component: 'hub' }) });
+  const sessions = new SessionRegistry({ ...config, backlog, logger: logger.child({ component: 'session' }) });
+  const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
+  hub.onFlushed = () => redis?.configure();
+
+  let draining = false;
+  const server = createApp({
+    config,
+    backlog,
+    hub,
+    sessions,
+    recordsPlain,
+    logger: logger.child({ component: 'http' }),
+    flusher: new Flusher(),
+    recorder: () => statusOf(recorder),
+    isDraining: () => draining,
+    version: readVersion(),
+    store: store.kind,
+  });
+  const drain = (): void => {
+    draining = true;
+  };
+  return { store, privateRedis, hub, sessions, recorder, server, drain };
+}
+
+function memoryStore({ backlog, maxMessage }: Config, logger: Logger): MemoryStore {
+  logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
+  const rules = backlog.rules.map(({ pattern, length }) => ({ glob: compileGlob(pattern), length }));
+  const retention = (channel: string): { length: number; ttl: number } => ({
+    length: firstMatch(rules, channel)?.length ?? backlog.length,
+    ttl: backlog.ttl,
+  });
+  return new MemoryStore({ retention, maxMessage });
+}
+
+function statusOf(recorder: Recorder | undefined): RecorderStatus {
+  if (!recorder) return { role: 'off', recorded: 0, fenced: 0, changes: 0 };
+  return { role: recorder.role, ...recorder.counters };
+}
+
+function readVersion(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  return manifest.version;
+}

@@ -1,0 +1,30 @@
+import type { Backlog } from '../backlog/backlog.ts';
+import type { Config } from '../config.ts';
+import type { Flusher } from '../connection/flusher.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Logger } from '../logger.ts';
+import type { SessionRegistry } from '../session/session-registry.ts';
+
+/** What the routes work with. */
+export interface HttpContext {
+  config: Config;
+  logger: Logger;
+  hub: Hub;
+  backlog: Backlog;
+  sessions: SessionRegistry;
+  flusher: Flusher;
+  recordsPlain: (channel: string) => boolean;
+  /** For `/status` and `/readyz`. */
+  recorder: () => RecorderStatus;
+  isDraining: () => boolean;
+  version: string;
+  store: 'redis' | 'memory';
+}
+
+export interface RecorderStatus {
+  /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
+  role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
+  recorded: number;
+  fenced: number;
+  changes: number;
+}

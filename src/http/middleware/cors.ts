@@ -1,0 +1,25 @@
+import type { Context, Middleware, Next } from 'koa';
+
+/** Exact origins only: a wildcard would hand every site the streams of whoever visits it. */
+export function cors(origins: string[]): Middleware {
+  const allowed = new Set(origins);
+  return async (ctx: Context, next: Next) => {
+    if (allowed.size > 0) ctx.vary('Origin');
+    const origin = ctx.get('Origin');
+    if (allowed.has(origin)) {
+      ctx.set('Access-Control-Allow-Origin', origin);
+      ctx.set('Access-Control-Allow-Credentials', 'true');
+    }
+    await next();
+  };
+}
+
+/** Answers a preflight: browsers may ask before they send `Last-Event-ID` to another origin. */
+export function preflight(ctx: Context): void {
+  ctx.status = 204;
+  ctx.set('Allow', 'GET, HEAD, OPTIONS');
+  if (!ctx.response.get('Access-Control-Allow-Origin')) return;
+  ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, OPTIONS');
+  ctx.set('Access-Control-Allow-Headers', 'Last-Event-ID, Cache-Control, Authorization');
+  ctx.set('Access-Control-Max-Age', '86400');
+}

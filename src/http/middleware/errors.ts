@@ -1,0 +1,34 @@
+import type { Context, Middleware, Next } from 'koa';
+import { SisyphusError } from '../../errors.ts';
+import type { Logger } from '../../logger.ts';
+
+/** Every refusal is a JSON body with a code and a sentence, and a line in the log. */
+export function errors(logger: Logger): Middleware {
+  return async (ctx: Context, next: Next) => {
+    try {
+      await next();
+      if (ctx.respond !== false && ctx.status === 404 && ctx.body === undefined) {
+        throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);
+      }
+    } catch (thrown) {
+      const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
+      logger.warn({
+        event: 'request_refused',
+        method: ctx.method,
+        path: ctx.path,
+        code: error.code,
+        reason: error.message,
+      });
+      ctx.status = error.status;
+      if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
+      if (error.status === 503) ctx.set('Retry-After', '2');
+      if (error.code === 'too_large') ctx.set('Connection', 'close');
+      ctx.body = { error: error.code, message: error.message };
+    }
+  };
+}
+
+function unexpected(thrown: unknown, logger: Logger): SisyphusError {
+  logger.error({ event: 'request_failed', error: thrown });
+  return new SisyphusError('internal', 'a mistake in the gateway; its log has it', { cause: thrown });
+}

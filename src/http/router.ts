@@ -1,0 +1,35 @@
+import Router from 'koa-router';
+import { SisyphusError } from '../errors.ts';
+import type { HttpContext } from './context.ts';
+import { preflight } from './middleware/cors.ts';
+import { publisher } from './middleware/publisher.ts';
+import { healthz, readyz, status } from './routes/health.ts';
+import { publish } from './routes/publish.ts';
+import { rights } from './routes/rights.ts';
+import { stream } from './routes/stream.ts';
+
+const STREAM = ['/', '/stream'];
+
+/** Every route. */
+export function createRouter(context: HttpContext): Router {
+  const router = new Router();
+  const publishers = publisher(context.config.publishSecret, context.isDraining);
+
+  router.get(STREAM, stream(context));
+  router.head(STREAM, stream(context));
+  router.options(STREAM, preflight);
+
+  router.post('/publish', publishers, publish(context));
+  router.post('/grant', publishers, rights(context, 'grant'));
+  router.post('/revoke', publishers, rights(context, 'revoke'));
+
+  router.get('/healthz', healthz);
+  router.get('/readyz', readyz(context));
+  router.get('/status', status(context));
+  return router;
+}
+
+/** For a path that is there, with a method that is not. */
+export function refuseMethod(): SisyphusError {
+  return new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');
+}

@@ -1,0 +1,46 @@
+import type { Context } from 'koa';
+import type { HttpContext } from '../context.ts';
+
+/** GET /healthz: the process lives. */
+export function healthz(ctx: Context): void {
+  ctx.body = { alive: true };
+}
+
+/** GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. */
+export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Context) => void {
+  return (ctx) => {
+    const reasons = [
+      ...(hub.isOpen ? [] : ['Redis cannot be reached']),
+      ...(recorder().role === 'unknown' ? ['no recorder is known'] : []),
+      ...(isDraining() ? ['the gateway is being stopped'] : []),
+    ];
+    ctx.status = reasons.length === 0 ? 200 : 503;
+    ctx.body = reasons.length === 0 ? { ready: true } : { ready: false, reasons };
+  };
+}
+
+/** GET /status: figures for whoever looks, without names. */
+export function status(context: HttpContext): (ctx: Context) => void {
+  const { hub, sessions } = context;
+  return (ctx) => {
+    let channels = 0;
+    let subscriptions = 0;
+    for (const { readers } of hub.subscriptions()) {
+      if (readers.size > 0) channels++;
+      subscriptions += readers.size;
+    }
+    ctx.body = {
+      version: context.version,
+      store: context.store,
+      redis: context.store === 'memory' ? 'none' : hub.isOpen ? 'up' : 'down',
+      draining: context.isDraining(),
+      streams: sessions.streams,
+      users: sessions.users,
+      channels,
+      subscriptions,
+      lingering: hub.channels - channels,
+      recorder: context.recorder(),
+      counters: { ...hub.counters, closed: Object.fromEntries(sessions.closed) },
+    };
+  };
+}

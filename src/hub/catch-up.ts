@@ -1,0 +1,130 @@
+import type { Message } from '../message/message.ts';
+import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { Gap, Mark } from './channel-source.ts';
+import type { Hub, HubOptions } from './hub.ts';
+import type { Subscription } from './subscription.ts';
+
+/** As many as one mark may ask for. */
+const CHUNK = 1000;
+
+interface Missed {
+  subscription: Subscription;
+  after: Position;
+  head: Position;
+}
+
+/**
+ * Brings the hub up to what the store has: reads what was missed on these channels, tells the readers what cannot be
+ * read any more, and gives them the rest in the order of ids. Messages that are heard meanwhile stay held by the hub.
+ */
+export async function catchUp(
+  hub: Hub,
+  options: HubOptions,
+  channels: string[],
+  current: () => boolean,
+): Promise<void> {
+  const missed: Missed[] = [];
+  let position: Position | undefined;
+  const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
+  for (let at = 0; at === 0 || at < channels.length; at += CHUNK) {
+    const chunk = channels.slice(at, at + CHUNK);
+    const mark = await options.source.mark(chunk);
+    if (!current()) return;
+    const forks = learn(hub, options, mark);
+    for (const [i, channel] of chunk.entries()) {
+      const subscription = known.get(channel);
+      const head = mark.heads[i] ?? BEGINNING;
+      const after = subscription && compare(hub, subscription, head, mark.position, forks);
+      if (after !== undefined) missed.push({ subscription: subscription!, after, head });
+    }
+    // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
+    position ??= mark.position;
+  }
+  if (position === undefined) return;
+  const messages = await readMissed(hub, options, missed, position);
+  if (!current()) return;
+  messages.sort((a, b) => comparePositions(a.id, b.id));
+  for (const message of messages) hub.deliverHealed(message);
+  hub.position = position;
+}
+
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
+function learn(hub: Hub, { recordsPlain, logger }: HubOptions, mark: Mark): Gap[] {
+  if (hub.born !== mark.born) {
+    const flushed = hub.born !== BEGINNING;
+    hub.born = mark.born;
+    hub.gaps = mark.gaps;
+    if (!flushed) return [];
+    logger.error({ event: 'store_flushed' });
+    hub.onFlushed();
+    for (const subscription of hub.subscriptions()) {
+      if (subscription.head !== undefined) subscription.restart(BEGINNING);
+      announce(hub, subscription, 'flushed');
+    }
+    return [];
+  }
+  const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
+  hub.gaps = mark.gaps;
+  for (const gap of fresh) {
+    logger.error({ event: 'gap_in_store', ...gap });
+    if (gap.reason === 'forked') continue;
+    for (const subscription of hub.subscriptions()) {
+      if (recordsPlain(subscription.channel)) announce(hub, subscription, gap.reason);
+    }
+  }
+  return fresh.filter(({ reason }) => reason === 'forked');
+}
+
+/** From where this channel has to be read, if at all. */
+function compare(
+  hub: Hub,
+  subscription: Subscription,
+  head: Position,
+  position: Position,
+  forks: Gap[],
+): Position | undefined {
+  if (subscription.head === undefined) {
+    subscription.begin(head);
+    return undefined;
+  }
+  const heard = subscription.head;
+  const fork = forks.find(({ from }) => isAfter(heard, from));
+  if (fork) {
+    // What was heard after the fork is not in the store any more, nor is it known what else was published there.
+    subscription.restart(fork.from);
+    announce(hub, subscription, 'forked');
+    return isAfter(head, fork.from) ? fork.from : undefined;
+  }
+  if (isAfter(head, heard)) return heard;
+  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
+    subscription.restart(BEGINNING);
+    announce(hub, subscription, 'flushed');
+  }
+  return undefined;
+}
+
+async function readMissed(
+  hub: Hub,
+  { backlog, logger }: HubOptions,
+  missed: Missed[],
+  upTo: Position,
+): Promise<Message[]> {
+  if (missed.length === 0) return [];
+  const slices = await backlog.read(
+    missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo })),
+  );
+  logger.info({ event: 'healing', channels: missed.length });
+  for (const [i, { gap, messages }] of slices.entries()) {
+    if (!gap) continue;
+    const { subscription, head } = missed[i]!;
+    subscription.restart(messages[0]?.previous ?? head);
+    announce(hub, subscription, gap);
+  }
+  return slices.flatMap(({ messages }) => messages);
+}
+
+function announce(hub: Hub, subscription: Subscription, reason: ResetReason): void {
+  hub.counters.gaps++;
+  for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
+}

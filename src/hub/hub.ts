@@ -1,0 +1,358 @@
+import type { Backlog } from '../backlog/backlog.ts';
+import { SisyphusError } from '../errors.ts';
+import type { Logger } from '../logger.ts';
+import type { Message } from '../message/message.ts';
+import { channelOfUser } from '../message/names.ts';
+import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import { catchUp } from './catch-up.ts';
+import type { ChannelSource, Gap, Mark, SourceListener } from './channel-source.ts';
+import { type Reader, Subscription } from './subscription.ts';
+
+/** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
+const LINGER = 20_000;
+/** Heads compared in one round trip, about a millisecond of Redis's time. */
+const CHUNK = 1000;
+/** Round trips of one self-check; 10,000 channels are compared every second. */
+const CHUNKS_PER_CHECK = 10;
+/** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
+const MAX_HELD = 50_000;
+/** Readers of a channel from which on a fan-out is written behind what goes to few. */
+const CROWD = 100;
+/** A client is told within 2 s that Redis cannot be reached. */
+const PATIENCE = 1900;
+
+export interface HubOptions {
+  source: ChannelSource;
+  backlog: Backlog;
+  logger: Logger;
+  /** Whether plain PUBLISHes on this channel are recorded. */
+  recordsPlain: (channel: string) => boolean;
+  now?: () => number;
+}
+
+/**
+ * Fan-out inside this process: which channels are heard, who reads each, and how far everything has been heard.
+ *
+ * `down` (no connection) → `healing` (subscribed again; what was missed is read from the backlogs, and what is heard
+ * meanwhile is held) → `open`. A gap found while open leads back to `healing`.
+ *
+ * Invariant: every message of a followed channel with an id up to `position` has been given to that channel's readers,
+ * once and in the order of ids, or they were told by a reset. `position` never moves while the hub is not `open`.
+ */
+export class Hub implements SourceListener {
+  readonly counters = { healed: 0, duplicates: 0, gaps: 0 };
+  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #options: HubOptions;
+  readonly #now: () => number;
+  #state: 'down' | 'healing' | 'open' = 'down';
+  #held: Message[] = [];
+  /** Counts connections: what an earlier one began, a later one must not finish. */
+  #turn = 0;
+  #opening = new Set<Subscription>();
+  #waiting: (() => void)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #checked = { position: BEGINNING, next: 0 };
+  position = BEGINNING;
+  born = BEGINNING;
+  gaps: Gap[] = [];
+  /** Since when there has been no connection (ms); `undefined` while all is well. */
+  downSince: number | undefined;
+  /** Called when the store has lost its memory, so that it can be configured again. */
+  onFlushed: () => void = () => undefined;
+  /** Called when a lost connection has been made up for. */
+  onHealed: () => void = () => undefined;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.downSince = this.#now();
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  get channels(): number {
+    return this.#subscriptions.size;
+  }
+
+  subscriptions(): IterableIterator<Subscription> {
+    return this.#subscriptions.values();
+  }
+
+  start(): void {
+    this.#options.source.start(this);
+    this.#schedule();
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#turn++;
+    this.#state = 'down';
+    this.#settle();
+  }
+
+  /**
+   * Gives the reader whatever is heard on these channels from now on. Settles when each is acknowledged and its last
+   * message known: what is published from then on is heard.
+   * @throws SisyphusError `redis_unavailable` after 2 s
+   */
+  async follow(reader: Reader, channels: string[]): Promise<void> {
+    const deadline = this.#now() + PATIENCE;
+    for (const channel of channels) this.#subscription(channel).readers.add(reader);
+    const ready = (): boolean =>
+      this.isOpen && channels.every((channel) => this.#subscriptions.get(channel)?.head !== undefined);
+    while (!ready()) {
+      const left = deadline - this.#now();
+      if (left <= 0) throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
+      await this.#change(left);
+    }
+  }
+
+  leave(reader: Reader, channels: Iterable<string>): void {
+    for (const channel of channels) {
+      const subscription = this.#subscriptions.get(channel);
+      if (subscription?.readers.delete(reader) && subscription.readers.size === 0) {
+        subscription.idleSince = this.#now();
+      }
+    }
+  }
+
+  /** What was heard on the channel after the position, if all of it is remembered. */
+  recent(channel: string, after: Position): Message[] | undefined {
+    return this.#subscriptions.get(channel)?.recent(after);
+  }
+
+  up(): void {
+    this.#turn++;
+    this.#state = 'healing';
+    this.#held = [];
+    void this.#heal([...this.#subscriptions.keys()], true);
+  }
+
+  down(): void {
+    if (this.#state !== 'down') this.#options.logger.warn({ event: 'hub_down' });
+    this.#turn++;
+    this.#state = 'down';
+    this.#held = [];
+    this.downSince ??= this.#now();
+  }
+
+  marked(): void {
+    // The answer to `mark` carries the position; it counts where it is awaited, after what was heard before it.
+  }
+
+  plain(user: string, payload: Buffer): void {
+    const own = this.#subscriptions.get(channelOfUser(user));
+    if (own) for (const reader of own.readers) reader.plain(payload);
+  }
+
+  message(message: Message): void {
+    if (this.#state === 'open') {
+      const head = this.#subscriptions.get(message.channel)?.head;
+      if (head === undefined || message.previous === head) {
+        this.#deliver(message);
+        return;
+      }
+      if (!isAfter(message.id, head)) {
+        this.counters.duplicates++;
+        return;
+      }
+      this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
+      this.#state = 'healing';
+      void this.#heal([message.channel], false);
+    }
+    if (this.#held.length < MAX_HELD) this.#held.push(message);
+  }
+
+  #subscription(channel: string): Subscription {
+    let subscription = this.#subscriptions.get(channel);
+    if (!subscription) {
+      subscription = new Subscription(channel);
+      this.#subscriptions.set(channel, subscription);
+      if (this.#opening.size === 0) setImmediate(() => void this.#openWaiting());
+      this.#opening.add(subscription);
+    }
+    subscription.idleSince = undefined;
+    return subscription;
+  }
+
+  /** Subscribes what has been asked for in one turn of the event loop. What fails is done by the next healing. */
+  async #openWaiting(): Promise<void> {
+    const opening = [...this.#opening].filter((subscription) => subscription.head === undefined);
+    this.#opening.clear();
+    if (!this.isOpen || opening.length === 0) return;
+    const turn = this.#turn;
+    try {
+      await this.#begin(opening, turn);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#options.logger.warn({ event: 'subscribe_failed', reason: (error as Error).message });
+      this.#retry(opening);
+    }
+    this.#settle();
+  }
+
+  async #begin(opening: Subscription[], turn: number): Promise<void> {
+    const refused = await this.#options.source.subscribe(opening.map(({ channel }) => channel));
+    for (const channel of refused) this.#refuse(channel);
+    for (let at = 0; at < opening.length; at += CHUNK) {
+      const chunk = opening.slice(at, at + CHUNK);
+      const mark = await this.#options.source.mark(chunk.map(({ channel }) => channel));
+      if (turn !== this.#turn) return;
+      for (const [i, subscription] of chunk.entries()) subscription.begin(mark.heads[i] ?? BEGINNING);
+      // While healing, messages up to the mark are still held: the position stays.
+      if (this.isOpen) this.position = laterOf(this.position, mark.position);
+    }
+  }
+
+  #retry(opening: Subscription[]): void {
+    setTimeout(() => {
+      if (this.#opening.size === 0) setImmediate(() => void this.#openWaiting());
+      for (const subscription of opening) this.#opening.add(subscription);
+    }, 200).unref();
+  }
+
+  #refuse(channel: string): void {
+    const subscription = this.#subscriptions.get(channel);
+    if (subscription) subscription.refused = true;
+  }
+
+  /** Reads what was missed on these channels, gives it to the readers in order, then what was held meanwhile. */
+  async #heal(channels: string[], subscribe: boolean): Promise<void> {
+    const turn = this.#turn;
+    const current = (): boolean => turn === this.#turn;
+    try {
+      if (subscribe) {
+        for (const subscription of this.#subscriptions.values()) subscription.refused = false;
+        const refused = await this.#options.source.subscribe(channels);
+        if (!current()) return;
+        for (const channel of refused) this.#refuse(channel);
+      }
+      await catchUp(this, this.#options, channels, current);
+    } catch (error) {
+      if (!current()) return;
+      this.#options.logger.warn({ event: 'heal_failed', reason: (error as Error).message });
+      setTimeout(() => current() && void this.#heal(channels, subscribe), 200).unref();
+      return;
+    }
+    if (!current()) return;
+    this.#open();
+    if (subscribe) this.onHealed();
+  }
+
+  #open(): void {
+    const overflown = this.#held.length >= MAX_HELD;
+    const held = this.#held;
+    this.#held = [];
+    this.#state = 'open';
+    this.downSince = undefined;
+    for (const [i, message] of held.entries()) {
+      this.message(message);
+      if (this.isOpen) continue;
+      this.#held.push(...held.slice(i + 1));
+      return;
+    }
+    for (const subscription of this.#subscriptions.values()) {
+      if (subscription.head === undefined) this.#opening.add(subscription);
+    }
+    if (this.#opening.size > 0) setImmediate(() => void this.#openWaiting());
+    this.#settle();
+    if (overflown) void this.#check();
+  }
+
+  /** One message to everybody who reads its channel. */
+  #deliver(message: Message): void {
+    this.position = laterOf(this.position, message.id);
+    const subscription = this.#subscriptions.get(message.channel);
+    if (!subscription) return;
+    subscription.hear(message);
+    if (subscription.readers.size > CROWD) message.crowd = true;
+    for (const reader of subscription.readers) reader.receive(message);
+  }
+
+  /** What healing found: already in order, and without holes that were not announced. */
+  deliverHealed(message: Message): void {
+    this.counters.healed++;
+    this.#deliver(message);
+  }
+
+  /**
+   * The self-check: what the store says is the last message of each channel must have been heard. It also is the
+   * heartbeat of the connection. A second, jittered, and as many channels as fit in `CHUNKS_PER_CHECK` round trips.
+   */
+  async #check(): Promise<void> {
+    const channels = [...this.#subscriptions.keys()];
+    for (let i = 0; i < CHUNKS_PER_CHECK && this.isOpen; i++) {
+      const turn = this.#turn;
+      const from = this.#checked.next < channels.length ? this.#checked.next : 0;
+      const chunk = channels.slice(from, from + CHUNK);
+      const mark = await this.#options.source.mark(chunk);
+      if (turn !== this.#turn || !this.isOpen) return;
+      if (this.#differs(mark) || this.#lags(chunk, mark.heads, mark.position)) {
+        this.#state = 'healing';
+        await this.#heal(mark.born === this.born ? chunk : channels, false);
+        return;
+      }
+      this.position = laterOf(this.position, mark.position);
+      this.#checked.next = from + CHUNK;
+      if (this.#checked.next >= channels.length) return;
+    }
+  }
+
+  /** Whether the store has begun a new life, or a new gap. */
+  #differs({ born, gaps }: Mark): boolean {
+    return born !== this.born || gaps.at(-1)?.to !== this.gaps.at(-1)?.to;
+  }
+
+  /** Whether the store has a last message here that was not heard, or has lost one that was. */
+  #lags(channels: string[], heads: Position[], position: Position): boolean {
+    return channels.some((channel, i) => {
+      const subscription = this.#subscriptions.get(channel);
+      const head = heads[i] ?? BEGINNING;
+      if (subscription?.head === undefined || subscription.refused) return false;
+      if (isAfter(head, subscription.head)) return true;
+      return isAfter(subscription.head, head) && !isAfter(subscription.head, position);
+    });
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#sweep();
+        const check = this.isOpen ? this.#check() : Promise.resolve();
+        check
+          .catch((error: Error) => this.#options.logger.warn({ event: 'check_failed', reason: error.message }))
+          .finally(() => this.#schedule());
+      },
+      700 + Math.random() * 300,
+    );
+    this.#timer.unref();
+  }
+
+  #sweep(): void {
+    const before = this.#now() - LINGER;
+    const idle: string[] = [];
+    for (const { channel, readers, idleSince } of this.#subscriptions.values()) {
+      if (readers.size === 0 && idleSince !== undefined && idleSince < before) idle.push(channel);
+    }
+    for (const channel of idle) this.#subscriptions.delete(channel);
+    if (idle.length > 0 && this.#state !== 'down') this.#options.source.unsubscribe(idle);
+  }
+
+  #change(within: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, within);
+      this.#waiting.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #settle(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,73 @@
+import type { Message } from '../message/message.ts';
+import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+
+/** Who reads channels: a session. */
+export interface Reader {
+  receive(message: Message): void;
+  /** A plain PUBLISH on the reader's own channel was heard; its record follows. */
+  plain(payload: Buffer): void;
+  /** Something may be missing in this channel. */
+  reset(channel: string, reason: ResetReason): void;
+}
+
+/** How much of a channel is remembered here for those who come back at once; the rest is in the backlog. */
+const REMEMBERED_MESSAGES = 100;
+const REMEMBERED_BYTES = 256 * 1024;
+
+/** One channel in this process: who reads it, how far it has been heard, and the messages heard last. */
+export class Subscription {
+  readonly channel: string;
+  readonly readers = new Set<Reader>();
+  /** The id of the last message, heard or known of; `undefined` until the store has been asked. */
+  head: Position | undefined;
+  /** The store denies it (an ACL): nothing is heard until it is asked again. */
+  refused = false;
+  /** Since when nobody reads it (ms); it is kept for a while, for those who come back. */
+  idleSince: number | undefined;
+  /**
+   * Every message after this position is in `#recent`: it was the last one when the subscription was acknowledged, or
+   * the last one forgotten since. What is before it, only the backlog knows.
+   */
+  #completeFrom = BEGINNING;
+  #recent: Message[] = [];
+  #bytes = 0;
+
+  constructor(channel: string) {
+    this.channel = channel;
+  }
+
+  /** The subscription is acknowledged, and `head` was the last message then: whatever follows is heard. */
+  begin(head: Position): void {
+    if (this.head !== undefined) return;
+    this.head = head;
+    this.#completeFrom = head;
+  }
+
+  hear(message: Message): void {
+    this.begin(message.previous);
+    this.head = message.id;
+    this.#recent.push(message);
+    this.#bytes += message.payload.length;
+    while (this.#recent.length > REMEMBERED_MESSAGES || this.#bytes > REMEMBERED_BYTES) {
+      const forgotten = this.#recent.shift()!;
+      this.#bytes -= forgotten.payload.length;
+      this.#completeFrom = forgotten.id;
+    }
+  }
+
+  /** History was rewritten: what was heard no longer counts. */
+  restart(head: Position): void {
+    this.head = head;
+    this.#completeFrom = head;
+    this.#recent = [];
+    this.#bytes = 0;
+  }
+
+  /** Every message after this position, if all of them are remembered; `undefined` where the backlog must be asked. */
+  recent(after: Position): Message[] | undefined {
+    if (this.head === undefined || isAfter(this.#completeFrom, after)) return undefined;
+    if (!isAfter(this.head, after)) return [];
+    return this.#recent.filter(({ id }) => isAfter(id, after));
+  }
+}

@@ -1,0 +1,94 @@
+import type { Backlog, ReadRequest, Rights } from '../backlog/backlog.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Message } from '../message/message.ts';
+import {
+  BEGINNING,
+  comparePositions,
+  isAfter,
+  justAfter,
+  justBefore,
+  laterOf,
+  type Position,
+} from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { Start } from './start.ts';
+
+/**
+ * The position of a client whose own is none of ours, until it has read what follows: older than any store, so that it is
+ * told again if the connection breaks before it was.
+ */
+const NOWHERE = justAfter(BEGINNING);
+
+export interface Replay {
+  /** What the client has until it has read what follows. */
+  position: Position;
+  resets: { channel: string; reason: ResetReason }[];
+  /** In the order of ids, none after the seam. */
+  messages: Message[];
+}
+
+export interface ReplayOptions {
+  hub: Hub;
+  backlog: Backlog;
+  recordsPlain: (channel: string) => boolean;
+}
+
+/**
+ * What a reader gets before it goes over to live: everything after its position, up to the seam.
+ *
+ * The seam is the hub's position at the moment of the call, when the reader already hears every one of the channels:
+ * what has an id up to it is read here (from memory, if the hub can prove that it has it all; else from the backlog),
+ * and whatever has a later one reaches the reader live. Nothing is in both, nothing in neither.
+ */
+export async function readReplay(
+  start: Start,
+  own: string,
+  channels: Rights['channels'],
+  { hub, backlog, recordsPlain }: ReplayOptions,
+): Promise<Replay> {
+  const seam = hub.position;
+  if (start.kind === 'now') return { position: seam, resets: [], messages: [] };
+  const names = [own, ...channels.keys()];
+  if (start.kind === 'overlap') return overlap(start.count, names, seam, backlog);
+  const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
+  const resets: Replay['resets'] = [];
+  const messages: Message[] = [];
+  const reads: ReadRequest[] = [];
+  for (const channel of names) {
+    const granted = channels.get(channel) ?? BEGINNING;
+    const after = laterOf(position, granted);
+    const reason = brokenSince(start, granted, recordsPlain(channel), hub);
+    if (reason) resets.push({ channel, reason });
+    const recent = reason ? undefined : hub.recent(channel, after);
+    if (recent) for (const message of recent) isAfter(message.id, seam) || messages.push(message);
+    else reads.push({ channel, after, upTo: seam });
+  }
+  const slices = reads.length > 0 ? await backlog.read(reads) : [];
+  for (const { channel, gap, messages: read } of slices) {
+    if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap });
+    for (const message of read) messages.push(message);
+  }
+  messages.sort((a, b) => comparePositions(a.id, b.id));
+  return { position, resets, messages };
+}
+
+/** Why nothing can be promised of a channel, whatever its backlog says; it was granted at `granted`. */
+function brokenSince(start: Start, granted: Position, plain: boolean, hub: Hub): ResetReason | undefined {
+  if (start.kind !== 'after') return 'unreadable';
+  const { position } = start;
+  if (isAfter(position, hub.position)) return 'future';
+  // From the beginning means from the beginning of this life: nothing was missed before it.
+  if (position !== BEGINNING && isAfter(hub.born, position)) return isAfter(granted, hub.born) ? undefined : 'flushed';
+  for (const { reason, from, to } of hub.gaps) {
+    if (position === BEGINNING || !isAfter(to, position) || isAfter(granted, to)) continue;
+    if (reason === 'unrecorded' ? plain : isAfter(position, from)) return reason;
+  }
+  return undefined;
+}
+
+async function overlap(count: number, names: string[], seam: Position, backlog: Backlog): Promise<Replay> {
+  const slices = await backlog.read(names.map((channel) => ({ channel, after: BEGINNING, upTo: seam, last: count })));
+  const messages = slices.flatMap((slice) => slice.messages).sort((a, b) => comparePositions(a.id, b.id));
+  const [first] = messages;
+  return { position: first ? justBefore(first.id) : seam, resets: [], messages };
+}

@@ -1,0 +1,131 @@
+import type { Backlog } from '../backlog/backlog.ts';
+import type { CloseReason } from '../connection/close-reason.ts';
+import type { Logger } from '../logger.ts';
+import type { Session } from './session.ts';
+
+/** The list of every user is read again this often (ms), a part of them each second. */
+const REREAD = 30_000;
+/** Sessions looked at in one go; a noop is a write of 8 µs. */
+const SLICE = 500;
+
+export interface RegistryOptions {
+  backlog: Backlog;
+  logger: Logger;
+  noopInterval: number;
+  maxStreams: number;
+  maxStreamsPerUser: number;
+  now?: () => number;
+}
+
+/** All sessions of this process, and what is done for all of them by one timer. */
+export class SessionRegistry {
+  /** Streams that ended, by reason. */
+  readonly closed = new Map<CloseReason, number>();
+  readonly #options: RegistryOptions;
+  readonly #sessions = new Set<Session>();
+  readonly #perUser = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #rereading: Session[] = [];
+  #rereadPerTurn = 0;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  get streams(): number {
+    return this.#sessions.size;
+  }
+
+  get users(): number {
+    return this.#perUser.size;
+  }
+
+  /** Whether there is room for one more. */
+  admits(user: string): boolean {
+    const { maxStreams, maxStreamsPerUser } = this.#options;
+    return this.#sessions.size < maxStreams && (this.#perUser.get(user) ?? 0) < maxStreamsPerUser;
+  }
+
+  add(session: Session): void {
+    this.#sessions.add(session);
+    this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
+    session.connection.onClose = (reason) => this.#remove(session, reason);
+  }
+
+  start(): void {
+    const period = Math.min(1000, this.#options.noopInterval / 10);
+    this.#rereadPerTurn = period / REREAD;
+    const turn = (): void => {
+      this.#turn()
+        .catch((error: Error) => this.#options.logger.warn({ event: 'sweep_failed', reason: error.message }))
+        .finally(() => {
+          if (this.#timer) this.#timer = setTimeout(turn, period).unref();
+        });
+    };
+    this.#timer = setTimeout(turn, period).unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  closeAll(reason: CloseReason): void {
+    for (const session of [...this.#sessions]) session.close(reason);
+  }
+
+  /** Sends everybody elsewhere within so many milliseconds, evenly, in no particular order. */
+  async drain(within: number): Promise<void> {
+    const sessions = [...this.#sessions];
+    for (let i = sessions.length - 1; i > 0; i--) {
+      const j = Math.floor(Math.random() * (i + 1));
+      [sessions[i], sessions[j]] = [sessions[j]!, sessions[i]!];
+    }
+    const began = Date.now();
+    for (const [i, session] of sessions.entries()) {
+      const wait = began + (within * i) / sessions.length - Date.now();
+      if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));
+      session.close('shutdown');
+    }
+    this.closeAll('shutdown');
+  }
+
+  /** Reads all lists again, after a lost connection to Redis. */
+  async rereadAll(): Promise<void> {
+    await this.#reread([...this.#sessions]);
+  }
+
+  async #turn(): Promise<void> {
+    const silentSince = (this.#options.now ?? Date.now)() - this.#options.noopInterval;
+    let seen = 0;
+    for (const session of this.#sessions) {
+      session.sweep();
+      if (session.connection.lastSent <= silentSince) session.noop();
+      if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
+    const count = Math.ceil(this.#sessions.size * this.#rereadPerTurn * (0.75 + Math.random() / 2));
+    await this.#reread(this.#rereading.splice(0, count));
+  }
+
+  /** Many lists in one round trip; only what has changed is looked at again. */
+  async #reread(sessions: Session[]): Promise<void> {
+    const open = sessions.filter((session) => this.#sessions.has(session));
+    if (open.length === 0) return;
+    const rights = await this.#options.backlog.rights(open.map(({ user, version }) => ({ user, known: version })));
+    for (const [i, changed] of rights.entries()) {
+      if (changed && changed.version !== open[i]!.version) open[i]!.refresh();
+    }
+  }
+
+  #remove(session: Session, reason: CloseReason): void {
+    if (!this.#sessions.delete(session)) return;
+    const left = (this.#perUser.get(session.user) ?? 1) - 1;
+    if (left > 0) this.#perUser.set(session.user, left);
+    else this.#perUser.delete(session.user);
+    this.closed.set(reason, (this.closed.get(reason) ?? 0) + 1);
+    this.#options.logger.info({ event: 'stream_closed', user: session.user, reason });
+    // Where it was the reader who went, the session has not been told.
+    session.close(reason);
+  }
+}

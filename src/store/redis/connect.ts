@@ -1,0 +1,26 @@
+import type { Backlog } from '../../backlog/backlog.ts';
+import { SisyphusError } from '../../errors.ts';
+import { COMMAND_TIMEOUT, closeConnection, openConnection } from './connection.ts';
+import { RedisBacklog } from './redis-backlog.ts';
+
+/** For the command line: one connection, no hub. @throws SisyphusError `redis_unavailable` within 2 s */
+export async function connectBacklog(url: string): Promise<{ backlog: Backlog; close(): Promise<void> }> {
+  const redis = openConnection(url, 'cli');
+  const close = (): Promise<void> => closeConnection(redis);
+  await new Promise<void>((resolve, reject) => {
+    let reason = 'no answer';
+    const timer = setTimeout(() => {
+      close();
+      reject(new SisyphusError('redis_unavailable', `cannot reach Redis within 2 s (${reason})`));
+    }, COMMAND_TIMEOUT);
+    redis.on('error', (error: Error) => {
+      reason = error.message;
+    });
+    redis.once('ready', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  // The ttl only matters to readers.
+  return { backlog: new RedisBacklog(redis, { ttl: Number.POSITIVE_INFINITY }), close };
+}

@@ -1,0 +1,79 @@
+import { Redis, type RedisOptions } from 'ioredis';
+import type { Logger } from '../../logger.ts';
+
+/** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
+export const COMMAND_TIMEOUT = 2000;
+
+/**
+ * One connection to Redis, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
+ * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`.
+ *
+ * The driver's own recovery is off, because it loses: it subscribes again in one command, so that one denied channel
+ * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
+ */
+export function openConnection(url: string, name: string, logger?: Logger): Redis {
+  const options: RedisOptions = {
+    ...optionsOf(url),
+    connectionName: `sisyphus:${name}`,
+    protocol: 3,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT,
+    connectTimeout: COMMAND_TIMEOUT,
+    keepAlive: 10_000,
+    retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 6), 1000) * (0.5 + Math.random() / 2),
+    sentinelRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
+    // The master that answers this is one no longer: connect again, where the new one may be found.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  };
+  const redis = new Redis({ ...options, replyMapping: 'legacy' });
+  let silenced: string | undefined;
+  redis.on('error', (error: Error) => {
+    // The driver tells of each attempt; one line for each new reason is enough.
+    if (error.message === silenced) return;
+    silenced = error.message;
+    logger?.warn({ event: 'redis_error', connection: name, reason: error.message });
+  });
+  redis.on('ready', () => {
+    silenced = undefined;
+  });
+  return redis;
+}
+
+function optionsOf(url: string): RedisOptions {
+  if (url.startsWith('/')) return { path: url };
+  if (url.startsWith('redis+unix://')) return { path: decodeURIComponent(url.slice('redis+unix://'.length)) };
+  if (url.startsWith('redis+sentinel://')) return sentinelOptions(url);
+  const { protocol, hostname, port, username, password, pathname } = new URL(url);
+  return {
+    host: hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
+    port: Number(port) || 6379,
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
+    ...(protocol === 'rediss:' && { tls: { servername: hostname } }),
+  };
+}
+
+function sentinelOptions(url: string): RedisOptions {
+  const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/?]+)(?:\/(\d+))?$/.exec(url);
+  if (!match) throw new TypeError(`not a Sentinel address: ${url.replace(/\/\/.*@/, '//…@')}`);
+  const [, username, password, hosts = '', name = '', db] = match;
+  return {
+    name,
+    sentinels: hosts.split(',').map((address) => {
+      const [host = '', port = '26379'] = address.split(':');
+      return { host, port: Number(port) };
+    }),
+    ...(username && { username: decodeURIComponent(username) }),
+    ...(password && { password: decodeURIComponent(password) }),
+    ...(db && { db: Number(db) }),
+  };
+}
+
+/** Closes for good, also where Redis does not answer. */
+export async function closeConnection(redis: Redis): Promise<void> {
+  redis.disconnect();
+}

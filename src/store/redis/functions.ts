@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import type { Redis } from 'ioredis';
+
+/** From src and from dist alike; the files are the source of the library, and of nothing else. */
+const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
+const FILES = ['library', 'publish', 'rights', 'mark', 'recorder'];
+/** As `sisyphus_version` answers; raised with every change of the Lua files. */
+const VERSION = 1;
+
+const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;
+
+export type Argument = string | number | Buffer;
+
+/** Makes sure that Redis has the library, in this version or a later one. */
+export async function loadFunctions(redis: Redis): Promise<void> {
+  const version = await redis.call('FCALL_RO', 'sisyphus_version', '0').catch((error: Error) => {
+    if (isMissing(error)) return 0;
+    throw error;
+  });
+  if (Number(version) < VERSION) await redis.call('FUNCTION', 'LOAD', 'REPLACE', LIBRARY);
+}
+
+/** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
+export async function callFunction(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
+  try {
+    return await redis.fcall(name, 0, ...args);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    await loadFunctions(redis);
+    return redis.fcall(name, 0, ...args);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Function not found');
+}

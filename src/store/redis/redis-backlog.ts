@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type {
+  Backlog,
+  Idempotency,
+  Publication,
+  Published,
+  ReadRequest,
+  Retention,
+  Rights,
+  Slice,
+} from '../../backlog/backlog.ts';
+import { judgeSlice } from '../../backlog/gap.ts';
+import { parseEnvelope } from '../../message/envelope.ts';
+import type { Message } from '../../message/message.ts';
+import { isChannel } from '../../message/names.ts';
+import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { batched } from './batch.ts';
+import { type Argument, callFunction } from './functions.ts';
+import { backlogKey, headKey } from './keys.ts';
+import { isUnanswered, toSisyphusError } from './redis-error.ts';
+
+/** How long an `Idempotency-Key` is remembered. */
+const REMEMBERED = 300_000;
+/** How long the gateway's own key is: longer than it takes to ask again. */
+const REMEMBERED_FOR_RETRY = 30_000;
+/** How long to wait for Redis to come back before asking again. */
+const RETRY_WITHIN = 1500;
+
+/** Backlogs and rights in Redis, through the functions of the library. */
+export class RedisBacklog implements Backlog {
+  readonly #redis: Redis;
+  readonly #retention: Pick<Retention, 'ttl'>;
+  readonly #rights = batched(200, (users: { user: string; known?: Position | undefined }[]) => this.#readRights(users));
+  readonly #read = batched(500, (requests: ReadRequest[]) => this.#readSlices(requests));
+
+  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
+    this.#redis = redis;
+    this.#retention = retention;
+  }
+
+  async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
+    const args: Argument[] = idempotency
+      ? [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED]
+      : [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
+    for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
+    const answer = (await this.#callTwice('sisyphus_publish_batch', args)) as string[];
+    return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
+  }
+
+  async grant(user: string, channel: string, data?: Buffer): Promise<Published> {
+    return this.#change('sisyphus_grant', user, channel, data);
+  }
+
+  async revoke(user: string, channel: string, data?: Buffer): Promise<Published> {
+    return this.#change('sisyphus_revoke', user, channel, data);
+  }
+
+  async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
+    return this.#rights(users);
+  }
+
+  async read(requests: ReadRequest[]): Promise<Slice[]> {
+    return this.#read(requests);
+  }
+
+  async #change(name: string, user: string, channel: string, data: Buffer | undefined): Promise<Published> {
+    const answer = await this.#call(name, data ? [user, channel, data] : [user, channel]);
+    return published(`user:${user}`, answer as string[]);
+  }
+
+  async #call(name: string, args: Argument[]): Promise<unknown> {
+    try {
+      return await callFunction(this.#redis, name, args);
+    } catch (error) {
+      throw toSisyphusError(error);
+    }
+  }
+
+  /** For calls that carry a key: where the answer was lost, asking again tells what came of the first. */
+  async #callTwice(name: string, args: Argument[]): Promise<unknown> {
+    try {
+      return await this.#call(name, args);
+    } catch (error) {
+      if (!isUnanswered(error) || !(await becomesReady(this.#redis, RETRY_WITHIN))) throw error;
+      return this.#call(name, args);
+    }
+  }
+
+  async #readRights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
+    const args = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
+    const answer = (await this.#call('sisyphus_rights', args)) as (string[] | null)[];
+    return answer.map((fields) => (fields ? rightsOf(fields) : undefined));
+  }
+
+  async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
+    const pipeline = this.#redis.pipeline();
+    pipeline.time();
+    for (const { channel, after, last } of requests) {
+      pipeline.get(headKey(channel));
+      if (last === undefined) pipeline.xrangeBuffer(backlogKey(channel), `(${after}`, '+');
+      else pipeline.xrevrangeBuffer(backlogKey(channel), '+', '-', 'COUNT', last);
+    }
+    const replies = await pipeline.exec().catch((error: unknown) => {
+      throw toSisyphusError(error);
+    });
+    const [seconds = 0] = value(replies?.[0]) as number[];
+    return requests.map((request, i) => {
+      const head = parsePosition((value(replies?.[1 + 2 * i]) as string | null) ?? '') ?? BEGINNING;
+      const entries = entriesOf(replies?.[2 + 2 * i]);
+      const messages = entries.map(([, fields]) => parseEnvelope(request.channel, fields[1]!));
+      return this.#slice(request, head, messages, Number(seconds) * 1000);
+    });
+  }
+
+  #slice(request: ReadRequest, head: Position, kept: Message[], now: number): Slice {
+    const { channel, after, upTo, last } = request;
+    if (last !== undefined) kept.reverse();
+    const { messages, gap } = judgeSlice({ after, head, entries: kept, ttl: this.#retention.ttl, now });
+    return {
+      channel,
+      messages: messages.filter(({ id }) => !isAfter(id, upTo)),
+      gap: last === undefined ? gap : undefined,
+    };
+  }
+}
+
+function value(reply: [Error | null, unknown] | undefined): unknown {
+  if (!reply || reply[0]) throw toSisyphusError(reply?.[0] ?? new Error('no answer'));
+  return reply[1];
+}
+
+/** A backlog of the wrong type, or one that is denied, is as good as none: the head tells that something is missing. */
+function entriesOf(reply: [Error | null, unknown] | undefined): [Buffer, Buffer[]][] {
+  if (reply?.[0] && !isUnanswered(reply[0])) return [];
+  return value(reply) as [Buffer, Buffer[]][];
+}
+
+function published(channel: string, [id = '', revision = '']: string[]): Published {
+  return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
+}
+
+function rightsOf([version = '', problem = '', ...pairs]: string[]): Rights {
+  const channels = new Map<string, Position>();
+  for (let i = 0; i < pairs.length; i += 2) {
+    const name = pairs[i]!;
+    if (isChannel(name)) channels.set(name, parsePosition(pairs[i + 1] ?? '') ?? BEGINNING);
+  }
+  return { version: parsePosition(version) ?? BEGINNING, channels, problem: problem || undefined };
+}
+
+/** Whether the connection is usable within so many milliseconds. */
+async function becomesReady(redis: Redis, within: number): Promise<boolean> {
+  if (redis.status === 'ready') return true;
+  return new Promise((resolve) => {
+    const done = (ready: boolean): void => {
+      clearTimeout(timer);
+      redis.off('ready', onReady);
+      resolve(ready);
+    };
+    const onReady = (): void => done(true);
+    const timer = setTimeout(() => done(false), within);
+    redis.once('ready', onReady);
+  });
+}

@@ -1,0 +1,105 @@
+import type { Redis } from 'ioredis';
+import { compileGlob, firstMatch } from '../../glob.ts';
+import { BEGINNING, parsePosition } from '../../message/position.ts';
+import {
+  FencedError,
+  type LeaseAnswer,
+  type LeaseRequest,
+  type PlainListener,
+  type PlainMessage,
+  type PlainSource,
+} from '../../recorder/plain-source.ts';
+import { closeConnection } from './connection.ts';
+import { callFunction } from './functions.ts';
+import { TOPIC_PREFIX } from './keys.ts';
+
+const RECORDS = `${TOPIC_PREFIX}*`;
+const ANCHOR = `${TOPIC_PREFIX}@anchor`;
+const RELEASED = `${TOPIC_PREFIX}@recorder`;
+
+/** Hears plain channels and all records by pattern, on a connection of its own. */
+export class RedisPlainSource implements PlainSource {
+  readonly #hearing: Redis;
+  readonly #commands: Redis;
+  readonly #patterns: string[];
+  readonly #globs;
+
+  constructor(hearing: Redis, commands: Redis, patterns: string[]) {
+    this.#hearing = hearing;
+    this.#commands = commands;
+    this.#patterns = patterns;
+    this.#globs = patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
+  }
+
+  start(listener: PlainListener): void {
+    this.#hearing.on('pmessageBuffer', (pattern: string, name: Buffer, payload: Buffer) => {
+      this.#hear(listener, String(pattern), name.toString('latin1'), payload);
+    });
+    this.#hearing.on('ready', () => listener.up());
+    this.#hearing.on('close', () => listener.down());
+    if (this.#hearing.status === 'ready') listener.up();
+  }
+
+  async listen(): Promise<void> {
+    await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
+  }
+
+  async deafen(): Promise<void> {
+    await this.#hearing.punsubscribe(RECORDS, ...this.#patterns);
+  }
+
+  async anchor(name: string): Promise<void> {
+    try {
+      await callFunction(this.#hearing, 'sisyphus_anchor', [name]);
+    } catch (error) {
+      // Half open, perhaps: the driver would call it ready for a quarter of an hour.
+      if ((error as Error).message.includes('timed out')) this.#hearing.disconnect(true);
+      throw error;
+    }
+  }
+
+  async lease({ name, ttl, from, upTo, wanted, gap }: LeaseRequest): Promise<LeaseAnswer> {
+    const patterns = this.#patterns.join(' ');
+    const { id, number } = upTo ?? { id: BEGINNING, number: 0 };
+    const args = [name, ttl, patterns, from, id, number, wanted, gap ? 'gap' : '-'];
+    const answer = (await callFunction(this.#commands, 'sisyphus_lease', args)) as [
+      LeaseAnswer['role'],
+      string,
+      number,
+    ];
+    return { role: answer[0], place: { id: parsePosition(answer[1]) ?? BEGINNING, number: Number(answer[2]) } };
+  }
+
+  async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+    const args: (string | number | Buffer)[] = [name];
+    for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
+    try {
+      const [recorded, skipped] = (await callFunction(this.#commands, 'sisyphus_record', args)) as number[];
+      return { recorded: recorded ?? 0, skipped: skipped ?? 0 };
+    } catch (error) {
+      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await closeConnection(this.#hearing);
+  }
+
+  #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
+    if (pattern === RECORDS) {
+      if (name === RELEASED) listener.released();
+      else if (name === ANCHOR) {
+        const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
+        listener.anchored(parsePosition(id) ?? BEGINNING, anchor, Number(count));
+      } else {
+        const id = parsePosition(payload.toString('latin1', 0, payload.indexOf(32)));
+        if (id !== undefined) listener.recorded(id);
+      }
+      return;
+    }
+    // A channel that two patterns match is heard twice: the first pattern counts.
+    if (name.startsWith(TOPIC_PREFIX) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
+    listener.plain(name, payload);
+  }
+}

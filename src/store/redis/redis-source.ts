@@ -1,0 +1,149 @@
+import type { Redis } from 'ioredis';
+import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-source.ts';
+import type { Logger } from '../../logger.ts';
+import { parseEnvelope } from '../../message/envelope.ts';
+import { userOfChannel } from '../../message/names.ts';
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
+import { closeConnection } from './connection.ts';
+import { callFunction, loadFunctions } from './functions.ts';
+import { TOPIC_PREFIX, topicOf } from './keys.ts';
+
+/** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
+const CHUNK = 1000;
+
+/** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
+export class RedisSource implements ChannelSource {
+  readonly #redis: Redis;
+  readonly #logger: Logger;
+  readonly #channels = new Map<string, string>();
+  #listener: SourceListener | undefined;
+  #floor = BEGINNING;
+
+  constructor(redis: Redis, logger: Logger) {
+    this.#redis = redis;
+    this.#logger = logger;
+  }
+
+  start(listener: SourceListener): void {
+    this.#listener = listener;
+    this.#redis.on('messageBuffer', (topic: Buffer, payload: Buffer) => this.#hear(topic.toString('latin1'), payload));
+    this.#redis.on('close', () => {
+      this.#channels.clear();
+      listener.down();
+    });
+    this.#redis.on('ready', () => this.#up());
+    if (this.#redis.status === 'ready') this.#up();
+  }
+
+  async subscribe(channels: string[]): Promise<string[]> {
+    const refused: string[] = [];
+    for (let at = 0; at < channels.length; at += CHUNK) {
+      refused.push(...(await this.#subscribeChunk(channels.slice(at, at + CHUNK))));
+    }
+    return refused;
+  }
+
+  unsubscribe(channels: string[]): void {
+    const names = channels.flatMap(namesOf);
+    for (const name of names) this.#channels.delete(name);
+    // Where this fails the connection is gone, and the subscription with it.
+    if (names.length > 0 && this.#redis.status === 'ready') this.#redis.unsubscribe(...names).catch(() => undefined);
+  }
+
+  async mark(channels: string[]): Promise<Mark> {
+    const heads: Position[] = [];
+    let mark: Mark | undefined;
+    for (let at = 0; mark === undefined || at < channels.length; at += CHUNK) {
+      mark = await this.#markChunk(channels.slice(at, at + CHUNK));
+      for (const head of mark.heads) heads.push(head);
+    }
+    this.#floor = mark.position;
+    this.#listener?.marked(mark.position);
+    return { ...mark, heads };
+  }
+
+  async close(): Promise<void> {
+    await closeConnection(this.#redis);
+  }
+
+  #up(): void {
+    loadFunctions(this.#redis).then(
+      () => this.#listener?.up(),
+      (error: Error) => {
+        this.#logger.error({ event: 'functions_refused', reason: error.message });
+        this.#redis.disconnect(true);
+      },
+    );
+  }
+
+  #hear(name: string, payload: Buffer): void {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    if (!name.startsWith(TOPIC_PREFIX)) {
+      this.#listener?.plain(userOfChannel(channel)!, payload);
+      return;
+    }
+    try {
+      this.#listener?.message(parseEnvelope(channel, payload));
+    } catch (error) {
+      // Somebody else's PUBLISH on our topic: the next message's `previous` tells whether anything is missing.
+      this.#logger.error({ event: 'envelope_unreadable', channel, reason: (error as Error).message });
+    }
+  }
+
+  /** All in one command; where that is denied, each alone, so that one denied channel silences no other. */
+  async #subscribeChunk(channels: string[]): Promise<string[]> {
+    try {
+      await this.#subscribeNames(channels);
+      return [];
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOPERM')) throw error;
+    }
+    const refused: string[] = [];
+    for (const channel of channels) {
+      await this.#subscribeNames([channel]).catch((error: Error) => {
+        if (!error.message.startsWith('NOPERM')) throw error;
+        this.#logger.warn({ event: 'channel_refused', channel, reason: error.message });
+        refused.push(channel);
+      });
+    }
+    return refused;
+  }
+
+  async #subscribeNames(channels: string[]): Promise<void> {
+    const names = channels.flatMap((channel) => namesOf(channel).map((name) => [name, channel] as const));
+    for (const [name, channel] of names) this.#channels.set(name, channel);
+    await this.#redis.subscribe(...names.map(([name]) => name));
+  }
+
+  async #markChunk(channels: string[]): Promise<Mark> {
+    try {
+      const answer = await callFunction(this.#redis, 'sisyphus_mark', [this.#floor, ...channels]);
+      const [last, born, gaps, heads] = answer as [string, string, string[], (string | null)[]];
+      return {
+        position: parsePosition(last) ?? BEGINNING,
+        born: parsePosition(born) ?? BEGINNING,
+        gaps: gaps.map(parseGap),
+        heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
+      };
+    } catch (error) {
+      // No answer in time: the connection may be half open, and says `ready` for a quarter of an hour.
+      if ((error as Error).message.includes('timed out')) this.#redis.disconnect(true);
+      throw error;
+    }
+  }
+}
+
+/** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
+function namesOf(channel: string): string[] {
+  return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
+}
+
+function parseGap(text: string): Mark['gaps'][number] {
+  const [reason, from = '', to = ''] = text.split(' ');
+  return {
+    reason: reason === 'forked' ? 'forked' : 'unrecorded',
+    from: parsePosition(from) ?? BEGINNING,
+    to: parsePosition(to) ?? BEGINNING,
+  };
+}

@@ -1,0 +1,67 @@
+import type { Redis } from 'ioredis';
+import type { Config } from '../../config.ts';
+import type { Logger } from '../../logger.ts';
+import type { Store } from '../store.ts';
+import { closeConnection, openConnection } from './connection.ts';
+import { callFunction, loadFunctions } from './functions.ts';
+import { RedisBacklog } from './redis-backlog.ts';
+import { RedisPlainSource } from './redis-plain-source.ts';
+import { RedisSource } from './redis-source.ts';
+
+export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> & {
+  url: string;
+  logger: Logger;
+};
+
+/** A command that is answered this often (ms) proves the connection alive. */
+const HEARTBEAT = 1000;
+
+/** One connection for commands, one for the hub's subscriptions, one for the recorder. */
+export class RedisStore implements Store {
+  readonly kind = 'redis';
+  readonly source: RedisSource;
+  readonly backlog: RedisBacklog;
+  /** `undefined` where no plain channels are recorded. */
+  readonly plain: RedisPlainSource | undefined;
+  readonly #commands: Redis;
+  readonly #configuration: (string | number)[];
+  readonly #logger: Logger;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor({ url, logger, backlog, maxMessage, rawChannels }: RedisStoreOptions) {
+    this.#logger = logger;
+    this.#commands = openConnection(url, 'commands', logger);
+    this.backlog = new RedisBacklog(this.#commands, backlog);
+    this.source = new RedisSource(openConnection(url, 'hub', logger), logger);
+    if (rawChannels.length > 0) {
+      this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, rawChannels);
+    }
+    const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
+    this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];
+    this.#commands.on('ready', () => this.configure());
+    this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
+  }
+
+  /** Tells the functions how much is kept: at each connection, and when Redis has lost its memory. */
+  configure(): void {
+    loadFunctions(this.#commands)
+      .then(() => callFunction(this.#commands, 'sisyphus_configure', this.#configuration))
+      .catch((error: Error) => this.#logger.error({ event: 'configure_refused', reason: error.message }));
+  }
+
+  async ping(): Promise<boolean> {
+    if (this.#commands.status !== 'ready') return false;
+    try {
+      await this.#commands.ping();
+      return true;
+    } catch (error) {
+      if ((error as Error).message.includes('timed out')) this.#commands.disconnect(true);
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await Promise.all([closeConnection(this.#commands), this.source.close(), this.plain?.close()]);
+  }
+}
