@@ -24,10 +24,11 @@ export interface Verdict {
  */
 export function judge(ledger: Ledger): Verdict {
   const truths = findTruths(ledger);
-  const rights = new Rights(ledger);
+  const rights = new Rights(ledger, truths.lost);
   const frames = groupBy(ledger.frames, (frame) => frame.reader);
   const streams = groupBy(ledger.streams, (stream) => stream.reader);
   const violations = [...truths.violations, ...checkLost(ledger, truths)];
+  for (const { at, who, what } of ledger.problems) violations.push({ rule: 'problem', at, what: `${who}: ${what}` });
   for (const reader of ledger.readers) {
     const log = { frames: frames.get(reader.name) ?? [], streams: streams.get(reader.name) ?? [] };
     violations.push(...new ReaderJudge(ledger, truths, rights, reader, log).judge());

@@ -66,6 +66,13 @@ export interface Action {
   what: string;
 }
 
+/** What none of the rules names and must not be all the same: a status that ends an EventSource, a process that crashed. */
+export interface Problem {
+  at: number;
+  who: string;
+  what: string;
+}
+
 /** A message as it lies in the backlog at the end. */
 export interface Recorded {
   channel: string;
@@ -98,6 +105,7 @@ export class Ledger {
   readonly streams: StreamNote[] = [];
   readonly actions: Action[] = [];
   readonly licences: Licence[] = [];
+  readonly problems: Problem[] = [];
   /** What Redis keeps at the end; `undefined` where it has lost its memory meanwhile. */
   recorded: Recorded[] | undefined;
 
@@ -118,6 +126,7 @@ export class Ledger {
     for (const frame of this.frames) facts.push({ at: frame.at, line: { frame } });
     for (const stream of this.streams) facts.push({ at: stream.requestedAt, line: { stream } });
     for (const action of this.actions) facts.push({ at: action.at, line: { action } });
+    for (const problem of this.problems) facts.push({ at: problem.at, line: { problem } });
     facts.sort((a, b) => a.at - b.at);
     const head = {
       scenario: this.scenario,
@@ -151,6 +160,7 @@ export class Ledger {
     else if ('frame' in line) this.frames.push(line.frame);
     else if ('stream' in line) this.streams.push(line.stream);
     else if ('action' in line) this.actions.push(line.action);
+    else if ('problem' in line) this.problems.push(line.problem);
     else {
       this.recorded ??= [];
       this.recorded.push(line.recorded);
@@ -171,4 +181,5 @@ type LedgerLine =
   | { frame: Frame }
   | { stream: StreamNote }
   | { action: Action }
+  | { problem: Problem }
   | { recorded: Recorded };

@@ -13,7 +13,8 @@ export interface Violation {
     | 'disagreement'
     | 'invented'
     | 'refused but there'
-    | 'silent';
+    | 'silent'
+    | 'problem';
   at: number;
   what: string;
   reader?: string;

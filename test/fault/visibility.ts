@@ -7,6 +7,8 @@ export type Visibility = 'must' | 'may' | 'never';
 interface Change {
   note: RightsNote;
   publication: Publication;
+  /** Surely told; if not, the list may have changed all the same. */
+  announced: boolean;
 }
 
 /** Who may see what, and since when, as far as those who changed it can tell. */
@@ -14,12 +16,16 @@ export class Rights {
   readonly #initial: Map<string, Set<string>>;
   readonly #changes: Map<string, Change[]>;
 
-  constructor(ledger: Ledger) {
+  /** `lost`: announcements that nobody ever got; the list has changed all the same. */
+  constructor(ledger: Ledger, lost: Publication[]) {
+    const unheard = new Set(lost);
     this.#initial = new Map([...ledger.rights].map(([user, channels]) => [user, new Set(channels)]));
     const changes: Change[] = [];
     for (const publication of ledger.publications) {
-      if (publication.rights && publication.outcome !== 'refused')
-        changes.push({ note: publication.rights, publication });
+      const { rights: note, outcome, receivers } = publication;
+      if (!note) continue;
+      const announced = outcome === 'acknowledged' && receivers !== 0 && !unheard.has(publication);
+      changes.push({ note, publication, announced });
     }
     changes.sort((a, b) => a.note.beganAt - b.note.beganAt);
     this.#changes = groupBy(changes, ({ note }) => `${note.user}\n${note.channel}`);
@@ -31,7 +37,7 @@ export class Rights {
     for (const change of this.#changes.get(`${user}\n${message.channel}`) ?? []) {
       const granted = change.note.change === 'grant';
       if (precedes(message, change)) break;
-      const sure = follows(message, change) && change.publication.outcome === 'acknowledged';
+      const sure = follows(message, change) && change.announced;
       possible = sure ? new Set([granted]) : possible.add(granted);
     }
     if (possible.size === 2) return 'may';

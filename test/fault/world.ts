@@ -1,0 +1,167 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Gateway, startGateway } from '../support/gateway.ts';
+import { PUBLISH_SECRET } from '../support/publisher.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Relay, startRelay } from '../support/relay.ts';
+import { eventually } from '../support/wait.ts';
+import { now } from './clock.ts';
+import { judge, type Verdict } from './judge.ts';
+import { Ledger } from './ledger.ts';
+import { Load, type LoadPlan } from './load.ts';
+import { RedisLine, type Reply } from './processes/redis-line.ts';
+import { Random } from './random.ts';
+import { readRecord } from './record.ts';
+
+export interface WorldPlan extends LoadPlan {
+  scenario: string;
+  seed: number;
+  gateways: number;
+  /** Between each gateway and Redis, a relay of its own. */
+  relays?: boolean;
+  env?: Record<string, string>;
+  redisArgs?: string[];
+  /** In the place of a Redis of the world's own; whoever started it stops it. */
+  redisUrl?: string;
+}
+
+/** One gateway of the world; its place outlives the processes that run there. */
+export interface Post {
+  gateway: Gateway;
+  readonly port: number;
+  readonly relay: Relay | undefined;
+}
+
+/** Redis, gateways, readers and publishers of one run, and the ledger that they fill. */
+export class World {
+  readonly ledger: Ledger;
+  readonly random: Random;
+  readonly posts: Post[] = [];
+  readonly redis: RedisServer;
+  /** The application's and the operator's own connection to Redis. */
+  readonly admin: RedisLine;
+  readonly load: Load;
+  readonly #plan: WorldPlan;
+  readonly #startedAt = now();
+
+  static async start(plan: WorldPlan, redis?: RedisServer): Promise<World> {
+    const world = new World(plan, redis ?? (await startRedis({ args: plan.redisArgs ?? [] })));
+    try {
+      await eventually(() => world.admin.isOpen);
+      await world.load.prepare();
+      await Promise.all(Array.from({ length: plan.gateways }, () => world.addGateway()));
+      await world.hasRecorder();
+      await world.load.start();
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  private constructor(plan: WorldPlan, redis: RedisServer) {
+    this.#plan = plan;
+    this.redis = redis;
+    this.ledger = new Ledger(plan.scenario, plan.seed);
+    this.random = new Random(plan.seed);
+    this.admin = new RedisLine(() => redis.port);
+    this.load = new Load(plan, this);
+  }
+
+  /** Every fault goes through here, so that whoever reads a violation sees what was done around it. */
+  note(what: string): void {
+    this.ledger.actions.push({ at: now(), what });
+    if (process.env.FAULT_VERBOSE) console.log(`${((now() - this.#startedAt) / 1000).toFixed(2)} s  ${what}`);
+  }
+
+  call(...words: string[]): Promise<Reply> {
+    this.note(words.join(' ').slice(0, 200));
+    return this.admin.call(...words);
+  }
+
+  async addGateway(): Promise<Post> {
+    const relay = this.#plan.relays ? await startRelay({ targetPort: this.redis.port }) : undefined;
+    const gateway = await startGateway(this.#env(relay));
+    const post = { gateway, port: gateway.port, relay };
+    this.posts.push(post);
+    return post;
+  }
+
+  /** Ends a gateway without a word and starts another in its place. */
+  async replace(post: Post, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.note(`${signal} to gateway ${post.port}`);
+    post.gateway.kill(signal);
+    await post.gateway.exited;
+    this.#checkCrash(post);
+    // A port is refused for a moment where the old process's last sockets are still being closed.
+    post.gateway = await eventually(
+      () => startGateway({ ...this.#env(post.relay), PORT: String(post.port) }),
+      10_000,
+      50,
+    );
+    this.note(`gateway ${post.port} is back`);
+  }
+
+  /** Where the recorder is. */
+  async leader(): Promise<Post | undefined> {
+    for (const post of this.posts) if ((await this.roleOf(post)) === 'leader') return post;
+    return undefined;
+  }
+
+  async roleOf(post: Post): Promise<string | undefined> {
+    try {
+      const { recorder } = await post.gateway.status();
+      return (recorder as { role?: string } | undefined)?.role;
+    } catch {
+      return undefined; // killed or stopped: it has no role then
+    }
+  }
+
+  async hasRecorder(deadlineMs = 10_000): Promise<Post> {
+    return eventually(() => this.leader(), deadlineMs, 50);
+  }
+
+  /** Ends the load, waits until every reader has the last message, and judges. */
+  async finish(deadlineMs = 20_000): Promise<Verdict> {
+    await this.load.finish(deadlineMs);
+    if (this.ledger.recorded === undefined && !this.ledger.licences.some(({ reason }) => reason === 'flushed')) {
+      this.ledger.recorded = await readRecord(this.admin);
+    }
+    const verdict = judge(this.ledger);
+    if (verdict.violations.length > 0) this.#keepLedger(verdict);
+    return verdict;
+  }
+
+  async close(): Promise<void> {
+    await this.load.end();
+    const endings = await Promise.allSettled(this.posts.map(({ gateway }) => gateway.stop()));
+    await Promise.all(this.posts.map(({ relay }) => relay?.stop()));
+    this.admin.end();
+    await this.redis.stop();
+    for (const ending of endings) if (ending.status === 'rejected') throw ending.reason;
+  }
+
+  #env(relay: Relay | undefined): Record<string, string> {
+    return {
+      REDIS_URL: this.#plan.redisUrl ?? (relay ? `redis://127.0.0.1:${relay.port}` : this.redis.url),
+      SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
+      SISYPHUS_NOOP_INTERVAL: '1s',
+      SISYPHUS_BACKLOG_LENGTH: '1000000',
+      SISYPHUS_DRAIN: '2s',
+      ...this.#plan.env,
+    };
+  }
+
+  #checkCrash({ gateway, port }: Post): void {
+    const crash = gateway.logs.find((line) => /unhandled.?rejection|uncaught.?exception/i.test(JSON.stringify(line)));
+    if (crash) this.ledger.problems.push({ at: now(), who: `gateway ${port}`, what: JSON.stringify(crash) });
+  }
+
+  #keepLedger({ violations }: Verdict): void {
+    const path = join(tmpdir(), `sisyphus-ledger-${this.ledger.scenario}-${this.ledger.seed}-${process.pid}.jsonl`);
+    this.ledger.write(path);
+    console.log(
+      `${this.ledger.scenario}, seed ${this.ledger.seed}: ${violations.length} violations; the ledger is in ${path}`,
+    );
+  }
+}
