@@ -11,8 +11,8 @@ export interface RawRequest {
   /** In this order; a name may come twice. */
   headers?: Record<string, string> | [string, string][];
   body?: string | Buffer;
-  /** Bytes the kernel may hold for us are out of our hands; this many more are read ahead while paused. */
-  highWaterMark?: number;
+  /** `1.1` unless told otherwise; old proxies speak 1.0 to what is behind them. */
+  version?: '1.0' | '1.1';
 }
 
 /** One HTTP request over a socket of its own, and everything that came back, as bytes and as frames. */
@@ -212,7 +212,8 @@ export function isControl(frame: Frame): boolean {
   return /^(<message><status>(ok|error|failure)<|\{"status":"(ok|error|failure)")/.test(data ?? '');
 }
 
-function formatRequest({ port, path = '/?user=1', method = 'GET', headers = {}, body }: RawRequest): Buffer {
+function formatRequest(request: RawRequest): Buffer {
+  const { port, path = '/?user=1', method = 'GET', headers = {}, body, version = '1.1' } = request;
   const given = Array.isArray(headers) ? headers : Object.entries(headers);
   const names = new Set(given.map(([name]) => name.toLowerCase()));
   const all: [string, string][] = [];
@@ -220,6 +221,6 @@ function formatRequest({ port, path = '/?user=1', method = 'GET', headers = {}, 
   if (!names.has('accept') && method === 'GET') all.push(['Accept', 'text/event-stream']);
   if (body !== undefined && !names.has('content-length')) all.push(['Content-Length', String(Buffer.byteLength(body))]);
   all.push(...given);
-  const lines = [`${method} ${path} HTTP/1.1`, ...all.map(([name, value]) => `${name}: ${value}`)];
+  const lines = [`${method} ${path} HTTP/${version}`, ...all.map(([name, value]) => `${name}: ${value}`)];
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), Buffer.from(body ?? '')]);
 }
