@@ -1,0 +1,7 @@
+import { loop } from './loop.ts';
+import { nchan, nchanRedis } from './nchan.ts';
+import type { Peer } from './peer.ts';
+import { pushpin } from './pushpin.ts';
+import { sisyphus } from './sisyphus.ts';
+
+export const PEERS: readonly Peer[] = [sisyphus, nchan, nchanRedis, loop, pushpin];

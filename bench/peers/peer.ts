@@ -1,0 +1,35 @@
+import type { PublishTarget } from '../publisher.ts';
+import type { RedisServer } from '../redis-server.ts';
+
+export type PeerName = 'sisyphus' | 'nchan' | 'nchan-redis' | 'loop' | 'pushpin' | 'centrifugo' | 'mercure';
+
+/** One user's stream: the channels (numbers, see publisher.ts) whose events it must get. */
+export interface Reader {
+  user: number;
+  channels: readonly number[];
+}
+
+export interface Server {
+  port: number;
+  /** What tells that a stream stands: the response's head, or the `ok` frame. */
+  readyOn: 'head' | 'ok';
+  /** Roots of the process trees whose processor time and memory count as the server's. */
+  pids: number[];
+  redis?: RedisServer;
+  publish: PublishTarget;
+  /** The other way to publish, where a peer has one: plain `PUBLISH`, recorded by the gateway. */
+  publishPlain?: PublishTarget;
+  path(reader: Reader): string;
+  /** Gives the readers their rights, where the peer has any. */
+  admit?(readers: readonly Reader[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Peer {
+  name: PeerName;
+  /** Why it cannot run here, or its version. */
+  probe(): { missing: string } | { version: string };
+  start(env?: Record<string, string>): Promise<Server>;
+}
+
+export const channelName = (n: number): string => (n < 1_000_000 ? `room:${n}` : `user:${n - 1_000_000}`);
