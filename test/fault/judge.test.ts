@@ -339,7 +339,7 @@ describe('the judge of the fault suite', () => {
         text: 'early',
         channel: 'room:2',
       });
-      expect(story.rules()).to.deep.equal(['leak']);
+      expect(story.rules()).to.deep.equal(['early']);
     });
 
     it('takes either where a message and the change crossed', () => {

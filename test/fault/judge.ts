@@ -33,6 +33,10 @@ export function judge(ledger: Ledger): Verdict {
     const log = { frames: frames.get(reader.name) ?? [], streams: streams.get(reader.name) ?? [] };
     violations.push(...new ReaderJudge(ledger, truths, rights, reader, log).judge());
   }
+  for (const violation of violations) {
+    const near = ledger.actionsNear(violation.at);
+    violation.near = near.map(({ at, what }) => `${((at - violation.at) / 1000).toFixed(2)} s: ${what}`);
+  }
   return {
     violations,
     published: ledger.publications.length,
@@ -145,12 +149,9 @@ class ReaderJudge {
       for (const { frame } of placed) {
         const truth = this.#truths.byId.get(frame.id);
         if (!truth || this.#rights.visibility(this.#reader.user, truth) !== 'never') continue;
-        this.#add(
-          'leak',
-          frame.at,
-          channel,
-          `message ${frame.id} ${JSON.stringify(truth.text)} of ${channel}, which was not the user's`,
-        );
+        const granted = this.#rights.isGrantedAfter(this.#reader.user, truth);
+        const what = `message ${frame.id} ${JSON.stringify(truth.text)} of ${channel}, which was not the user's`;
+        this.#add(granted ? 'early' : 'leak', frame.at, channel, granted ? `${what} yet` : what);
       }
     }
   }

@@ -6,8 +6,9 @@ import type { BalancerOrder, BalancerReport } from './processes/balancer-process
 import { Helper } from './processes/channel.ts';
 import type { PublisherOrder, PublisherReport } from './processes/publisher-process.ts';
 import type { ReaderOrder, ReaderReport } from './processes/reader-process.ts';
-import type { RedisLine } from './processes/redis-line.ts';
+import { AnswerLost, type RedisLine } from './processes/redis-line.ts';
 import type { Random } from './random.ts';
+import { NEVER } from './truth.ts';
 
 export interface LoadPlan {
   readers: number;
@@ -123,13 +124,9 @@ export class Load {
     };
     const sentAt = now();
     const reply = await this.#world.admin.call(...words).catch((error: Error) => error);
-    const publication: Publication = {
-      ...head,
-      sentAt,
-      settledAt: now(),
-      outcome: reply instanceof Error ? 'refused' : 'acknowledged',
-    };
-    if (reply instanceof Error) publication.problem = reply.message;
+    const publication: Publication = { ...head, sentAt, settledAt: now(), outcome: 'acknowledged' };
+    if (reply instanceof AnswerLost) Object.assign(publication, { outcome: 'unknown', settledAt: NEVER });
+    else if (reply instanceof Error) Object.assign(publication, { outcome: 'refused', problem: reply.message });
     else if (way === 'plain') publication.receivers = Number(reply);
     else publication.id = Number(Array.isArray(reply) ? reply[0] : reply);
     this.#world.ledger.publications.push(publication);

@@ -10,6 +10,7 @@ export interface Violation {
     | 'order'
     | 'false reset'
     | 'leak'
+    | 'early'
     | 'disagreement'
     | 'invented'
     | 'refused but there'
@@ -19,6 +20,8 @@ export interface Violation {
   what: string;
   reader?: string;
   channel?: string;
+  /** What was done to the world about then. */
+  near?: string[];
 }
 
 /** A message that exists, by the record, by a publisher who was told its id, or by a reader who got it. */

@@ -44,6 +44,12 @@ export class Rights {
     return possible.has(true) ? 'must' : 'never';
   }
 
+  /** Whether the user got the channel at some moment after the message: what came too early, came to the right one. */
+  isGrantedAfter(user: string, message: Truth): boolean {
+    const changes = this.#changes.get(`${user}\n${message.channel}`) ?? [];
+    return changes.some((change) => change.note.change === 'grant' && !follows(message, change));
+  }
+
   /** Whether the user may have lost the channel at some moment after the message and before `by`. */
   revokedMeanwhile(user: string, message: Truth, by: number): boolean {
     const changes = this.#changes.get(`${user}\n${message.channel}`) ?? [];

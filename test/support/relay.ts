@@ -117,6 +117,11 @@ export class Link {
     this.#follow(server, this.down, client);
   }
 
+  /** The relay's own port towards the server: what the server's list of clients shows. */
+  get port(): number | undefined {
+    return this.#server.localPort;
+  }
+
   /** Ends both connections at once: as if each side had ended, or with a reset. */
   cut(how: 'reset' | 'end' = 'end'): void {
     if (this.closed) return;

@@ -137,7 +137,7 @@ export class FaultPublisher {
     return whole;
   }
 
-  /** Grants or revokes in one of the ways there are, and at once publishes on the channel, before anybody has heard. */
+  /** Grants or revokes in one of the ways there are, between two messages on the channel that come before anybody has heard. */
   #changeOne(): void {
     const users = [...this.#rights.keys()];
     if (users.length === 0 || !this.#redis.isOpen) return;
@@ -149,8 +149,13 @@ export class FaultPublisher {
     const change = this.#rights.get(user)?.has(channel) ? 'revoke' : 'grant';
     const how = this.#random.pick(['application', 'application by fcall', 'fcall', 'http'] as const);
     const note: RightsNote = { user, channel, change, beganAt: now() };
+    const neighbour = (): void => {
+      if (this.#random.chance(0.4))
+        void this.#publish(this.#way(), channel, `${this.#plan.name} no. ${this.#sequence}`);
+    };
+    neighbour();
     const told = this.#tell(how, note);
-    if (this.#random.chance(0.5)) void this.#publish(this.#way(), channel, `${this.#plan.name} no. ${this.#sequence}`);
+    neighbour();
     void told.then((publication) => {
       this.#changing.delete(key);
       if (publication.outcome !== 'acknowledged') return;

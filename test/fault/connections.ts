@@ -1,0 +1,74 @@
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import type { Link } from '../support/relay.ts';
+import type { Post, World } from './world.ts';
+
+/** The gateways' connections, by the names they have in CLIENT LIST. */
+export type ConnectionName = 'sisyphus:commands' | 'sisyphus:hub' | 'sisyphus:recorder';
+
+export interface Connection {
+  id: string;
+  name: string;
+  /** The client's side. */
+  port: number;
+}
+
+/** What Redis says of the connections of all gateways. */
+export async function listConnections(world: World): Promise<Connection[]> {
+  const list = String(await world.admin.call('CLIENT', 'LIST'));
+  const connections = list.split('\n').map((line) => {
+    const fields = new Map(line.split(' ').map((field) => field.split(/=(.*)/s) as [string, string]));
+    return {
+      id: fields.get('id') ?? '',
+      name: fields.get('name') ?? '',
+      port: Number(fields.get('addr')?.split(':').at(-1)),
+    };
+  });
+  return connections.filter(({ name }) => name.startsWith('sisyphus:'));
+}
+
+/** Cuts the connections of this name, of one gateway or of all, in one moment. */
+export async function killConnections(world: World, name: ConnectionName, post?: Post): Promise<void> {
+  const named = (await listConnections(world)).filter((connection) => connection.name === name);
+  const chosen = post ? await ownedBy(named, post) : named;
+  world.note(`cut ${name} of ${post ? `gateway ${post.port}` : 'all gateways'}: ${chosen.length} connections`);
+  const kills: Promise<unknown>[] = [];
+  world.admin.together(() => {
+    // One that ended meanwhile is not there to be killed.
+    for (const { id } of chosen) kills.push(world.admin.call('CLIENT', 'KILL', 'ID', id).catch(() => undefined));
+  });
+  await Promise.all(kills);
+}
+
+/** The links through a gateway's relay that carry the connection of this name. */
+export async function linksOf(world: World, name: ConnectionName, post: Post): Promise<Link[]> {
+  const ports = new Set((await listConnections(world)).filter((one) => one.name === name).map(({ port }) => port));
+  return [...(post.relay?.links ?? [])].filter((link) => link.port !== undefined && ports.has(link.port));
+}
+
+async function ownedBy(connections: Connection[], { gateway, relay }: Post): Promise<Connection[]> {
+  if (relay) {
+    const ports = new Set([...relay.links].map((link) => link.port));
+    return connections.filter(({ port }) => ports.has(port));
+  }
+  const inodes = await socketInodes(gateway.pid);
+  const byPort = await inodesByPort();
+  return connections.filter(({ port }) => inodes.has(byPort.get(port) ?? ''));
+}
+
+/** Of /proc/net/tcp: local port to inode. */
+async function inodesByPort(): Promise<Map<number, string>> {
+  const lines = (await readFile('/proc/net/tcp', 'utf8')).trim().split('\n').slice(1);
+  return new Map(
+    lines.map((line) => {
+      const fields = line.trim().split(/\s+/);
+      return [Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16), fields[9] ?? ''];
+    }),
+  );
+}
+
+async function socketInodes(pid: number): Promise<Set<string>> {
+  const folder = `/proc/${pid}/fd`;
+  const names = await readdir(folder).catch(() => []);
+  const targets = await Promise.all(names.map((name) => readlink(`${folder}/${name}`).catch(() => '')));
+  return new Set(targets.flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
+}

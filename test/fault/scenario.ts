@@ -1,0 +1,133 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { RedisServer } from '../support/redis.ts';
+import type { Verdict } from './judge.ts';
+import type { Frame } from './ledger.ts';
+import { World, type WorldPlan } from './world.ts';
+
+export interface Run {
+  seed: number;
+  /** How long the faults go on. */
+  seconds: number;
+  /** The figures that need a long run are asked for too. */
+  long: boolean;
+}
+
+export interface Result {
+  verdict: Verdict;
+  /** What is missed besides the ledger's rules: figures that were to be reached. */
+  failures: string[];
+  figures: Record<string, number | string>;
+}
+
+export interface Scenario {
+  name: string;
+  /** What holds, as a sentence. */
+  sentence: string;
+  seconds: { short: number; long: number };
+  run(run: Run): Promise<Result>;
+}
+
+/** What a scenario adds to the judge's verdict while it runs. */
+export class Findings {
+  readonly failures: string[] = [];
+  readonly figures: Record<string, number | string> = {};
+
+  expect(holds: boolean, otherwise: string): void {
+    if (!holds) this.failures.push(otherwise);
+  }
+}
+
+interface Definition {
+  name: string;
+  sentence: string;
+  seconds: { short: number; long: number };
+  plan?: (run: Run) => Partial<WorldPlan>;
+  /** Starts what is more than one plain Redis. */
+  redis?: (run: Run) => Promise<RedisServer>;
+  act(world: World, run: Run, findings: Findings): Promise<void>;
+  /** After the last message has reached everybody. */
+  check?(world: World, run: Run, findings: Findings): void;
+}
+
+/** A scenario as most are: a world under load, faults, an end that everybody hears, the verdict. */
+export function scenario({ name, sentence, seconds, plan, redis, act, check }: Definition): Scenario {
+  return {
+    name,
+    sentence,
+    seconds,
+    async run(run) {
+      const findings = new Findings();
+      const world = await World.start(
+        { ...basePlan(run), scenario: name, seed: run.seed, ...plan?.(run) },
+        await redis?.(run),
+      );
+      try {
+        await act(world, run, findings);
+        const verdict = await world.finish();
+        check?.(world, run, findings);
+        findings.figures.slowest = `${slowest(world).toFixed(0)} ms`;
+        return { verdict, failures: findings.failures, figures: findings.figures };
+      } finally {
+        await world.close();
+      }
+    },
+  };
+}
+
+function basePlan({ long }: Run): Omit<WorldPlan, 'scenario' | 'seed'> {
+  return {
+    gateways: 3,
+    readers: long ? 60 : 24,
+    users: long ? 40 : 16,
+    rooms: 12,
+    roomsPerUser: 3,
+    publishers: 2,
+    rate: long ? 200 : 120,
+    changes: 8,
+    silenceLimit: 3500,
+  };
+}
+
+/** Calls `act` every so many milliseconds, jittered, until the run's seconds are over. */
+export async function every(
+  world: World,
+  milliseconds: number,
+  seconds: number,
+  act: () => Promise<void>,
+): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let times = 0;
+  while (performance.now() < end) {
+    await pause(milliseconds * world.random.between(0.8, 1.2));
+    await act();
+    times++;
+  }
+  return times;
+}
+
+/** The longest way from a publish to a reader, in milliseconds. */
+export function slowest(world: World): number {
+  const sentAt = new Map<number, number>();
+  for (const { id, sentAt: at } of world.ledger.publications) if (id !== undefined) sentAt.set(id, at);
+  let most = 0;
+  for (const { id, at, kind } of world.ledger.frames) {
+    const sent = sentAt.get(id);
+    if (kind === 'message' && sent !== undefined) most = Math.max(most, at - sent);
+  }
+  return most;
+}
+
+/** Frames of this kind that came after a moment. */
+export function framesOf(world: World, kind: Frame['kind'], from = 0): Frame[] {
+  return world.ledger.frames.filter((frame) => frame.kind === kind && frame.at >= from);
+}
+
+/** Nobody had to come back, and nobody was told of anything. */
+export function expectNothingSeen(world: World, findings: Findings): void {
+  const { ledger } = world;
+  const returns = ledger.streams.length - ledger.readers.length;
+  findings.expect(returns === 0, `${returns} streams were opened again`);
+  findings.expect(framesOf(world, 'error').length === 0, `${framesOf(world, 'error').length} error frames`);
+}
+
+export { pause };

@@ -1,0 +1,106 @@
+import { now } from '../clock.ts';
+import { killConnections } from '../connections.ts';
+import { every, expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
+
+export const killedConnections = scenario({
+  name: 'killed-connections',
+  sentence: 'shows nothing of it when Redis cuts connections of every kind, one kind at a time',
+  seconds: { short: 8, long: 60 },
+  async act(world, run, findings) {
+    let turn = 0;
+    findings.figures.cuts = await every(world, run.long ? 2000 : 700, run.seconds, async () => {
+      turn++;
+      // Never every subscriber at once: that is another scenario.
+      if (turn % 3 === 0) await world.call('CLIENT', 'KILL', 'TYPE', 'normal');
+      else if (turn % 3 === 1) await killConnections(world, 'sisyphus:hub');
+      else await killConnections(world, 'sisyphus:recorder', world.random.pick(world.posts));
+    });
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
+export const killedSubscribers = scenario({
+  name: 'killed-subscribers',
+  sentence:
+    'announces what could not be proven recorded, within 3 s, when all subscriber connections are cut in one moment',
+  seconds: { short: 8, long: 60 },
+  async act(world, run, findings) {
+    findings.figures.cuts = await every(world, run.long ? 4000 : 2500, run.seconds, async () => {
+      world.ledger.licences.push({ reason: 'unrecorded', from: now() });
+      await world.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    });
+  },
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    const late = framesOf(world, 'reset').filter(
+      ({ at }) => !world.ledger.licences.some(({ from }) => at >= from && at - from < 3000),
+    );
+    findings.expect(late.length === 0, `${late.length} resets came later than 3 s after the cut`);
+  },
+});
+
+export const cutScriptSubscribers = scenario({
+  name: 'killed-subscribers-scripts-only',
+  sentence:
+    'loses, doubles and resets nothing of what is published by FCALL and HTTP when all subscriber connections are cut',
+  seconds: { short: 6, long: 60 },
+  // The announcements of the application's own changes are plain; without them everything is a script.
+  plan: () => ({ ways: { plain: 0, fcall: 3, http: 1 }, changes: 0 }),
+  async act(world, run, findings) {
+    findings.figures.cuts = await every(world, run.long ? 2000 : 600, run.seconds, async () => {
+      await world.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    });
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
+export const lastMessageMissed = scenario({
+  name: 'last-message-missed',
+  sentence: 'delivers, within 2 s, the one message that was published while the subscriber connection was dead',
+  seconds: { short: 5, long: 120 },
+  plan: () => ({ rate: 0, changes: 0, roomsPerUser: 6 }),
+  async act(world, run, findings) {
+    const end = performance.now() + run.seconds * 1000;
+    const trials = run.long ? 200 : 8;
+    let worst = 0;
+    let trial = 0;
+    for (; trial < trials && (run.long || performance.now() < end); trial++) {
+      const sentAt = now();
+      const channel = world.random.pick(world.load.rooms);
+      const way = trial % 2 === 0 ? 'fcall' : 'plain';
+      // The kill and the message in one packet: nothing can have subscribed again between the two.
+      const done = [killConnections(world, 'sisyphus:hub')];
+      await done[0];
+      done.push(world.load.publish(way, channel, `trial ${trial}`).then(() => undefined));
+      await Promise.all(done);
+      const due = world.ledger.readers.filter(({ user }) => world.ledger.rights.get(user)?.includes(channel)).length;
+      const got = (): number =>
+        framesOf(world, 'message', sentAt).filter(({ text }) => text === `trial ${trial}`).length;
+      while (got() < due && now() - sentAt < 6000) await pause(10);
+      worst = Math.max(worst, now() - sentAt);
+    }
+    findings.figures.trials = trial;
+    findings.figures.worst = `${worst.toFixed(0)} ms`;
+    findings.expect(worst < 2500, `the slowest of ${trial} took ${worst.toFixed(0)} ms`);
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
+export const slowGateway = scenario({
+  name: 'slow-gateway',
+  sentence: 'heals from the backlogs what a gateway missed when Redis cut it off for being slow',
+  seconds: { short: 6, long: 40 },
+  plan: () => ({ relays: true, rate: 400, changes: 4 }),
+  async act(world, run, findings) {
+    await world.call('CONFIG', 'SET', 'client-output-buffer-limit', 'pubsub 32kb 16kb 1');
+    findings.figures.times = await every(world, 500, run.seconds, async () => {
+      const post = world.random.pick(world.posts);
+      world.note(`gateway ${post.port} stops hearing Redis`);
+      const links = [...(post.relay?.links ?? [])];
+      for (const link of links) link.down.hold();
+      await pause(1500);
+      world.note(`gateway ${post.port} hears Redis again`);
+      for (const link of links) link.down.pass();
+    });
+  },
+});
