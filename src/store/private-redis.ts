@@ -53,7 +53,13 @@ export async function startPrivateRedis(): Promise<PrivateRedis | undefined> {
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
-    child.stdin?.on('error', () => {
+    // No shell, no watchdog, and nothing that would end the server: then rather none.
+    if (child.pid === undefined) {
+      child.on('error', () => {});
+      await rm(directory, { recursive: true, force: true });
+      return undefined;
+    }
+    child.stdin.on('error', () => {
       // The watchdog went first; `exit` says so.
     });
     const close = onlyOnce(() => stop(child, directory));
