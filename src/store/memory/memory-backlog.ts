@@ -1,0 +1,113 @@
+import type {
+  Backlog,
+  Idempotency,
+  Publication,
+  Published,
+  ReadRequest,
+  Rights,
+  Slice,
+} from '../../backlog/backlog.ts';
+import { SisyphusError } from '../../errors.ts';
+import type { Message, RightsChange } from '../../message/message.ts';
+import { channelOfUser, requireChannel, requireEvent, requireUser, userOfChannel } from '../../message/names.ts';
+import type { Position } from '../../message/position.ts';
+import type { MemoryLog } from './memory-log.ts';
+import { MemoryRights } from './memory-rights.ts';
+
+/** How long an `Idempotency-Key` is remembered (ms). */
+const REMEMBERED = 300_000;
+
+export interface MemoryBacklogOptions {
+  log: MemoryLog;
+  /** Hears each message, in the order of ids. */
+  tell: (message: Message) => void;
+  /** Bytes. */
+  maxMessage: number;
+  /** Milliseconds. */
+  now: () => number;
+}
+
+interface Remembered {
+  fingerprint: string;
+  answer: Published[];
+  until: number;
+}
+
+/** Nothing in here waits, so each call is one atomic step. */
+export class MemoryBacklog implements Backlog {
+  readonly #options: MemoryBacklogOptions;
+  readonly #rights: MemoryRights;
+  /** In the order of `until`. */
+  readonly #remembered = new Map<string, Remembered>();
+
+  constructor(options: MemoryBacklogOptions) {
+    this.#options = options;
+    this.#rights = new MemoryRights(options.log.born);
+  }
+
+  async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
+    const known = idempotency && this.#recall(idempotency);
+    if (known) return known;
+    for (const publication of publications) this.#require(publication);
+    const answer = publications.map((publication) => this.#record(publication));
+    if (idempotency) {
+      const { key, fingerprint } = idempotency;
+      this.#remembered.set(key, { fingerprint, answer, until: this.#options.now() + REMEMBERED });
+    }
+    return answer;
+  }
+
+  async grant(user: string, channel: string, data?: Buffer): Promise<Published> {
+    return this.#change('grant', user, channel, data);
+  }
+
+  async revoke(user: string, channel: string, data?: Buffer): Promise<Published> {
+    return this.#change('revoke', user, channel, data);
+  }
+
+  async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
+    return users.map(({ user, known }) => this.#rights.read(user, known));
+  }
+
+  async read(requests: ReadRequest[]): Promise<Slice[]> {
+    return requests.map((request) => this.#options.log.read(request));
+  }
+
+  #change(name: 'grant' | 'revoke', user: string, channel: string, data: Buffer | undefined): Published {
+    requireUser(user);
+    requireChannel(channel);
+    const told = data ?? Buffer.from(`<message><${name}><channel>${channel}</channel></${name}></message>`);
+    const publication = { channel: channelOfUser(user), data: told };
+    this.#require(publication);
+    return this.#record(publication, (id) => this.#rights[name](user, channel, id));
+  }
+
+  #require({ channel, data, event }: Publication): void {
+    requireChannel(channel);
+    if (event !== undefined) requireEvent(event);
+    const { maxMessage } = this.#options;
+    if (data.length > maxMessage) {
+      throw new SisyphusError('too_large', `${data.length} bytes; a message may have ${maxMessage}`);
+    }
+  }
+
+  #record(publication: Publication, change?: (id: Position) => RightsChange): Published {
+    const user = userOfChannel(publication.channel);
+    const unchanged = (): RightsChange | undefined => (user === undefined ? undefined : this.#rights.unchanged(user));
+    const message = this.#options.log.append(publication, change ?? unchanged);
+    this.#options.tell(message);
+    return { channel: message.channel, id: message.id, revision: message.revision };
+  }
+
+  #recall({ key, fingerprint }: Idempotency): Published[] | undefined {
+    for (const [old, { until }] of this.#remembered) {
+      if (until > this.#options.now()) break;
+      this.#remembered.delete(old);
+    }
+    const known = this.#remembered.get(key);
+    if (known && known.fingerprint !== fingerprint) {
+      throw new SisyphusError('idempotency_conflict', 'this key was used for another request');
+    }
+    return known?.answer;
+  }
+}

@@ -1,0 +1,116 @@
+import type { Publication, ReadRequest, Retention, Slice } from '../../backlog/backlog.ts';
+import { judgeSlice } from '../../backlog/gap.ts';
+import type { Message, RightsChange } from '../../message/message.ts';
+import { BEGINNING, isAfter, justAfter, laterOf, type Position, positionBefore } from '../../message/position.ts';
+
+/** So many channels are looked through for expired messages with each that is published. */
+const SWEPT_PER_MESSAGE = 2;
+
+interface ChannelLog {
+  head: Position;
+  revision: number;
+  /** In id order. */
+  entries: Message[];
+}
+
+/** The clock, and for each channel its counters and its backlog. Counters are kept for good, messages by retention. */
+export class MemoryLog {
+  readonly born: Position;
+  readonly #retention: (channel: string) => Retention;
+  readonly #now: () => number;
+  readonly #channels = new Map<string, ChannelLog>();
+  #last: Position;
+  #sweeping: Iterator<[string, ChannelLog]> | undefined;
+
+  /** `now` in milliseconds. */
+  constructor(retention: (channel: string) => Retention, now: () => number) {
+    this.#retention = retention;
+    this.#now = now;
+    this.born = positionBefore(0, now());
+    this.#last = this.born;
+  }
+
+  /** The last id given out. */
+  get last(): Position {
+    return this.#last;
+  }
+
+  /** How many messages are kept, in all channels. */
+  get size(): number {
+    let size = 0;
+    for (const { entries } of this.#channels.values()) size += entries.length;
+    return size;
+  }
+
+  headOf(channel: string): Position {
+    return this.#channels.get(channel)?.head ?? BEGINNING;
+  }
+
+  /** Records one message; `rights` is told its id. */
+  append({ channel, data, event }: Publication, rights: (id: Position) => RightsChange | undefined): Message {
+    this.#last = laterOf(justAfter(this.#last), positionBefore(0, this.#now()));
+    const log = this.#channels.get(channel) ?? { head: BEGINNING, revision: 0, entries: [] };
+    const message: Message = {
+      channel,
+      id: this.#last,
+      revision: log.revision + 1,
+      previous: log.head,
+      after: undefined,
+      event,
+      // The publisher's buffer may be a small part of a large request, or be written to again.
+      payload: Buffer.from(data),
+      oversize: false,
+      rights: rights(this.#last),
+    };
+    log.head = message.id;
+    log.revision = message.revision;
+    log.entries.push(message);
+    this.#channels.set(channel, log);
+    this.#trim(channel, log);
+    this.#sweep();
+    return copyOf(message);
+  }
+
+  read({ channel, after, upTo, last }: ReadRequest): Slice {
+    const log = this.#channels.get(channel);
+    const kept = log ? log.entries.slice(indexAfter(log.entries, last === undefined ? after : BEGINNING)) : [];
+    const { ttl } = this.#retention(channel);
+    const { messages, gap } = judgeSlice({ after, head: this.headOf(channel), entries: kept, ttl, now: this.#now() });
+    const wanted = messages.slice(last === undefined ? 0 : Math.max(0, messages.length - last));
+    return {
+      channel,
+      messages: wanted.filter(({ id }) => !isAfter(id, upTo)).map(copyOf),
+      gap: last === undefined ? gap : undefined,
+    };
+  }
+
+  #trim(channel: string, { entries }: ChannelLog): void {
+    const { length, ttl } = this.#retention(channel);
+    const oldest = positionBefore(ttl, this.#now());
+    let gone = Math.max(0, entries.length - length);
+    while (gone < entries.length && isAfter(oldest, entries[gone]!.id)) gone++;
+    if (gone > 0) entries.splice(0, gone);
+  }
+
+  /** A channel that falls silent would keep its backlog; a few are looked at with each message, so that none takes long. */
+  #sweep(): void {
+    for (let i = 0; i < SWEPT_PER_MESSAGE; i++) {
+      this.#sweeping ??= this.#channels.entries();
+      const { done, value } = this.#sweeping.next();
+      if (done) this.#sweeping = undefined;
+      else this.#trim(...(value as [string, ChannelLog]));
+    }
+  }
+}
+
+/** Where what is after this begins; looked for from the end, where readers are. */
+function indexAfter(entries: Message[], after: Position): number {
+  let index = entries.length;
+  while (index > 0 && isAfter(entries[index - 1]!.id, after)) index--;
+  return index;
+}
+
+/** Frames are kept on the message that was encoded: on the readers' copies, not for as long as the backlog. */
+function copyOf(message: Message): Message {
+  return { ...message };
+}

@@ -1,0 +1,79 @@
+import { SisyphusError } from '../../errors.ts';
+import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-source.ts';
+import type { Message } from '../../message/message.ts';
+import type { MemoryLog } from './memory-log.ts';
+
+/** What a subscriber connection would be: what happens is heard in its order, after whoever did it has gone on. */
+export class MemorySource implements ChannelSource {
+  readonly #log: MemoryLog;
+  readonly #channels = new Set<string>();
+  #listener: SourceListener | undefined;
+  /** What has happened in this turn of the event loop: emptied before the next. */
+  #events: ((listener: SourceListener | undefined) => void)[] = [];
+  #closed = false;
+
+  constructor(log: MemoryLog) {
+    this.#log = log;
+  }
+
+  start(listener: SourceListener): void {
+    this.#listener = listener;
+    process.nextTick(() => {
+      if (!this.#closed) listener.up();
+    });
+  }
+
+  /** None is ever refused. */
+  async subscribe(channels: string[]): Promise<string[]> {
+    this.#requireOpen();
+    for (const channel of channels) this.#channels.add(channel);
+    await this.#heard();
+    return [];
+  }
+
+  unsubscribe(channels: string[]): void {
+    for (const channel of channels) this.#channels.delete(channel);
+  }
+
+  async mark(channels: string[]): Promise<Mark> {
+    this.#requireOpen();
+    const position = this.#log.last;
+    const heads = channels.map((channel) => this.#log.headOf(channel));
+    await this.#heard((listener) => listener?.marked(position));
+    return { position, born: this.#log.born, gaps: [], heads };
+  }
+
+  /** Called for each message, in the order of ids. */
+  publish(message: Message): void {
+    if (this.#channels.has(message.channel)) this.#happened((listener) => listener?.message(message));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#channels.clear();
+  }
+
+  /** Settles when all that has happened so far, and this, has been heard. */
+  #heard(event?: (listener: SourceListener | undefined) => void): Promise<void> {
+    return new Promise((resolve) => {
+      this.#happened((listener) => {
+        event?.(listener);
+        resolve();
+      });
+    });
+  }
+
+  #happened(event: (listener: SourceListener | undefined) => void): void {
+    if (this.#events.push(event) === 1) queueMicrotask(() => this.#tell());
+  }
+
+  #tell(): void {
+    const events = this.#events;
+    this.#events = [];
+    for (const event of events) event(this.#closed ? undefined : this.#listener);
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new SisyphusError('redis_unavailable', 'the store in memory is closed');
+  }
+}
