@@ -19,7 +19,7 @@ describe("Chromium's EventSource", function () {
 
   after(async () => {
     await browser?.close();
-    await world.stop();
+    await world?.stop();
   });
 
   it(`has what was published, though its connections break at random bytes under 200 messages a second for ${SECONDS} s`, async () => {

@@ -23,7 +23,7 @@ describe('payloads, as Chromium decodes them', function () {
 
   after(async () => {
     await browser?.close();
-    await world.stop();
+    await world?.stop();
   });
 
   for (const way of WAYS) {

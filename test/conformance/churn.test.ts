@@ -27,7 +27,7 @@ describe(`${TOTAL} streams that come and go`, function () {
     world = await startWorld();
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   async function held(): Promise<Held> {
     const { client, gateway } = world;
@@ -80,7 +80,15 @@ describe(`${TOTAL} streams that come and go`, function () {
     const halfway = await residentMemory(world.gateway.pid);
     await visits(TOTAL / 2, TOTAL);
     // A channel may be heard for a while after its last reader has gone.
-    await eventually(async () => expect(await held()).to.deep.equal(before), 90_000, 200);
+    await eventually(
+      async () => {
+        const now = await held();
+        expect(now, `${JSON.stringify(now)} instead of ${JSON.stringify(before)}`).to.deep.equal(before);
+        return true;
+      },
+      90_000,
+      200,
+    );
     const grown = (await residentMemory(world.gateway.pid)) - halfway;
     expect(grown, 'bytes more than halfway').to.be.lessThan(40_000_000);
 

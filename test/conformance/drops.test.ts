@@ -18,7 +18,7 @@ describe('a stream that breaks', function () {
     await world.allow('1', ...channelNames());
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
   afterEach(() => world.closeStreams());
 
   it(`at random bytes, under 200 messages a second for ${SECONDS} s: what each client library has is what was published`, async () => {
@@ -61,8 +61,8 @@ describe('a stream that breaks between any two bytes', function () {
   });
 
   after(async () => {
-    await relay.stop();
-    await world.stop();
+    await relay?.stop();
+    await world?.stop();
   });
 
   /** A connection that breaks after so many bytes, and what came whole. */

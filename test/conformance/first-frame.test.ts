@@ -63,7 +63,7 @@ describe('the first frame', () => {
     await world.allow('1', 'room:1');
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
   afterEach(() => world.closeStreams());
 
   async function firstFrame(path: string, headers: Record<string, string> = {}): Promise<RawStream> {
@@ -148,7 +148,7 @@ describe('a malformed user', () => {
     world = await startWorld();
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   it('reaches no key, no channel and no pattern', async () => {
     const { client } = world;
@@ -198,7 +198,7 @@ describe('a list with names that are no channels', () => {
     await world.allow('1', 'room:1', '__proto__', 'constructor', ...STRANGE);
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   it('gives the channels that are, and logs the others', async () => {
     const stream = await world.openOk();

@@ -31,7 +31,7 @@ describe('headers', () => {
     [world, open] = await Promise.all([startWorld({ SISYPHUS_ORIGINS: `${APP},${LOCAL}` }), startWorld()]);
   });
 
-  after(() => Promise.all([world.stop(), open.stop()]));
+  after(() => Promise.all([world?.stop(), open?.stop()]));
 
   afterEach(() => {
     world.closeStreams();

@@ -26,7 +26,6 @@ const REFUSED: [string, string, string | Buffer<ArrayBuffer>][] = [
   ['nesting that is never closed', XML_TYPE, wrap('<a>'.repeat(60_000))],
   ['an end without a start', XML_TYPE, wrap('</a>')],
   ['a wrong end', XML_TYPE, wrap('<a></b>')],
-  ['an end of the message in its midst', XML_TYPE, wrap('</message><message channel="room:1">x')],
   ['no end', XML_TYPE, '<messages><message channel="room:1">x'],
   ['something else', XML_TYPE, '<html><body/></html>'],
   ['no XML at all', XML_TYPE, 'hello'],
@@ -86,7 +85,7 @@ describe('a hostile body', () => {
     await postPublish(world.gateway.url, '{"channel":"room:1","data":"warm"}');
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   /** The quickest of three: other processes share the machine, and only what the gateway itself takes is meant. */
   async function post(type: string, body: string | Buffer<ArrayBuffer>): Promise<{ response: Response; took: number }> {

@@ -25,7 +25,7 @@ describe('format=json', function () {
     read = 1;
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   /** Publishes these and answers the `data` that came for each. */
   async function through(payloads: readonly (string | Buffer)[]): Promise<unknown[]> {

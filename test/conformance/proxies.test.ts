@@ -23,8 +23,8 @@ for (const [name, start] of [
     });
 
     after(async () => {
-      await proxy.stop();
-      await world.stop();
+      await proxy?.stop();
+      await world?.stop();
     });
 
     afterEach(() => world.closeStreams());

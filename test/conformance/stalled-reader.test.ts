@@ -30,7 +30,7 @@ describe(`a reader that stops reading next to ${LIVE} that go on`, function () {
     memoryBefore = await residentMemory(world.gateway.pid);
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
 
   function bulk(number: number): string {
     return `bulk ${number} ${'x'.repeat(BULK_BYTES)}`;

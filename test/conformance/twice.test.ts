@@ -10,7 +10,7 @@ describe('a message that is published twice', () => {
     await world.allow('1', 'room:1', 'room:2');
   });
 
-  after(() => world.stop());
+  after(() => world?.stop());
   afterEach(() => world.closeStreams());
 
   for (const way of WAYS) {

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { Child, type Exit } from './child.ts';
 import { within } from './wait.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
+/** Another build in its place: a changed copy, to see whether a test finds the change. */
+const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
 const CRASH = /unhandled.?rejection|uncaught.?exception/i;
 
 export type LogLine = Record<string, unknown>;
