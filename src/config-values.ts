@@ -11,7 +11,7 @@ export function integer(least: number, most: number) {
   return (text: string): number => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
-    throw new Mistake(`is none: a whole number from ${least} to ${most} is right`);
+    throw new Mistake(`is not right: a whole number from ${least} to ${most} is`);
   };
 }
 

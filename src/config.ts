@@ -72,7 +72,7 @@ export const VARIABLES = [
   variable('SISYPHUS_URL', 'url', 'none', 'for the command line: a gateway to talk to over HTTP'),
 ] as const satisfies readonly Variable[];
 
-type Name = (typeof VARIABLES)[number]['name'];
+export type Name = (typeof VARIABLES)[number]['name'];
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 /** What the design has in store for SISYPHUS_AUTH, and this version has not. */
@@ -103,7 +103,8 @@ const SCHEMA = z.object({
 
 /** Each may be empty, which means none; for every other variable an empty value is a slip. */
 const MAY_BE_EMPTY = new Set<Name>(['SISYPHUS_BACKLOG_RULES', 'SISYPHUS_RAW_CHANNELS', 'SISYPHUS_ORIGINS']);
-const SECRETS = new Set<Name>(['REDIS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_URL']);
+/** What no message may quote. */
+export const SECRETS: ReadonlySet<Name> = new Set<Name>(['REDIS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_URL']);
 
 /** Everything that is wrong with the configuration, one sentence a mistake. */
 export class ConfigError extends Error {
@@ -116,7 +117,7 @@ export class ConfigError extends Error {
   }
 }
 
-type Texts = Record<string, string | undefined>;
+export type Texts = Record<string, string | undefined>;
 
 /**
  * Flags over environment over defaults.
@@ -127,13 +128,11 @@ type Texts = Record<string, string | undefined>;
 export function loadConfig(flags: Texts, env: Texts): Config {
   const problems = unknownNames(flags, env);
   const texts: Partial<Record<Name, string>> = {};
-  for (const { name, flag, default: fallback } of VARIABLES) {
-    const text = flags[flag] ?? env[name] ?? (fallback === 'none' ? undefined : fallback);
+  for (const [name, { text }] of settings(flags, env)) {
     if (text === '' && !MAY_BE_EMPTY.has(name))
       problems.push(`${said(name, flags)} is empty: leave it out or name one`);
     else if (text !== undefined) texts[name] = text;
   }
-  adaptBuffer(texts, flags, env);
   const result = SCHEMA.safeParse(texts);
   for (const { path, message } of result.error?.issues ?? []) {
     const name = path[0] as Name;
@@ -145,6 +144,30 @@ export function loadConfig(flags: Texts, env: Texts): Config {
   problems.push(...contradictions(texts));
   if (problems.length > 0 || !result.success) throw new ConfigError(problems);
   return toConfig(result.data);
+}
+
+export interface Setting {
+  /** `undefined` for none. */
+  text: string | undefined;
+  from: 'flag' | 'environment' | 'default';
+}
+
+/** What each variable is set to, and by what; nothing is checked. */
+export function settings(flags: Texts, env: Texts): Map<Name, Setting> {
+  const all = new Map<Name, Setting>();
+  for (const { name, flag, default: fallback } of VARIABLES) {
+    if (flags[flag] !== undefined) all.set(name, { text: flags[flag], from: 'flag' });
+    else if (env[name] !== undefined) all.set(name, { text: env[name], from: 'environment' });
+    else all.set(name, { text: fallback === 'none' ? undefined : fallback, from: 'default' });
+  }
+  // Where only one of the two is set, the other's default follows: a message must fit into an empty buffer.
+  const buffer = all.get('SISYPHUS_MAX_BUFFER')!;
+  const message = all.get('SISYPHUS_MAX_MESSAGE')!;
+  if (isLess(buffer.text, message.text)) {
+    if (message.from === 'default') message.text = buffer.text;
+    else if (buffer.from === 'default') buffer.text = message.text;
+  }
+  return all;
 }
 
 function toConfig(values: z.output<typeof SCHEMA>): Config {
@@ -172,15 +195,6 @@ function toConfig(values: z.output<typeof SCHEMA>): Config {
     logLevel: values.SISYPHUS_LOG_LEVEL,
     url: values.SISYPHUS_URL,
   };
-}
-
-/** Where only one of the two is set, the other's default follows: a message must fit into an empty buffer. */
-function adaptBuffer(texts: Partial<Record<Name, string>>, flags: Texts, env: Texts): void {
-  const { SISYPHUS_MAX_BUFFER: buffer, SISYPHUS_MAX_MESSAGE: message } = texts;
-  if (!isLess(buffer, message)) return;
-  const isSet = (name: string, flag: string) => flags[flag] !== undefined || env[name] !== undefined;
-  if (!isSet('SISYPHUS_MAX_MESSAGE', 'max-message')) texts.SISYPHUS_MAX_MESSAGE = buffer!;
-  else if (!isSet('SISYPHUS_MAX_BUFFER', 'max-buffer')) texts.SISYPHUS_MAX_BUFFER = message!;
 }
 
 function contradictions({ SISYPHUS_MAX_BUFFER: buffer, SISYPHUS_MAX_MESSAGE: message }: Partial<Record<Name, string>>) {

@@ -1,0 +1,69 @@
+import { randomBytes } from 'node:crypto';
+import type { Writable } from 'node:stream';
+import type { Backlog } from '../backlog/backlog.ts';
+import type { Config } from '../config.ts';
+import type { PrivateRedis } from '../store/private-redis.ts';
+import { reasonOf } from './reason.ts';
+
+const USER = '1';
+const CHANNELS = ['room:1', 'room:2'];
+const MESSAGE = `'<message>hello</message>'`;
+
+export interface Demo {
+  config: Config;
+  /** Where it listens, also for `PORT=0`. */
+  port: number;
+  backlog: Backlog;
+  privateRedis: Pick<PrivateRedis, 'port' | 'url'> | undefined;
+  stdout: Writable;
+}
+
+/** With a publishing secret in any case; one that is made up here is no secret of anybody's, and may be shown. */
+export function demoConfig(config: Config): Config {
+  return { ...config, publishSecret: config.publishSecret ?? `demo-${randomBytes(9).toString('base64url')}` };
+}
+
+/** Lets the demo user follow its channels, and says what to type. */
+export async function startDemo(demo: Demo): Promise<void> {
+  try {
+    for (const channel of CHANNELS) await demo.backlog.grant(USER, channel);
+  } catch (error) {
+    demo.stdout.write(`User ${USER} could not be given ${CHANNELS.join(' and ')}: ${reasonOf(error)}\n`);
+  }
+  demo.stdout.write(`${linesOf(demo).join('\n')}\n`);
+}
+
+function linesOf({ config, port, privateRedis }: Demo): string[] {
+  const { host, redisUrl } = config;
+  const name = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host;
+  const url = `http://${name}:${port}`;
+  const redis = privateRedis && `redis-cli -p ${privateRedis.port} PUBLISH ${CHANNELS[0]} ${MESSAGE}`;
+  return [
+    '',
+    `Sisyphus listens on ${url}, and keeps its messages in ${storeOf(redisUrl, privateRedis)}.`,
+    '',
+    `Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`,
+    `  curl -N '${url}/?user=${USER}'`,
+    '',
+    'Publish, in another terminal:',
+    ...(redis ? [`  ${redis}`] : []),
+    `  ${commandOf(config, url, privateRedis)} ${CHANNELS[0]} ${MESSAGE}`,
+    '',
+    'Ctrl-C ends everything that was started.',
+    '',
+  ];
+}
+
+function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis']): string {
+  if (redisUrl !== undefined) return 'the Redis of REDIS_URL';
+  return privateRedis ? `a private Redis on port ${privateRedis.port}` : 'its own memory: they end with it';
+}
+
+function commandOf({ redisUrl, publishSecret }: Config, url: string, privateRedis: Demo['privateRedis']): string {
+  if (privateRedis) return `bin/sisyphus publish --redis-url ${privateRedis.url}`;
+  // A password is not shown: the other terminal has to have it.
+  if (redisUrl?.includes('@')) return 'bin/sisyphus publish --redis-url "$REDIS_URL"';
+  if (redisUrl !== undefined) return `bin/sisyphus publish --redis-url ${redisUrl}`;
+  const secret = publishSecret?.startsWith('demo-') ? publishSecret : '"$SISYPHUS_PUBLISH_SECRET"';
+  return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;
+}

@@ -1,0 +1,98 @@
+import type { Publication } from '../backlog/backlog.ts';
+import { loadConfig, type Texts } from '../config.ts';
+import { formatPosition } from '../message/position.ts';
+import { connectBacklog } from '../store/redis/connect.ts';
+import { UsageError } from './command.ts';
+import { reasonOf } from './reason.ts';
+
+/** What a command prints of a message that was recorded. */
+export interface Receipt {
+  id: string;
+  revision: number;
+}
+
+export type RightsVerb = 'grant' | 'revoke';
+
+/** The two ways in: straight to Redis, or over a gateway's HTTP side. */
+export interface Publisher {
+  publish(publication: Publication): Promise<Receipt>;
+  change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
+  close(): Promise<void>;
+}
+
+const HTTP_TIMEOUT = 10_000;
+const MINE = ['REDIS_URL', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET'];
+
+/** A `--url` that was said outright wins over a `REDIS_URL` that lies about in the environment. */
+export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
+  const config = loadConfig(flags, onlyMine(env));
+  const { redisUrl, url, publishSecret } = config;
+  if (redisUrl !== undefined && flags.url === undefined) return overRedis(redisUrl);
+  if (url === undefined) {
+    throw new UsageError('name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url)');
+  }
+  if (publishSecret === undefined) {
+    throw new UsageError(
+      'publishing over HTTP needs SISYPHUS_PUBLISH_SECRET or --publish-secret, as the gateway has it',
+    );
+  }
+  return overHttp(url, publishSecret);
+}
+
+/** What concerns only the server must not stop a publisher: a PORT meant for another program, for one. */
+export function onlyMine(env: Texts): Texts {
+  return Object.fromEntries(MINE.map((name) => [name, env[name]]));
+}
+
+async function overRedis(url: string): Promise<Publisher> {
+  const { backlog, close } = await connectBacklog(url);
+  return {
+    async publish(publication) {
+      const [published] = await backlog.publish([publication]);
+      return { id: formatPosition(published!.id), revision: published!.revision };
+    },
+    async change(verb, user, channel, data) {
+      const { id, revision } = await backlog[verb](user, channel, data);
+      return { id: formatPosition(id), revision };
+    },
+    close,
+  };
+}
+
+function overHttp(url: string, secret: string): Publisher {
+  const post = (path: string, body: Record<string, string | undefined>) => send(`${url}${path}`, secret, body);
+  return {
+    publish: ({ channel, data, event }) => post('/publish', { channel, data: data.toString(), event }),
+    change: (verb, user, channel, data) => post(`/${verb}`, { user, channel, data: data?.toString() }),
+    close: async () => {},
+  };
+}
+
+async function send(url: string, secret: string, body: Record<string, string | undefined>): Promise<Receipt> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
+    body: JSON.stringify(body),
+    redirect: 'error',
+    signal: AbortSignal.timeout(HTTP_TIMEOUT),
+  }).catch((error: unknown) => {
+    throw new Error(`cannot reach ${url} (${reasonOf(error)})`, { cause: error });
+  });
+  const text = await response.text();
+  const answer = parseAnswer(text);
+  if (response.ok && typeof answer.id === 'string' && typeof answer.revision === 'number') {
+    return { id: answer.id, revision: answer.revision };
+  }
+  const said = typeof answer.message === 'string' ? answer.message : JSON.stringify(text.slice(0, 200));
+  throw new Error(`${url} answered ${response.status}: ${said}`);
+}
+
+function parseAnswer(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    // Not a gateway, then: the caller quotes what came.
+    return {};
+  }
+}

@@ -1,0 +1,77 @@
+import { parseArgs } from 'node:util';
+import { ConfigError, VARIABLES } from '../config.ts';
+import { nearest } from '../nearest.ts';
+import { checkConfig } from './check-config.ts';
+import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
+import { helpText } from './help.ts';
+import { publish } from './publish.ts';
+import { reasonOf } from './reason.ts';
+import { grant, revoke } from './rights.ts';
+import { serve } from './serve.ts';
+import { tail } from './tail.ts';
+import { VERSION } from './version.ts';
+
+export const COMMANDS: Command[] = [serve, publish, grant, revoke, tail, checkConfig];
+
+/** Runs one command line, and settles with the exit code; whatever goes wrong is a line on standard error. */
+export async function run(args: string[], io: Io): Promise<number> {
+  try {
+    return await dispatch(args, io);
+  } catch (error) {
+    for (const line of linesOf(error)) io.stderr.write(`sisyphus: ${line}\n`);
+    return error instanceof UsageError || error instanceof ConfigError ? EXIT.usage : EXIT.failed;
+  }
+}
+
+async function dispatch(args: string[], io: Io): Promise<number> {
+  const [name, ...rest] = args;
+  if (args.includes('--help') || name === '-h' || name === 'help') return print(io, helpText(COMMANDS));
+  if (name === '--version' || name === '-v') return print(io, `sisyphus ${VERSION}\n`);
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (!command) throw new UsageError(`${misnomer(name)}; bin/sisyphus --help tells all`);
+  return command.run({ ...io, ...parse(command, rest) });
+}
+
+function parse(command: Command, args: string[]): Pick<Invocation, 'positionals' | 'flags' | 'options'> {
+  const flagNames = VARIABLES.map(({ flag }) => flag as string);
+  const strings = Object.fromEntries(flagNames.map((flag) => [flag, { type: 'string' as const }]));
+  try {
+    const { values, positionals } = parseArgs({
+      args,
+      options: { ...strings, ...command.options },
+      allowPositionals: true,
+    });
+    const [least, most] = command.positionals;
+    if (positionals.length < least || positionals.length > most) {
+      throw new UsageError(`bin/sisyphus ${command.name} ${command.parameters} is right`);
+    }
+    const entries = Object.entries(values as Invocation['options']);
+    return {
+      positionals,
+      flags: Object.fromEntries(entries.filter(([flag]) => flagNames.includes(flag))) as Invocation['flags'],
+      options: Object.fromEntries(entries.filter(([flag]) => !flagNames.includes(flag))),
+    };
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const unknown = /^Unknown option '--([^']*)'/.exec(error.message)?.[1];
+    const meant = unknown && nearest(unknown, [...flagNames, ...Object.keys(command.options)]);
+    const instead = meant ? `: --${meant} may be meant, or -- before a text that begins with -` : '';
+    throw new UsageError(`${error.message.split('. ')[0]}${instead}`, { cause: error });
+  }
+}
+
+function misnomer(name: string | undefined): string {
+  const names = COMMANDS.map((command) => command.name);
+  if (name === undefined) return `a command is missing: ${names.join(', ')}`;
+  return `${JSON.stringify(name)} is no command: ${nearest(name, names)} may be meant`;
+}
+
+function print({ stdout }: Io, text: string): number {
+  stdout.write(text);
+  return EXIT.ok;
+}
+
+function linesOf(error: unknown): string[] {
+  if (error instanceof ConfigError) return error.problems;
+  return [reasonOf(error).replaceAll('\n', ' ')];
+}

@@ -1,0 +1,152 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Writable } from 'node:stream';
+import { type Config, ConfigError } from '../config.ts';
+import { Gateway } from '../gateway.ts';
+import type { Logger } from '../logger.ts';
+import { startPrivateRedis } from '../store/private-redis.ts';
+import { connectBacklog } from '../store/redis/connect.ts';
+import { EXIT } from './command.ts';
+import { startDemo } from './demo.ts';
+import { onSignals, startGateway } from './lifecycle.ts';
+
+const STOP = 'stop';
+/** A worker that lived for so long (ms) has not died of what killed the one before it. */
+const SOUND_LIFE = 10_000;
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 10_000;
+/** On top of the drain (ms), before a worker that does not end is killed. */
+const STOP_PATIENCE = 10_000;
+
+/** The primary: no gateway itself; holds the private Redis, if there is one, and the workers, which share the port. */
+export async function serveWithWorkers(config: Config, logger: Logger, demo: Writable | undefined): Promise<number> {
+  const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
+  const url = config.redisUrl ?? privateRedis?.url;
+  if (url === undefined) {
+    const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
+    throw new ConfigError([`SISYPHUS_WORKERS=${config.workers} needs a Redis that all workers share: ${right}`]);
+  }
+  if (privateRedis) logger.info({ event: 'private_redis', url });
+  const secret = config.publishSecret;
+  const env = { REDIS_URL: url, ...(secret === undefined ? {} : { SISYPHUS_PUBLISH_SECRET: secret }) };
+  const workers = new Workers(config, env, logger);
+  onSignals(logger, () => workers.stop());
+  workers.start();
+  const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
+  if (demo && port !== undefined) {
+    const { backlog, close } = await connectBacklog(url);
+    await startDemo({ config, port, backlog, privateRedis, stdout: demo }).finally(close);
+  }
+  const code = await workers.ended;
+  await privateRedis?.close();
+  return code;
+}
+
+/** A worker hears of its end from the primary alone: a terminal's Ctrl-C, and systemd, signal it as well. */
+export async function serveAsWorker(config: Config, logger: Logger): Promise<number> {
+  const gateway = new Gateway(config, logger);
+  const stopped = new Promise<void>((resolve, reject) => {
+    process.on('message', (message) => {
+      if (message === STOP) gateway.stop().then(resolve, reject);
+    });
+  });
+  process.on('SIGTERM', () => {});
+  process.on('SIGINT', () => {});
+  await Promise.race([startGateway(gateway, config), stopped]);
+  await stopped;
+  return EXIT.ok;
+}
+
+class Workers {
+  /** The port, once the first one listens. */
+  readonly listening: Promise<number>;
+  /** The exit code, once the last one has ended. */
+  readonly ended: Promise<number>;
+  readonly #config: Config;
+  readonly #env: Record<string, string>;
+  readonly #logger: Logger;
+  readonly #running = new Set<Worker>();
+  readonly #pauses = new Set<NodeJS.Timeout>();
+  #resolveListening!: (port: number) => void;
+  #resolveEnded!: (code: number) => void;
+  #hasListened = false;
+  #isStopping = false;
+  #code: number = EXIT.ok;
+  /** In a row. */
+  #earlyDeaths = 0;
+
+  constructor(config: Config, env: Record<string, string>, logger: Logger) {
+    this.#config = config;
+    this.#env = env;
+    this.#logger = logger;
+    this.listening = new Promise((resolve) => {
+      this.#resolveListening = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+  }
+
+  start(): void {
+    for (let i = 0; i < this.#config.workers; i++) this.#fork();
+  }
+
+  stop(): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    for (const pause of this.#pauses) clearTimeout(pause);
+    for (const worker of this.#running) worker.send(STOP);
+    setTimeout(() => this.#kill(), this.#config.drain + STOP_PATIENCE).unref();
+    this.#endIfEmpty();
+  }
+
+  #fork(): void {
+    const worker = cluster.fork(this.#env);
+    const since = Date.now();
+    this.#running.add(worker);
+    worker.on('error', (error) =>
+      this.#logger.error({ event: 'worker_error', worker: worker.process.pid, err: error }),
+    );
+    worker.once('listening', ({ port }) => {
+      this.#hasListened = true;
+      // Should all of them die at once, PORT=0 must not mean another port for those that follow.
+      this.#env.PORT = String(port);
+      this.#resolveListening(port);
+    });
+    worker.once('exit', (code, signal) => {
+      this.#running.delete(worker);
+      this.#onExit(worker, code ?? EXIT.failed, signal ?? undefined, Date.now() - since);
+    });
+  }
+
+  #onExit(worker: Worker, code: number, signal: string | undefined, life: number): void {
+    if (this.#isStopping) {
+      if (code !== EXIT.ok) this.#code = code;
+      this.#endIfEmpty();
+      return;
+    }
+    this.#logger.error({ event: 'worker_died', worker: worker.process.pid, code, signal, life });
+    if (!this.#hasListened) {
+      // It has said why; the next one would say the same.
+      this.#code = code || EXIT.failed;
+      this.stop();
+      return;
+    }
+    this.#earlyDeaths = life < SOUND_LIFE ? this.#earlyDeaths + 1 : 0;
+    const pause = setTimeout(
+      () => {
+        this.#pauses.delete(pause);
+        this.#fork();
+      },
+      Math.min(FIRST_PAUSE * 2 ** this.#earlyDeaths, LONGEST_PAUSE),
+    );
+    this.#pauses.add(pause);
+  }
+
+  #endIfEmpty(): void {
+    if (this.#running.size === 0) this.#resolveEnded(this.#code);
+  }
+
+  #kill(): void {
+    for (const worker of this.#running) worker.process.kill('SIGKILL');
+  }
+}
