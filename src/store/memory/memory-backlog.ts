@@ -46,6 +46,7 @@ export class MemoryBacklog implements Backlog {
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
+    this.#options.log.requireOpen();
     const known = idempotency && this.#recall(idempotency);
     if (known) return known;
     for (const publication of publications) this.#require(publication);
@@ -66,14 +67,17 @@ export class MemoryBacklog implements Backlog {
   }
 
   async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
+    this.#options.log.requireOpen();
     return users.map(({ user, known }) => this.#rights.read(user, known));
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
+    this.#options.log.requireOpen();
     return requests.map((request) => this.#options.log.read(request));
   }
 
   #change(name: 'grant' | 'revoke', user: string, channel: string, data: Buffer | undefined): Published {
+    this.#options.log.requireOpen();
     requireUser(user);
     requireChannel(channel);
     const told = data ?? Buffer.from(`<message><${name}><channel>${channel}</channel></${name}></message>`);

@@ -1,5 +1,6 @@
 import type { Publication, ReadRequest, Retention, Slice } from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
+import { SisyphusError } from '../../errors.ts';
 import type { Message, RightsChange } from '../../message/message.ts';
 import { BEGINNING, isAfter, justAfter, laterOf, type Position, positionBefore } from '../../message/position.ts';
 
@@ -21,6 +22,7 @@ export class MemoryLog {
   readonly #channels = new Map<string, ChannelLog>();
   #last: Position;
   #sweeping: Iterator<[string, ChannelLog]> | undefined;
+  #closed = false;
 
   /** `now` in milliseconds. */
   constructor(retention: (channel: string) => Retention, now: () => number) {
@@ -40,6 +42,20 @@ export class MemoryLog {
     let size = 0;
     for (const { entries } of this.#channels.values()) size += entries.length;
     return size;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#channels.clear();
+  }
+
+  /** @throws SisyphusError `redis_unavailable`, as from a Redis that is not there */
+  requireOpen(): void {
+    if (this.#closed) throw new SisyphusError('redis_unavailable', 'the store in memory is closed');
   }
 
   headOf(channel: string): Position {

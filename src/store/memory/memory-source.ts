@@ -1,4 +1,3 @@
-import { SisyphusError } from '../../errors.ts';
 import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Message } from '../../message/message.ts';
 import type { MemoryLog } from './memory-log.ts';
@@ -10,7 +9,6 @@ export class MemorySource implements ChannelSource {
   #listener: SourceListener | undefined;
   /** What has happened in this turn of the event loop: emptied before the next. */
   #events: ((listener: SourceListener | undefined) => void)[] = [];
-  #closed = false;
 
   constructor(log: MemoryLog) {
     this.#log = log;
@@ -19,13 +17,13 @@ export class MemorySource implements ChannelSource {
   start(listener: SourceListener): void {
     this.#listener = listener;
     process.nextTick(() => {
-      if (!this.#closed) listener.up();
+      if (!this.#log.closed) listener.up();
     });
   }
 
   /** None is ever refused. */
   async subscribe(channels: string[]): Promise<string[]> {
-    this.#requireOpen();
+    this.#log.requireOpen();
     for (const channel of channels) this.#channels.add(channel);
     await this.#heard();
     return [];
@@ -36,7 +34,7 @@ export class MemorySource implements ChannelSource {
   }
 
   async mark(channels: string[]): Promise<Mark> {
-    this.#requireOpen();
+    this.#log.requireOpen();
     const position = this.#log.last;
     const heads = channels.map((channel) => this.#log.headOf(channel));
     await this.#heard((listener) => listener?.marked(position));
@@ -49,7 +47,7 @@ export class MemorySource implements ChannelSource {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#log.close();
     this.#channels.clear();
   }
 
@@ -70,10 +68,6 @@ export class MemorySource implements ChannelSource {
   #tell(): void {
     const events = this.#events;
     this.#events = [];
-    for (const event of events) event(this.#closed ? undefined : this.#listener);
-  }
-
-  #requireOpen(): void {
-    if (this.#closed) throw new SisyphusError('redis_unavailable', 'the store in memory is closed');
+    for (const event of events) event(this.#log.closed ? undefined : this.#listener);
   }
 }

@@ -17,20 +17,24 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly source: MemorySource;
   readonly backlog: MemoryBacklog;
-  #closed = false;
+  readonly #log: MemoryLog;
 
   constructor({ retention, maxMessage, now = Date.now }: MemoryStoreOptions) {
-    const log = new MemoryLog(retention, now);
-    this.source = new MemorySource(log);
-    this.backlog = new MemoryBacklog({ log, tell: (message) => this.source.publish(message), maxMessage, now });
+    this.#log = new MemoryLog(retention, now);
+    this.source = new MemorySource(this.#log);
+    this.backlog = new MemoryBacklog({
+      log: this.#log,
+      tell: (message) => this.source.publish(message),
+      maxMessage,
+      now,
+    });
   }
 
   async ping(): Promise<boolean> {
-    return !this.#closed;
+    return !this.#log.closed;
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
     await this.source.close();
   }
 }

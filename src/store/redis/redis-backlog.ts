@@ -104,12 +104,13 @@ export class RedisBacklog implements Backlog {
     const replies = await pipeline.exec().catch((error: unknown) => {
       throw toSisyphusError(error);
     });
-    const [seconds = 0] = value(replies?.[0]) as number[];
+    const [seconds = 0, microseconds = 0] = (value(replies?.[0]) as (string | number)[]).map(Number);
+    const now = seconds * 1000 + Math.floor(microseconds / 1000);
     return requests.map((request, i) => {
       const head = parsePosition((value(replies?.[1 + 2 * i]) as string | null) ?? '') ?? BEGINNING;
       const entries = entriesOf(replies?.[2 + 2 * i]);
       const messages = entries.map(([, fields]) => parseEnvelope(request.channel, fields[1]!));
-      return this.#slice(request, head, messages, Number(seconds) * 1000);
+      return this.#slice(request, head, messages, now);
     });
   }
 

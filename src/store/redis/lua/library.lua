@@ -173,6 +173,8 @@ local function sync_rights(user, id, granted_at)
     if is_channel(name) then
       redis.call('ZADD', known, since, name)
       changes[#changes + 1] = '+' .. name
+    else
+      problem = problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
     end
   end
   for _, name in ipairs(removed) do
@@ -183,7 +185,8 @@ local function sync_rights(user, id, granted_at)
   end
   local now = before
   if before == '0' or #changes > 0 then
-    now = digits(id)
+    -- Two looks may find two changes without an id given out between them: a version is never used twice.
+    now = digits(math.max(id, tonumber(before) + 1))
   end
   redis.call('ZADD', known, now, '@version', digits(id), '@synced')
   if before == '0' then
@@ -221,7 +224,8 @@ local function append(clock, channel, data, event, after, flags)
     return nil, added
   end
   redis.call('XTRIM', backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
-  redis.call('PEXPIRE', backlog, clock.ttl)
+  -- Readers go by the age of each message; a key that went first would make what has expired look trimmed.
+  redis.call('PEXPIRE', backlog, clock.ttl + 1000)
   say(clock, topic_of(channel), envelope)
   return id, revision
 end

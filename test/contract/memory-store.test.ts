@@ -1,0 +1,6 @@
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { retentionOf, storeContract } from './store.ts';
+
+storeContract('the store in memory', async ({ backlog, maxMessage }) => {
+  return new MemoryStore({ retention: retentionOf(backlog), maxMessage });
+});

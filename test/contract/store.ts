@@ -1,0 +1,112 @@
+import type { Published, Retention } from '../../src/backlog/backlog.ts';
+import { compileGlob, firstMatch } from '../../src/glob.ts';
+import type { Mark, SourceListener } from '../../src/hub/channel-source.ts';
+import type { Message } from '../../src/message/message.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
+import type { Store } from '../../src/store/store.ts';
+import { eventually } from '../support/wait.ts';
+import { publishingContract } from './publishing.ts';
+import { readingContract } from './reading.ts';
+import { rightsContract } from './rights.ts';
+import { sourceContract } from './source.ts';
+
+export interface Settings {
+  backlog: Retention & { rules: { pattern: string; length: number }[] };
+  maxMessage: number;
+}
+
+/** A fresh store that has never seen a message. */
+export type Open = (settings?: Partial<Settings>) => Promise<Store>;
+
+export const DEFAULTS: Settings = { backlog: { length: 100, ttl: 3_600_000, rules: [] }, maxMessage: 262_144 };
+
+/** Later than any message that a test publishes. */
+export const LATER = 9_000_000_000_000_000 as Position;
+
+/** What every store does, whatever it keeps messages in: run once for each of them. */
+export function storeContract(name: string, openStore: (settings: Settings) => Promise<Store>): void {
+  describe(name, () => {
+    const stores: Store[] = [];
+    const open: Open = async (settings) => {
+      const store = await openStore({ ...DEFAULTS, ...settings });
+      stores.push(store);
+      return store;
+    };
+    afterEach(() => Promise.all(stores.splice(0).map((store) => store.close())));
+
+    publishingContract(open);
+    readingContract(open);
+    rightsContract(open);
+    sourceContract(open);
+  });
+}
+
+/** How much of a channel is kept, by the first rule that fits. */
+export function retentionOf({ length, ttl, rules }: Settings['backlog']): (channel: string) => Retention {
+  const compiled = rules.map((rule) => ({ glob: compileGlob(rule.pattern), length: rule.length }));
+  return (channel) => ({ ttl, length: firstMatch(compiled, channel)?.length ?? length });
+}
+
+/** What is kept of a channel after a position. */
+export async function kept(store: Store, channel: string, after = BEGINNING, upTo = LATER): Promise<Message[]> {
+  const [slice] = await store.backlog.read([{ channel, after, upTo }]);
+  return slice!.messages;
+}
+
+export const texts = (messages: Message[]): string[] => messages.map(({ payload }) => payload.toString());
+
+export function say(channel: string, text = 'hello', event?: string) {
+  return { channel, data: Buffer.from(text), event };
+}
+
+export async function publishOne(store: Store, channel: string, text = 'hello'): Promise<Published> {
+  const [published] = await store.backlog.publish([say(channel, text)]);
+  return published!;
+}
+
+/** A hub's place at a store's source: what it has heard, in its order. */
+export class Ear implements SourceListener {
+  readonly heard: ({ message: Message } | { marked: Position } | { plain: string } | 'up' | 'down')[] = [];
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  static async at(store: Store, ...channels: string[]): Promise<Ear> {
+    const ear = new Ear(store);
+    store.source.start(ear);
+    await eventually(() => ear.heard.includes('up'));
+    await store.source.subscribe(channels);
+    return ear;
+  }
+
+  get messages(): Message[] {
+    return this.heard.flatMap((event) => (typeof event === 'object' && 'message' in event ? [event.message] : []));
+  }
+
+  /** When it answers, what was published before has been heard. */
+  mark(...channels: string[]): Promise<Mark> {
+    return this.#store.source.mark(channels);
+  }
+
+  up(): void {
+    this.heard.push('up');
+  }
+
+  down(): void {
+    this.heard.push('down');
+  }
+
+  message(message: Message): void {
+    this.heard.push({ message });
+  }
+
+  plain(user: string): void {
+    this.heard.push({ plain: user });
+  }
+
+  marked(position: Position): void {
+    this.heard.push({ marked: position });
+  }
+}
