@@ -8,6 +8,7 @@ import { type Message, wasPublishedAfter } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import { Cuts } from './cuts.ts';
 import { readReplay } from './replay.ts';
 import type { Start } from './start.ts';
 
@@ -55,6 +56,8 @@ export class Session implements Reader {
   /** Plain PUBLISHes on the user's channel that have not come back recorded: rights may change with them. */
   #expected: Buffer[] = [];
   #expectedSince = 0;
+  /** Rights that began or ended a moment ago. */
+  readonly #cuts = new Cuts();
   /** The list has to be read, for a reason that no message carries. */
   #stale = false;
   #opened = false;
@@ -127,6 +130,7 @@ export class Session implements Reader {
 
   /** Called every second: what should have come back recorded by now never will. */
   sweep(): void {
+    if (!this.#cuts.isEmpty) this.#end(this.#cuts.expire(this.#now()));
     if (this.#expected.length === 0 || this.#now() - this.#expectedSince < RECORD_PATIENCE) return;
     this.#options.logger.warn({ event: 'record_missing', user: this.user });
     this.#expected = [];
@@ -142,7 +146,7 @@ export class Session implements Reader {
   }
 
   close(reason: CloseReason): void {
-    this.#options.hub.leave(this, [this.#own, ...this.#channels]);
+    this.#options.hub.leave(this, [this.#own, ...this.#channels, ...this.#cuts.ending]);
     this.#held = [];
     this.#channels = [];
     this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
@@ -215,6 +219,7 @@ export class Session implements Reader {
 
   #give(message: Message): void {
     if (!isAfter(message.id, this.#position)) return;
+    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;
     this.#position = message.id;
     this.connection.message(message);
   }
@@ -248,9 +253,10 @@ export class Session implements Reader {
     try {
       while (this.#held && !this.connection.closed) {
         const change = this.#held.find((held) => isMessage(held) && held.channel === this.#own && this.#changes(held));
-        if (change) await this.#apply(change as Message);
-        else if (this.#stale) await this.#reread();
-        else if (this.#expected.length > 0) return;
+        // What changed the list may be a plain PUBLISH that is not recorded yet: its record tells its place.
+        if (this.#expected.length > 0 && !this.#stale) return;
+        if (this.#stale) await this.#reread();
+        else if (change) await this.#apply(change as Message);
         else if (this.#held.length === 0) this.#held = undefined;
         else await this.#giveHeld(this.#held);
       }
@@ -277,9 +283,30 @@ export class Session implements Reader {
       return;
     }
     this.#version = now;
-    this.#lose(removed, change);
-    const gained = new Map(added.map((channel) => [channel, change.after ?? change.id]));
-    await this.#gain(gained, (message) => wasPublishedAfter(message, change));
+    const mark = this.#causeOf(change);
+    for (const channel of removed) this.#cut(channel, 'revoked', mark);
+    for (const channel of added) this.#cut(channel, 'granted', mark);
+    await this.#gain(new Map(added.map((channel) => [channel, mark.after ?? mark.id])));
+  }
+
+  /**
+   * The list is compared when a message is recorded: a plain PUBLISH that was made before this one and is recorded behind it
+   * may be what the change was announced with. Revoked means revoked: the earliest counts.
+   */
+  #causeOf(change: Message): Message {
+    let cause = change;
+    for (const held of this.#held ?? []) {
+      if (isMessage(held) && held.channel === this.#own && wasPublishedAfter(cause, held)) {
+        if (isAfter(held.id, change.id)) cause = held;
+      }
+    }
+    return cause;
+  }
+
+  #cut(channel: string, kind: 'granted' | 'revoked', mark: Message): void {
+    if (channel === this.#own) return;
+    this.#cuts.add({ channel, kind, mark, until: this.#now() + RECORD_PATIENCE });
+    if (kind === 'revoked') this.#channels = this.#channels.filter((other) => other !== channel);
   }
 
   /** Reads the whole list and makes it so. */
@@ -288,34 +315,34 @@ export class Session implements Reader {
     const [rights] = await this.#options.backlog.rights([{ user: this.user }]);
     if (!rights) return;
     this.#report(rights);
-    const known = new Set(this.#channels);
     const { channels } = rights;
-    this.#lose(
-      this.#channels.filter((channel) => !channels.has(channel)),
-      change,
-    );
+    const lost = this.#channels.filter((channel) => !channels.has(channel));
+    if (change) for (const channel of lost) this.#cut(channel, 'revoked', this.#causeOf(change));
+    else this.#lose(lost);
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
-    const gained = new Map([...channels].filter(([channel]) => !known.has(channel)));
+    // Granted again without a message of its own: from when is not known, so nothing of it is judged.
+    this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
     // The grant itself may still be held, and not given: what follows it has a later id.
-    for (const [channel, granted] of gained) gained.set(channel, laterOf(granted, this.#position));
-    await this.#gain(gained, () => true);
+    await this.#gain(new Map([...channels].map(([channel, granted]) => [channel, laterOf(granted, this.#position)])));
   }
 
-  /** What was published on these channels before the change still comes; nothing else of them ever does. */
-  #lose(channels: string[], change: Message | undefined): void {
+  /** Nothing of these channels is given any more, and nothing that is held. */
+  #lose(channels: string[]): void {
+    if (channels.length === 0) return;
     const lost = new Set(channels);
-    lost.delete(this.#own);
-    if (lost.size === 0) return;
-    this.#options.hub.leave(this, lost);
+    this.#cuts.forget(lost);
     this.#channels = this.#channels.filter((channel) => !lost.has(channel));
-    this.#held = this.#held?.filter((held) => {
-      if (!lost.has(held.channel)) return true;
-      return isMessage(held) && change !== undefined && !wasPublishedAfter(held, change);
-    });
+    this.#held = this.#held?.filter(({ channel }) => !lost.has(channel));
+    this.#options.hub.leave(this, lost);
+  }
+
+  /** What was published on these channels before they were revoked has come by now. */
+  #end(channels: string[]): void {
+    if (channels.length > 0) this.#options.hub.leave(this, channels);
   }
 
   /** Follows these channels, from a position each, and puts what was published there in its place among what is held. */
-  async #gain(channels: Map<string, Position>, wanted: (message: Message) => boolean): Promise<void> {
+  async #gain(channels: Map<string, Position>): Promise<void> {
     const { hub, backlog } = this.#options;
     const gained = [...channels].filter(([channel]) => channel !== this.#own && !this.#channels.includes(channel));
     if (gained.length === 0) return;
@@ -330,13 +357,9 @@ export class Session implements Reader {
     const slices = await backlog.read(gained.map(([channel, after]) => ({ channel, after, upTo: seam })));
     const before = this.#held ?? [];
     const seen = new Set(before.filter(isMessage).map(({ id }) => id));
-    const found = slices
-      .flatMap(({ messages }) => messages)
-      .filter((message) => wanted(message) && !seen.has(message.id));
+    const found = slices.flatMap(({ messages }) => messages).filter(({ id }) => !seen.has(id));
     const resets = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
-    // Messages of the new channels that were heard meanwhile are subject to the same condition.
-    const kept = before.filter((held) => !isMessage(held) || !channels.has(held.channel) || wanted(held));
-    this.#held = [...resets, ...inOrder([...kept, ...found])];
+    this.#held = [...resets, ...inOrder([...before, ...found])];
   }
 
   #report(rights: Rights | undefined): void {
