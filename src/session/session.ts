@@ -165,6 +165,8 @@ export class Session implements Reader {
     for (;;) {
       const heard = this.#expected.length;
       const [rights] = await backlog.rights([{ user: this.user }]);
+      // It has gone, and left what it followed: what it would follow now, nobody would ever leave.
+      if (this.connection.closed) return new Map();
       this.#report(rights);
       const channels = new Map(rights?.channels);
       channels.delete(this.#own);
