@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
+import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { compileGlob, firstMatch } from './glob.ts';
@@ -31,13 +32,17 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const url = config.redisUrl ?? privateRedis?.url;
   const redis =
     url === undefined ? undefined : new RedisStore({ ...config, url, logger: logger.child({ component: 'redis' }) });
-  const store = redis ?? memoryStore(config, logger);
+  const retention = retentionOf(config);
+  const store = redis ?? new MemoryStore({ retention, maxMessage: config.maxMessage });
+  if (!redis) {
+    logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
+  }
   if (privateRedis) logger.info({ event: 'private_redis', url: privateRedis.url });
 
   const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
   const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
   const { backlog, source } = store;
-  const hub = new Hub({ source, backlog, recordsPlain, logger: logger.child({ component: 'hub' }) });
+  const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
   const sessions = new SessionRegistry({ ...config, backlog, logger: logger.child({ component: 'session' }) });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
@@ -62,14 +67,13 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   return { store, privateRedis, hub, sessions, recorder, server, drain };
 }
 
-function memoryStore({ backlog, maxMessage }: Config, logger: Logger): MemoryStore {
-  logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
-  const rules = backlog.rules.map(({ pattern, length }) => ({ glob: compileGlob(pattern), length }));
-  const retention = (channel: string): { length: number; ttl: number } => ({
-    length: firstMatch(rules, channel)?.length ?? backlog.length,
-    ttl: backlog.ttl,
-  });
-  return new MemoryStore({ retention, maxMessage });
+/** What is kept of a channel: the first rule that fits, or what is kept of any. */
+function retentionOf({ backlog }: Config): (channel: string) => Retention {
+  const rules = backlog.rules.map(({ pattern, length }) => ({
+    glob: compileGlob(pattern),
+    retention: { length, ttl: backlog.ttl },
+  }));
+  return (channel) => firstMatch(rules, channel)?.retention ?? backlog;
 }
 
 function statusOf(recorder: Recorder | undefined): RecorderStatus {

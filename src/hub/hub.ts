@@ -1,4 +1,4 @@
-import type { Backlog } from '../backlog/backlog.ts';
+import type { Backlog, Retention } from '../backlog/backlog.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
@@ -27,6 +27,7 @@ export interface HubOptions {
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
+  retention: (channel: string) => Retention;
   now?: () => number;
 }
 
@@ -168,7 +169,7 @@ export class Hub implements SourceListener {
   #subscription(channel: string): Subscription {
     let subscription = this.#subscriptions.get(channel);
     if (!subscription) {
-      subscription = new Subscription(channel);
+      subscription = new Subscription(channel, this.#options.retention(channel));
       this.#subscriptions.set(channel, subscription);
       if (this.#opening.size === 0) setImmediate(() => void this.#openWaiting());
       this.#opening.add(subscription);

@@ -1,5 +1,6 @@
+import type { Retention } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import { BEGINNING, isAfter, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
 /** Who reads channels: a session. */
@@ -32,9 +33,11 @@ export class Subscription {
   #completeFrom = BEGINNING;
   #recent: Message[] = [];
   #bytes = 0;
+  readonly #retention: Retention;
 
-  constructor(channel: string) {
+  constructor(channel: string, retention: Retention) {
     this.channel = channel;
+    this.#retention = retention;
   }
 
   /** The subscription is acknowledged, and `head` was the last message then: whatever follows is heard. */
@@ -49,7 +52,8 @@ export class Subscription {
     this.head = message.id;
     this.#recent.push(message);
     this.#bytes += message.payload.length;
-    while (this.#recent.length > REMEMBERED_MESSAGES || this.#bytes > REMEMBERED_BYTES) {
+    const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
+    while (this.#recent.length > most || this.#bytes > REMEMBERED_BYTES) {
       const forgotten = this.#recent.shift()!;
       this.#bytes -= forgotten.payload.length;
       this.#completeFrom = forgotten.id;
@@ -64,10 +68,15 @@ export class Subscription {
     this.#bytes = 0;
   }
 
-  /** Every message after this position, if all of them are remembered; `undefined` where the backlog must be asked. */
+  /**
+   * Every message after this position, if all of them are remembered; `undefined` where the backlog must be asked. What
+   * is about to expire is left to the backlog, which goes by the clock that made the ids.
+   */
   recent(after: Position): Message[] | undefined {
     if (this.head === undefined || isAfter(this.#completeFrom, after)) return undefined;
     if (!isAfter(this.head, after)) return [];
-    return this.#recent.filter(({ id }) => isAfter(id, after));
+    const recent = this.#recent.filter(({ id }) => isAfter(id, after));
+    const [first] = recent;
+    return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }
 }
