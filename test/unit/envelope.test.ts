@@ -1,0 +1,90 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { formatEnvelope, parseEnvelope } from '../../src/message/envelope.ts';
+import type { RightsChange } from '../../src/message/message.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
+import { aMessage, channels, eventNames, payloads, positions } from '../support/messages.ts';
+
+const lists = fc.array(channels, { maxLength: 4 });
+const changes: fc.Arbitrary<RightsChange> = fc.oneof(
+  fc.record({ before: positions, now: positions, added: lists, removed: lists }),
+  fc.record({ before: positions, now: positions, added: fc.constant(undefined), removed: fc.constant(undefined) }),
+);
+const messages = fc
+  .record({
+    channel: channels,
+    id: positions,
+    revision: fc.integer({ min: 1 }),
+    previous: fc.oneof(positions, fc.constant(BEGINNING)),
+    after: fc.option(positions, { nil: undefined }),
+    event: eventNames,
+    payload: payloads,
+    oversize: fc.boolean(),
+    rights: fc.option(changes, { nil: undefined }),
+  })
+  .map((fields) => aMessage(fields));
+
+describe('an envelope', () => {
+  it('is a line about the message, and its bytes', () => {
+    const message = aMessage({ id: 20 as Position, previous: 10 as Position });
+    expect(formatEnvelope(message).toString()).to.equal('20 12 10 - - -\nhello');
+    const rights = { before: 1 as Position, now: 2 as Position, added: ['room:1'], removed: ['room:2', 'room:3'] };
+    const plain = { ...message, after: 15 as Position, event: 'moved', oversize: true, rights };
+    expect(formatEnvelope(plain).toString()).to.equal('20 12 10 15 o =moved 1 2 +room:1,-room:2,-room:3\nhello');
+  });
+
+  it('tells a change that has to be read, and one that is none', () => {
+    const parse = (text: string) => parseEnvelope('user:7', Buffer.from(text)).rights;
+    expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({ before: 1, now: 2, added: undefined, removed: undefined });
+    expect(parse('2 1 0 - - - 1 1 -\n')).to.deep.equal({ before: 1, now: 1, added: [], removed: [] });
+    expect(parse('2 1 0 - - -\n')).to.equal(undefined);
+  });
+
+  it('brings every message back as it was, whatever its bytes are', () => {
+    fc.assert(
+      fc.property(messages, (message) => {
+        const back = parseEnvelope(message.channel, formatEnvelope(message));
+        expect({ ...back, payload: back.payload.toString('hex') }).to.deep.equal({
+          ...message,
+          payload: message.payload.toString('hex'),
+        });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is refused where it is none', () => {
+    for (const text of [
+      '',
+      'hello',
+      '\n',
+      'hello\nworld',
+      '<message>\n</message>',
+      '1 1',
+      '-1 1 0 - - -\n',
+      '1 1 x - - -\nx',
+      '1\n',
+      '10 1\n',
+    ]) {
+      expect(() => parseEnvelope('room:1', Buffer.from(text)), JSON.stringify(text)).to.throw(TypeError, 'room:1');
+    }
+  });
+
+  it('of any bytes is a message with an id, or refused', () => {
+    const header = fc.stringMatching(/^[0-9 =+?o\n-]{0,30}$/).map((text) => Buffer.from(text));
+    fc.assert(
+      fc.property(fc.oneof(payloads, header), (bytes) => {
+        let message: ReturnType<typeof parseEnvelope>;
+        try {
+          message = parseEnvelope('room:1', bytes);
+        } catch (error) {
+          expect(error).to.be.instanceOf(TypeError);
+          return;
+        }
+        expect(Number.isSafeInteger(message.id)).to.equal(true);
+        expect(Number.isSafeInteger(message.previous)).to.equal(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});

@@ -1,0 +1,150 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { SisyphusError } from '../../src/errors.ts';
+import {
+  channelOfUser,
+  isChannel,
+  isUser,
+  requireChannel,
+  requireEvent,
+  requireUser,
+  userOfChannel,
+} from '../../src/message/names.ts';
+
+const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.stringMatching(/^[a-z:*@/+-]{0,10}$/));
+
+function codeOf(call: () => unknown): string {
+  try {
+    call();
+    return 'none';
+  } catch (error) {
+    return (error as SisyphusError).code;
+  }
+}
+
+describe('a channel name', () => {
+  it('is 1 to 128 letters, digits and _ . : -', () => {
+    for (const name of [
+      'room:918',
+      'x',
+      '__proto__',
+      'constructor',
+      'A.b-c_d:9',
+      ':',
+      'a'.repeat(128),
+      'sisyphus',
+      'user:7:channels',
+    ]) {
+      expect(isChannel(name), name).to.equal(true);
+    }
+    for (const name of [
+      '',
+      'a'.repeat(129),
+      'a b',
+      'a\n',
+      '\na',
+      'é',
+      'ａ',
+      'room:*',
+      'room:[1]',
+      '{0}',
+      'a/b',
+      'a\0',
+      'a,b',
+      '@gap',
+    ]) {
+      expect(isChannel(name), JSON.stringify(name)).to.equal(false);
+    }
+  });
+
+  it("is not one of the gateway's own", () => {
+    for (const name of ['sisyphus:', 'sisyphus:x', 'sisyphus:{0}:clock']) expect(isChannel(name), name).to.equal(false);
+  });
+
+  it("may be any user's own channel, also where the user has more letters than a channel may have", () => {
+    for (const user of ['7', 'a+b@c.d', 'u'.repeat(128)]) expect(isChannel(channelOfUser(user)), user).to.equal(true);
+    expect(isChannel(channelOfUser('u'.repeat(129)))).to.equal(false);
+    expect(isChannel('room:a@b')).to.equal(false);
+  });
+
+  it('is asked for with what would be right', () => {
+    expect(requireChannel('room:1')).to.equal('room:1');
+    for (const name of ['', undefined, null, 7, ['room:1'], {}])
+      expect(codeOf(() => requireChannel(name))).to.equal('bad_channel');
+    expect(() => requireChannel('a b')).to.throw(SisyphusError, 'such as room:918');
+    expect(() => requireChannel('\n'.repeat(1000))).to.throw(/^.{0,400}$/);
+  });
+
+  it('has nothing that is special in XML, a header line, or a pub/sub pattern', () => {
+    fc.assert(
+      fc.property(anything, (name) => {
+        if (isChannel(name)) expect(name).to.match(/^[A-Za-z0-9_.:@+-]{1,133}$/);
+      }),
+    );
+  });
+});
+
+describe('a user id', () => {
+  it('is 1 to 128 letters, digits and _ . @ + -, and never a colon', () => {
+    for (const id of ['7', 'a+b@c.d', '__proto__', '-', 'u'.repeat(128)]) expect(isUser(id), id).to.equal(true);
+    for (const id of [
+      '',
+      '1:channels',
+      'u'.repeat(129),
+      ' 7',
+      '7\n',
+      '*',
+      '[a-z]',
+      '{room}',
+      'a\0',
+      'ü',
+      '7,8',
+      'a/b',
+    ]) {
+      expect(isUser(id), JSON.stringify(id)).to.equal(false);
+    }
+  });
+
+  it('is asked for with what would be right', () => {
+    expect(requireUser('7')).to.equal('7');
+    for (const id of ['', undefined, ['7'], 7]) expect(codeOf(() => requireUser(id))).to.equal('bad_user');
+  });
+
+  it('cannot reach another key or channel', () => {
+    fc.assert(
+      fc.property(anything, (id) => {
+        if (!isUser(id)) return;
+        expect(channelOfUser(id).split(':')).to.have.length(2);
+        expect(userOfChannel(channelOfUser(id))).to.equal(id);
+      }),
+    );
+    for (const channel of ['room:7', 'user', 'user:', 'user:7:channels', 'xuser:7', 'user:a b']) {
+      expect(userOfChannel(channel), channel).to.equal(undefined);
+    }
+  });
+});
+
+describe('an event name', () => {
+  it('is 1 to 128 letters, digits and _ . : -, and none that means something else to an EventSource', () => {
+    for (const name of ['moved', 'a.b:c-d_e', 'Reset', 'e'.repeat(128)]) expect(requireEvent(name)).to.equal(name);
+    for (const name of [
+      'reset',
+      'open',
+      'error',
+      'message',
+      '',
+      'e'.repeat(129),
+      'a\r',
+      'a\nb',
+      'a b',
+      'é',
+      undefined,
+      7,
+    ]) {
+      expect(
+        codeOf(() => requireEvent(name)),
+        JSON.stringify(name),
+      ).to.equal('bad_event');
+    }
+  });
+});
