@@ -29,7 +29,7 @@ export async function listConnections(world: World): Promise<Connection[]> {
 /** Cuts the connections of this name, of one gateway or of all, in one moment. */
 export async function killConnections(world: World, name: ConnectionName, post?: Post): Promise<void> {
   const named = (await listConnections(world)).filter((connection) => connection.name === name);
-  const chosen = post ? await ownedBy(named, post) : named;
+  const chosen = post ? await ownedBy(named, post, world.redis.port) : named;
   world.note(`cut ${name} of ${post ? `gateway ${post.port}` : 'all gateways'}: ${chosen.length} connections`);
   const kills: Promise<unknown>[] = [];
   world.admin.together(() => {
@@ -45,25 +45,30 @@ export async function linksOf(world: World, name: ConnectionName, post: Post): P
   return [...(post.relay?.links ?? [])].filter((link) => link.port !== undefined && ports.has(link.port));
 }
 
-async function ownedBy(connections: Connection[], { gateway, relay }: Post): Promise<Connection[]> {
+async function ownedBy(connections: Connection[], { gateway, relay }: Post, redisPort: number): Promise<Connection[]> {
   if (relay) {
     const ports = new Set([...relay.links].map((link) => link.port));
     return connections.filter(({ port }) => ports.has(port));
   }
   const inodes = await socketInodes(gateway.pid);
-  const byPort = await inodesByPort();
+  const byPort = await inodesByPort(redisPort);
   return connections.filter(({ port }) => inodes.has(byPort.get(port) ?? ''));
 }
 
-/** Of /proc/net/tcp: local port to inode. */
-async function inodesByPort(): Promise<Map<number, string>> {
+/** Of /proc/net/tcp: local port to inode, of connections to this port. */
+async function inodesByPort(remotePort: number): Promise<Map<number, string>> {
   const lines = (await readFile('/proc/net/tcp', 'utf8')).trim().split('\n').slice(1);
-  return new Map(
-    lines.map((line) => {
-      const fields = line.trim().split(/\s+/);
-      return [Number.parseInt(fields[1]?.split(':')[1] ?? '0', 16), fields[9] ?? ''];
-    }),
-  );
+  const inodes = new Map<number, string>();
+  for (const line of lines) {
+    const [, local = '', remote = '', , , , , , , inode = '0'] = line.trim().split(/\s+/);
+    // Connections that are over linger without an inode.
+    if (portOf(remote) === remotePort && inode !== '0') inodes.set(portOf(local), inode);
+  }
+  return inodes;
+}
+
+function portOf(address: string): number {
+  return Number.parseInt(address.split(':')[1] ?? '0', 16);
 }
 
 async function socketInodes(pid: number): Promise<Set<string>> {

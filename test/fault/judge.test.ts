@@ -276,6 +276,15 @@ describe('the judge of the fault suite', () => {
       expect(story.rules()).to.deep.equal([]);
     });
 
+    it('takes one of any channel for what nobody could hear, and wants none', () => {
+      story.publishes('a', { receivers: 0, channel: 'room:2' });
+      expect(story.rules()).to.deep.equal([]);
+      story.resets(0, 'unrecorded');
+      expect(story.rules()).to.deep.equal([]);
+      story.resets(0, 'unrecorded');
+      expect(story.rules()).to.deep.equal(['false reset']);
+    });
+
     it('takes one a stream and channel where a fault entitles to it', () => {
       story.ledger.licences.push({ reason: 'flushed', from: 0 });
       story.resets(0, 'flushed');
@@ -309,7 +318,7 @@ describe('the judge of the fault suite', () => {
       story.publishes('a');
       story.records(10, 'a');
       changes(20, 'revoke');
-      expect(story.rules()).to.deep.equal(['lost']);
+      expect(story.rules()).to.deep.equal(['cut short']);
     });
 
     it('does not want it from a stream that was opened after the revocation', () => {

@@ -167,12 +167,9 @@ class ReaderJudge {
       const covering = resets.filter((reset) => covers(reset, truth, got));
       for (const reset of covering) explained.add(reset);
       if (covering.length > 0 || !this.#isDue(truth)) continue;
-      this.#add(
-        'lost',
-        truth.sentAt,
-        channel,
-        `message ${truth.id} ${JSON.stringify(truth.text)} never came, and no reset`,
-      );
+      const revoked = this.#rights.revokedMeanwhile(this.#reader.user, truth, Number.POSITIVE_INFINITY);
+      const what = `message ${truth.id} ${JSON.stringify(truth.text)} never came, and no reset`;
+      this.#add(revoked ? 'cut short' : 'lost', truth.sentAt, channel, revoked ? `${what}; revoked later` : what);
     }
     this.#checkResets(
       channel,
@@ -191,11 +188,21 @@ class ReaderJudge {
     });
   }
 
-  /** A reset with nothing missing is false, unless a fault entitles to one a stream, or a publish may have been lost. */
+  /**
+   * A reset with nothing missing is false, unless a fault entitles to one a stream. What nobody recorded has no channel to
+   * be missed on: each such loss entitles to one reset of every channel.
+   */
   #checkResets(channel: string, resets: Placed[]): void {
     const used = new Map<Licence, Set<number>>();
-    for (const { frame } of resets) {
-      if (this.#truths.lost.some((one) => one.channel === channel && one.sentAt < frame.at)) continue;
+    const all = this.#resets.get(channel) ?? [];
+    for (const { frame, place } of resets) {
+      const before = all.findLast((other) => other.place < place)?.frame.at ?? 0;
+      if (
+        this.#truths.unrecorded.some(
+          ({ sentAt, settledAt }) => sentAt < frame.at && Math.min(settledAt, sentAt + 10_000) > before,
+        )
+      )
+        continue;
       const licence = this.#ledger.licences.find(
         (one) => one.reason === frame.reason && one.from <= frame.at && !used.get(one)?.has(frame.stream),
       );

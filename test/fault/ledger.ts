@@ -114,9 +114,10 @@ export class Ledger {
     this.seed = seed;
   }
 
-  /** The actions around a moment, for whoever reads a violation. */
-  actionsNear(at: number, milliseconds = 3000): Action[] {
-    return this.actions.filter((action) => Math.abs(action.at - at) <= milliseconds);
+  /** The actions next to a moment, for whoever reads a violation. */
+  actionsNear(at: number, count = 5): Action[] {
+    const nearest = this.actions.toSorted((a, b) => Math.abs(a.at - at) - Math.abs(b.at - at)).slice(0, count);
+    return nearest.sort((a, b) => a.at - b.at);
   }
 
   /** One JSON line a fact, in the order of time. */

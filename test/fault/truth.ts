@@ -11,6 +11,7 @@ export interface Violation {
     | 'false reset'
     | 'leak'
     | 'early'
+    | 'cut short'
     | 'disagreement'
     | 'invented'
     | 'refused but there'
@@ -38,12 +39,17 @@ export interface Truth {
   publication: Publication | undefined;
 }
 
-export interface Truths {
+interface Missing {
+  /** Acknowledged, and neither in the record nor seen by anybody. */
+  lost: Publication[];
+  /** Plain ones: those, and what nobody heard or may not have happened, and is not there. */
+  unrecorded: Publication[];
+}
+
+export interface Truths extends Missing {
   /** In id order, by channel. */
   byChannel: Map<string, Truth[]>;
   byId: Map<number, Truth>;
-  /** Acknowledged, and neither in the record nor seen by anybody. */
-  lost: Publication[];
   violations: Violation[];
 }
 
@@ -58,10 +64,10 @@ export function findTruths(ledger: Ledger): Truths {
   for (const frame of ledger.frames) if (frame.kind === 'message') learnFromFrame(byId, violations, frame);
   const byChannel = groupBy([...byId.values()], (truth) => truth.channel);
   for (const truths of byChannel.values()) truths.sort((a, b) => a.id - b.id);
-  const lost = match(ledger, byChannel, byId, violations);
+  const missing = match(ledger, byChannel, byId, violations);
   checkRecord(ledger.recorded ?? [], violations);
   checkOrder(byId, violations);
-  return { byChannel, byId, lost, violations };
+  return { byChannel, byId, ...missing, violations };
 }
 
 type Known = Pick<Recorded, 'id' | 'channel' | 'text'> & { revision?: number | undefined; plain?: boolean };
@@ -99,8 +105,8 @@ function match(
   channels: Map<string, Truth[]>,
   byId: Map<number, Truth>,
   violations: Violation[],
-): Publication[] {
-  const lost: Publication[] = [];
+): Missing {
+  const missing: Missing = { lost: [], unrecorded: [] };
   const open = new Map<string, Publication[]>();
   for (const publication of ledger.publications) {
     const truth = publication.id === undefined ? undefined : byId.get(publication.id);
@@ -114,21 +120,16 @@ function match(
     );
     for (const [text, messages] of rest) {
       const key = `${channel}\n${text}`;
-      matchGroup(open.get(key) ?? [], messages, lost, violations);
+      matchGroup(open.get(key) ?? [], messages, missing, violations);
       open.delete(key);
     }
   }
-  for (const publications of open.values()) matchGroup(publications, [], lost, violations);
-  return lost;
+  for (const publications of open.values()) matchGroup(publications, [], missing, violations);
+  return missing;
 }
 
 /** One text on one channel: `publications` whose id nobody told, and `messages` that nobody has claimed, in id order. */
-function matchGroup(
-  publications: Publication[],
-  messages: Truth[],
-  lost: Publication[],
-  violations: Violation[],
-): void {
+function matchGroup(publications: Publication[], messages: Truth[], missing: Missing, violations: Violation[]): void {
   const possible = publications.filter((one) => one.outcome !== 'refused');
   const expected = possible.filter(isExpected);
   const ordered = isOrdered(possible);
@@ -145,9 +146,18 @@ function matchGroup(
   const surplus = messages.length - possible.length;
   for (const message of messages.slice(messages.length - Math.max(surplus, 0)))
     violations.push(surplusOf(message, publications));
-  // The last ones, for want of knowing which.
-  const missing = expected.length - messages.length;
-  if (missing > 0) lost.push(...expected.slice(-missing));
+  if (possible.length <= messages.length) return;
+  const gone = summary(possible);
+  for (let i = messages.length; i < expected.length; i++) missing.lost.push(gone);
+  if (gone.way === 'plain') missing.unrecorded.push(gone);
+}
+
+/** Stands for any of these: which of several identical texts is gone cannot be known. */
+function summary(publications: Publication[]): Publication {
+  const [first] = publications;
+  if (!first || publications.length === 1) return first!;
+  const sentAt = Math.min(...publications.map((one) => one.sentAt));
+  return { ...first, connection: undefined, sentAt, settledAt: Math.max(...publications.map((one) => one.settledAt)) };
 }
 
 /** A plain PUBLISH that nobody heard is lost as ever; it may be there all the same if its answer was cut in half. */

@@ -1,10 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
-import { eventually } from '../support/wait.ts';
+import { eventually, within } from '../support/wait.ts';
 import { now } from './clock.ts';
 import { judge, type Verdict } from './judge.ts';
 import { Ledger } from './ledger.ts';
@@ -43,6 +44,9 @@ export class World {
   readonly load: Load;
   readonly #plan: WorldPlan;
   readonly #startedAt = now();
+  /** Gateways whose end is expected from now on, and those that have ended. */
+  readonly #ending = new Set<Gateway>();
+  readonly #gone = new Set<Gateway>();
 
   static async start(plan: WorldPlan, redis?: RedisServer): Promise<World> {
     const world = new World(plan, redis ?? (await startRedis({ args: plan.redisArgs ?? [] })));
@@ -84,28 +88,33 @@ export class World {
     const gateway = await startGateway(this.#env(relay));
     const post = { gateway, port: gateway.port, relay };
     this.posts.push(post);
+    this.#watch(post);
     return post;
   }
 
   /** Ends a gateway without a word and starts another in its place. */
   async replace(post: Post, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.note(`${signal} to gateway ${post.port}`);
+    this.#ending.add(post.gateway);
     post.gateway.kill(signal);
     await post.gateway.exited;
-    this.#checkCrash(post);
     // A port is refused for a moment where the old process's last sockets are still being closed.
     post.gateway = await eventually(
       () => startGateway({ ...this.#env(post.relay), PORT: String(post.port) }),
       10_000,
       50,
     );
+    this.#watch(post);
     this.note(`gateway ${post.port} is back`);
   }
 
-  /** Where the recorder is. */
+  /** Where the recorder is; a gateway that does not answer at once has no say. */
   async leader(): Promise<Post | undefined> {
-    for (const post of this.posts) if ((await this.roleOf(post)) === 'leader') return post;
-    return undefined;
+    const asked = this.posts.map(async (post) => {
+      if ((await this.roleOf(post)) !== 'leader') throw new Error('not the leader');
+      return post;
+    });
+    return within(Promise.any(asked), 700, 'an answer').catch(() => undefined);
   }
 
   async roleOf(post: Post): Promise<string | undefined> {
@@ -134,7 +143,9 @@ export class World {
 
   async close(): Promise<void> {
     await this.load.end();
-    const endings = await Promise.allSettled(this.posts.map(({ gateway }) => gateway.stop()));
+    const living = this.posts.map(({ gateway }) => gateway).filter((gateway) => !this.#gone.has(gateway));
+    for (const gateway of living) this.#ending.add(gateway);
+    const endings = await Promise.allSettled(living.map((gateway) => gateway.stop()));
     await Promise.all(this.posts.map(({ relay }) => relay?.stop()));
     this.admin.end();
     await this.redis.stop();
@@ -152,14 +163,26 @@ export class World {
     };
   }
 
-  #checkCrash({ gateway, port }: Post): void {
-    const crash = gateway.logs.find((line) => /unhandled.?rejection|uncaught.?exception/i.test(JSON.stringify(line)));
-    if (crash) this.ledger.problems.push({ at: now(), who: `gateway ${port}`, what: JSON.stringify(crash) });
+  /** A gateway that ends by itself is a finding of its own. */
+  #watch({ gateway, port }: Post): void {
+    void gateway.exited.then(({ code, signal }) => {
+      this.#gone.add(gateway);
+      if (this.#ending.has(gateway)) return;
+      const last = gateway.logs.slice(-3).map((line) => JSON.stringify(line));
+      this.ledger.problems.push({
+        at: now(),
+        who: `gateway ${port}`,
+        what: `ended (${code ?? signal}): ${last.join(' ')}`,
+      });
+    });
   }
 
   #keepLedger({ violations }: Verdict): void {
     const path = join(tmpdir(), `sisyphus-ledger-${this.ledger.scenario}-${this.ledger.seed}-${process.pid}.jsonl`);
     this.ledger.write(path);
+    for (const { gateway, port } of this.posts) {
+      writeFileSync(`${path}.${port}.log`, gateway.logs.map((line) => JSON.stringify(line)).join('\n'));
+    }
     console.log(
       `${this.ledger.scenario}, seed ${this.ledger.seed}: ${violations.length} violations; the ledger is in ${path}`,
     );
