@@ -36,7 +36,7 @@ export async function stop(started: Started): Promise<void> {
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   // Some peers drain politely for longer than a benchmark cares to wait.
-  const overdue = setTimeout(() => child.kill('SIGKILL'), 3_000);
+  const overdue = setTimeout(() => child.kill('SIGKILL'), 15_000);
   const family = tree([started.pid]);
   await exited;
   clearTimeout(overdue);
