@@ -5,7 +5,7 @@ import { encodeStatus } from '../connection/encode.ts';
 import type { HttpContext } from './context.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
-import { createRouter, refuseMethod } from './router.ts';
+import { createRouter } from './router.ts';
 
 /** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
 const MAX_HEADERS = 64 * 1024;
@@ -18,7 +18,7 @@ export function createApp(context: HttpContext): Server {
   app.use(errors(context.logger));
   app.use(cors(context.config.origins));
   app.use(router.routes());
-  app.use(router.allowedMethods({ throw: true, methodNotAllowed: refuseMethod, notImplemented: refuseMethod }));
+  app.use(router.allowedMethods());
   const server = createServer(
     { maxHeaderSize: MAX_HEADERS, headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5000 },
     app.callback(),

@@ -1,5 +1,4 @@
 import Router from 'koa-router';
-import { SisyphusError } from '../errors.ts';
 import type { HttpContext } from './context.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
@@ -27,9 +26,4 @@ export function createRouter(context: HttpContext): Router {
   router.get('/readyz', readyz(context));
   router.get('/status', status(context));
   return router;
-}
-
-/** For a path that is there, with a method that is not. */
-export function refuseMethod(): SisyphusError {
-  return new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');
 }

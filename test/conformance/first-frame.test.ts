@@ -128,6 +128,18 @@ describe('the first frame', () => {
     });
   }
 
+  for (const [what, path, headers] of [
+    ['an id of 10 kB', '/?user=1', { 'Last-Event-ID': '9'.repeat(10_000) }],
+    ['an id of 60 kB', '/?user=1', { 'Last-Event-ID': '9'.repeat(60_000) }],
+    ['a user of 60 kB', `/?user=${'a'.repeat(60_000)}`, {}],
+    ['cookies of 60 kB', '/?user=1', { Cookie: `a=${'b'.repeat(60_000)}` }],
+  ] as const) {
+    it(`is a status whatever the size of the request: ${what}`, async () => {
+      const stream = await firstFrame(path, headers);
+      expect(stream.frames[0]!.data).to.match(/^<message><status>(ok|failure)<\/status><\/message>$/);
+    });
+  }
+
   it('of a failure leaves the position where it was', async () => {
     const stream = await firstFrame('/?user=*', { 'Last-Event-ID': '1795206467123456' });
     await stream.ended(1_000);
@@ -205,7 +217,7 @@ describe('a list with names that are no channels', () => {
     for (const channel of ['room:1', '__proto__', 'constructor']) await world.publish.fcall(channel, `on ${channel}`);
     await stream.until(({ messages }) => messages.length === 3);
     expect(stream.messages.map(({ data }) => data)).to.deep.equal(['on room:1', 'on __proto__', 'on constructor']);
-    await world.gateway.waitForLog((line) => JSON.stringify(line).includes('__keyevent'));
+    await world.gateway.waitForLog(({ user, reason }) => user === '1' && /no channels/.test(String(reason)));
   });
 
   it('subscribes to none of the others, and hears nothing of them', async () => {

@@ -7,9 +7,7 @@ export function errors(logger: Logger): Middleware {
   return async (ctx: Context, next: Next) => {
     try {
       await next();
-      if (ctx.respond !== false && ctx.status === 404 && ctx.body === undefined) {
-        throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);
-      }
+      if (ctx.respond !== false && ctx.body === undefined) requireRoute(ctx);
     } catch (thrown) {
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       logger.warn({
@@ -26,6 +24,16 @@ export function errors(logger: Logger): Middleware {
       ctx.body = { error: error.code, message: error.message };
     }
   };
+}
+
+/** @throws SisyphusError where no route has answered; the router has set `Allow` by then, which a 405 must carry (RFC 9110, 15.5.6) */
+function requireRoute(ctx: Context): void {
+  if (ctx.status === 404) {
+    throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);
+  }
+  if (ctx.status === 405 || ctx.status === 501) {
+    throw new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');
+  }
 }
 
 function unexpected(thrown: unknown, logger: Logger): SisyphusError {
