@@ -1,12 +1,31 @@
+import type { Backlog } from '../backlog/backlog.ts';
+import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { Gap, Mark } from './channel-source.ts';
-import type { Hub, HubOptions } from './hub.ts';
+import type { ChannelSource, Gap, Mark } from './channel-source.ts';
 import type { Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
 const CHUNK = 1000;
+
+/** What the hub knows, and is brought up to date here; the hub itself imports this file. */
+export interface Knowledge {
+  position: Position;
+  born: Position;
+  gaps: Gap[];
+  readonly counters: { gaps: number };
+  onFlushed: () => void;
+  subscriptions(): Iterable<Subscription>;
+  deliverHealed(message: Message): void;
+}
+
+export interface Resources {
+  source: ChannelSource;
+  backlog: Backlog;
+  logger: Logger;
+  recordsPlain: (channel: string) => boolean;
+}
 
 interface Missed {
   subscription: Subscription;
@@ -19,8 +38,8 @@ interface Missed {
  * read any more, and gives them the rest in the order of ids. Messages that are heard meanwhile stay held by the hub.
  */
 export async function catchUp(
-  hub: Hub,
-  options: HubOptions,
+  hub: Knowledge,
+  options: Resources,
   channels: string[],
   current: () => boolean,
 ): Promise<void> {
@@ -50,7 +69,7 @@ export async function catchUp(
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
-function learn(hub: Hub, { recordsPlain, logger }: HubOptions, mark: Mark): Gap[] {
+function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark): Gap[] {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
@@ -78,7 +97,7 @@ function learn(hub: Hub, { recordsPlain, logger }: HubOptions, mark: Mark): Gap[
 
 /** From where this channel has to be read, if at all. */
 function compare(
-  hub: Hub,
+  hub: Knowledge,
   subscription: Subscription,
   head: Position,
   position: Position,
@@ -105,8 +124,8 @@ function compare(
 }
 
 async function readMissed(
-  hub: Hub,
-  { backlog, logger }: HubOptions,
+  hub: Knowledge,
+  { backlog, logger }: Resources,
   missed: Missed[],
   upTo: Position,
 ): Promise<Message[]> {
@@ -124,7 +143,7 @@ async function readMissed(
   return slices.flatMap(({ messages }) => messages);
 }
 
-function announce(hub: Hub, subscription: Subscription, reason: ResetReason): void {
+function announce(hub: Knowledge, subscription: Subscription, reason: ResetReason): void {
   hub.counters.gaps++;
   for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
 }
