@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Message } from '../message/message.ts';
-import type { Position } from '../message/position.ts';
+import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
@@ -50,6 +50,7 @@ export class EventStream implements Connection {
   readonly #random: () => number;
   #frames: Buffer[] = [];
   #bytes = 0;
+  #large = 0;
   #reason: CloseReason | undefined;
 
   constructor({ response, headers, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
@@ -142,12 +143,15 @@ export class EventStream implements Connection {
 
   #send(frame: Buffer, urgent: boolean): void {
     if (this.closed) return;
-    // The bound is checked when adding. One frame may always wait: it can be as large as a message may be.
+    // The bound is checked when adding. A frame that is larger than it (256 kB of line ends are 1.8 MB) may wait too,
+    // where nothing else does, and the bound is higher by its length until it is gone.
     const unsent = this.#bytes + this.#socket.writableLength;
-    if (unsent > 0 && unsent + frame.length > this.#maxBuffer) {
-      this.close('slow', 0 as Position);
+    if (unsent === 0) this.#large = 0;
+    if (unsent > 0 && unsent + frame.length > this.#maxBuffer + this.#large) {
+      this.close('slow', BEGINNING);
       return;
     }
+    if (frame.length > this.#maxBuffer) this.#large = frame.length;
     if (this.#frames.push(frame) === 1) this.#flusher.add(this, urgent);
     this.#bytes += frame.length;
   }

@@ -19,7 +19,7 @@ const MAX_HELD = 50_000;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
 /** A client is told within 2 s that Redis cannot be reached. */
-const PATIENCE = 1900;
+const PATIENCE = 1600;
 
 export interface HubOptions {
   source: ChannelSource;

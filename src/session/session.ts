@@ -71,6 +71,11 @@ export class Session implements Reader {
     this.#own = channelOfUser(options.user);
   }
 
+  /** Whether the first frame has been sent. */
+  get opened(): boolean {
+    return this.#opened;
+  }
+
   get version(): Position {
     return this.#version;
   }
@@ -80,15 +85,20 @@ export class Session implements Reader {
     const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
     if (start.kind === 'after') this.#position = start.position;
-    await hub.follow(this, [this.#own]);
-    const channels = await this.#settleChannels();
-    if (this.connection.closed) return;
-    // In one step with the following read of the hub's position: the seam.
-    const seam = hub.position;
-    const reading = readReplay(start, this.#own, channels, this.#options);
-    await this.#begin(start, seam, reading);
-    this.#begun = true;
-    await this.#drain();
+    try {
+      await hub.follow(this, [this.#own]);
+      const channels = await this.#settleChannels();
+      if (this.connection.closed) return;
+      // In one step with the following read of the hub's position: the seam.
+      const seam = hub.position;
+      const reading = readReplay(start, this.#own, channels, this.#options);
+      await this.#begin(start, seam, reading);
+      this.#begun = true;
+      await this.#drain();
+    } finally {
+      // The reader may have gone while channels were still being followed.
+      if (this.connection.closed) this.#leave();
+    }
   }
 
   receive(message: Message): void {
@@ -146,10 +156,14 @@ export class Session implements Reader {
   }
 
   close(reason: CloseReason): void {
-    this.#options.hub.leave(this, [this.#own, ...this.#channels, ...this.#cuts.ending]);
+    this.#leave();
     this.#held = [];
     this.#channels = [];
     this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
+  }
+
+  #leave(): void {
+    this.#options.hub.leave(this, [this.#own, ...this.#channels, ...this.#cuts.ending]);
   }
 
   #now(): number {

@@ -147,9 +147,11 @@ describe('an XML batch', () => {
   for (const [name, bomb] of Object.entries(BOMBS)) {
     it(`refuses ${name} within 50 ms`, () => {
       const body = Buffer.from(bomb);
-      const start = performance.now();
+      // Time of this process, not of the clock: others may have the processor meanwhile.
+      const start = process.cpuUsage();
       const error = refusal(body);
-      expect(performance.now() - start).to.be.below(50);
+      const { user, system } = process.cpuUsage(start);
+      expect((user + system) / 1000).to.be.below(50);
       expect(error.code).to.equal('bad_xml');
       expect(error.message.length).to.be.below(400);
     });

@@ -6,6 +6,9 @@ import { parseStart, type Start } from '../../session/start.ts';
 import type { HttpContext } from '../context.ts';
 import { identify } from '../identify.ts';
 
+/** A client is told within 2 s that Redis cannot be reached (ms). */
+const PATIENCE = 1700;
+
 const HEADERS = {
   'Content-Type': 'text/event-stream',
   'Cache-Control': 'no-cache, no-transform',
@@ -55,14 +58,19 @@ export function stream(context: HttpContext): (ctx: Context) => void {
 
 function open(session: Session, start: Start, { sessions, logger }: HttpContext): void {
   sessions.add(session);
-  session.open(start).then(
-    () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
-    (error: unknown) => {
-      const reason = error instanceof SisyphusError ? 'redis' : 'internal';
-      logger.warn({ event: 'stream_failed', user: session.user, error });
-      session.close(reason);
-    },
-  );
+  // Each step has a limit of its own; together they might take longer than a client should wait.
+  const timer = setTimeout(() => session.opened || session.close('redis'), PATIENCE);
+  session
+    .open(start)
+    .then(
+      () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
+      (error: unknown) => {
+        const reason = error instanceof SisyphusError ? 'redis' : 'internal';
+        logger.warn({ event: 'stream_failed', user: session.user, error });
+        session.close(reason);
+      },
+    )
+    .finally(() => clearTimeout(timer));
 }
 
 function startOf(ctx: Context, query: URLSearchParams): Start {
