@@ -43,7 +43,7 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
     });
     const [least, most] = command.positionals;
     if (positionals.length < least || positionals.length > most) {
-      throw new UsageError(`bin/sisyphus ${command.name} ${command.parameters} is right`);
+      throw new UsageError(`${`bin/sisyphus ${command.name} ${command.parameters}`.trim()} is right`);
     }
     const entries = Object.entries(values as Invocation['options']);
     return {
@@ -53,9 +53,10 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const unknown = /^Unknown option '--([^']*)'/.exec(error.message)?.[1];
-    const meant = unknown && nearest(unknown, [...flagNames, ...Object.keys(command.options)]);
-    const instead = meant ? `: --${meant} may be meant, or -- before a text that begins with -` : '';
+    const [, dashes, name = ''] = /^Unknown option '(--?)([^']*)'/.exec(error.message) ?? [];
+    const meant =
+      dashes === '--' ? `--${nearest(name, [...flagNames, ...Object.keys(command.options)])} may be meant, or ` : '';
+    const instead = dashes === undefined ? '' : `: ${meant}-- before a text that begins with -`;
     throw new UsageError(`${error.message.split('. ')[0]}${instead}`, { cause: error });
   }
 }

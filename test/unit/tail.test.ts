@@ -1,0 +1,114 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { expect } from 'chai';
+import { EventParser } from '../../src/cli/event-parser.ts';
+import { run } from '../../src/cli/run.ts';
+import { Collector, FakeGateway, type FakeRequest, runCommand } from '../support/command-line.ts';
+
+const FAILURE = 'id: 9\ndata: {"status":"failure"}\nretry: 30000\n\n';
+
+function open(response: ServerResponse, text: string): void {
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(text);
+}
+
+/** Tails a gateway that answers each connect with the next of these, and then refuses the user, so that it ends. */
+async function tail(args: string[], answers: ((response: ServerResponse) => void)[]) {
+  const gateway = new FakeGateway((_request: FakeRequest, response, count) => {
+    const answer = answers[count - 1];
+    if (answer) answer(response);
+    else
+      open(
+        response,
+        args.includes('--raw') ? FAILURE.replace(/\{.*\}/, '<message><status>failure</status></message>') : FAILURE,
+      );
+  });
+  const url = await gateway.start();
+  try {
+    return { ...(await runCommand(['tail', '7', '--url', url, ...args])), requests: gateway.requests };
+  } finally {
+    await gateway.stop();
+  }
+}
+
+describe('tail', () => {
+  it('prints messages with channel and revision, resets, and what is neither silently passed nor able to steer a terminal', async () => {
+    const { code, stdout, stderr, requests } = await tail(
+      [],
+      [
+        (response) => {
+          open(response, 'id: 1\ndata: {"status":"ok"}\nretry: 5\n\n');
+          response.write('data: {"channel":"room:1","revision":3,"id":"2","data":"two\\nlines\\u001b[31m"}\nid: 2\n\n');
+          response.write('event: opened\ndata: {"channel":"room:1","revision":4,"id":"3","data":{"a":[1]}}\nid: 3\n\n');
+          response.write('id: 3\ndata: {"noop":true}\n\n');
+          response.write('event: reset\ndata: {"reset":{"channel":"room:2","reason":"trimmed"}}\nid: 3\n\n');
+          response.end();
+        },
+      ],
+    );
+    expect(code).to.equal(1);
+    expect(stdout.split('\n')).to.deep.equal([
+      '-- ok',
+      'room:1 #3 two',
+      'lines\\u001b[31m',
+      'room:1 #4 (opened) {"a":[1]}',
+      '-- reset {"channel":"room:2","reason":"trimmed"}',
+      '-- failure',
+      '',
+    ]);
+    expect(stderr).to.match(/ended the stream; again in 0\.0 s\nsisyphus: the gateway does not take this user\n$/);
+    expect(requests[0].path).to.equal('/stream?user=7&format=json');
+  });
+
+  it('comes back with the position of the last whole message, after the time it was told', async () => {
+    const start = performance.now();
+    const { requests, stdout } = await tail(
+      ['--raw', '--overlap', '2'],
+      [
+        (response) => {
+          open(response, 'id: 1\ndata: <message><status>ok</status></message>\nretry: 300\n\n');
+          response.write('data: one\nid: 2\n\ndata: tw', () => setTimeout(() => response.destroy(), 20));
+        },
+        (response) => response.destroy(),
+        (response) => open(response, 'id: 2\ndata: <message><status>failure</status></message>\n\n'),
+      ],
+    );
+    expect(performance.now() - start).to.be.above(600);
+    expect(requests.map(({ headers }) => headers['last-event-id'])).to.deep.equal([undefined, '2', '2']);
+    expect(requests[0].path).to.equal('/stream?user=7&format=raw&overlap=2');
+    expect(stdout).to.match(
+      /^id: 1\ndata: <message><status>ok<\/status><\/message>\nretry: 300\n\ndata: one\nid: 2\n\nid: 2\n/,
+    );
+    expect(stdout).not.to.contain('tw\n');
+  });
+
+  it('ends with 1 where no gateway answers, and where what answers is none', async () => {
+    const other = await tail([], [(response) => response.writeHead(404, { 'Content-Type': 'text/html' }).end()]);
+    expect(other).to.include({ code: 1, stdout: '' });
+    expect(other.stderr).to.match(/is no gateway: it answered 404, text\/html\n$/);
+    const none = await runCommand(['tail', '7', '--url', 'http://127.0.0.1:2']);
+    expect(none.code).to.equal(1);
+    expect(none.stderr).to.match(/^sisyphus: cannot reach http:\/\/127\.0\.0\.1:2 \(/);
+  });
+
+  it('asks the gateway of SISYPHUS_URL', async () => {
+    const gateway = new FakeGateway((_request, response) => open(response, FAILURE));
+    const env = { SISYPHUS_URL: await gateway.start() };
+    await run(['tail', '7'], { env, stdin: Readable.from([]), stdout: new Collector(), stderr: new Collector() });
+    await gateway.stop();
+    expect(gateway.requests).to.have.length(1);
+  });
+});
+
+describe('the reading of events', () => {
+  it('is the same wherever the stream is cut', () => {
+    const stream = 'id: 1\ndata: a\nretry: 5\n\nevent: e\ndata:  b\ndata\ndata:c\nid: 2\n\ndata: unfinished\nid: 3\n';
+    for (let cut = 0; cut <= stream.length; cut++) {
+      const parser = new EventParser();
+      const events = [...parser.push(stream.slice(0, cut)), ...parser.push(stream.slice(cut))];
+      expect(events.map(({ event }) => event)).to.deep.equal([
+        { id: '1', event: undefined, data: 'a', retry: 5 },
+        { id: '2', event: 'e', data: ' b\n\nc', retry: undefined },
+      ]);
+    }
+  });
+});
