@@ -11,7 +11,7 @@ import type { Logger } from './logger.ts';
 import { Recorder } from './recorder/recorder.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { MemoryStore } from './store/memory/memory-store.ts';
-import { type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
+import { announcePrivateRedis, type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 import type { Store } from './store/store.ts';
 
@@ -37,7 +37,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   if (!redis) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
   }
-  if (privateRedis) logger.info({ event: 'private_redis', url: privateRedis.url });
+  if (privateRedis) announcePrivateRedis(privateRedis, logger);
 
   const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
   const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { type Config, ConfigError } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
-import { startPrivateRedis } from '../store/private-redis.ts';
+import { announcePrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
 import { connectBacklog } from '../store/redis/connect.ts';
 import { EXIT } from './command.ts';
 import { startDemo } from './demo.ts';
@@ -25,7 +25,7 @@ export async function serveWithWorkers(config: Config, logger: Logger, demo: Wri
     const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
     throw new ConfigError([`SISYPHUS_WORKERS=${config.workers} needs a Redis that all workers share: ${right}`]);
   }
-  if (privateRedis) logger.info({ event: 'private_redis', url });
+  if (privateRedis) announcePrivateRedis(privateRedis, logger);
   const secret = config.publishSecret;
   const env = { REDIS_URL: url, ...(secret === undefined ? {} : { SISYPHUS_PUBLISH_SECRET: secret }) };
   const workers = new Workers(config, env, logger);

@@ -79,6 +79,7 @@ describe('bin/sisyphus serve', () => {
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).to.equal(200);
     const redis = privateRedis(child);
     expect(await isOpen(redis)).to.equal(true);
+    expect(child.stdout).to.contain(`redis-cli -p ${redis} PUBLISH room:1 `);
     expect(await child.end('SIGTERM')).to.deep.equal({ code: 0, signal: null });
     expect(await isOpen(redis)).to.equal(false);
   });
