@@ -107,7 +107,9 @@ class ReaderJudge {
       this.#add('silent', 0, undefined, 'never got an ok');
       return this.#violations;
     }
-    for (const channel of this.#rights.channelsOf(this.#reader.user)) this.#checkChannel(channel, start);
+    for (const channel of this.#rights.channelsOf(this.#reader.user)) {
+      if (!this.#ledger.denied.includes(channel)) this.#checkChannel(channel, start);
+    }
     this.#checkUnrecorded(start);
     return this.#violations;
   }

@@ -100,6 +100,8 @@ export class Ledger {
   readonly readers: Reader[] = [];
   /** What each user may follow at the start, besides the user's own channel. */
   readonly rights = new Map<string, string[]>();
+  /** Channels that the gateways may not hear. */
+  readonly denied: string[] = [];
   readonly publications: Publication[] = [];
   readonly frames: Frame[] = [];
   readonly streams: StreamNote[] = [];
@@ -135,6 +137,7 @@ export class Ledger {
       readers: this.readers,
       rights: Object.fromEntries(this.rights),
       licences: this.licences,
+      denied: this.denied,
     };
     const lines = [
       { head },
@@ -151,6 +154,7 @@ export class Ledger {
     const ledger = new Ledger(head.scenario, head.seed);
     ledger.readers.push(...head.readers);
     ledger.licences.push(...head.licences);
+    ledger.denied.push(...(head.denied ?? []));
     for (const [user, channels] of Object.entries(head.rights)) ledger.rights.set(user, channels);
     for (const line of lines.slice(1)) ledger.#take(JSON.parse(line) as LedgerLine);
     return ledger;
@@ -175,6 +179,7 @@ interface LedgerHead {
   readers: Reader[];
   rights: Record<string, string[]>;
   licences: Licence[];
+  denied?: string[];
 }
 
 type LedgerLine =

@@ -16,6 +16,10 @@ export interface LoadPlan {
   users: number;
   rooms: number;
   roomsPerUser: number;
+  /** Channels with unusual names, which everybody follows. */
+  oddRooms?: string[];
+  /** Channels that the gateways may not hear: nothing is expected of them. */
+  deniedRooms?: string[];
   publishers: number;
   /** Messages a second, and changes of rights a second, of all publishers together. */
   rate: number;
@@ -58,15 +62,25 @@ export class Load {
   constructor(plan: LoadPlan, world: Surroundings) {
     this.#plan = plan;
     this.#world = world;
-    this.rooms = Array.from({ length: plan.rooms }, (_, i) => `room:${i + 1}`);
+    const numbered = Array.from({ length: plan.rooms }, (_, i) => `room:${i + 1}`);
+    this.rooms = [...numbered, ...(plan.oddRooms ?? [])];
     this.users = Array.from({ length: plan.users }, (_, i) => `u${i + 1}`);
   }
 
   /** Writes the lists of channels, as an application would. */
   async prepare(): Promise<void> {
     const random = this.#world.random.fork('rights');
+    const { oddRooms = [], deniedRooms = [] } = this.#plan;
+    this.#world.ledger.denied.push(...deniedRooms);
     for (const user of this.users) {
-      const channels = random.sample(this.rooms, this.#plan.roomsPerUser);
+      const channels = [
+        ...random.sample(
+          this.rooms.filter((room) => !oddRooms.includes(room)),
+          this.#plan.roomsPerUser,
+        ),
+        ...oddRooms,
+        ...deniedRooms,
+      ];
       this.#world.ledger.rights.set(user, channels);
       if (channels.length > 0) await this.#world.admin.call('SADD', `user:${user}:channels`, ...channels);
     }
@@ -88,14 +102,15 @@ export class Load {
     for (const publisher of this.#publishers) publisher.send({ redisPort });
   }
 
-  /** Ends publishing, then tells each user something by a plain PUBLISH: whoever has that has had everything before it. */
+  /** Ends publishing, then tells each user something in the slowest way: whoever has that has had everything before it. */
   async finish(deadlineMs: number): Promise<void> {
     for (const publisher of this.#publishers) publisher.send({ finish: true });
     await eventually(() => this.#finished === this.#publishers.length, 45_000);
     const end = now() + deadlineMs;
+    const way = this.#plan.ways?.plain === 0 ? 'fcall' : 'plain';
     for (let round = 1; ; round++) {
       const text = `main end ${round}`;
-      await Promise.all(this.users.map((user) => this.publish('plain', `user:${user}`, text)));
+      await Promise.all(this.users.map((user) => this.publish(way, `user:${user}`, text)));
       try {
         await eventually(() => this.#world.ledger.readers.every(({ name }) => this.#lastOwn.get(name) === text), 5000);
         return;

@@ -45,22 +45,23 @@ interface Definition {
   /** Starts what is more than one plain Redis. */
   redis?: (run: Run) => Promise<RedisServer>;
   act(world: World, run: Run, findings: Findings): Promise<void>;
+  /** Stops what `redis` has started besides the Redis that the world ends up with. */
+  end?(): Promise<void>;
   /** After the last message has reached everybody. */
   check?(world: World, run: Run, findings: Findings): void;
 }
 
 /** A scenario as most are: a world under load, faults, an end that everybody hears, the verdict. */
-export function scenario({ name, sentence, seconds, plan, redis, act, check }: Definition): Scenario {
+export function scenario({ name, sentence, seconds, plan, redis, act, end, check }: Definition): Scenario {
   return {
     name,
     sentence,
     seconds,
     async run(run) {
       const findings = new Findings();
-      const world = await World.start(
-        { ...basePlan(run), scenario: name, seed: run.seed, ...plan?.(run) },
-        await redis?.(run),
-      );
+      // First: the plan may need to know where it is.
+      const server = await redis?.(run);
+      const world = await World.start({ ...basePlan(run), scenario: name, seed: run.seed, ...plan?.(run) }, server);
       try {
         await act(world, run, findings);
         const verdict = await world.finish();
@@ -69,6 +70,7 @@ export function scenario({ name, sentence, seconds, plan, redis, act, check }: D
         return { verdict, failures: findings.failures, figures: findings.figures };
       } finally {
         await world.close();
+        await end?.();
       }
     },
   };

@@ -1,0 +1,110 @@
+import { eventually } from '../../support/wait.ts';
+import { now } from '../clock.ts';
+import { expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
+import { Pair } from '../support/replication.ts';
+import { Sentinels } from '../support/sentinels.ts';
+
+/** Started by `redis`, used by `act`: one scenario runs at a time. */
+let pair: Pair;
+let sentinels: Sentinels;
+
+export const cleanFailovers = scenario({
+  name: 'clean-failovers',
+  sentence: 'shows nothing of it when a replica that has everything takes over, again and again',
+  seconds: { short: 2, long: 20 },
+  plan: () => ({ relays: true }),
+  async redis() {
+    pair = await Pair.start();
+    return pair.master;
+  },
+  async act(world, run, findings) {
+    // Counted, not timed: each takes about a second.
+    for (let i = 0; i < run.seconds; i++) {
+      await pause(700);
+      await world.call('CLIENT', 'PAUSE', '3000', 'WRITE');
+      await pair.level();
+      await pair.promote();
+      world.moveTo(pair.master);
+      await pause(300);
+      await pair.rejoin();
+    }
+    findings.figures.failovers = run.seconds;
+  },
+  async end() {
+    await pair.replica.stop();
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
+export const lossyFailover = scenario({
+  name: 'lossy-failover',
+  sentence: 'lets ids rise, and announces the fork, when a replica takes over that lacks the last writes',
+  seconds: { short: 2, long: 12 },
+  plan: () => ({ relays: true, changes: 0 }),
+  async redis() {
+    pair = await Pair.start();
+    return pair.master;
+  },
+  async act(world, run, findings) {
+    let forked = 0;
+    for (let i = 0; i < run.seconds; i++) {
+      await pause(700);
+      const from = now();
+      world.note('the replica hears nothing more');
+      const { replica } = pair;
+      await pair.cutOff();
+      await pause(world.random.between(200, 500));
+      world.ledger.licences.push({ reason: 'forked', from }, { reason: 'unrecorded', from });
+      await pair.promote();
+      world.moveTo(replica);
+      await eventually(() => world.leader(), 8000, 50);
+      await pause(1200);
+      forked += framesOf(world, 'reset', from).filter(({ reason }) => reason === 'forked').length;
+      await pair.rejoin();
+    }
+    findings.figures.forked = forked;
+    findings.expect(forked > 0, 'no fork was announced');
+  },
+  async end() {
+    await pair.replica.stop();
+  },
+});
+
+export const sentinelFailover = scenario({
+  name: 'sentinel',
+  sentence: 'is back within 5 s of a failover by Sentinel, and complete',
+  seconds: { short: 1, long: 5 },
+  // The grace is longer than a failover takes, so that it can be told from the time that it takes.
+  plan: () => ({ redisUrl: sentinels.url, changes: 0, env: { SISYPHUS_REDIS_GRACE: '15s' } }),
+  async redis() {
+    pair = await Pair.start();
+    sentinels = await Sentinels.start(pair.master.port);
+    return pair.master;
+  },
+  async act(world, run, findings) {
+    let worst = 0;
+    for (let i = 0; i < run.seconds; i++) {
+      await pause(500);
+      const from = now();
+      // Replication is not waited for by anybody: the last writes may be missing on the replica.
+      world.ledger.licences.push({ reason: 'unrecorded', from }, { reason: 'forked', from });
+      const { replica, master } = pair;
+      world.note('the master is killed');
+      master.kill('SIGKILL');
+      await eventually(async () => (await sentinels.masterPort()) === replica.port, 20_000, 50);
+      const promotedAt = now();
+      [pair.master, pair.replica] = [replica, master];
+      world.moveTo(replica);
+      await eventually(async () => (await world.posts[0]!.gateway.status()).redis === 'up', 10_000, 50);
+      await world.hasRecorder();
+      worst = Math.max(worst, now() - promotedAt);
+      await pair.rejoin();
+    }
+    findings.figures['back after'] = `${worst.toFixed(0)} ms`;
+    findings.expect(worst <= 5000, `it took ${worst.toFixed(0)} ms to be back`);
+  },
+  async end() {
+    await sentinels.stop();
+    await pair.replica.stop();
+  },
+});
