@@ -157,6 +157,21 @@ describe('Redis, failing', function () {
     expect(stream.frames.some(({ event }) => event === 'reset')).to.equal(false);
   });
 
+  it('a backlog of the wrong type: what cannot be recorded is not delivered, and the other channels go on', async () => {
+    const stream = await world.openOk();
+    await world.client.set('sisyphus:{0}:channel:room:1:msg_backlog', 'not ours');
+    const refused = await world.publish.fcall('room:1', 'unrecorded').catch((error: Error) => error.message);
+    expect(refused).to.contain('WRONGTYPE');
+    await world.publish.plain('room:1', 'unrecorded');
+    await world.publish.plain('room:2', 'recorded');
+    await stream.until(({ messages }) => messages.length > 0);
+    await world.client.del('sisyphus:{0}:channel:room:1:msg_backlog');
+    const { revision } = await world.publish.fcall('room:1', 'first');
+    expect(revision).to.equal(1);
+    await stream.until(({ messages }) => messages.length > 1);
+    expect(stream.messages.map(({ data }) => data)).to.deep.equal(['recorded', 'first']);
+  });
+
   it('functions flushed: publishing goes on', async () => {
     const stream = await world.openOk();
     await world.client.call('FUNCTION', 'FLUSH');
