@@ -18,6 +18,8 @@ export interface LoadPlan {
   roomsPerUser: number;
   /** Channels with unusual names, which everybody follows. */
   oddRooms?: string[];
+  /** Raw streams do not say channels, which are learnt from the backlogs; without these there is only `json`. */
+  noRaw?: boolean;
   /** Channels that the gateways may not hear: nothing is expected of them. */
   deniedRooms?: string[];
   publishers: number;
@@ -175,7 +177,7 @@ export class Load {
   }
 
   #startReaders(): void {
-    const { readers, silenceLimit = 0 } = this.#plan;
+    const { readers, silenceLimit = 0, noRaw = false } = this.#plan;
     const all: Reader[] = Array.from({ length: readers }, (_, i) => ({
       name: `r${i + 1}`,
       user: this.users[i % this.users.length]!,
@@ -190,7 +192,7 @@ export class Load {
       const mine = all.filter((_, index) => index % Math.min(READER_PROCESSES, readers) === i);
       // One in four reads what a browser would read by default.
       const open = mine.map(
-        (reader, index) => ({ ...reader, format: index % 4 === 3 ? 'raw' : 'json', silenceLimit }) as const,
+        (reader, index) => ({ ...reader, format: index % 4 === 3 && !noRaw ? 'raw' : 'json', silenceLimit }) as const,
       );
       helper.send({ ports: this.#address, open });
       this.#readers.push(helper);
