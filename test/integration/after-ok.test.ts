@@ -34,4 +34,34 @@ describe('what is published right after ok was read', function () {
     await Promise.all(Array.from({ length: SIDE_BY_SIDE }, work));
     expect(received).to.equal(STREAMS);
   });
+
+  it('has its place in one order, also on channels that nobody followed yet and that never rest', async () => {
+    for (let round = 0; round < 40; round++) {
+      const user = `busy-${round}`;
+      const rooms = [1, 2, 3].map((n) => `room:${user}-${n}`);
+      await world.allow(user, ...rooms);
+      const { id: position } = await world.publish.fcall(rooms[0]!, 'before');
+      const expected: string[] = [];
+      let stopped = false;
+      const publishing = (async () => {
+        for (let i = 0; !stopped; i++) {
+          await Promise.all(rooms.map((room) => world.publish.fcall(room, `${room} ${i}`)));
+          expected.push(...rooms.map((room) => `${room} ${i}`));
+        }
+      })();
+      const stream = await world.openOk({ path: `/?user=${user}`, headers: { 'Last-Event-ID': position! } });
+      await stream.until(({ messages }) => messages.length > 30);
+      stopped = true;
+      await publishing;
+      await stream.until(({ messages }) => messages.length >= Math.min(expected.length, 100));
+      const last = await world.publish.fcall(rooms[0]!, 'after');
+      await stream.until(({ lastEventId }) => lastEventId === last.id);
+      const texts = stream.messages.map(({ data }) => data);
+      expect(new Set(texts).size).to.equal(texts.length, 'nothing twice');
+      expect(texts.slice(0, -1)).to.have.members(expected);
+      const ids = stream.messages.map(({ id }) => Number(id));
+      expect(ids).to.deep.equal([...ids].sort((a, b) => a - b));
+      stream.close();
+    }
+  });
 });
