@@ -130,8 +130,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap is announced whenever the backlog is read',
     file: 'src/session/replay.ts',
-    find: 'if (gap && !resets.some',
-    replace: 'if (!resets.some',
+    find: 'if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap });',
+    replace: "resets.push({ channel, reason: gap ?? 'trimmed' });",
     caughtBy: 'integration/resets',
   },
   {
