@@ -31,6 +31,8 @@ interface Missed {
   subscription: Subscription;
   after: Position;
   head: Position;
+  /** What was heard here after the fork is not in the store any more. */
+  fork: Gap | undefined;
 }
 
 /**
@@ -44,23 +46,25 @@ export async function catchUp(
   current: () => boolean,
 ): Promise<void> {
   const missed: Missed[] = [];
+  const forks: Gap[] = [];
   let position: Position | undefined;
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
   for (let at = 0; at === 0 || at < channels.length; at += CHUNK) {
     const chunk = channels.slice(at, at + CHUNK);
     const mark = await options.source.mark(chunk);
     if (!current()) return;
-    const forks = learn(hub, options, mark);
+    forks.push(...learn(hub, options, mark));
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
-      const after = subscription && compare(hub, subscription, head, mark.position, forks);
-      if (after !== undefined) missed.push({ subscription: subscription!, after, head });
+      const found = subscription && compare(hub, subscription, head, mark.position, forks);
+      if (found) missed.push(found);
     }
     // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
     position ??= mark.position;
   }
   if (position === undefined) return;
+  await reportLost(options, missed);
   const messages = await readMissed(hub, options, missed, position);
   if (!current()) return;
   messages.sort((a, b) => comparePositions(a.id, b.id));
@@ -95,32 +99,40 @@ function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark):
   return fresh.filter(({ reason }) => reason === 'forked');
 }
 
-/** From where this channel has to be read, if at all. */
+/** What has to be read of this channel, if anything. */
 function compare(
   hub: Knowledge,
   subscription: Subscription,
   head: Position,
   position: Position,
   forks: Gap[],
-): Position | undefined {
+): Missed | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
   }
   const heard = subscription.head;
-  const fork = forks.find(({ from }) => isAfter(heard, from));
+  const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
-    // What was heard after the fork is not in the store any more, nor is it known what else was published there.
     subscription.restart(fork.from);
     announce(hub, subscription, 'forked');
-    return isAfter(head, fork.from) ? fork.from : undefined;
+    return { subscription, after: fork.from, head, fork };
   }
-  if (isAfter(head, heard)) return heard;
+  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
   if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
     subscription.restart(BEGINNING);
     announce(hub, subscription, 'flushed');
   }
   return undefined;
+}
+
+/** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
+async function reportLost({ source }: Resources, missed: Missed[]): Promise<void> {
+  const lost = new Map<Gap, string[]>();
+  for (const { fork, subscription } of missed) {
+    if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);
+  }
+  for (const [fork, channels] of lost) await source.reportLost(fork, channels);
 }
 
 async function readMissed(

@@ -20,6 +20,8 @@ export interface Gap {
   reason: Extract<ResetReason, 'forked' | 'unrecorded'>;
   from: Position;
   to: Position;
+  /** Of a fork: the channels that are known to have lost a message. */
+  lost: string[];
 }
 
 /** What the store says of itself at one moment. */
@@ -45,5 +47,7 @@ export interface ChannelSource {
   unsubscribe(channels: string[]): void;
   /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects within 2 s. */
   mark(channels: string[]): Promise<Mark>;
+  /** Notes which channels have lost messages in a fork, for readers that come back later. */
+  reportLost(fork: Gap, channels: string[]): Promise<void>;
   close(): Promise<void>;
 }

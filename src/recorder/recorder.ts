@@ -18,7 +18,7 @@ const TURN = 250;
 /** A gateway that is not needed looks again this often. */
 const SPARE_TURN = 1000;
 /** How often the connection is proven alive, and the place on it. */
-const ANCHOR = 1000;
+const ANCHOR = 700;
 /** How long others that may have heard more are waited for. */
 const FORCE_AFTER = 2000;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */

@@ -57,7 +57,7 @@ export async function readReplay(
   for (const channel of names) {
     const granted = channels.get(channel) ?? BEGINNING;
     const after = laterOf(position, granted);
-    const reason = brokenSince(start, granted, recordsPlain(channel), hub);
+    const reason = brokenSince(start, channel, granted, recordsPlain(channel), hub);
     if (reason) resets.push({ channel, reason });
     const recent = reason ? undefined : hub.recent(channel, after);
     if (recent) for (const message of recent) isAfter(message.id, seam) || messages.push(message);
@@ -73,15 +73,22 @@ export async function readReplay(
 }
 
 /** Why nothing can be promised of a channel, whatever its backlog says; it was granted at `granted`. */
-function brokenSince(start: Start, granted: Position, plain: boolean, hub: Hub): ResetReason | undefined {
+function brokenSince(
+  start: Start,
+  channel: string,
+  granted: Position,
+  plain: boolean,
+  hub: Hub,
+): ResetReason | undefined {
   if (start.kind !== 'after') return 'unreadable';
   const { position } = start;
   if (isAfter(position, hub.position)) return 'future';
   // From the beginning means from the beginning of this life: nothing was missed before it.
   if (position !== BEGINNING && isAfter(hub.born, position)) return isAfter(granted, hub.born) ? undefined : 'flushed';
-  for (const { reason, from, to } of hub.gaps) {
+  for (const { reason, from, to, lost } of hub.gaps) {
     if (position === BEGINNING || !isAfter(to, position) || isAfter(granted, to)) continue;
-    if (reason === 'unrecorded' ? plain : isAfter(position, from)) return reason;
+    // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
+    if (reason === 'unrecorded' ? plain : isAfter(position, from) || lost.includes(channel)) return reason;
   }
   return undefined;
 }

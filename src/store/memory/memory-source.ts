@@ -46,6 +46,9 @@ export class MemorySource implements ChannelSource {
     if (this.#channels.has(message.channel)) this.#happened((listener) => listener?.message(message));
   }
 
+  /** Memory has no replicas that could take over without the last writes. */
+  async reportLost(): Promise<void> {}
+
   async close(): Promise<void> {
     this.#log.close();
     this.#channels.clear();

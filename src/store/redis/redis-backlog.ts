@@ -25,14 +25,14 @@ const REMEMBERED = 300_000;
 /** How long the gateway's own key is: longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
 /** How long to wait for Redis to come back before asking again. */
-const RETRY_WITHIN = 1500;
+const RETRY_WITHIN = 1200;
 
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #retention: Pick<Retention, 'ttl'>;
   readonly #rights = batched(200, (users: { user: string; known?: Position | undefined }[]) => this.#readRights(users));
-  readonly #read = batched(500, (requests: ReadRequest[]) => this.#readSlices(requests));
+  readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
   constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
     this.#redis = redis;
@@ -44,7 +44,7 @@ export class RedisBacklog implements Backlog {
       ? [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED]
       : [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
-    const answer = (await this.#callTwice('sisyphus_publish_batch', args)) as string[];
+    const answer = (await this.#twice(() => this.#call('sisyphus_publish_batch', args))) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }
 
@@ -77,19 +77,19 @@ export class RedisBacklog implements Backlog {
     }
   }
 
-  /** For calls that carry a key: where the answer was lost, asking again tells what came of the first. */
-  async #callTwice(name: string, args: Argument[]): Promise<unknown> {
+  /** For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again. */
+  async #twice<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await this.#call(name, args);
+      return await ask();
     } catch (error) {
       if (!isUnanswered(error) || !(await becomesReady(this.#redis, RETRY_WITHIN))) throw error;
-      return this.#call(name, args);
+      return ask();
     }
   }
 
   async #readRights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
     const args = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const answer = (await this.#call('sisyphus_rights', args)) as (string[] | null)[];
+    const answer = (await this.#twice(() => this.#call('sisyphus_rights', args))) as (string[] | null)[];
     return answer.map((fields) => (fields ? rightsOf(fields) : undefined));
   }
 

@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
-import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-source.ts';
+import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
-import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
@@ -57,9 +57,13 @@ export class RedisSource implements ChannelSource {
       mark = await this.#markChunk(channels.slice(at, at + CHUNK));
       for (const head of mark.heads) heads.push(head);
     }
-    this.#floor = mark.position;
+    this.#floor = laterOf(this.#floor, mark.position);
     this.#listener?.marked(mark.position);
     return { ...mark, heads };
+  }
+
+  async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
+    await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -84,7 +88,9 @@ export class RedisSource implements ChannelSource {
       return;
     }
     try {
-      this.#listener?.message(parseEnvelope(channel, payload));
+      const message = parseEnvelope(channel, payload);
+      this.#floor = laterOf(this.#floor, message.id);
+      this.#listener?.message(message);
     } catch (error) {
       // Somebody else's PUBLISH on our topic: the next message's `previous` tells whether anything is missing.
       this.#logger.error({ event: 'envelope_unreadable', channel, reason: (error as Error).message });
@@ -139,9 +145,10 @@ function namesOf(channel: string): string[] {
   return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
 }
 
-function parseGap(text: string): Mark['gaps'][number] {
-  const [reason, from = '', to = ''] = text.split(' ');
+function parseGap(text: string): Gap {
+  const [reason, from = '', to = '', ...lost] = text.split(' ');
   return {
+    lost,
     reason: reason === 'forked' ? 'forked' : 'unrecorded',
     from: parsePosition(from) ?? BEGINNING,
     to: parsePosition(to) ?? BEGINNING,

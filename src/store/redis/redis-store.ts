@@ -14,7 +14,7 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
 };
 
 /** A command that is answered this often (ms) proves the connection alive. */
-const HEARTBEAT = 1000;
+const HEARTBEAT = 700;
 
 /** One connection for commands, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
