@@ -14,6 +14,7 @@ class Story {
     this.ledger.rights.set('7', ['room:1']);
     this.ledger.readers.push({ name: 'r1', user: '7' });
     this.ledger.recorded = [];
+    this.ledger.crossing = 0;
     this.opens(0);
   }
 
@@ -297,7 +298,7 @@ describe('the judge of the fault suite', () => {
   describe('on rights', () => {
     const change = (kind: 'grant' | 'revoke', beganAt: number): Partial<Publication> => ({
       channel: 'user:7',
-      rights: { user: '7', channel: kind === 'grant' ? 'room:2' : 'room:1', change: kind, beganAt },
+      rights: { user: '7', channel: kind === 'grant' ? 'room:2' : 'room:1', change: kind, beganAt, atomic: true },
     });
 
     function changes(id: number, kind: 'grant' | 'revoke', more: Partial<Publication> = {}): Publication {
@@ -367,6 +368,14 @@ describe('the judge of the fault suite', () => {
       story.records(20, 'a');
       story.got(20, 'a');
       expect(story.rules()).to.deep.equal(['leak']);
+    });
+
+    it('takes a message that came too early, or was cut short, close to a change that had to be found by reading', () => {
+      story.ledger.crossing = 100;
+      story.publishes('a');
+      story.records(10, 'a');
+      changes(20, 'revoke');
+      expect(story.rules()).to.deep.equal([]);
     });
 
     it('tells of a channel that never was the user’s', () => {

@@ -151,6 +151,7 @@ class ReaderJudge {
       for (const { frame } of placed) {
         const truth = this.#truths.byId.get(frame.id);
         if (!truth || this.#rights.visibility(this.#reader.user, truth) !== 'never') continue;
+        if (this.#rights.crosses(this.#reader.user, truth, 'grant', this.#ledger.crossing)) continue;
         const granted = this.#rights.isGrantedAfter(this.#reader.user, truth);
         const what = `message ${frame.id} ${JSON.stringify(truth.text)} of ${channel}, which was not the user's`;
         this.#add(granted ? 'early' : 'leak', frame.at, channel, granted ? `${what} yet` : what);
@@ -169,6 +170,7 @@ class ReaderJudge {
       const covering = resets.filter((reset) => covers(reset, truth, got));
       for (const reset of covering) explained.add(reset);
       if (covering.length > 0 || !this.#isDue(truth)) continue;
+      if (this.#rights.crosses(this.#reader.user, truth, 'revoke', this.#ledger.crossing)) continue;
       const revoked = this.#rights.revokedMeanwhile(this.#reader.user, truth, Number.POSITIVE_INFINITY);
       const what = `message ${truth.id} ${JSON.stringify(truth.text)} never came, and no reset`;
       this.#add(revoked ? 'cut short' : 'lost', truth.sentAt, channel, revoked ? `${what}; revoked later` : what);

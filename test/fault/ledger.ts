@@ -12,6 +12,8 @@ export interface RightsNote {
   change: 'grant' | 'revoke';
   /** When the list may have changed at the earliest: the application changes it first and tells it later. */
   beganAt: number;
+  /** The list and the message in one step; else an application changes the one and then publishes the other. */
+  atomic: boolean;
 }
 
 export interface Publication {
@@ -100,6 +102,11 @@ export class Ledger {
   readonly readers: Reader[] = [];
   /** What each user may follow at the start, besides the user's own channel. */
   readonly rights = new Map<string, string[]>();
+  /**
+   * How close to a change of rights (ms) a message may come too early, or be cut short: where the list has to be read,
+   * because what told of the change was missed or came late, nobody knows when exactly it changed.
+   */
+  crossing = 5000;
   /** Channels that the gateways may not hear. */
   readonly denied: string[] = [];
   readonly publications: Publication[] = [];
@@ -138,6 +145,7 @@ export class Ledger {
       rights: Object.fromEntries(this.rights),
       licences: this.licences,
       denied: this.denied,
+      crossing: this.crossing,
     };
     const lines = [
       { head },
@@ -154,7 +162,8 @@ export class Ledger {
     const ledger = new Ledger(head.scenario, head.seed);
     ledger.readers.push(...head.readers);
     ledger.licences.push(...head.licences);
-    ledger.denied.push(...(head.denied ?? []));
+    ledger.denied.push(...head.denied);
+    ledger.crossing = head.crossing;
     for (const [user, channels] of Object.entries(head.rights)) ledger.rights.set(user, channels);
     for (const line of lines.slice(1)) ledger.#take(JSON.parse(line) as LedgerLine);
     return ledger;
@@ -179,7 +188,8 @@ interface LedgerHead {
   readers: Reader[];
   rights: Record<string, string[]>;
   licences: Licence[];
-  denied?: string[];
+  denied: string[];
+  crossing: number;
 }
 
 type LedgerLine =

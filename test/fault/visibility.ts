@@ -11,6 +11,12 @@ interface Change {
   announced: boolean;
 }
 
+/**
+ * An application changes the list first and tells it later: a message of another kind on the user's channel between the
+ * two, or one that is recorded then, tells of the change before the application does (ms).
+ */
+const CROSSING_OF_APPLICATIONS = 5000;
+
 /** Who may see what, and since when, as far as those who changed it can tell. */
 export class Rights {
   readonly #initial: Map<string, Set<string>>;
@@ -46,8 +52,15 @@ export class Rights {
 
   /** Whether the user got the channel at some moment after the message: what came too early, came to the right one. */
   isGrantedAfter(user: string, message: Truth): boolean {
-    const changes = this.#changes.get(`${user}\n${message.channel}`) ?? [];
-    return changes.some((change) => change.note.change === 'grant' && !follows(message, change));
+    return this.#changesAfter(user, message, 'grant').length > 0;
+  }
+
+  /** Whether the list changed so soon after the message that a reading of the list could not tell which came first. */
+  crosses(user: string, message: Truth, change: 'grant' | 'revoke', crossing: number): boolean {
+    return this.#changesAfter(user, message, change).some(({ note }) => {
+      const allowed = note.atomic ? crossing : Math.max(crossing, CROSSING_OF_APPLICATIONS);
+      return note.beganAt - message.sentAt < allowed;
+    });
   }
 
   /** Whether the user may have lost the channel at some moment after the message and before `by`. */
@@ -56,6 +69,11 @@ export class Rights {
     return changes.some(
       (change) => change.note.change === 'revoke' && change.note.beganAt < by && !follows(message, change),
     );
+  }
+
+  #changesAfter(user: string, message: Truth, change: 'grant' | 'revoke'): Change[] {
+    const changes = this.#changes.get(`${user}\n${message.channel}`) ?? [];
+    return changes.filter((one) => one.note.change === change && !follows(message, one));
   }
 
   /** Every channel that the user could see at any time. */

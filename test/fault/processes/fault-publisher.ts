@@ -148,7 +148,8 @@ export class FaultPublisher {
     this.#changing.add(key);
     const change = this.#rights.get(user)?.has(channel) ? 'revoke' : 'grant';
     const how = this.#random.pick(['application', 'application by fcall', 'fcall', 'http'] as const);
-    const note: RightsNote = { user, channel, change, beganAt: now() };
+    const atomic = how === 'fcall' || how === 'http';
+    const note: RightsNote = { user, channel, change, beganAt: now(), atomic };
     const neighbour = (): void => {
       if (this.#random.chance(0.4))
         void this.#publish(this.#way(), channel, `${this.#plan.name} no. ${this.#sequence}`);

@@ -6,6 +6,10 @@ export const calm = scenario({
   sentence: 'delivers everything once and in order, by the rights of the moment, while nothing fails',
   seconds: { short: 4, long: 30 },
   plan: () => ({ rate: 200, changes: 30 }),
-  act: (_world, run) => pause(run.seconds * 1000),
+  async act(world, run) {
+    // Nothing has to be found by reading the list.
+    world.ledger.crossing = 0;
+    await pause(run.seconds * 1000);
+  },
   check: (world, _run, findings) => expectNothingSeen(world, findings),
 });
