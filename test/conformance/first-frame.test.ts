@@ -108,6 +108,19 @@ describe('the first frame', () => {
     await stream.frame(({ data }) => data === 'what it missed');
   });
 
+  it('takes the position of a polyfill from the address, and that of the header before it', async () => {
+    const { id } = await world.publish.fcall('room:1', 'what it has');
+    const { id: later } = await world.publish.fcall('room:1', 'what it missed');
+    const stream = await firstFrame(`/?user=1&lastEventId=${id}`);
+    expect(stream.frames[0]!.id).to.equal(id);
+    await stream.frame(({ data }) => data === 'what it missed');
+    const other = await firstFrame(`/?user=1&lastEventId=${id}`, { 'Last-Event-ID': later! });
+    expect(other.frames[0]!.id).to.equal(later);
+    await world.publish.fcall('room:1', 'the end');
+    await other.frame(({ data }) => data === 'the end');
+    expect(other.messages).to.have.length(1);
+  });
+
   for (const [what, user] of Object.entries(WELL_FORMED)) {
     it(`is ok for ${what}, which hears its own channel`, async () => {
       const stream = await firstFrame(`/?user=${user}`);
@@ -224,8 +237,11 @@ describe('a list with names that are no channels', () => {
     const stream = await world.openOk();
     const { client } = world;
     const patterns = ['*', ...STRANGE.filter((name) => /[*[]/.test(name))];
-    const listening = await client.pubsub('CHANNELS');
+    const listening = (await client.pubsub('CHANNELS')) as string[];
     for (const name of STRANGE) expect(listening, name).not.to.include(name);
+    const topics = listening.filter((topic) => topic.startsWith('sisyphus{0}/'));
+    const own = ['user/1', 'room/1', '__proto__', 'constructor'].map((name) => `sisyphus{0}/${name}`);
+    expect(topics).to.have.members(own);
     // Its own pattern for plain channels is its business; a name of the list must never have become one.
     const monitor = await world.redis.client().monitor();
     const commands: string[][] = [];

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { EventSource as EventSource4 } from 'eventsource';
 import { createParser } from 'eventsource-parser';
 import EventSource2 from 'eventsource2';
@@ -88,11 +89,15 @@ export const CLIENTS: Record<string, OpenClient> = {
   undici: async (url, events) => listen('undici', url, events, (to) => new Undici(to)),
   'launchdarkly-eventsource': async (url, events) =>
     listen('launchdarkly-eventsource', url, events, (to) => new LaunchDarkly(to)),
-  'eventsource-parser': openParser,
+  'eventsource-parser': parserClient(20),
 };
 
-/** `eventsource-parser` over fetch, which reconnects at once and with the last id, as its users write it. */
-async function openParser(url: string): Promise<EventSourceClient> {
+/** `eventsource-parser` over fetch, which reconnects with the last id, as its users write it, and when they want to. */
+export function parserClient(reconnectMs: number): OpenClient {
+  return async (url) => openParser(url, reconnectMs);
+}
+
+async function openParser(url: string, reconnectMs: number): Promise<EventSourceClient> {
   const received: Received[] = [];
   const abort = new AbortController();
   let lastEventId = '';
@@ -117,7 +122,7 @@ async function openParser(url: string): Promise<EventSourceClient> {
     while (!abort.signal.aborted) {
       await readOnce().catch(() => {}); // a broken connection is what it is here to survive
       parser.reset();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(reconnectMs, undefined, { signal: abort.signal }).catch(() => {}); // closed meanwhile
     }
   }
 

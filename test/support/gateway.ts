@@ -4,7 +4,8 @@ import { within } from './wait.ts';
 
 /** Another build in its place: a changed copy, to see whether a test finds the change. */
 const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
-const CRASH = /unhandled.?rejection|uncaught.?exception/i;
+/** What must never be in the output: errors that nobody held, listeners that pile up. */
+const CRASH = /unhandled.?rejection|uncaught.?exception|MaxListenersExceeded/i;
 
 export type LogLine = Record<string, unknown>;
 
@@ -105,7 +106,7 @@ class Process implements Gateway {
     });
     if (early) throw new Error(`the gateway ended by itself: ${JSON.stringify(early)}\n${this.#child.output()}`);
     if (CRASH.test(this.#child.stdout) || CRASH.test(this.#child.stderr)) {
-      throw new Error(`an error that nobody held\n${this.#child.output()}`);
+      throw new Error(`an error that nobody held, or a leak\n${this.#child.output()}`);
     }
     if (!this.#endExpected && exit.code !== 0) {
       throw new Error(`SIGTERM ended it with ${JSON.stringify(exit)} instead of 0\n${this.#child.output()}`);

@@ -10,6 +10,7 @@ export class Flow {
   mode: FlowMode = 'pass';
   #cutAt = Number.POSITIVE_INFINITY;
   #rate: { bytes: number; everyMs: number } | undefined;
+  #delayMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #waiting: Buffer[] = [];
   #from: Socket;
@@ -20,7 +21,7 @@ export class Flow {
     this.#from = from;
     this.#to = to;
     this.#cut = cut;
-    from.on('data', (bytes) => this.#take(bytes));
+    from.on('data', (bytes) => this.afterDelay(() => this.#take(bytes)));
     to.on('drain', () => this.#flow());
   }
 
@@ -51,6 +52,18 @@ export class Flow {
   /** No more than so many bytes in so many milliseconds. */
   throttle(bytes: number, everyMs: number): void {
     this.#rate = { bytes, everyMs };
+  }
+
+  /** Everything that comes from now on arrives this much later: a long way. To be set once, before the first byte. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
+  }
+
+  /** Acts when what has come before has had its time to pass. */
+  afterDelay(act: () => void): void {
+    // Timers of one duration fire in their order.
+    if (this.#delayMs > 0) setTimeout(act, this.#delayMs);
+    else act();
   }
 
   stop(): void {
@@ -142,12 +155,9 @@ export class Link {
 
   #follow(socket: Socket, flow: Flow, other: Socket): void {
     socket.on('error', () => {}); // `close` follows
-    socket.on('end', () => {
-      if (!flow.isSilent) other.end();
-    });
-    socket.on('close', () => {
-      if (!flow.isSilent) this.cut();
-    });
+    const unlessSilent = (act: () => void): void => flow.afterDelay(() => flow.isSilent || act());
+    socket.on('end', () => unlessSilent(() => other.end()));
+    socket.on('close', () => unlessSilent(() => this.cut()));
   }
 }
 

@@ -3,6 +3,7 @@ import { type Gateway, startGateway } from './gateway.ts';
 import { PUBLISH_SECRET, type Publish, publishers, type Way } from './publisher.ts';
 import { openStream, type RawRequest, type RawStream } from './raw-stream.ts';
 import { type RedisServer, startRedis } from './redis.ts';
+import { type Link, startRelay } from './relay.ts';
 import { eventually } from './wait.ts';
 
 /** A Redis, a gateway on it, and a hand in each: what most black-box tests start from. */
@@ -21,10 +22,23 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(env: Record<string, string> = {}): Promise<World> {
+interface WorldOptions {
+  /** How long each byte between gateway and Redis travels, one way: what takes no time at all hides every race. */
+  redisDelayMs?: number;
+}
+
+export async function startWorld(env: Record<string, string> = {}, options: WorldOptions = {}): Promise<World> {
   const redis = await startRedis();
-  const variables = { REDIS_URL: redis.url, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET, ...env };
+  const { redisDelayMs = 0 } = options;
+  const onLink = ({ up, down }: Link): void => {
+    up.delay(redisDelayMs);
+    down.delay(redisDelayMs);
+  };
+  const way = redisDelayMs > 0 ? await startRelay({ targetPort: redis.port, onLink }) : undefined;
+  const url = way ? `redis://127.0.0.1:${way.port}` : redis.url;
+  const variables = { REDIS_URL: url, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET, ...env };
   const gateway = await startGateway(variables).catch(async (error: unknown) => {
+    await way?.stop();
     await redis.stop();
     throw error;
   });
@@ -54,6 +68,7 @@ export async function startWorld(env: Record<string, string> = {}): Promise<Worl
       try {
         await gateway.stop();
       } finally {
+        await way?.stop();
         await redis.stop();
       }
     },
