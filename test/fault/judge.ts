@@ -11,6 +11,8 @@ export interface Verdict {
   deliveries: number;
   /** Acknowledged and gone; each is a violation unless a reset tells of it. */
   lost: number;
+  /** Of all deliveries that were due, how much was missing and not announced. */
+  lostShare: number;
   resets: number;
   streams: number;
 }
@@ -37,11 +39,14 @@ export function judge(ledger: Ledger): Verdict {
     const near = ledger.actionsNear(violation.at);
     violation.near = near.map(({ at, what }) => `${((at - violation.at) / 1000).toFixed(2)} s: ${what}`);
   }
+  const deliveries = ledger.frames.filter((frame) => frame.kind === 'message').length;
+  const missing = violations.filter(({ rule, reader }) => rule === 'lost' && reader !== undefined).length;
   return {
     violations,
     published: ledger.publications.length,
     messages: truths.byId.size,
-    deliveries: ledger.frames.filter((frame) => frame.kind === 'message').length,
+    deliveries,
+    lostShare: missing / Math.max(1, deliveries + missing),
     lost: truths.lost.length,
     resets: ledger.frames.filter((frame) => frame.kind === 'reset').length,
     streams: ledger.streams.length,

@@ -28,8 +28,9 @@ async function runOne(scenario: Scenario, seed: number): Promise<boolean> {
   console.log(`${scenario.name} --seed ${seed} (${seconds} s): ${scenario.sentence}`);
   try {
     const result = await scenario.run({ seed, seconds, long });
-    const { published, messages, deliveries, resets, streams } = result.verdict;
-    const figures = { published, messages, deliveries, resets, streams, ...result.figures };
+    const { published, messages, deliveries, resets, streams, lostShare } = result.verdict;
+    const share = lostShare > 0 ? { lost: `${(100 * lostShare).toFixed(1)} %` } : {};
+    const figures = { published, messages, deliveries, ...share, resets, streams, ...result.figures };
     console.log(
       `  ${Object.entries(figures)
         .map(([name, figure]) => `${name} ${figure}`)

@@ -86,6 +86,21 @@ export const lastMessageMissed = scenario({
   check: (world, _run, findings) => expectNothingSeen(world, findings),
 });
 
+/** Also the negative control: a gateway that heals nothing has to lose a good part here. */
+export const storm = scenario({
+  name: 'storm',
+  sentence:
+    'loses nothing of what is published by FCALL and HTTP while all subscriber connections are cut ten times a second',
+  seconds: { short: 4, long: 30 },
+  plan: () => ({ ways: { plain: 0, fcall: 3, http: 1 }, changes: 0 }),
+  async act(world, run, findings) {
+    findings.figures.cuts = await every(world, 100, run.seconds, async () => {
+      await world.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    });
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
 /** More than the kernel holds back for a reader that does not read. */
 const BULK = { messages: 80, bytes: 100_000 };
 
