@@ -87,11 +87,11 @@ export class Session implements Reader {
     if (start.kind === 'after') this.#position = start.position;
     try {
       await hub.follow(this, [this.#own]);
-      const channels = await this.#settleChannels();
+      const rights = await this.#settleChannels();
       if (this.connection.closed) return;
       // In one step with the following read of the hub's position: the seam.
       const seam = hub.position;
-      const reading = readReplay(start, this.#own, channels, this.#options);
+      const reading = readReplay(start, this.#own, rights, this.#options);
       await this.#begin(start, seam, reading);
       this.#begun = true;
       await this.#drain();
@@ -174,13 +174,13 @@ export class Session implements Reader {
    * Reads the list and follows its channels, until nothing has changed meanwhile: what was published after a change
    * that is not known yet would be replayed.
    */
-  async #settleChannels(): Promise<Rights['channels']> {
+  async #settleChannels(): Promise<Pick<Rights, 'channels' | 'after'>> {
     const { hub, backlog } = this.#options;
     for (;;) {
       const heard = this.#expected.length;
       const [rights] = await backlog.rights([{ user: this.user }]);
       // It has gone, and left what it followed: what it would follow now, nobody would ever leave.
-      if (this.connection.closed) return new Map();
+      if (this.connection.closed) return { channels: new Map(), after: new Map() };
       this.#report(rights);
       const channels = new Map(rights?.channels);
       channels.delete(this.#own);
@@ -192,7 +192,9 @@ export class Session implements Reader {
       this.#version = laterOf(this.#version, rights?.version ?? BEGINNING);
       await hub.follow(this, this.#channels);
       const changed = this.#held?.find((held) => isMessage(held) && held.channel === this.#own && this.#changes(held));
-      if (this.connection.closed || (!changed && this.#expected.length <= heard)) return channels;
+      if (this.connection.closed || (!changed && this.#expected.length <= heard)) {
+        return { channels, after: rights?.after ?? new Map() };
+      }
     }
   }
 
@@ -370,10 +372,14 @@ export class Session implements Reader {
       return;
     }
     const seam = hub.position;
-    const slices = await backlog.read(gained.map(([channel, after]) => ({ channel, after, upTo: seam })));
+    // What the hub has heard itself is not looked for in the backlog, where what comes live may be trimmed already.
+    const recent = gained.map(([channel, after]) => hub.recent(channel, after));
+    const unknown = gained.filter((_, i) => recent[i] === undefined);
+    const slices = await backlog.read(unknown.map(([channel, after]) => ({ channel, after, upTo: seam })));
     const before = this.#held ?? [];
     const seen = new Set(before.filter(isMessage).map(({ id }) => id));
-    const found = slices.flatMap(({ messages }) => messages).filter(({ id }) => !seen.has(id));
+    const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
+    const found = [...heard, ...slices.flatMap(({ messages }) => messages)].filter(({ id }) => !seen.has(id));
     const resets = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
     this.#held = [...resets, ...inOrder([...before, ...found])];
   }

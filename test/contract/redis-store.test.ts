@@ -1,9 +1,10 @@
+import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { redisRightsContract } from './redis-rights.ts';
-import { type Settings, storeContract } from './store.ts';
+import { DEFAULTS, Ear, type Settings, storeContract } from './store.ts';
 
 let server: RedisServer;
 
@@ -25,3 +26,19 @@ async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
 
 storeContract('the store in Redis', open);
 redisRightsContract(open, () => server.client());
+
+describe('the store in Redis, and Redis', () => {
+  it('are at one about what is subscribed', async () => {
+    const store = await open(DEFAULTS);
+    const redis = server.client();
+    const subscribed = async (): Promise<number> => ((await redis.pubsub('CHANNELS', '*')) as string[]).length;
+    const ear = await Ear.at(store, 'room:1', 'room:2', 'user:7');
+    // The user's own is heard twice: recorded, and as it is published.
+    expect(await subscribed()).to.equal(4);
+    store.source.unsubscribe(['room:1', 'user:7']);
+    await ear.mark();
+    expect(await subscribed()).to.equal(1);
+    await store.close();
+    redis.disconnect();
+  });
+});

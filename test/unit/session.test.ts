@@ -1,0 +1,259 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect } from 'chai';
+import fc from 'fast-check';
+import type { Backlog } from '../../src/backlog/backlog.ts';
+import type { Connection } from '../../src/connection/connection.ts';
+import { Hub } from '../../src/hub/hub.ts';
+import { createLogger } from '../../src/logger.ts';
+import type { Message } from '../../src/message/message.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
+import { Session } from '../../src/session/session.ts';
+import type { Start } from '../../src/session/start.ts';
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { publishOne } from '../contract/store.ts';
+import { eventually } from '../support/wait.ts';
+
+const ROOMS = ['room:a', 'room:b', 'room:c'];
+const logger = createLogger('silent');
+
+/** A client that comes back with the position it has got to: what it heard, over all its connections. */
+class Client {
+  readonly heard: (string | Message | { reset: string; at: Position })[] = [];
+  position: Position | undefined;
+
+  connection(): Connection {
+    const client = this;
+    const connection = {
+      closed: false,
+      lastSent: 0,
+      onClose: () => undefined,
+      open: (status: string, position: Position) => say(status, position),
+      message: (message: Message) => say(message, message.id),
+      reset: (channel: string, _reason: string, position: Position) =>
+        say({ reset: channel, at: world.last }, position),
+      noop: (position: Position) => say('noop', position),
+      drained: async () => undefined,
+      close: () => {
+        connection.closed = true;
+      },
+    };
+    const world = this.world;
+    function say(what: Client['heard'][number], position: Position): void {
+      if (connection.closed) return;
+      client.heard.push(what);
+      client.position = position;
+    }
+    return connection;
+  }
+
+  readonly world: World;
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  get messages(): Message[] {
+    return this.heard.filter((what): what is Message => typeof what === 'object' && 'payload' in what);
+  }
+
+  get texts(): string[] {
+    return this.heard.flatMap((what) => {
+      if (typeof what === 'string') return [what];
+      return 'payload' in what ? [what.payload.toString()] : [`reset ${what.reset}`];
+    });
+  }
+}
+
+/** A hub over a store in memory that keeps so many messages of a room. */
+class World {
+  readonly store: MemoryStore;
+  readonly hub: Hub;
+  readonly backlog: Backlog;
+  /** The last id that was published. */
+  last = BEGINNING;
+  /** Called whenever a backlog, or a list, is about to be read. */
+  beforeRead: () => Promise<unknown> = async () => undefined;
+
+  constructor(length: number) {
+    const retention = (channel: string) => ({ length: channel.startsWith('room:') ? length : 100, ttl: 3_600_000 });
+    this.store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { backlog, source } = this.store;
+    this.backlog = {
+      publish: (publications) => backlog.publish(publications),
+      grant: (...args) => backlog.grant(...args),
+      revoke: (...args) => backlog.revoke(...args),
+      rights: async (users) => {
+        await this.beforeRead();
+        return backlog.rights(users);
+      },
+      read: async (requests) => {
+        await this.beforeRead();
+        return backlog.read(requests);
+      },
+    };
+    this.hub = new Hub({ source, backlog: this.backlog, recordsPlain: () => false, retention, logger });
+  }
+
+  static async open(length: number): Promise<World> {
+    const world = new World(length);
+    world.hub.start();
+    await eventually(() => world.hub.isOpen);
+    return world;
+  }
+
+  async publish(channel: string, text: string): Promise<Position> {
+    this.last = (await publishOne(this.store, channel, text)).id;
+    return this.last;
+  }
+
+  session(client: Client): Session {
+    const { hub, backlog } = this;
+    const options = { user: '7', hub, backlog, logger, recordsPlain: () => false, maxBuffer: 1_000_000 };
+    return new Session({ ...options, connection: client.connection() });
+  }
+
+  async close(): Promise<void> {
+    await this.hub.close();
+    await this.store.close();
+  }
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await turn();
+}
+
+describe('a session, at the seam between what is read and what comes live', () => {
+  let world: World;
+  let client: Client;
+  beforeEach(async () => {
+    world = await World.open(1);
+    client = new Client(world);
+  });
+  afterEach(() => world.close());
+
+  it('tells of no gap where what was trimmed while it read came live', async () => {
+    await world.session(client).open({ kind: 'now' });
+    world.beforeRead = async () => {
+      world.beforeRead = async () => undefined;
+      await world.publish('room:a', '1');
+      await world.publish('room:a', '2');
+    };
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    await eventually(() => client.messages.length === 3);
+    expect(client.texts).to.deep.equal(['ok', 'granted', '1', '2']);
+  });
+
+  it('tells of a gap where what was trimmed before it could read is gone', async () => {
+    await world.session(client).open({ kind: 'now' });
+    void world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    void world.publish('room:a', '1');
+    void world.publish('room:a', '2');
+    await eventually(() => client.messages.length === 2);
+    expect(client.texts.filter((text) => text.startsWith('reset'))).to.deep.equal(['reset room:a']);
+    expect(client.texts.slice(-1)).to.deep.equal(['2']);
+  });
+});
+
+describe('a session, through any history', () => {
+  type Step = { kind: 'publish' | 'grant' | 'revoke' | 'drop' | 'turn'; room: number };
+  const step: fc.Arbitrary<Step> = fc.record({
+    kind: fc.constantFrom(
+      'publish',
+      'publish',
+      'publish',
+      'publish',
+      'grant',
+      'grant',
+      'revoke',
+      'drop',
+      'turn',
+      'turn',
+    ),
+    room: fc.nat(ROOMS.length - 1),
+  });
+
+  /** What happened, in its order; `ready` when a session has gone over to live. */
+  type Event = { kind: Exclude<Step['kind'], 'turn'> | 'ready'; room: string; id: Position };
+
+  it('gives everything once, in order, or tells; nothing that was not granted; no reset where nothing was missed', async function () {
+    this.timeout(60_000);
+    const histories = fc.array(step, { minLength: 3, maxLength: 40 });
+    const delays = fc.array(fc.nat(6), { minLength: 1, maxLength: 20 });
+    await fc.assert(fc.asyncProperty(histories, delays, fc.integer({ min: 1, max: 4 }), live), { numRuns: 300 });
+  });
+
+  /** One client through one history; each read takes as many turns of the event loop as `delays` says. */
+  async function live(steps: Step[], delays: number[], length: number): Promise<void> {
+    const world = await World.open(length);
+    const client = new Client(world);
+    const truth: Event[] = [];
+    let reads = 0;
+    world.beforeRead = () => turns(delays[reads++ % delays.length]!);
+    let session = world.session(client);
+    let opening = session.open({ kind: 'now' });
+    await opening;
+    for (const { kind, room: index } of steps) {
+      const room = ROOMS[index]!;
+      if (kind === 'turn') await turn();
+      else if (kind === 'drop') {
+        session.connection.close('client', BEGINNING);
+        session.close('client');
+        truth.push({ kind, room, id: world.last });
+        session = world.session(client);
+        const start: Start =
+          client.position === undefined ? { kind: 'now' } : { kind: 'after', position: client.position };
+        const current = session;
+        const ready = current.open(start).then(() => {
+          if (current === session) truth.push({ kind: 'ready', room, id: world.last });
+        });
+        opening = Promise.all([opening, ready]).then(() => undefined);
+      } else if (kind === 'publish') {
+        truth.push({ kind, room, id: await world.publish(room, `${truth.length}`) });
+      } else {
+        const { id } = await world.backlog[kind]('7', room);
+        world.last = id;
+        truth.push({ kind, room, id });
+      }
+    }
+    await opening;
+    const sentinel = await world.publish('user:7', 'the end');
+    await eventually(() => client.messages.at(-1)?.id === sentinel);
+    await world.close();
+    judge(client, truth);
+  }
+
+  function judge(client: Client, truth: Event[]): void {
+    const ids = client.messages.map(({ id }) => id);
+    expect(ids, 'once, in order').to.deep.equal([...new Set(ids)].sort((a, b) => a - b));
+    const granted = new Set<string>();
+    const due: { room: string; id: Position }[] = [];
+    for (const [i, { kind, room, id }] of truth.entries()) {
+      if (kind === 'grant') granted.add(room);
+      else if (kind === 'revoke') granted.delete(room);
+      else if (kind === 'publish' && !granted.has(room)) expect(ids, `${room} was not granted`).not.to.include(id);
+      else if (kind === 'publish') {
+        // Revoked while it was away: nothing of the channel comes at all.
+        const revoked = truth.findIndex((event, j) => j > i && event.kind === 'revoke' && event.room === room);
+        if (revoked < 0 || isLiveFrom(truth, revoked)) due.push({ room, id });
+      }
+    }
+    const resets = client.heard.flatMap((what) => (typeof what === 'object' && 'reset' in what ? [what] : []));
+    for (const { room, id } of due) {
+      const told = resets.some(({ reset, at }) => reset === room && at >= id);
+      expect(ids.includes(id) || told, `${id} of ${room} neither received nor told`).to.equal(true);
+    }
+    for (const { reset, at } of resets) {
+      const missed = truth.some(
+        ({ kind, room, id }) => kind === 'publish' && room === reset && id <= at && !ids.includes(id),
+      );
+      expect(missed, `a reset of ${reset} where nothing was missed`).to.equal(true);
+    }
+  }
+
+  /** Whether the client was reading live at this event, and stayed. */
+  function isLiveFrom(truth: Event[], index: number): boolean {
+    if (truth.slice(index).some(({ kind }) => kind === 'drop')) return false;
+    const before = truth.slice(0, index);
+    const drop = before.findLastIndex(({ kind }) => kind === 'drop');
+    return drop < 0 || before.slice(drop).some(({ kind }) => kind === 'ready');
+  }
+});
