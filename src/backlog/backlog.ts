@@ -27,6 +27,8 @@ export interface Rights {
   version: Position;
   /** Channel to the position it was granted at; `BEGINNING` where it has always been there. Names that are no channels are left out. */
   channels: Map<string, Position>;
+  /** Of those that were granted by a plain PUBLISH: the last id recorded before it (`Message.after`). */
+  after: Map<string, Position>;
   /** Names on the list that are no channel names, or what is wrong with the list; for the log. */
   problem: string | undefined;
 }

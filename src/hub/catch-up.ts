@@ -111,6 +111,8 @@ function compare(
     subscription.begin(head);
     return undefined;
   }
+  // Denied by an ACL: what may not be heard is not read either.
+  if (subscription.refused) return undefined;
   const heard = subscription.head;
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {

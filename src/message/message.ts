@@ -43,7 +43,7 @@ export interface Message {
  * Two scripts, or two plain PUBLISHes, are in the order of their ids. A plain one stands right behind the script
  * publish it names in `after`, so it precedes every script publish with a later id.
  */
-export function wasPublishedAfter(message: Message, mark: Message): boolean {
+export function wasPublishedAfter(message: Message, mark: Pick<Message, 'id' | 'after'>): boolean {
   if (message.after === undefined) return message.id > (mark.after ?? mark.id);
   if (mark.after === undefined) return message.after >= mark.id;
   return message.id > mark.id;

@@ -1,6 +1,6 @@
 import type { Backlog, ReadRequest, Rights } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Message } from '../message/message.ts';
+import { type Message, wasPublishedAfter } from '../message/message.ts';
 import {
   BEGINNING,
   comparePositions,
@@ -43,7 +43,7 @@ export interface ReplayOptions {
 export async function readReplay(
   start: Start,
   own: string,
-  channels: Rights['channels'],
+  { channels, after: publishedAfter }: Pick<Rights, 'channels' | 'after'>,
   { hub, backlog, recordsPlain }: ReplayOptions,
 ): Promise<Replay> {
   const seam = hub.position;
@@ -56,7 +56,7 @@ export async function readReplay(
   const reads: ReadRequest[] = [];
   for (const channel of names) {
     const granted = channels.get(channel) ?? BEGINNING;
-    const after = laterOf(position, granted);
+    const after = laterOf(position, publishedAfter.get(channel) ?? granted);
     const reason = brokenSince(start, channel, granted, recordsPlain(channel), hub);
     if (reason) resets.push({ channel, reason });
     const recent = reason ? undefined : hub.recent(channel, after);
@@ -68,8 +68,13 @@ export async function readReplay(
     if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap });
     for (const message of read) messages.push(message);
   }
-  messages.sort((a, b) => comparePositions(a.id, b.id));
-  return { position, resets, messages };
+  const granted = messages.filter((message) => {
+    const id = channels.get(message.channel);
+    if (id === undefined || !isAfter(id, position)) return true;
+    return wasPublishedAfter(message, { id, after: publishedAfter.get(message.channel) });
+  });
+  granted.sort((a, b) => comparePositions(a.id, b.id));
+  return { position, resets, messages: granted };
 }
 
 /** Why nothing can be promised of a channel, whatever its backlog says; it was granted at `granted`. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type {
   Backlog,
@@ -27,11 +28,20 @@ const REMEMBERED_FOR_RETRY = 30_000;
 /** How long to wait for Redis to come back before asking again. */
 const RETRY_WITHIN = 1200;
 
+/** How long a plain PUBLISH that announces a grant is given to be recorded (ms); it takes a few as a rule. */
+const SETTLE = 250;
+
+interface KnownRights {
+  user: string;
+  known?: Position | undefined;
+}
+
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #retention: Pick<Retention, 'ttl'>;
-  readonly #rights = batched(200, (users: { user: string; known?: Position | undefined }[]) => this.#readRights(users));
+  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
+  readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
   constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
@@ -56,8 +66,13 @@ export class RedisBacklog implements Backlog {
     return this.#change('sisyphus_revoke', user, channel, data);
   }
 
-  async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
-    return this.#rights(users);
+  async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
+    const looked = await this.#look(users);
+    const unsettled = users.filter((_, i) => looked[i] === 'unannounced');
+    if (unsettled.length === 0) return looked as (Rights | undefined)[];
+    await wait(SETTLE);
+    const settled = await this.#settle(unsettled);
+    return looked.map((rights) => (rights === 'unannounced' ? settled.shift() : rights)) as (Rights | undefined)[];
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
@@ -87,10 +102,14 @@ export class RedisBacklog implements Backlog {
     }
   }
 
-  async #readRights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
-    const args = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const answer = (await this.#twice(() => this.#call('sisyphus_rights', args))) as (string[] | null)[];
-    return answer.map((fields) => (fields ? rightsOf(fields) : undefined));
+  async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unannounced')[]> {
+    const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
+    const answer = (await this.#twice(() => this.#call('sisyphus_rights', [mode, ...pairs]))) as (
+      | string[]
+      | 'unannounced'
+      | null
+    )[];
+    return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));
   }
 
   async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
@@ -141,13 +160,17 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
   return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
 }
 
-function rightsOf([version = '', problem = '', ...pairs]: string[]): Rights {
+function rightsOf([version = '', problem = '', ...fields]: string[]): Rights {
   const channels = new Map<string, Position>();
-  for (let i = 0; i < pairs.length; i += 2) {
-    const name = pairs[i]!;
-    if (isChannel(name)) channels.set(name, parsePosition(pairs[i + 1] ?? '') ?? BEGINNING);
+  const afters = new Map<string, Position>();
+  for (let i = 0; i < fields.length; i += 3) {
+    const name = fields[i]!;
+    if (!isChannel(name)) continue;
+    channels.set(name, parsePosition(fields[i + 1] ?? '') ?? BEGINNING);
+    const after = parsePosition(fields[i + 2] ?? '');
+    if (after !== undefined) afters.set(name, after);
   }
-  return { version: parsePosition(version) ?? BEGINNING, channels, problem: problem || undefined };
+  return { version: parsePosition(version) ?? BEGINNING, channels, after: afters, problem: problem || undefined };
 }
 
 /** Whether the connection is usable within so many milliseconds. */

@@ -158,10 +158,25 @@ local function difference(list, known)
   return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
 end
 
+-- Whether something on the list was not announced yet, or not by a message that is recorded already.
+local function has_unannounced(user)
+  local known = PREFIX .. 'user:' .. user .. ':rights'
+  if not redis.call('ZSCORE', known, '@version') then
+    return false
+  end
+  for _, name in ipairs((difference('user:' .. user .. ':channels', known))) do
+    if is_channel(name) then
+      return true
+    end
+  end
+  return false
+end
+
 -- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
 -- version before, the version now, and the changes as the envelope carries them.
+-- `after`: the grant came with a plain PUBLISH, and stands behind that id (`@after:<channel>`).
 -- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
-local function sync_rights(user, id, granted_at)
+local function sync_rights(user, id, granted_at, after)
   local list = 'user:' .. user .. ':channels'
   local known = PREFIX .. 'user:' .. user .. ':rights'
   local scores = redis.call('ZMSCORE', known, '@version', '@synced')
@@ -172,6 +187,9 @@ local function sync_rights(user, id, granted_at)
   for _, name in ipairs(added) do
     if is_channel(name) then
       redis.call('ZADD', known, since, name)
+      if after then
+        redis.call('ZADD', known, after, '@after:' .. name)
+      end
       changes[#changes + 1] = '+' .. name
     else
       problem = problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
@@ -179,7 +197,7 @@ local function sync_rights(user, id, granted_at)
   end
   for _, name in ipairs(removed) do
     if string.sub(name, 1, 1) ~= '@' then
-      redis.call('ZREM', known, name)
+      redis.call('ZREM', known, name, '@after:' .. name)
       changes[#changes + 1] = '-' .. name
     end
   end
@@ -212,7 +230,7 @@ local function append(clock, channel, data, event, after, flags)
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (after or '-') .. ' ' .. (flags or '-') .. ' '
   header = header .. (event and '=' .. event or '-')
   if user then
-    local before, now, changes = sync_rights(user, clock.last, clock.last)
+    local before, now, changes = sync_rights(user, clock.last, clock.last, after)
     header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
   end
   local envelope = header .. '\n' .. data

@@ -58,32 +58,48 @@ redis.register_function('sisyphus_revoke', function(keys, args)
   end)
 end)
 
--- FCALL sisyphus_rights 0 (<user> <known version or '-'>)*
---   ->  for each user: nil (still that version), or [version, problem or '', channel, granted at, …]
--- A channel that was found without a message on the user's channel counts from the last time somebody looked.
+local function rights_of(known, version, problem)
+  local rights, after = { version, problem or '' }, {}
+  local scores = redis.call('ZRANGE', known, 0, -1, 'WITHSCORES')
+  for i = 1, #scores, 2 do
+    if string.sub(scores[i], 1, 7) == '@after:' then
+      after[string.sub(scores[i], 8)] = digits(tonumber(scores[i + 1]))
+    end
+  end
+  for i = 1, #scores, 2 do
+    if string.sub(scores[i], 1, 1) ~= '@' then
+      rights[#rights + 1] = scores[i]
+      rights[#rights + 1] = digits(tonumber(scores[i + 1]))
+      rights[#rights + 1] = after[scores[i]] or ''
+    end
+  end
+  return rights
+end
+
+-- FCALL sisyphus_rights 0 <look|settle> (<user> <known version or '-'>)*
+--   ->  for each user: nil (still that version), 'unannounced' (only where one looks), or
+--       [version, problem or '', channel, granted at, published after or '', …]
+-- A channel on the list that no message has announced may be one whose plain PUBLISH is about to be recorded: look, wait,
+-- and settle. What is settled without a message counts from the last time somebody looked.
 redis.register_function({
   function_name = 'sisyphus_rights',
   flags = { 'allow-oom' },
   callback = function(keys, args)
     local clock = read_clock()
     local answer = {}
-    for i = 1, #args, 2 do
+    for i = 2, #args, 2 do
       local user = args[i]
       local known = PREFIX .. 'user:' .. user .. ':rights'
-      local _, now, _, problem = sync_rights(user, clock.last)
-      redis.call('PEXPIRE', known, 2 * clock.ttl + 3600000)
-      if now == args[i + 1] then
-        answer[#answer + 1] = false
+      if args[1] == 'look' and has_unannounced(user) then
+        answer[#answer + 1] = 'unannounced'
       else
-        local rights = { now, problem or '' }
-        local scores = redis.call('ZRANGE', known, 0, -1, 'WITHSCORES')
-        for j = 1, #scores, 2 do
-          if string.sub(scores[j], 1, 1) ~= '@' then
-            rights[#rights + 1] = scores[j]
-            rights[#rights + 1] = digits(tonumber(scores[j + 1]))
-          end
+        local _, now, _, problem = sync_rights(user, clock.last)
+        redis.call('PEXPIRE', known, 2 * clock.ttl + 3600000)
+        if now == args[i + 1] then
+          answer[#answer + 1] = false
+        else
+          answer[#answer + 1] = rights_of(known, now, problem)
         end
-        answer[#answer + 1] = rights
       end
     end
     return answer
