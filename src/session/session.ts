@@ -85,20 +85,15 @@ export class Session implements Reader {
     const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
     if (start.kind === 'after') this.#position = start.position;
-    try {
-      await hub.follow(this, [this.#own]);
-      const rights = await this.#settleChannels();
-      if (this.connection.closed) return;
-      // In one step with the following read of the hub's position: the seam.
-      const seam = hub.position;
-      const reading = readReplay(start, this.#own, rights, this.#options);
-      await this.#begin(start, seam, reading);
-      this.#begun = true;
-      await this.#drain();
-    } finally {
-      // The reader may have gone while channels were still being followed.
-      if (this.connection.closed) this.#leave();
-    }
+    await hub.follow(this, [this.#own]);
+    const rights = await this.#settleChannels();
+    if (this.connection.closed) return;
+    // In one step with the following read of the hub's position: the seam.
+    const seam = hub.position;
+    const reading = readReplay(start, this.#own, rights, this.#options);
+    await this.#begin(start, seam, reading);
+    this.#begun = true;
+    await this.#drain();
   }
 
   receive(message: Message): void {
@@ -156,14 +151,10 @@ export class Session implements Reader {
   }
 
   close(reason: CloseReason): void {
-    this.#leave();
+    this.#options.hub.leave(this, [this.#own, ...this.#channels, ...this.#cuts.ending]);
     this.#held = [];
     this.#channels = [];
     this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
-  }
-
-  #leave(): void {
-    this.#options.hub.leave(this, [this.#own, ...this.#channels, ...this.#cuts.ending]);
   }
 
   #now(): number {
