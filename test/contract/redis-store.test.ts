@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
+import { BEGINNING } from '../../src/message/position.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
+import { refusal } from './publishing.ts';
 import { redisRightsContract } from './redis-rights.ts';
-import { DEFAULTS, Ear, type Settings, storeContract } from './store.ts';
+import { DEFAULTS, Ear, LATER, type Settings, say, storeContract } from './store.ts';
 
 let server: RedisServer;
 
@@ -40,5 +42,23 @@ describe('the store in Redis, and Redis', () => {
     expect(await subscribed()).to.equal(1);
     await store.close();
     redis.disconnect();
+  });
+
+  it('leave each other alone: a backlog of another type, or with something else in it, costs nobody else', async () => {
+    const store = await open(DEFAULTS);
+    const redis = server.client();
+    const ids = await store.backlog.publish(['room:1', 'room:2', 'room:3'].map((channel) => say(channel)));
+    await redis.xadd('sisyphus:{0}:channel:room:1:msg_backlog', `${ids[0]!.id}-1`, 'm', 'not ours');
+    await redis.set('sisyphus:{0}:channel:room:2:msg_backlog', 'not ours');
+    const requests = ids.map(({ channel }) => ({ channel, after: BEGINNING, upTo: LATER }));
+    const slices = await store.backlog.read(requests);
+    expect(slices.map(({ messages }) => messages.length)).to.deep.equal([1, 0, 1]);
+    expect(slices.map(({ gap }) => gap)).to.deep.equal([undefined, 'trimmed', undefined]);
+    expect(await refusal(store.backlog.publish([say('room:3'), say('room:2')]))).to.equal('redis_refused');
+    expect((await store.backlog.publish([say('room:1'), say('room:3')])).map(({ revision }) => revision)).to.deep.equal(
+      [2, 2],
+    );
+    redis.disconnect();
+    await store.close();
   });
 });

@@ -65,6 +65,12 @@ describe('an envelope', () => {
       '1 1 x - - -\nx',
       '1\n',
       '10 1\n',
+      '10 1 0 - -\n',
+      '10 x 0 - - -\n',
+      '10 0 0 - - -\n',
+      '10 1 0 - - =\n',
+      '10 1 0 - - =a\rdata: b\n',
+      '10 1 0 - - =é\n',
     ]) {
       expect(() => parseEnvelope('room:1', Buffer.from(text)), JSON.stringify(text)).to.throw(TypeError, 'room:1');
     }
@@ -83,6 +89,8 @@ describe('an envelope', () => {
         }
         expect(Number.isSafeInteger(message.id)).to.equal(true);
         expect(Number.isSafeInteger(message.previous)).to.equal(true);
+        expect(message.revision).to.be.at.least(1);
+        expect(message.event ?? 'x').to.match(/^[A-Za-z0-9_.:-]{1,128}$/);
       }),
       { numRuns: 1000 },
     );

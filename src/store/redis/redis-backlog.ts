@@ -128,7 +128,7 @@ export class RedisBacklog implements Backlog {
     return requests.map((request, i) => {
       const head = parsePosition((value(replies?.[1 + 2 * i]) as string | null) ?? '') ?? BEGINNING;
       const entries = entriesOf(replies?.[2 + 2 * i]);
-      const messages = entries.map(([, fields]) => parseEnvelope(request.channel, fields[1]!));
+      const messages = entries.flatMap(([, fields]) => messageOf(request.channel, fields));
       return this.#slice(request, head, messages, now);
     });
   }
@@ -154,6 +154,16 @@ function value(reply: [Error | null, unknown] | undefined): unknown {
 function entriesOf(reply: [Error | null, unknown] | undefined): [Buffer, Buffer[]][] {
   if (reply?.[0] && !isUnanswered(reply[0])) return [];
   return value(reply) as [Buffer, Buffer[]][];
+}
+
+/** What somebody else has put into a backlog is no message, and must not keep others from theirs. */
+function messageOf(channel: string, [, envelope]: Buffer[]): Message[] {
+  try {
+    return envelope ? [parseEnvelope(channel, envelope)] : [];
+  } catch {
+    // The next message's `previous` tells whether one is missing.
+    return [];
+  }
 }
 
 function published(channel: string, [id = '', revision = '']: string[]): Published {
