@@ -62,18 +62,26 @@ export function scenario({ name, sentence, seconds, plan, redis, act, end, check
       // First: the plan may need to know where it is.
       const server = await redis?.(run);
       const world = await World.start({ ...basePlan(run), scenario: name, seed: run.seed, ...plan?.(run) }, server);
+      let verdict: Verdict;
       try {
         await act(world, run, findings);
-        const verdict = await world.finish();
+        verdict = await world.finish();
         check?.(world, run, findings);
         findings.figures.slowest = `${slowest(world).toFixed(0)} ms`;
-        return { verdict, failures: findings.failures, figures: findings.figures };
       } finally {
-        await world.close();
+        // A gateway that does not end as it should is a finding like any other.
+        await world.close().catch((error: Error) => findings.failures.push(shorten(error.message)));
         await end?.();
       }
+      return { verdict, failures: findings.failures, figures: findings.figures };
     },
   };
+}
+
+/** What was wrong, and the last that was heard of the process. */
+function shorten(message: string): string {
+  const lines = message.split('\n').filter((line) => line !== '');
+  return [lines[0], ...lines.slice(-3)].map((line) => line?.slice(0, 200)).join(' | ');
 }
 
 function basePlan({ long }: Run): Omit<WorldPlan, 'scenario' | 'seed'> {
@@ -122,6 +130,12 @@ export function slowest(world: World): number {
 /** Frames of this kind that came after a moment. */
 export function framesOf(world: World, kind: Frame['kind'], from = 0): Frame[] {
   return world.ledger.frames.filter((frame) => frame.kind === kind && frame.at >= from);
+}
+
+/** Everything could be found: there was nothing to tell anybody of. */
+export function expectNoReset(world: World, findings: Findings): void {
+  const resets = framesOf(world, 'reset').length;
+  findings.expect(resets === 0, `${resets} resets`);
 }
 
 /** Nobody had to come back, and nobody was told of anything. */

@@ -1,6 +1,6 @@
 import { now } from '../clock.ts';
 import { killConnections } from '../connections.ts';
-import { every, expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
+import { every, expectNoReset, expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
 
 export const killedConnections = scenario({
   name: 'killed-connections',
@@ -16,7 +16,10 @@ export const killedConnections = scenario({
       else await killConnections(world, 'sisyphus:recorder', await world.hasRecorder());
     });
   },
-  check: (world, _run, findings) => expectNothingSeen(world, findings),
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    expectNoReset(world, findings);
+  },
 });
 
 export const killedSubscribers = scenario({
@@ -51,7 +54,10 @@ export const cutScriptSubscribers = scenario({
       await world.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     });
   },
-  check: (world, _run, findings) => expectNothingSeen(world, findings),
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    expectNoReset(world, findings);
+  },
 });
 
 export const lastMessageMissed = scenario({
@@ -83,7 +89,10 @@ export const lastMessageMissed = scenario({
     findings.figures.worst = `${worst.toFixed(0)} ms`;
     findings.expect(worst < 2500, `the slowest of ${trial} took ${worst.toFixed(0)} ms`);
   },
-  check: (world, _run, findings) => expectNothingSeen(world, findings),
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    expectNoReset(world, findings);
+  },
 });
 
 /** Also the negative control: a gateway that heals nothing has to lose a good part here. */
@@ -98,7 +107,10 @@ export const storm = scenario({
       await world.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
     });
   },
-  check: (world, _run, findings) => expectNothingSeen(world, findings),
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    expectNoReset(world, findings);
+  },
 });
 
 /** More than the kernel holds back for a reader that does not read. */

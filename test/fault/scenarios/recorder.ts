@@ -1,5 +1,5 @@
 import { killConnections } from '../connections.ts';
-import { every, expectNothingSeen, pause, scenario } from '../scenario.ts';
+import { every, expectNoReset, expectNothingSeen, pause, scenario } from '../scenario.ts';
 
 /** Longer than the lease. */
 const STALL_MS = 4000;
@@ -19,6 +19,7 @@ export const stoppedRecorder = scenario({
       post.gateway.kill('SIGCONT');
     });
   },
+  check: (world, _run, findings) => expectNoReset(world, findings),
 });
 
 export const cutRecorder = scenario({
@@ -34,7 +35,10 @@ export const cutRecorder = scenario({
       await killConnections(world, 'sisyphus:recorder', turn++ % 2 === 0 ? leader : standby);
     });
   },
-  check: (world, _run, findings) => expectNothingSeen(world, findings),
+  check(world, _run, findings) {
+    expectNothingSeen(world, findings);
+    expectNoReset(world, findings);
+  },
 });
 
 export const recordersInTurn = scenario({
@@ -72,6 +76,7 @@ export const recordersInTurn = scenario({
     findings.expect(worst <= 1600, `the slowest takeover took ${worst.toFixed(0)} ms`);
     await pause(1500);
   },
+  check: (world, _run, findings) => expectNoReset(world, findings),
 });
 
 /** Whoever else records; after a cut it may be the same one again. */

@@ -1,0 +1,244 @@
+export interface Mutation {
+  /** What is wrong, as somebody could make it. */
+  mistake: string;
+  file: string;
+  find: string;
+  replace: string;
+  /** The scenario that finds it. */
+  scenario: string;
+}
+
+const RECORDER = 'src/recorder/recorder.ts';
+const RECORDER_LUA = 'src/store/redis/lua/recorder.lua';
+const LIBRARY = 'src/store/redis/lua/library.lua';
+const SESSION = 'src/session/session.ts';
+const HUB = 'src/hub/hub.ts';
+const CATCH_UP = 'src/hub/catch-up.ts';
+
+/** Mistakes in what keeps messages from being lost or doubled, each with the scenario that finds it. */
+export const MUTATIONS: Mutation[] = [
+  {
+    mistake: 'a healed connection reads nothing from the backlogs (the negative control)',
+    file: CATCH_UP,
+    find: 'if (isAfter(head, heard)) return { subscription, after: heard, head, fork };',
+    replace: 'if (isAfter(head, heard)) { subscription.restart(head); return undefined; }',
+    scenario: 'storm',
+  },
+  {
+    mistake: 'a lost connection is not made up for, nor its channels subscribed again',
+    file: HUB,
+    find: 'void this.#heal([...this.#subscriptions.keys()], true);',
+    replace: 'this.#open();',
+    scenario: 'killed-connections',
+  },
+  {
+    mistake: 'a new recorder begins with an empty queue',
+    file: RECORDER,
+    find: "      this.#state = 'leading';\n      this.#missed = false;\n      this.#forget(place);",
+    replace: "      this.#state = 'leading';\n      this.#missed = false;\n      this.#queue = [];",
+    scenario: 'recorders-in-turn',
+  },
+  {
+    mistake: 'a standby keeps nothing of what it hears',
+    file: RECORDER,
+    find: '    this.#queue.push({ ...this.#place, channel, payload });',
+    replace: "    if (this.#state === 'leading') this.#queue.push({ ...this.#place, channel, payload });",
+    scenario: 'stopped-recorder',
+  },
+  {
+    mistake: 'what could not be recorded at once is forgotten',
+    file: RECORDER,
+    find: '        await wait(100);',
+    replace: '        this.#queue.splice(0, batch.length);\n        await wait(100);',
+    scenario: 'out-of-memory',
+  },
+  {
+    mistake: 'a place is recorded as often as it is sent',
+    file: RECORDER_LUA,
+    find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id',
+    replace: '    if true then\n      recorder.id',
+    scenario: 'stopped-recorder',
+  },
+  {
+    mistake: 'places are counted on over records, so that gateways count differently',
+    file: RECORDER,
+    find: '  recorded(id: Position): void {\n    this.#place = { id, number: 0 };',
+    replace: '  recorded(id: Position): void {\n    this.#place = { id, number: this.#place.number };',
+    scenario: 'stopped-recorder',
+  },
+  {
+    mistake: 'a batch is recorded the wrong way round',
+    file: RECORDER,
+    find: '  return queue.slice(0, count);',
+    replace: '  return queue.slice(0, count).reverse();',
+    scenario: 'stopped-recorder',
+  },
+  {
+    mistake: 'one message more than was recorded is taken off the queue',
+    file: RECORDER,
+    find: 'this.#queue.splice(0, batch.length);\n      } catch',
+    replace: 'this.#queue.splice(0, batch.length + 1);\n      } catch',
+    scenario: 'recorders-in-turn',
+  },
+  {
+    mistake: 'a dead recorder keeps its lease for long',
+    file: RECORDER,
+    find: 'const LEASE = 900;',
+    replace: 'const LEASE = 30_000;',
+    scenario: 'recorders-in-turn',
+  },
+  {
+    mistake: 'only the owner of the lease may ask for it, dead or alive',
+    file: RECORDER_LUA,
+    find: 'local free = recorder.expires < clock.now',
+    replace: 'local free = recorder.id < 0',
+    scenario: 'recorders-in-turn',
+  },
+  {
+    mistake: 'whoever takes the lease is taken to have heard everything',
+    file: RECORDER_LUA,
+    find: 'local covered = mine or recorder.id < 0 or',
+    replace: 'local covered = true or',
+    scenario: 'killed-subscribers',
+  },
+  {
+    mistake: 'plain messages that went unheard are not noticed',
+    file: RECORDER,
+    find: 'if (this.#counted !== undefined && count !== this.#counted + this.#heard) this.#missed = true;',
+    replace: '',
+    scenario: 'killed-subscribers',
+  },
+  {
+    mistake: 'a gap that is known is told to nobody',
+    file: CATCH_UP,
+    find: '      if (recordsPlain(subscription.channel)) announce(hub, subscription, gap.reason);',
+    replace: '',
+    scenario: 'killed-subscribers',
+  },
+  {
+    mistake: 'ids are taken from the clock alone',
+    file: LIBRARY,
+    find: '  clock.last = math.max(clock.last + 1, clock.now)',
+    replace: '  clock.last = clock.now',
+    scenario: 'clock-set-back',
+  },
+  {
+    mistake: 'revisions have holes',
+    file: LIBRARY,
+    find: "redis.call('INCR', base .. ':msg_id')",
+    replace: "redis.call('INCRBY', base .. ':msg_id', 2)",
+    scenario: 'calm',
+  },
+  {
+    mistake: 'the last id of a channel is not kept',
+    file: LIBRARY,
+    find: "redis.call('GETSET', base .. ':msg_last', id)",
+    replace: "redis.call('GET', base .. ':msg_last')",
+    scenario: 'killed-connections',
+  },
+  {
+    mistake: 'backlogs are trimmed to a single message',
+    file: LIBRARY,
+    find: "'MAXLEN', length_for(clock, channel)",
+    replace: "'MAXLEN', 1",
+    scenario: 'killed-gateways',
+  },
+  {
+    mistake: 'a promoted replica is not noticed',
+    file: LIBRARY,
+    find: '  elseif stored[3] ~= replid then',
+    replace: '  elseif stored[3] == nil then',
+    scenario: 'lossy-failover',
+  },
+  {
+    mistake: 'an Idempotency-Key is not looked at',
+    file: 'src/store/redis/lua/publish.lua',
+    find: "  if key ~= '' then\n    local known",
+    replace: "  if key == '?' then\n    local known",
+    scenario: 'lost-answers',
+  },
+  {
+    mistake: 'an Idempotency-Key is forgotten at once',
+    file: 'src/store/redis/lua/publish.lua',
+    find: "'PX', args[3])",
+    replace: "'PX', 1)",
+    scenario: 'lost-answers',
+  },
+  {
+    mistake: 'functions that are gone stay gone',
+    file: 'src/store/redis/functions.ts',
+    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis);',
+    replace: '    if (!isMissing(error) || redis) throw error;\n    await loadFunctions(redis);',
+    scenario: 'functions-gone',
+  },
+  {
+    mistake: 'one denied channel denies them all',
+    file: 'src/store/redis/redis-source.ts',
+    find: "      if (!(error as Error).message.startsWith('NOPERM')) throw error;\n    }\n    const refused",
+    replace: '      if (error) throw error;\n    }\n    const refused',
+    scenario: 'denied-channel',
+  },
+  {
+    mistake: 'the position that a reader brings is not looked at',
+    file: 'src/session/replay.ts',
+    find: "  if (start.kind === 'now') return",
+    replace: '  if (start) return',
+    scenario: 'killed-gateways',
+  },
+  {
+    mistake: 'a noop runs ahead of what was given',
+    file: SESSION,
+    find: '    this.connection.noop(this.#position);',
+    replace: '    this.connection.noop((this.#position + 2_000_000) as Position);',
+    scenario: 'calm',
+  },
+  {
+    mistake: 'the first frame carries a position that is still to come',
+    file: SESSION,
+    find: "    this.connection.open('ok', this.#position);",
+    replace: "    this.connection.open('ok', (this.#position + 2_000_000) as Position);",
+    scenario: 'killed-gateways',
+  },
+  {
+    mistake: 'a session forgets how far it has come, and gives again what healing finds',
+    file: SESSION,
+    find: '    this.#position = message.id;\n    this.connection.message(message);',
+    replace: '    this.connection.message(message);',
+    scenario: 'killed-gateways',
+  },
+  {
+    mistake: 'where a change of rights stands among the messages is not looked at',
+    file: SESSION,
+    find: '    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;\n',
+    replace: '',
+    scenario: 'calm',
+  },
+  {
+    mistake: 'changes of rights are applied when the list is read now and then',
+    file: SESSION,
+    find: '    return message.rights !== undefined && isAfter(message.rights.now, this.#version);',
+    replace: '    return message.rights !== undefined && isAfter(this.#version, message.rights.now);',
+    scenario: 'calm',
+  },
+  {
+    mistake: 'a stopping gateway sends everybody away at once',
+    file: 'src/session/session-registry.ts',
+    find: '      if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));\n',
+    replace: '',
+    scenario: 'rolling-restart',
+  },
+  {
+    mistake: 'a new life of the store is not told to anybody',
+    file: CATCH_UP,
+    find: "      announce(hub, subscription, 'flushed');\n    }\n    return [];",
+    replace: '    }\n    return [];',
+    scenario: 'flushed',
+  },
+  {
+    mistake: 'a connection that does not answer is kept',
+    file: 'src/store/redis/redis-source.ts',
+    find: "      if ((error as Error).message.includes('timed out')) this.#redis.disconnect(true);\n      throw error;\n    }\n  }",
+    replace: '      throw error;\n    }\n  }',
+    scenario: 'half-open',
+  },
+];
