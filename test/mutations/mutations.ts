@@ -19,9 +19,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'the backlog is read before the channel is subscribed',
-    file: 'src/session/session.ts',
-    find: '      await hub.follow(this, this.#channels);\n',
-    replace: '      setTimeout(() => hub.follow(this, this.#channels).catch(() => undefined), 20);\n',
+    file: 'src/session/membership.ts',
+    find: '      await hub.follow(this.#reader, this.#channels);\n',
+    replace: '      setTimeout(() => hub.follow(this.#reader, this.#channels).catch(() => undefined), 20);\n',
     caughtBy: 'integration/after-ok',
   },
   {
@@ -35,7 +35,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'no hold while the record of a plain PUBLISH to the user is awaited',
     file: 'src/session/session.ts',
-    find: 'if (this.#expected.length > 0 && !this.#stale) return;',
+    find: 'if (membership.isExpecting && !this.#stale) return;',
     replace: '',
     caughtBy: 'integration/rights',
     only: 'plain revocation, then a fcall message',
@@ -78,8 +78,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a change is laid to the message that was recorded first',
-    file: 'src/session/session.ts',
-    find: 'if (isAfter(held.id, change.id)) cause = held;',
+    file: 'src/session/membership.ts',
+    find: 'if (wasPublishedAfter(cause, message)) cause = message;',
     replace: '',
     caughtBy: 'integration/rights',
   },
@@ -92,7 +92,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a revoked channel is left at once, with what is still owed of it',
-    file: 'src/session/session.ts',
+    file: 'src/session/membership.ts',
     find: "    if (kind === 'revoked') this.#channels = this.#channels.filter((other) => other !== channel);",
     replace: "    if (kind === 'revoked') this.#lose([channel]);",
     caughtBy: 'integration/rights',
@@ -202,8 +202,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a reader that left while it opened stays among the readers',
-    file: 'src/session/session.ts',
-    find: 'if (this.connection.closed) return { channels: new Map(), after: new Map() };',
+    file: 'src/session/membership.ts',
+    find: 'if (this.#left) return { channels, after: new Map() };',
     replace: '',
     caughtBy: 'conformance/churn',
   },

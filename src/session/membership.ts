@@ -1,0 +1,218 @@
+import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Reader } from '../hub/subscription.ts';
+import type { Logger } from '../logger.ts';
+import { type Message, wasPublishedAfter } from '../message/message.ts';
+import { channelOfUser } from '../message/names.ts';
+import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import { Cuts } from './cuts.ts';
+import type { Held } from './held.ts';
+
+/** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
+const RECORD_PATIENCE = 3000;
+
+export interface MembershipOptions {
+  user: string;
+  hub: Hub;
+  backlog: Backlog;
+  logger: Logger;
+  recordsPlain: (channel: string) => boolean;
+  now?: () => number;
+}
+
+/**
+ * The channels that one reader follows: the user's own, and those on the list of the user, as it changes.
+ *
+ * Every message on the user's channel carries how the list differs from what it was with the message before. So a change is
+ * applied at the message's place in Redis's order, without reading the list; it is read where that cannot tell.
+ */
+export class Membership {
+  readonly own: string;
+  readonly #reader: Reader;
+  readonly #options: MembershipOptions;
+  /** Without the user's own channel. */
+  #channels: string[] = [];
+  /** The version of the user's list that `#channels` is. */
+  #version = BEGINNING;
+  /** Rights that began or ended a moment ago. */
+  readonly #cuts = new Cuts();
+  /** Plain PUBLISHes on the user's channel that have not come back recorded: rights may change with them. */
+  #expected: Buffer[] = [];
+  #expectedSince = 0;
+  #left = false;
+
+  constructor(reader: Reader, options: MembershipOptions) {
+    this.#reader = reader;
+    this.#options = options;
+    this.own = channelOfUser(options.user);
+  }
+
+  get version(): Position {
+    return this.#version;
+  }
+
+  /** Whether a plain PUBLISH was heard that tells its place, and what changed with it, only when it is recorded. */
+  get isExpecting(): boolean {
+    return this.#expected.length > 0;
+  }
+
+  /** Whether this message came with a change of the list that is not applied yet. */
+  isChange(message: Message): boolean {
+    return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);
+  }
+
+  /** Whether the user had the right to what was published here, when it was published. */
+  allows(message: Message): boolean {
+    return this.#cuts.isEmpty || this.#cuts.allow(message);
+  }
+
+  /**
+   * Follows the user's channel, then the channels on the list, until nothing has changed meanwhile: what was published
+   * after a change that is not known yet would be replayed. @throws SisyphusError `redis_unavailable`
+   */
+  async settle(held: () => Held | undefined): Promise<Pick<Rights, 'channels' | 'after'>> {
+    const { hub } = this.#options;
+    await hub.follow(this.#reader, [this.own]);
+    for (;;) {
+      const expected = this.#expected.length;
+      const rights = await this.#read();
+      const channels = new Map(rights?.channels);
+      channels.delete(this.own);
+      // It has gone, and left what it followed: what it would follow now, nobody would ever leave.
+      if (this.#left) return { channels, after: new Map() };
+      this.#lose(this.#channels.filter((channel) => !channels.has(channel)));
+      this.#channels = [...channels.keys()];
+      this.#version = laterOf(this.#version, rights?.version ?? BEGINNING);
+      await hub.follow(this.#reader, this.#channels);
+      const changed = held()
+        ?.messages()
+        .some((message) => this.isChange(message));
+      if (this.#left || (!changed && this.#expected.length <= expected)) {
+        return { channels, after: rights?.after ?? new Map() };
+      }
+    }
+  }
+
+  /** A plain PUBLISH was heard on the user's channel. Answers whether its record will tell; else the list has to be read. */
+  expect(payload: Buffer): boolean {
+    if (!this.#options.recordsPlain(this.own)) return false;
+    if (this.#expected.push(payload) === 1) this.#expectedSince = this.#now();
+    return true;
+  }
+
+  /** Whether this is the record of what was expected. */
+  confirm(message: Message): boolean {
+    if (this.#expected.length === 0 || message.channel !== this.own || message.after === undefined) return false;
+    const at = this.#expected.findIndex((payload) => message.oversize || payload.equals(message.payload));
+    if (at < 0) return false;
+    this.#expected.splice(0, at + 1);
+    this.#expectedSince = this.#now();
+    return true;
+  }
+
+  /** Called every second. Answers whether something that was expected will never come, and the list has to be read. */
+  sweep(): boolean {
+    if (!this.#cuts.isEmpty) this.#options.hub.leave(this.#reader, this.#cuts.expire(this.#now()));
+    if (this.#expected.length === 0 || this.#now() - this.#expectedSince < RECORD_PATIENCE) return false;
+    this.#options.logger.warn({ event: 'record_missing', user: this.#options.user });
+    this.#expected = [];
+    return true;
+  }
+
+  /** The change that came with a message: before anything is given that was published after it. */
+  async apply(change: Message, held: Held, position: Position): Promise<void> {
+    const { before, now, added, removed } = change.rights!;
+    if (before !== this.#version || !added || !removed) {
+      await this.reread(held, position, change);
+      return;
+    }
+    this.#version = now;
+    const mark = this.#causeOf(change, held);
+    for (const channel of removed) this.#cut(channel, 'revoked', mark);
+    for (const channel of added) this.#cut(channel, 'granted', mark);
+    await this.#gain(new Map(added.map((channel) => [channel, mark.after ?? mark.id])), held);
+  }
+
+  /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
+  async reread(held: Held, position: Position, change?: Message): Promise<void> {
+    const rights = await this.#read();
+    if (!rights || this.#left) return;
+    const { channels } = rights;
+    const lost = this.#channels.filter((channel) => !channels.has(channel));
+    if (change) for (const channel of lost) this.#cut(channel, 'revoked', this.#causeOf(change, held));
+    else this.#lose(lost, held);
+    this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
+    // Granted again without a message of its own: from when is not known, so nothing of it is judged.
+    this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
+    await this.#gain(new Map([...channels].map(([channel, granted]) => [channel, laterOf(granted, position)])), held);
+  }
+
+  /** Hears nothing any more. */
+  leave(): void {
+    this.#left = true;
+    this.#options.hub.leave(this.#reader, [this.own, ...this.#channels, ...this.#cuts.ending]);
+    this.#channels = [];
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  async #read(): Promise<Rights | undefined> {
+    const { backlog, user, logger } = this.#options;
+    const [rights] = await backlog.rights([{ user }]);
+    if (rights?.problem) logger.warn({ event: 'list_unreadable', user, reason: rights.problem });
+    return rights;
+  }
+
+  /**
+   * The list is compared when a message is recorded: a plain PUBLISH that was made before this one and is recorded behind
+   * it may be what the change was announced with. Revoked means revoked: the earliest counts.
+   */
+  #causeOf(change: Message, held: Held): Message {
+    let cause = change;
+    for (const message of held.messages()) {
+      if (message.channel !== this.own || !isAfter(message.id, change.id)) continue;
+      if (wasPublishedAfter(cause, message)) cause = message;
+    }
+    return cause;
+  }
+
+  #cut(channel: string, kind: 'granted' | 'revoked', mark: Message): void {
+    if (channel === this.own) return;
+    this.#cuts.add({ channel, kind, mark, until: this.#now() + RECORD_PATIENCE });
+    if (kind === 'revoked') this.#channels = this.#channels.filter((other) => other !== channel);
+  }
+
+  /** Nothing of these channels is given any more, and nothing that is held. */
+  #lose(channels: string[], held?: Held): void {
+    if (channels.length === 0) return;
+    const lost = new Set(channels);
+    this.#cuts.forget(lost);
+    this.#channels = this.#channels.filter((channel) => !lost.has(channel));
+    held?.drop(lost);
+    this.#options.hub.leave(this.#reader, lost);
+  }
+
+  /** Follows these channels, from a position each, and puts what was published there in its place among what is held. */
+  async #gain(channels: Map<string, Position>, held: Held): Promise<void> {
+    const { hub, backlog } = this.#options;
+    const gained = [...channels].filter(([channel]) => channel !== this.own && !this.#channels.includes(channel));
+    if (gained.length === 0) return;
+    const names = gained.map(([channel]) => channel);
+    this.#channels = [...this.#channels, ...names];
+    await hub.follow(this.#reader, names);
+    if (this.#left) {
+      hub.leave(this.#reader, names);
+      return;
+    }
+    const seam = hub.position;
+    // What the hub has heard itself is not looked for in the backlog, where what comes live may be trimmed already.
+    const recent = gained.map(([channel, after]) => hub.recent(channel, after));
+    const unknown = gained.filter((_, i) => recent[i] === undefined);
+    const slices = await backlog.read(unknown.map(([channel, after]) => ({ channel, after, upTo: seam })));
+    const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
+    const resets = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
+    held.merge(resets, [...heard, ...slices.flatMap(({ messages }) => messages)]);
+  }
+}
