@@ -36,13 +36,20 @@ export class Held {
     this.#entries = this.#entries.filter(({ channel }) => !channels.has(channel));
   }
 
-  /** Puts messages in their place by id, unless they are there already; resets go before everything. */
-  merge(resets: Reset[], found: Message[]): void {
+  /**
+   * Puts messages in their place by id, unless they are there already. A reset goes before anything of its channel, and
+   * behind the message with which the channel was gained.
+   */
+  merge(resets: Reset[], found: Message[], behind?: Message): void {
     const known = this.messages();
     const ids = new Set(known.map(({ id }) => id));
     const messages = [...known, ...found.filter(({ id }) => !ids.has(id))];
     messages.sort((a, b) => comparePositions(a.id, b.id));
-    this.#entries = [...resets, ...this.#entries.filter((entry) => !isMessage(entry)), ...messages];
+    const earlier = this.#entries.filter((entry) => !isMessage(entry));
+    const channels = new Set(resets.map(({ channel }) => channel));
+    const at = messages.findIndex((message) => message === behind || channels.has(message.channel));
+    const before = at >= 0 && messages[at] === behind ? at + 1 : Math.max(at, 0);
+    this.#entries = [...earlier, ...messages.slice(0, before), ...resets, ...messages.slice(before)];
   }
 }
 

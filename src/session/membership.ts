@@ -130,7 +130,7 @@ export class Membership {
     const mark = this.#causeOf(change, held);
     for (const channel of removed) this.#cut(channel, 'revoked', mark);
     for (const channel of added) this.#cut(channel, 'granted', mark);
-    await this.#gain(new Map(added.map((channel) => [channel, mark.after ?? mark.id])), held);
+    await this.#gain(new Map(added.map((channel) => [channel, mark.after ?? mark.id])), held, change);
   }
 
   /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
@@ -144,7 +144,11 @@ export class Membership {
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
     this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
-    await this.#gain(new Map([...channels].map(([channel, granted]) => [channel, laterOf(granted, position)])), held);
+    await this.#gain(
+      new Map([...channels].map(([channel, granted]) => [channel, laterOf(granted, position)])),
+      held,
+      change,
+    );
   }
 
   /** Hears nothing any more. */
@@ -195,7 +199,7 @@ export class Membership {
   }
 
   /** Follows these channels, from a position each, and puts what was published there in its place among what is held. */
-  async #gain(channels: Map<string, Position>, held: Held): Promise<void> {
+  async #gain(channels: Map<string, Position>, held: Held, behind?: Message): Promise<void> {
     const { hub, backlog } = this.#options;
     const gained = [...channels].filter(([channel]) => channel !== this.own && !this.#channels.includes(channel));
     if (gained.length === 0) return;
@@ -213,6 +217,6 @@ export class Membership {
     const slices = await backlog.read(unknown.map(([channel, after]) => ({ channel, after, upTo: seam })));
     const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
     const resets = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
-    held.merge(resets, [...heard, ...slices.flatMap(({ messages }) => messages)]);
+    held.merge(resets, [...heard, ...slices.flatMap(({ messages }) => messages)], behind);
   }
 }

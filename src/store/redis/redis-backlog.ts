@@ -126,7 +126,7 @@ export class RedisBacklog implements Backlog {
     const [seconds = 0, microseconds = 0] = (value(replies?.[0]) as (string | number)[]).map(Number);
     const now = seconds * 1000 + Math.floor(microseconds / 1000);
     return requests.map((request, i) => {
-      const head = parsePosition((value(replies?.[1 + 2 * i]) as string | null) ?? '') ?? BEGINNING;
+      const head = headOf(replies?.[1 + 2 * i]);
       const entries = entriesOf(replies?.[2 + 2 * i]);
       const messages = entries.flatMap(([, fields]) => messageOf(request.channel, fields));
       return this.#slice(request, head, messages, now);
@@ -148,6 +148,12 @@ export class RedisBacklog implements Backlog {
 function value(reply: [Error | null, unknown] | undefined): unknown {
   if (!reply || reply[0]) throw toSisyphusError(reply?.[0] ?? new Error('no answer'));
   return reply[1];
+}
+
+/** As `entriesOf`: one key that is denied or of the wrong type must not keep the others from being read. */
+function headOf(reply: [Error | null, unknown] | undefined): Position {
+  if (reply?.[0] && !isUnanswered(reply[0])) return BEGINNING;
+  return parsePosition((value(reply) as string | null) ?? '') ?? BEGINNING;
 }
 
 /** A backlog of the wrong type, or one that is denied, is as good as none: the head tells that something is missing. */

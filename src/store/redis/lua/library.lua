@@ -6,6 +6,9 @@ local PREFIX = 'sisyphus:{0}:'
 -- No colon: no pattern of plain channels (`*:*`) matches a topic, so an envelope is never taken for a plain PUBLISH.
 local TOPIC = 'sisyphus{0}/'
 
+-- Longer than any backlog is kept by default: what has gone with it is not missed (ms).
+local RIGHTS_TTL = 7 * 86400000
+
 local CLOCK = PREFIX .. 'clock'
 local GAPS = PREFIX .. 'gaps'
 local RECORDER = PREFIX .. 'recorder'
@@ -208,6 +211,8 @@ local function sync_rights(user, id, granted_at, after)
   end
   redis.call('ZADD', known, now, '@version', digits(id), '@synced')
   if before == '0' then
+    -- For a user who never connects; who does, has it renewed each time the list is read.
+    redis.call('PEXPIRE', known, RIGHTS_TTL)
     return '0', now, '?', problem
   end
   before = digits(tonumber(before))

@@ -94,7 +94,7 @@ redis.register_function({
         answer[#answer + 1] = 'unannounced'
       else
         local _, now, _, problem = sync_rights(user, clock.last)
-        redis.call('PEXPIRE', known, 2 * clock.ttl + 3600000)
+        redis.call('PEXPIRE', known, math.max(RIGHTS_TTL, 2 * clock.ttl))
         if now == args[i + 1] then
           answer[#answer + 1] = false
         else
