@@ -183,6 +183,7 @@ describe('bin/sisyphus serve with workers', () => {
     for (const pid of [...workers, child.pid]) process.kill(pid, 'SIGTERM');
     expect(await rest).to.match(/retry: \d+/);
     expect(await child.exited).to.deep.equal({ code: 0, signal: null });
+    expect(logs(child).filter(({ event }) => event === 'worker_died')).to.deep.equal([]);
   });
 
   it('ends with its port taken, and ends with 2 without any Redis', async () => {
@@ -219,7 +220,8 @@ describe('bin/dev', () => {
       output += text;
     });
     try {
-      await eventually(() => output.includes('Ctrl-C'), 60_000);
+      await eventually(() => output.includes('Ctrl-C') || child.exitCode !== null, 60_000);
+      expect(child.exitCode, output).to.equal(null);
       const redis = Number(/redis-cli -p (\d+)/.exec(output)![1]);
       expect(await isOpen(redis)).to.equal(true);
       process.kill(-child.pid!, 'SIGINT');

@@ -74,6 +74,7 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_NOOP_INTERVAL: '1.5s' }, /is no duration/],
   [{ SISYPHUS_NOOP_INTERVAL: '15 s' }, /is no duration/],
   [{ SISYPHUS_NOOP_INTERVAL: '0s' }, /out of bounds: 10ms to 24h/],
+  [{ SISYPHUS_DRAIN: '25h' }, /out of bounds: 0s to 24h/],
   [{ SISYPHUS_BACKLOG_TTL: 'day' }, /is no duration/],
   [{ SISYPHUS_BACKLOG_LENGTH: '0' }, /1 to 1000000/],
   [{ SISYPHUS_BACKLOG_RULES: 'room:*' }, /holds "room:\*": pattern=length/],

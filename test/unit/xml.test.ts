@@ -23,6 +23,16 @@ function inMessage(inner: string): string {
   return `<messages><message channel="room:1">${inner}</message></messages>`;
 }
 
+/** The shortest of five tries (ms): what the machine does besides must not count. */
+function fastest(act: () => void): number {
+  const times = Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    act();
+    return performance.now() - start;
+  });
+  return Math.min(...times);
+}
+
 /** Whether XML can hold it at all. */
 function isXml(text: string): boolean {
   return [...text].every((character) => (character >= ' ' && character < '\ufffe') || '\t\r\n'.includes(character));
@@ -104,6 +114,8 @@ describe('an XML batch', () => {
     ['<!DOCTYPE messages><messages/>', /DOCTYPE/],
     ['<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><messages/>', /DOCTYPE/],
     [inMessage('<!ENTITY a "b">'), /DOCTYPE/],
+    ['<![CDATA[ ]]><messages/>', /declarations are not taken/],
+    ['<messages/><![CDATA[ ]]>', /declarations are not taken/],
   ];
 
   for (const [text, expected] of MALFORMED) {
@@ -147,12 +159,9 @@ describe('an XML batch', () => {
   for (const [name, bomb] of Object.entries(BOMBS)) {
     it(`refuses ${name} within 50 ms`, () => {
       const body = Buffer.from(bomb);
-      // Time of this process, not of the clock: others may have the processor meanwhile.
-      const start = process.cpuUsage();
       const error = refusal(body);
-      const { user, system } = process.cpuUsage(start);
-      expect((user + system) / 1000).to.be.below(50);
       expect(error.code).to.equal('bad_xml');
+      expect(fastest(() => refusal(body))).to.be.below(50);
       expect(error.message.length).to.be.below(400);
     });
   }
@@ -220,16 +229,15 @@ describe('XML as an object', () => {
     fc.assert(fc.property(fc.array(pieces), (text) => void xmlToObject(`<a>${text.join('')}</a>`)));
   });
 
-  it('takes no longer than 200 ms for the worst that it takes', () => {
+  it('takes no longer than 100 ms for the worst that it takes', () => {
     const worst = [
       `<a>${'&#65;'.repeat(52_000)}</a>`,
       `<a>${Array.from({ length: 4_999 }, (_, i) => `<x${i}/>`).join('')}</a>`,
       `<a>${'<b c="d">x</b>'.repeat(2_499)}</a>`,
     ];
     for (const text of worst) {
-      const start = performance.now();
       expect(xmlToObject(text)).to.be.an('object');
-      expect(performance.now() - start).to.be.below(200);
+      expect(fastest(() => xmlToObject(text))).to.be.below(100);
     }
   });
 });
