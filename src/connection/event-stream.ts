@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
@@ -74,7 +74,7 @@ export class EventStream implements Connection {
     if (this.closed) return;
     this.#socket.setNoDelay(true);
     this.#socket.cork();
-    this.#response.writeHead(200, this.#headers);
+    this.#response.writeHead(200, this.#typeFirst());
     this.#response.flushHeaders();
     this.#socket.write(encodeStatus(status, position, this.#retry(status), this.#format));
     this.#socket.uncork();
@@ -133,6 +133,16 @@ export class EventStream implements Connection {
     this.#response.end();
     // A reader that has stopped reading would keep the socket for ever.
     setTimeout(() => this.#socket.destroy(), 2000).unref();
+  }
+
+  /**
+   * Over plain HTTP Chromium takes a head that breaks off for a whole one, and gives up for good where the type is missing
+   * (measured with version 156). What was set before, for CORS, goes behind it.
+   */
+  #typeFirst(): OutgoingHttpHeaders {
+    const before = this.#response.getHeaders();
+    for (const name of Object.keys(before)) this.#response.removeHeader(name);
+    return { ...this.#headers, ...before };
   }
 
   #goodbye(reason: CloseReason, position: Position): Buffer {

@@ -5,17 +5,14 @@ import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { catchUp } from './catch-up.ts';
-import type { ChannelSource, Gap, Mark, SourceListener } from './channel-source.ts';
+import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import { type Checked, SelfCheck } from './self-check.ts';
 import { type Reader, Subscription } from './subscription.ts';
 
 /** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
 const LINGER = 20_000;
 /** Heads compared in one round trip, about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
-const CHECK = 700;
-/** Round trips of one self-check. */
-const CHUNKS_PER_CHECK = 10;
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
@@ -42,7 +39,7 @@ export interface HubOptions {
  * Invariant: every message of a followed channel with an id up to `position` has been given to that channel's readers,
  * once and in the order of ids, or they were told by a reset. `position` never moves while the hub is not `open`.
  */
-export class Hub implements SourceListener {
+export class Hub implements SourceListener, Checked {
   readonly counters = { healed: 0, duplicates: 0, gaps: 0 };
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #options: HubOptions;
@@ -53,8 +50,7 @@ export class Hub implements SourceListener {
   #turn = 0;
   #opening = new Set<Subscription>();
   #waiting: (() => void)[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #checked = { position: BEGINNING, next: 0 };
+  readonly #selfCheck: SelfCheck;
   position = BEGINNING;
   born = BEGINNING;
   gaps: Gap[] = [];
@@ -68,6 +64,7 @@ export class Hub implements SourceListener {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#selfCheck = new SelfCheck(this, options.source, options.logger);
     this.downSince = this.#now();
   }
 
@@ -79,17 +76,29 @@ export class Hub implements SourceListener {
     return this.#subscriptions.size;
   }
 
+  get turn(): number {
+    return this.#turn;
+  }
+
+  channelNames(): string[] {
+    return [...this.#subscriptions.keys()];
+  }
+
+  subscription(channel: string): Subscription | undefined {
+    return this.#subscriptions.get(channel);
+  }
+
   subscriptions(): IterableIterator<Subscription> {
     return this.#subscriptions.values();
   }
 
   start(): void {
     this.#options.source.start(this);
-    this.#schedule();
+    this.#selfCheck.start();
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#selfCheck.stop();
     this.#turn++;
     this.#state = 'down';
     this.#settle();
@@ -102,7 +111,7 @@ export class Hub implements SourceListener {
    */
   async follow(reader: Reader, channels: string[]): Promise<void> {
     const deadline = this.#now() + PATIENCE;
-    for (const channel of channels) this.#subscription(channel).readers.add(reader);
+    for (const channel of channels) this.#opened(channel).readers.add(reader);
     const ready = (): boolean =>
       this.isOpen && channels.every((channel) => this.#subscriptions.get(channel)?.head !== undefined);
     while (!ready()) {
@@ -130,7 +139,7 @@ export class Hub implements SourceListener {
     this.#turn++;
     this.#state = 'healing';
     this.#held = [];
-    void this.#heal([...this.#subscriptions.keys()], true);
+    void this.#heal(this.channelNames(), true);
   }
 
   down(): void {
@@ -162,13 +171,13 @@ export class Hub implements SourceListener {
         return;
       }
       this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
-      this.#state = 'healing';
-      void this.#heal([message.channel], false);
+      void this.heal([message.channel]);
     }
     if (this.#held.length < MAX_HELD) this.#held.push(message);
   }
 
-  #subscription(channel: string): Subscription {
+  /** The subscription of this channel, which is opened if there is none. */
+  #opened(channel: string): Subscription {
     let subscription = this.#subscriptions.get(channel);
     if (!subscription) {
       subscription = new Subscription(channel, this.#options.retention(channel));
@@ -261,7 +270,7 @@ export class Hub implements SourceListener {
     }
     if (this.#opening.size > 0) setImmediate(() => void this.#openWaiting());
     this.#settle();
-    if (overflown) void this.#check();
+    if (overflown) void this.#selfCheck.now();
   }
 
   /** One message to everybody who reads its channel. */
@@ -274,66 +283,23 @@ export class Hub implements SourceListener {
     for (const reader of subscription.readers) reader.receive(message);
   }
 
+  reached(position: Position): void {
+    this.position = laterOf(this.position, position);
+  }
+
+  async heal(channels: string[] | undefined): Promise<void> {
+    this.#state = 'healing';
+    await this.#heal(channels ?? this.channelNames(), false);
+  }
+
   /** What healing found: already in order, and without holes that were not announced. */
   deliverHealed(message: Message): void {
     this.counters.healed++;
     this.#deliver(message);
   }
 
-  /**
-   * The self-check: what the store says is the last message of each channel must have been heard. It also is the
-   * heartbeat of the connection. As many channels as fit in `CHUNKS_PER_CHECK` round trips.
-   */
-  async #check(): Promise<void> {
-    const channels = [...this.#subscriptions.keys()];
-    for (let i = 0; i < CHUNKS_PER_CHECK && this.isOpen; i++) {
-      const turn = this.#turn;
-      const from = this.#checked.next < channels.length ? this.#checked.next : 0;
-      const chunk = channels.slice(from, from + CHUNK);
-      const mark = await this.#options.source.mark(chunk);
-      if (turn !== this.#turn || !this.isOpen) return;
-      if (this.#differs(mark) || this.#lags(chunk, mark.heads, mark.position)) {
-        this.#state = 'healing';
-        await this.#heal(mark.born === this.born ? chunk : channels, false);
-        return;
-      }
-      this.position = laterOf(this.position, mark.position);
-      this.#checked.next = from + CHUNK;
-      if (this.#checked.next >= channels.length) return;
-    }
-  }
-
-  /** Whether the store has begun a new life, or a new gap. */
-  #differs({ born, gaps }: Mark): boolean {
-    return born !== this.born || gaps.at(-1)?.to !== this.gaps.at(-1)?.to;
-  }
-
-  /** Whether the store has a last message here that was not heard, or has lost one that was. */
-  #lags(channels: string[], heads: Position[], position: Position): boolean {
-    return channels.some((channel, i) => {
-      const subscription = this.#subscriptions.get(channel);
-      const head = heads[i] ?? BEGINNING;
-      if (subscription?.head === undefined || subscription.refused) return false;
-      if (isAfter(head, subscription.head)) return true;
-      return isAfter(subscription.head, head) && !isAfter(subscription.head, position);
-    });
-  }
-
-  #schedule(): void {
-    this.#timer = setTimeout(
-      () => {
-        this.#sweep();
-        const check = this.isOpen ? this.#check() : Promise.resolve();
-        check
-          .catch((error: Error) => this.#options.logger.warn({ event: 'check_failed', reason: error.message }))
-          .finally(() => this.#schedule());
-      },
-      CHECK * (0.8 + Math.random() * 0.4),
-    );
-    this.#timer.unref();
-  }
-
-  #sweep(): void {
+  /** Lets go of channels that nobody has read for a while. */
+  sweep(): void {
     const before = this.#now() - LINGER;
     const idle: string[] = [];
     for (const { channel, readers, idleSince } of this.#subscriptions.values()) {

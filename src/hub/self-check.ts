@@ -1,0 +1,107 @@
+import type { Logger } from '../logger.ts';
+import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import type { ChannelSource, Gap, Mark } from './channel-source.ts';
+import type { Subscription } from './subscription.ts';
+
+/** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
+const PERIOD = 700;
+/** Heads compared in one round trip, about a millisecond of Redis's time. */
+const CHUNK = 1000;
+/** Round trips of one self-check. */
+const CHUNKS = 10;
+
+/** What is checked: the hub. */
+export interface Checked {
+  readonly isOpen: boolean;
+  /** Counts connections: an answer on an earlier one says nothing. */
+  readonly turn: number;
+  readonly born: Position;
+  readonly gaps: Gap[];
+  channelNames(): string[];
+  subscription(channel: string): Subscription | undefined;
+  /** Everything up to here has been heard. */
+  reached(position: Position): void;
+  /** Something was missed on these channels; `undefined`: on any. */
+  heal(channels: string[] | undefined): Promise<void>;
+  /** Called each time, open or not. */
+  sweep(): void;
+}
+
+/**
+ * Compares what the store says was published with what was heard, so that a loss that nobody thought of does not stay
+ * silent: the last message of each channel, some thousand channels at a time, jittered. It also is the heartbeat of the
+ * connection, and moves the hub's position forward while nothing is published.
+ */
+export class SelfCheck {
+  readonly #hub: Checked;
+  readonly #source: ChannelSource;
+  readonly #logger: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #next = 0;
+
+  constructor(hub: Checked, source: ChannelSource, logger: Logger) {
+    this.#hub = hub;
+    this.#source = source;
+    this.#logger = logger;
+  }
+
+  start(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#hub.sweep();
+        this.now().finally(() => this.#timer && this.start());
+      },
+      PERIOD * (0.8 + Math.random() * 0.4),
+    );
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Never rejects: where the store does not answer, its connection is cut, and healing follows. */
+  async now(): Promise<void> {
+    try {
+      await this.#check();
+    } catch (error) {
+      this.#logger.warn({ event: 'check_failed', reason: (error as Error).message });
+    }
+  }
+
+  async #check(): Promise<void> {
+    const hub = this.#hub;
+    const channels = hub.channelNames();
+    for (let i = 0; i < CHUNKS && hub.isOpen; i++) {
+      const { turn } = hub;
+      const from = this.#next < channels.length ? this.#next : 0;
+      const chunk = channels.slice(from, from + CHUNK);
+      const mark = await this.#source.mark(chunk);
+      if (turn !== hub.turn || !hub.isOpen) return;
+      if (this.#differs(mark) || this.#lags(chunk, mark.heads, mark.position)) {
+        await hub.heal(mark.born === hub.born ? chunk : undefined);
+        return;
+      }
+      hub.reached(mark.position);
+      this.#next = from + CHUNK;
+      if (this.#next >= channels.length) return;
+    }
+  }
+
+  /** Whether the store has begun a new life, or has a new gap. */
+  #differs({ born, gaps }: Mark): boolean {
+    return born !== this.#hub.born || gaps.at(-1)?.to !== this.#hub.gaps.at(-1)?.to;
+  }
+
+  /** Whether the store has a last message here that was not heard, or has lost one that was. */
+  #lags(channels: string[], heads: Position[], position: Position): boolean {
+    return channels.some((channel, i) => {
+      const subscription = this.#hub.subscription(channel);
+      const head = heads[i] ?? BEGINNING;
+      if (subscription?.head === undefined || subscription.refused) return false;
+      if (isAfter(head, subscription.head)) return true;
+      return isAfter(subscription.head, head) && !isAfter(subscription.head, position);
+    });
+  }
+}
