@@ -2,8 +2,8 @@
 //
 //   publish <port> <form> <connections> <size>
 //
-// Forms: `publish` and `fcall` speak to Redis; `nchan`, `pushpin`, `centrifugo` and `mercure` are POSTs (BENCH_TOKEN holds
-// the bearer token or API key of the latter two). Channel n below a million is room:<n>, above it user:<n - a million>.
+// Forms: `publish` and `fcall` speak to Redis; `nchan`, `centrifugo` and `mercure` are POSTs (BENCH_TOKEN holds the
+// API key or bearer token of the latter two); `pushpin` is ZeroMQ. Channel n below a million is room:<n>, above it user:<n - a million>.
 // Each payload of <size> bytes carries #<channel>.<sequence>.<microseconds>#. One command a line on standard input:
 //
 //   run <per second> <total> <in flight> <first> <count>
@@ -34,7 +34,7 @@ static struct connection connections[MAX_CONNECTIONS];
 static struct pollfd polls[MAX_CONNECTIONS + 1];
 static int connection_count, payload_size;
 static const char *form, *token;
-static int is_redis;
+static int is_redis, is_answered;
 static uint32_t *sequences;
 static uint64_t answered, errors;
 static char first_error[256];
@@ -60,8 +60,14 @@ static int append(char *to, uint32_t channel, uint64_t stamp) {
   if (strcmp(form, "nchan") == 0)
     return sprintf(to, "POST /pub?id=%s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s", name, size, payload);
   if (strcmp(form, "pushpin") == 0) {
-    int n = snprintf(body, sizeof body, "{\"items\":[{\"channel\":\"%s\",\"formats\":{\"http-stream\":{\"content\":\"data: %s\\n\\n\"}}}]}", name, payload);
-    return sprintf(to, "POST /publish/ HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", n, body);
+    int n = snprintf(body, sizeof body, "{\"channel\":\"%s\",\"formats\":{\"http-stream\":{\"content\":\"data: %s\\n\\n\"}}}", name, payload);
+    // ZeroMQ's framing: a long message frame. It is what Pushpin's own clients use; its HTTP port closes after each answer.
+    memcpy(to, "\x02\0\0\0\0\0\0", 7);
+    to[7] = (char)((n + 1) >> 8);
+    to[8] = (char)(n + 1);
+    to[9] = 'J';
+    memcpy(to + 10, body, (size_t)n);
+    return n + 10;
   }
   if (strcmp(form, "centrifugo") == 0) {
     int n = snprintf(body, sizeof body, "{\"channel\":\"%s\",\"data\":{\"m\":\"%s\"}}", name, payload);
@@ -127,6 +133,19 @@ static void take_answers(struct connection *c) {
   memmove(c->in, at, c->in_size);
 }
 
+// ZMTP 3.0, NULL mechanism, as a PUSH socket. Its messages are not answered.
+static void greet_zeromq(int fd) {
+  char greeting[64] = {0}, answer[64 + 256];
+  greeting[0] = (char)0xff;
+  greeting[9] = 0x7f;
+  greeting[10] = 3;
+  memcpy(greeting + 12, "NULL", 4);
+  static const char ready[] = "\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH";
+  if (send(fd, greeting, sizeof greeting, 0) < 0 || recv(fd, answer, 64, MSG_WAITALL) != 64) die("ZeroMQ");
+  if (send(fd, ready, sizeof ready - 1, 0) < 0 || recv(fd, answer, 2, MSG_WAITALL) != 2) die("ZeroMQ");
+  if (recv(fd, answer, (unsigned char)answer[1], MSG_WAITALL) < 1) die("ZeroMQ");
+}
+
 static void flush_out(struct connection *c) {
   while (c->out_from < c->out_to) {
     ssize_t sent = send(c->fd, c->out + c->out_from, c->out_to - c->out_from, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -152,7 +171,7 @@ static void run(double rate, uint64_t total, uint64_t limit, uint32_t first, uin
   uint64_t since = now_us(), cpu = cpu_us(), sent = 0, late = 0;
   answered = errors = 0;
   *first_error = 0;
-  while (answered < total) {
+  while (answered < total || connections[0].out_to) {
     uint64_t now = now_us();
     uint64_t due = rate > 0 ? (uint64_t)((double)(now - since) * rate / 1e6) + 1 : total;
     if (due > total) due = total;
@@ -165,6 +184,7 @@ static void run(double rate, uint64_t total, uint64_t limit, uint32_t first, uin
       if (rate > 0 && now - stamp > late) late = now - stamp;
       c->out_to += (size_t)append(c->out + c->out_to, channel, stamp);
       sent++;
+      if (!is_answered) answered++;
     }
     for (int i = 0; i < connection_count; i++) flush_out(&connections[i]);
     uint64_t wait = 1000000;
@@ -192,6 +212,7 @@ int main(int argc, char **argv) {
   }
   form = argv[2];
   is_redis = strcmp(form, "publish") == 0 || strcmp(form, "fcall") == 0;
+  is_answered = strcmp(form, "pushpin") != 0;
   token = getenv("BENCH_TOKEN") ? getenv("BENCH_TOKEN") : "";
   connection_count = atoi(argv[3]);
   payload_size = atoi(argv[4]);
@@ -207,6 +228,7 @@ int main(int argc, char **argv) {
     int on = 1;
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(c->fd, (struct sockaddr *)&server, sizeof server) < 0) die("connect");
+    if (!is_answered) greet_zeromq(c->fd);
   }
   printf("{\"connections\":%d}\n", connection_count);
   char line[256];

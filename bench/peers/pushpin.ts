@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { freePort, start, stop } from '../processes.ts';
+import { freePort, start, stop, until } from '../processes.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { channelName, type Peer } from './peer.ts';
 import { firstLine } from './probe.ts';
@@ -21,7 +21,25 @@ function application() {
   });
 }
 
-function configuration(folder: string, port: number, control: number): string {
+/** Pushpin's way to the application; on a machine like this one it may speak to 127.0.0.1 only if told so. */
+function zurlConfiguration(folder: string): string {
+  return `[General]
+instance_id=bench
+in_spec=ipc://${folder}/run/zurl-in
+in_stream_spec=ipc://${folder}/run/zurl-in-stream
+out_spec=ipc://${folder}/run/zurl-out
+in_req_spec=ipc://${folder}/run/zurl-req
+ipc_file_mode=666
+defpolicy=allow
+max_open_requests=20000
+buffer_size=200000
+timeout=600
+in_hwm=100000
+out_hwm=100000
+`;
+}
+
+function configuration(folder: string, port: number, control: number, unused: number): string {
   return `[global]
 include={libdir}/internal.conf
 rundir=${folder}/run
@@ -40,6 +58,9 @@ client_maxconn=50000
 allow_compression=false
 
 [proxy]
+zurl_out_specs=ipc://${folder}/run/zurl-in
+zurl_out_stream_specs=ipc://${folder}/run/zurl-in-stream
+zurl_in_specs=ipc://${folder}/run/zurl-out
 routesfile=${folder}/routes
 debug=false
 auto_cross_origin=false
@@ -59,15 +80,13 @@ updates_check=off
 
 [handler]
 ipc_file_mode=777
-push_in_spec=ipc://${folder}/run/push
+push_in_spec=tcp://127.0.0.1:${control}
 push_in_sub_specs=ipc://${folder}/run/sub
 push_in_sub_connect=false
 stats_spec=ipc://${folder}/run/stats
 command_spec=ipc://${folder}/run/command
 push_in_http_addr=127.0.0.1
-push_in_http_port=${control}
-push_in_http_max_headers_size=10000
-push_in_http_max_body_size=1000000
+push_in_http_port=${unused}
 message_rate=1000000
 message_hwm=1000000
 message_block_size=0
@@ -83,7 +102,7 @@ export const pushpin: Peer = {
   name: 'pushpin',
   probe() {
     const version = firstLine('pushpin', '--version');
-    return version ? { version } : { missing: 'pushpin' };
+    return version && firstLine('zurl', '--version') ? { version } : { missing: 'pushpin and zurl' };
   },
   async start() {
     const folder = temporaryFolder('pushpin');
@@ -94,10 +113,20 @@ export const pushpin: Peer = {
     const port = await freePort();
     const control = await freePort();
     writeFileSync(join(folder, 'routes'), `* 127.0.0.1:${(backend.address() as AddressInfo).port}\n`);
-    writeFileSync(join(folder, 'pushpin.conf'), configuration(folder, port, control));
+    writeFileSync(join(folder, 'pushpin.conf'), configuration(folder, port, control, await freePort()));
+    writeFileSync(join(folder, 'zurl.conf'), zurlConfiguration(folder));
+    const zurl = start(['zurl', `--config=${join(folder, 'zurl.conf')}`], { log: join(folder, 'zurl-out') });
     const started = start(['pushpin', `--config=${join(folder, 'pushpin.conf')}`], { log: join(folder, 'out') });
     await waitForPort(port);
     await waitForPort(control);
+    // Its parts find each other over sockets of their own; until then a request hangs or fails.
+    await until('Pushpin holds a stream', 20, async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/?channels=probe`, {
+        signal: AbortSignal.timeout(1000),
+      }).catch(() => undefined);
+      await answer?.body?.cancel();
+      return answer?.ok || undefined;
+    });
     return {
       port,
       readyOn: 'head',
@@ -106,6 +135,7 @@ export const pushpin: Peer = {
       path: ({ channels }) => `/?channels=${channels.map(channelName).join(',')}`,
       async close() {
         await stop(started);
+        await stop(zurl);
         backend.closeAllConnections();
         backend.close();
       },

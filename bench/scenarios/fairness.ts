@@ -1,4 +1,5 @@
 import { LoadClient } from '../load-client.ts';
+import { until } from '../processes.ts';
 import { Publisher } from '../publisher.ts';
 import { Rig } from '../rig.ts';
 import { type Scenario, type Turn, thousands } from '../scenario.ts';
@@ -35,7 +36,10 @@ async function besideBursts(turn: Turn, streams: number, bursts: number) {
     for (let burst = 0; burst < bursts; burst++) await rig.deliver(crowd);
     running = false;
     await steady;
-    const report = await client.report();
+    const report = await until('the last of its events', 20, async () => {
+      const now = await client.report();
+      return now.delivered + now.lost >= sent ? now : undefined;
+    });
     rig.judge(report, undefined, sent);
     return {
       p50: report.latency.p50 / 1000,

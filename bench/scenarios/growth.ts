@@ -3,8 +3,14 @@ import { type Figures, Rig } from '../rig.ts';
 import { type Scenario, type Turn, thousands } from '../scenario.ts';
 import { oneRoom } from './audience.ts';
 
-function flatness(figures: Figures): Figures {
-  const costs = Object.values(figures);
+/** The costs at each size, and how far they lie apart; the server's own part goes with them, to tell who grows. */
+function flatness(at: Map<string, Figures>): Figures {
+  const figures: Figures = {};
+  const costs = [...at.values()].map(({ cpu }) => cpu!);
+  for (const [size, { cpu, gatewayCpu }] of at) {
+    figures[`cpu at ${size}`] = cpu!;
+    figures[`server at ${size}`] = gatewayCpu!;
+  }
   return { ...figures, flatness: Math.max(...costs) / Math.min(...costs) };
 }
 
@@ -19,7 +25,7 @@ function spreadOut(channels: number): Reader[] {
 }
 
 async function overStreams(turn: Turn, sizes: number[], seconds: number): Promise<Figures> {
-  const figures: Figures = {};
+  const costs = new Map<string, Figures>();
   for (const size of sizes) {
     const rig = turn.watch(await Rig.assemble(await turn.start(), oneRoom(size)));
     await rig.open();
@@ -28,24 +34,24 @@ async function overStreams(turn: Turn, sizes: number[], seconds: number): Promis
     const total = Math.ceil((5 * seconds * 16_000) / size);
     const rate = Math.min(20, (5 * 16_000) / size);
     await rig.deliver({ rate, total: Math.ceil(total / 3), channels });
-    figures[`cpu at ${thousands(size)} streams`] = (await rig.deliver({ rate, total, channels })).cpu!;
+    costs.set(`${thousands(size)} streams`, await rig.deliver({ rate, total, channels }));
     await turn.clear();
   }
-  return flatness(figures);
+  return flatness(costs);
 }
 
 async function overChannels(turn: Turn, sizes: number[], rate: number, seconds: number): Promise<Figures> {
-  const figures: Figures = {};
+  const costs = new Map<string, Figures>();
   for (const size of sizes) {
     const rig = turn.watch(await Rig.assemble(await turn.start(), spreadOut(size)));
     await rig.open();
     const channels = { first: 0, count: size };
     // Every channel gets its first message, which creates its keys, before the clock runs.
     await rig.deliver({ rate: 0, total: Math.max(size, rate * 3), channels });
-    figures[`cpu at ${thousands(size)} channels`] = (await rig.deliver({ rate, total: rate * seconds, channels })).cpu!;
+    costs.set(`${thousands(size)} channels`, await rig.deliver({ rate, total: rate * seconds, channels }));
     await turn.clear();
   }
-  return flatness(figures);
+  return flatness(costs);
 }
 
 export const growth: Scenario = ({ quick, seconds }) => {
