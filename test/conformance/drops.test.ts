@@ -10,7 +10,7 @@ import { startWorld, type World } from '../support/world.ts';
  * The libraries come back when they are told to, after 3 to 5 s. Those that come back at once are served from the
  * gateway's memory; those that come back a little later, and often, from the backlog.
  */
-const READERS: [name: string, open: OpenClient, mostBytes: number][] = [
+const READERS: [name: string, open: OpenClient, most: number][] = [
   ...Object.entries(CLIENTS).map(([name, open]): [string, OpenClient, number] => [name, open, 800_000]),
   ['a client that comes back at once', parserClient(20), 100_000],
   ...[1, 2, 3].map((i): [string, OpenClient, number] => [`patient client ${i}`, parserClient(1_500), 400_000]),
@@ -30,8 +30,8 @@ describe('a stream that breaks', function () {
 
   it(`at random bytes, under 200 messages a second for ${SECONDS} s: what each client library has is what was published`, async () => {
     const path = '/?user=1';
-    const opening = READERS.map(([name, open, mostBytes]) =>
-      DroppedClient.open(name, open, world.gateway.port, path, mostBytes),
+    const opening = READERS.map(([name, open, most]) =>
+      DroppedClient.open(name, open, world.gateway.port, path, { most }),
     );
     const clients = await Promise.all(opening);
     try {

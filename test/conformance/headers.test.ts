@@ -70,6 +70,14 @@ describe('headers', () => {
     });
   }
 
+  it('begin with the type: browsers that get half a head over plain HTTP give up for good where it is missing', async () => {
+    for (const headers of [{}, { Origin: APP }]) {
+      const stream = await get('/?user=1', headers);
+      const [, first] = stream.head!.text.split('\r\n');
+      expect(first).to.match(/^content-type: text\/event-stream/i);
+    }
+  });
+
   it('come at once, also over HTTP/1.0, where there are no chunks', async () => {
     const stream = world.open({ version: '1.0' });
     await stream.ok();

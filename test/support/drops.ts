@@ -53,6 +53,13 @@ export async function publishSteadily(world: World, seconds = SECONDS): Promise<
   return sent;
 }
 
+export interface Cuts {
+  /** The fewest bytes of a connection that are let through. */
+  least?: number;
+  /** The most. */
+  most: number;
+}
+
 /** A client behind a relay that breaks its connections at random bytes. */
 export class DroppedClient {
   cutting = true;
@@ -68,12 +75,13 @@ export class DroppedClient {
   }
 
   /** Opens it and waits for its `ok`: from then on nothing may be missing, and the cuts begin. */
-  static async open(name: string, open: OpenClient, port: number, path: string, most: number): Promise<DroppedClient> {
+  static async open(name: string, open: OpenClient, port: number, path: string, cuts: Cuts): Promise<DroppedClient> {
+    const { least = 1, most } = cuts;
     let dropped: DroppedClient | undefined;
     const relay = await startRelay({ targetPort: port, onLink: (link) => dropped?.cutting && cut(link) });
     const cut = ({ down }: Link): void => {
       // One in four within the head and the first frames, where a client has the least to go by.
-      down.cutAfter(Math.ceil(Math.random() * (Math.random() < 0.25 ? 500 : most)));
+      down.cutAfter(Math.max(least, Math.ceil(Math.random() * (Math.random() < 0.25 ? 500 : most))));
       if (dropped) dropped.cuts++;
     };
     const client = await open(`${relay.url}${path}`, ['reset']);
