@@ -169,6 +169,15 @@ describe('the judge of the fault suite', () => {
     expect(story.rules()).to.deep.equal(['double']);
   });
 
+  it('tells of one publish recorded twice whose first id was told', () => {
+    story.publishes('a', { way: 'http', id: 10 });
+    for (const id of [10, 20]) {
+      story.records(id, 'a');
+      story.got(id, 'a');
+    }
+    expect(story.rules()).to.deep.equal(['double']);
+  });
+
   it('counts identical texts', () => {
     story.passes(10, 'same');
     story.passes(20, 'same');

@@ -108,6 +108,7 @@ function match(
 ): Missing {
   const missing: Missing = { lost: [], unrecorded: [] };
   const open = new Map<string, Publication[]>();
+  const known = new Set(ledger.publications.map(({ channel, text }) => `${channel}\n${text}`));
   for (const publication of ledger.publications) {
     const truth = publication.id === undefined ? undefined : byId.get(publication.id);
     if (truth) assign(truth, publication);
@@ -120,16 +121,22 @@ function match(
     );
     for (const [text, messages] of rest) {
       const key = `${channel}\n${text}`;
-      matchGroup(open.get(key) ?? [], messages, missing, violations);
+      matchGroup(open.get(key) ?? [], messages, known.has(key), missing, violations);
       open.delete(key);
     }
   }
-  for (const publications of open.values()) matchGroup(publications, [], missing, violations);
+  for (const publications of open.values()) matchGroup(publications, [], true, missing, violations);
   return missing;
 }
 
-/** One text on one channel: `publications` whose id nobody told, and `messages` that nobody has claimed, in id order. */
-function matchGroup(publications: Publication[], messages: Truth[], missing: Missing, violations: Violation[]): void {
+/** One text on one channel (`known`: somebody published it): `publications` whose id nobody told, and `messages` that nobody has claimed, in id order. */
+function matchGroup(
+  publications: Publication[],
+  messages: Truth[],
+  known: boolean,
+  missing: Missing,
+  violations: Violation[],
+): void {
   const possible = publications.filter((one) => one.outcome !== 'refused');
   const expected = possible.filter(isExpected);
   const ordered = isOrdered(possible);
@@ -145,7 +152,7 @@ function matchGroup(publications: Publication[], messages: Truth[], missing: Mis
   }
   const surplus = messages.length - possible.length;
   for (const message of messages.slice(messages.length - Math.max(surplus, 0)))
-    violations.push(surplusOf(message, publications));
+    violations.push(surplusOf(message, publications, known));
   if (possible.length <= messages.length) return;
   const gone = summary(possible);
   for (let i = messages.length; i < expected.length; i++) missing.lost.push(gone);
@@ -173,12 +180,11 @@ function isOrdered(publications: Publication[]): boolean {
   );
 }
 
-function surplusOf(message: Truth, publications: Publication[]): Violation {
+function surplusOf(message: Truth, publications: Publication[], known: boolean): Violation {
   const { channel, id, text } = message;
   const what = `id ${id} on ${channel}: ${JSON.stringify(text)}`;
   const refused = publications.find((one) => one.outcome === 'refused');
   if (refused) return { rule: 'refused but there', at: refused.sentAt, channel, what };
-  const known = publications.length > 0 || message.publication !== undefined;
   return { rule: known ? 'double' : 'invented', at: publications[0]?.sentAt ?? 0, channel, what };
 }
 

@@ -168,7 +168,7 @@ export const MUTATIONS: Mutation[] = [
     mistake: 'functions that are gone stay gone',
     file: 'src/store/redis/functions.ts',
     find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis);',
-    replace: '    if (!isMissing(error) || redis) throw error;\n    await loadFunctions(redis);',
+    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis);',
     scenario: 'functions-gone',
   },
   {
@@ -182,7 +182,7 @@ export const MUTATIONS: Mutation[] = [
     mistake: 'the position that a reader brings is not looked at',
     file: 'src/session/replay.ts',
     find: "  if (start.kind === 'now') return",
-    replace: '  if (start) return',
+    replace: "  if (start.kind === 'now' || seam > 0) return",
     scenario: 'killed-gateways',
   },
   {
@@ -190,7 +190,7 @@ export const MUTATIONS: Mutation[] = [
     file: SESSION,
     find: '    this.connection.noop(this.#position);',
     replace: '    this.connection.noop((this.#position + 2_000_000) as Position);',
-    scenario: 'calm',
+    scenario: 'last-message-missed',
   },
   {
     mistake: 'the first frame carries a position that is still to come',
@@ -200,24 +200,18 @@ export const MUTATIONS: Mutation[] = [
     scenario: 'killed-gateways',
   },
   {
-    mistake: 'a session forgets how far it has come, and gives again what healing finds',
-    file: SESSION,
-    find: '    this.#position = message.id;\n    this.connection.message(message);',
-    replace: '    this.connection.message(message);',
-    scenario: 'killed-gateways',
-  },
-  {
     mistake: 'where a change of rights stands among the messages is not looked at',
     file: SESSION,
-    find: '    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;\n',
+    find: '    if (!this.#membership.allows(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },
   {
-    mistake: 'changes of rights are applied when the list is read now and then',
-    file: SESSION,
-    find: '    return message.rights !== undefined && isAfter(message.rights.now, this.#version);',
-    replace: '    return message.rights !== undefined && isAfter(this.#version, message.rights.now);',
+    mistake: 'changes of rights are applied only when the list is read now and then',
+    file: 'src/session/membership.ts',
+    find: 'return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);',
+    replace:
+      'return message.rights !== undefined && message.channel === this.own && isAfter(this.#version, message.rights.now);',
     scenario: 'calm',
   },
   {

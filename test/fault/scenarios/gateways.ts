@@ -3,7 +3,7 @@ import { every, expectNoReset, scenario } from '../scenario.ts';
 export const killedGateways = scenario({
   name: 'killed-gateways',
   sentence: 'loses and doubles nothing, and resets nothing, while a gateway is killed every 3 s',
-  seconds: { short: 6, long: 60 },
+  seconds: { short: 5, long: 60 },
   plan: ({ long }) => ({ balancer: true, ...(long && { readers: 200, users: 120, rooms: 40, rate: 200 }) }),
   async act(world, run, findings) {
     const kills = await every(world, run.long ? 3000 : 1200, run.seconds, () =>

@@ -5,7 +5,7 @@ import { every, expectNothingSeen, pause, scenario } from '../scenario.ts';
 export const halfOpen = scenario({
   name: 'half-open',
   sentence: 'notices a silent connection within 3 s, and heals within 2 s of its return',
-  seconds: { short: 8, long: 60 },
+  seconds: { short: 4, long: 60 },
   plan: () => ({ relays: true, env: { SISYPHUS_REDIS_GRACE: '10s' } }),
   async act(world, run, findings) {
     let worst = 0;
@@ -36,7 +36,7 @@ export const halfOpen = scenario({
 export const heldReplies = scenario({
   name: 'held-replies',
   sentence: 'loses and doubles nothing when answers of Redis come late or never, whatever they were answers to',
-  seconds: { short: 8, long: 90 },
+  seconds: { short: 5, long: 90 },
   plan: () => ({ relays: true, ways: { plain: 2, fcall: 1, http: 2 }, changes: 4, rate: 80 }),
   async act(world, run, findings) {
     let held = 0;

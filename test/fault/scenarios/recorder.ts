@@ -44,7 +44,7 @@ export const cutRecorder = scenario({
 export const recordersInTurn = scenario({
   name: 'recorders-in-turn',
   sentence: 'records every plain message once and in order while recorders are killed, stopped and cut in turn',
-  seconds: { short: 10, long: 60 },
+  seconds: { short: 8, long: 60 },
   plan: ({ long }) => ({
     readers: 9,
     users: 6,
