@@ -7,8 +7,8 @@ export class LineProcess {
   readonly #lines: AsyncIterator<string>;
   #complaint = '';
 
-  constructor(command: readonly string[], env: NodeJS.ProcessEnv = process.env) {
-    this.started = start(command, { stdio: ['pipe', 'pipe', 'pipe'], env });
+  constructor(command: readonly string[]) {
+    this.started = start(command, { stdio: ['pipe', 'pipe', 'pipe'] });
     const { stdout, stderr } = this.started.child;
     this.#lines = createInterface({ input: stdout! })[Symbol.asyncIterator]();
     stderr!.on('data', (data: Buffer) => {

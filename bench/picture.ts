@@ -9,8 +9,6 @@ const COLOURS: Record<PeerName, string> = {
   'nchan-redis': '#b3541e',
   loop: '#8a8f98',
   pushpin: '#5b9a68',
-  centrifugo: '#8c5fb3',
-  mercure: '#c2477f',
 };
 
 const WIDTH = 860;

@@ -1,14 +1,13 @@
 import { compile } from './compile.ts';
 import { LineProcess } from './line-process.ts';
 
-export type PublishForm = 'publish' | 'fcall' | 'nchan' | 'pushpin' | 'centrifugo' | 'mercure';
+export type PublishForm = 'publish' | 'fcall' | 'nchan' | 'pushpin';
 
 export interface PublishTarget {
   port: number;
   form: PublishForm;
   /** Redis keeps the order over one connection; an HTTP server answers one request at a time on each, so it gets more. */
   connections: number;
-  token?: string;
 }
 
 export interface Published {
@@ -40,10 +39,7 @@ export class Publisher {
 
   constructor(target: PublishTarget, nice = 0) {
     const command = [compile('publish'), String(target.port), target.form, String(target.connections), String(SIZE)];
-    this.#process = new LineProcess(nice ? ['nice', '-n', String(nice), ...command] : command, {
-      ...process.env,
-      BENCH_TOKEN: target.token ?? '',
-    });
+    this.#process = new LineProcess(nice ? ['nice', '-n', String(nice), ...command] : command);
   }
 
   get pid(): number {

@@ -50,7 +50,7 @@ export class Rig {
   }
 
   async open(inFlight = 1000, spread = 0): Promise<Opened> {
-    const opened = await this.client.open(inFlight, spread);
+    const opened = await this.client.open(Math.min(inFlight, this.server.inFlight ?? inFlight), spread);
     if (opened.open !== this.readers.length)
       this.problems.push(`${opened.open} of ${this.readers.length} streams opened`);
     if (opened.refused) this.problems.push(`${opened.refused} streams refused`);

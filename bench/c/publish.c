@@ -2,8 +2,8 @@
 //
 //   publish <port> <form> <connections> <size>
 //
-// Forms: `publish` and `fcall` speak to Redis; `nchan`, `centrifugo` and `mercure` are POSTs (BENCH_TOKEN holds the
-// API key or bearer token of the latter two); `pushpin` is ZeroMQ. Channel n below a million is room:<n>, above it user:<n - a million>.
+// Forms: `publish` and `fcall` speak to Redis; `nchan` is a POST, `pushpin` ZeroMQ.
+// Channel n below a million is room:<n>, above it user:<n - a million>.
 // Each payload of <size> bytes carries #<channel>.<sequence>.<microseconds>#. One command a line on standard input:
 //
 //   run <per second> <total> <in flight> <first> <count>
@@ -33,7 +33,7 @@ struct connection {
 static struct connection connections[MAX_CONNECTIONS];
 static struct pollfd polls[MAX_CONNECTIONS + 1];
 static int connection_count, payload_size;
-static const char *form, *token;
+static const char *form;
 static int is_redis, is_answered;
 static uint32_t *sequences;
 static uint64_t answered, errors;
@@ -69,13 +69,8 @@ static int append(char *to, uint32_t channel, uint64_t stamp) {
     memcpy(to + 10, body, (size_t)n);
     return n + 10;
   }
-  if (strcmp(form, "centrifugo") == 0) {
-    int n = snprintf(body, sizeof body, "{\"channel\":\"%s\",\"data\":{\"m\":\"%s\"}}", name, payload);
-    return sprintf(to, "POST /api/publish HTTP/1.1\r\nHost: bench\r\nX-API-Key: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", token, n, body);
-  }
-  // A form body: what would need escaping in the payload is only `<`, `>` and `/`, which servers take as they are; `#` too.
-  int n = snprintf(body, sizeof body, "topic=%s&data=%s", name, payload);
-  return sprintf(to, "POST /.well-known/mercure HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", token, n, body);
+  fprintf(stderr, "unknown form %s\n", form);
+  exit(2);
 }
 
 // The size of one whole RESP reply at `at`, or 0 while it is not all there.
@@ -213,7 +208,6 @@ int main(int argc, char **argv) {
   form = argv[2];
   is_redis = strcmp(form, "publish") == 0 || strcmp(form, "fcall") == 0;
   is_answered = strcmp(form, "pushpin") != 0;
-  token = getenv("BENCH_TOKEN") ? getenv("BENCH_TOKEN") : "";
   connection_count = atoi(argv[3]);
   payload_size = atoi(argv[4]);
   if (connection_count < 1 || connection_count > MAX_CONNECTIONS || payload_size < 60 || payload_size > 60000) return 2;

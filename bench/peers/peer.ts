@@ -1,7 +1,7 @@
 import type { PublishTarget } from '../publisher.ts';
 import type { RedisServer } from '../redis-server.ts';
 
-export type PeerName = 'sisyphus' | 'nchan' | 'nchan-redis' | 'loop' | 'pushpin' | 'centrifugo' | 'mercure';
+export type PeerName = 'sisyphus' | 'nchan' | 'nchan-redis' | 'loop' | 'pushpin';
 
 /** One user's stream: the channels (numbers, see publisher.ts) whose events it must get. */
 export interface Reader {
@@ -16,6 +16,8 @@ export interface Server {
   /** Roots of the process trees whose processor time and memory count as the server's. */
   pids: number[];
   redis?: RedisServer;
+  /** Unanswered requests at once that it bears, where that is fewer than a scenario would like. */
+  inFlight?: number;
   publish: PublishTarget;
   /** The other way to publish, where a peer has one: plain `PUBLISH`, recorded by the gateway. */
   publishPlain?: PublishTarget;

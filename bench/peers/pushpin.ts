@@ -130,6 +130,7 @@ export const pushpin: Peer = {
     return {
       port,
       readyOn: 'head',
+      inFlight: 20,
       pids: [started.pid],
       publish: { port: control, form: 'pushpin', connections: 1 },
       path: ({ channels }) => `/?channels=${channels.map(channelName).join(',')}`,
