@@ -8,7 +8,7 @@ const running = new Set<ChildProcess>();
 
 // A load that outlives its benchmark spoils every later figure.
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const pid of tree([...running].flatMap(({ pid }) => pid ?? []))) kill(pid);
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 
@@ -41,12 +41,14 @@ export async function stop(started: Started): Promise<void> {
   await exited;
   clearTimeout(overdue);
   // Children of a killed master go on: nginx's workers, for one.
-  for (const pid of family.slice(1)) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      // It has gone by itself, as it should.
-    }
+  for (const pid of family.slice(1)) kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has gone by itself, as it should.
   }
 }
 
