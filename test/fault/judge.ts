@@ -73,6 +73,9 @@ function lostOf({ channel, sentAt, way, text }: Publication): Violation {
   };
 }
 
+/** A loss is found when the next recorder takes over, or when Redis is back (ms). */
+const ANNOUNCED_WITHIN = 6000;
+
 interface Log {
   frames: Frame[];
   streams: StreamNote[];
@@ -226,6 +229,9 @@ class ReaderJudge {
       const publication = { channel, sentAt, settledAt, text, way, ...rest };
       if (sentAt < start.at) continue;
       if (this.#rights.visibility(this.#reader.user, { channel, sentAt, settledAt, publication }) !== 'must') continue;
+      // Whose channel it is no longer when the loss is found cannot be told of it.
+      const gone = { ...publication, id: 0, revision: undefined, plain: true, publication };
+      if (this.#rights.revokedMeanwhile(this.#reader.user, gone, sentAt + ANNOUNCED_WITHIN)) continue;
       if ((this.#resets.get(channel) ?? []).some(({ frame }) => frame.at >= sentAt)) continue;
       this.#add(
         'lost',
