@@ -4,7 +4,7 @@ import type { Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { ChannelSource, Gap, Mark } from './channel-source.ts';
-import type { Subscription } from './subscription.ts';
+import type { Reader, Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
 const CHUNK = 1000;
@@ -68,8 +68,24 @@ export async function catchUp(
   const messages = await readMissed(hub, options, missed, position);
   if (!current()) return;
   messages.sort((a, b) => comparePositions(a.id, b.id));
+  const holding = holdersOf(messages, known);
+  for (const reader of holding) reader.hold();
   for (const message of messages) hub.deliverHealed(message);
+  for (const reader of holding) reader.release();
   hub.position = position;
+}
+
+/**
+ * The readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published, before
+ * messages with lower ids than its own; who hears it holds what follows it, and this is heard now.
+ */
+function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<Reader> {
+  const holders = new Set<Reader>();
+  for (const { channel, rights, after } of messages) {
+    if (!rights || after === undefined) continue;
+    for (const reader of known.get(channel)?.readers ?? []) holders.add(reader);
+  }
+  return holders;
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */

@@ -130,6 +130,13 @@ export class Hub implements SourceListener, Checked {
     }
   }
 
+  /** Asks the store how far it is: everything up to there has been heard then. */
+  async refresh(): Promise<void> {
+    const turn = this.#turn;
+    const { position } = await this.#options.source.mark([]);
+    if (turn === this.#turn && this.isOpen) this.reached(position);
+  }
+
   /** What was heard on the channel after the position, if all of it is remembered. */
   recent(channel: string, after: Position): Message[] | undefined {
     return this.#subscriptions.get(channel)?.recent(after);

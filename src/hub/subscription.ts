@@ -8,6 +8,9 @@ export interface Reader {
   receive(message: Message): void;
   /** A plain PUBLISH on the reader's own channel was heard; its record follows. */
   plain(payload: Buffer): void;
+  /** What follows may change the reader's rights, at a place before some of it: it is given after `release`. */
+  hold(): void;
+  release(): void;
   /** Something may be missing in this channel. */
   reset(channel: string, reason: ResetReason): void;
 }

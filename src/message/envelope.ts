@@ -9,7 +9,7 @@ const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
  *
  * `<id> <revision> <previous> <after> <flags> <event>[ <rights before> <rights now> <changes>]\n<payload>`
  *
- * - after: `-`, or a position (a plain PUBLISH); flags: `-` or `o` (oversize); event: `-` or `=<name>`
+ * - after: `-`, or for a plain PUBLISH its place: a position, a dot, and its number behind that; flags: `-` or `o` (oversize); event: `-` or `=<name>`
  * - changes: `-` (none), `?` (read the list), or `+room:1,-room:2`
  *
  * The Lua twin is `append` in store/redis/lua/library.lua.
@@ -29,7 +29,7 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
     id: position,
     revision: Number(revision),
     previous: before,
-    after: after === '-' ? undefined : parsePosition(after),
+    after: after === '-' ? undefined : parsePosition(after.split('.', 1)[0]!),
     event: event === '-' ? undefined : event.slice(1),
     payload: envelope.subarray(end + 1),
     oversize: flags === 'o',

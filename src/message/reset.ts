@@ -7,6 +7,7 @@
  * - `future`, `unreadable`: the position that the client brought is none of ours
  * - `unrecorded`: plain PUBLISHes may have been lost while no gateway could hear them
  * - `oversize`: a plain PUBLISH was larger than a message may be
+ * - `overtaken`: messages of a channel just granted have lower ids than what the reader has already
  */
 export const RESET_REASONS = [
   'trimmed',
@@ -17,6 +18,7 @@ export const RESET_REASONS = [
   'unreadable',
   'unrecorded',
   'oversize',
+  'overtaken',
 ] as const;
 
 export type ResetReason = (typeof RESET_REASONS)[number];

@@ -9,7 +9,14 @@ export interface Place {
   number: number;
 }
 
+/** How many plain PUBLISHes there have been, by Redis's own count, in one life of the server. */
+export interface Count {
+  life: string;
+  number: number;
+}
+
 export interface PlainMessage extends Place {
+  count: Count;
   channel: string;
   payload: Buffer;
 }
@@ -20,10 +27,10 @@ export interface PlainListener {
   down(): void;
   /** Once for each PUBLISH on a plain channel, recorded or not. */
   plain(channel: string, payload: Buffer): void;
-  /** A record of whatever origin went by. */
-  recorded(id: Position): void;
-  /** An anchor went by; `count` is how many plain PUBLISHes Redis had seen by then. */
-  anchored(id: Position, name: string, count: number): void;
+  /** A record went by; `place` is that of the plain PUBLISH, if it is the record of one. */
+  recorded(id: Position, place: Place | undefined): void;
+  /** An anchor went by. */
+  anchored(id: Position, name: string, count: Count): void;
   /** Somebody has given the lease back. */
   released(): void;
 }
@@ -32,13 +39,17 @@ export interface LeaseRequest {
   name: string;
   /** Milliseconds. */
   ttl: number;
-  /** The place where this recorder began to listen. */
+  /** The place where this recorder began to listen, and the count of plain PUBLISHes there. */
   from: Position;
+  fromCount: Count;
   /** Up to where it has recorded everything, as the owner. */
-  upTo: Place | undefined;
+  upTo: (Place & { count: Count }) | undefined;
   wanted: 'ask' | 'keep' | 'force' | 'release' | 'leave';
-  /** Whether plain PUBLISHes may have gone unheard by this gateway. */
-  gap: boolean;
+  /**
+   * What went by while nobody listened is lost as ever in Redis (`fresh`). It is a gap where this gateway has listened
+   * before and lost its connection (`again`), in any case if it could not record what it had heard (`dropped`).
+   */
+  past: 'fresh' | 'again' | 'dropped';
 }
 
 export interface LeaseAnswer {

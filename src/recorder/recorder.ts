@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import {
+  type Count,
   FencedError,
   type LeaseAnswer,
   type Place,
@@ -22,7 +23,7 @@ const ANCHOR = 700;
 /** How long others that may have heard more are waited for. */
 const FORCE_AFTER = 2000;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
-const RETIRE = 2000;
+const RETIRE = 5000;
 /** One script call: about 5 ms of Redis's time. */
 const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1024 * 1024;
@@ -55,14 +56,15 @@ export class Recorder implements PlainListener {
   #recording: Promise<void> | undefined;
   /** Ends the period before: what it has heard is recorded, and the lease given back. */
   #retired: Promise<void> = Promise.resolve();
-  /** Redis's own count of plain PUBLISHes at the last anchor, and how many were heard since. */
-  #counted: number | undefined;
-  #heard = 0;
-  /** Plain PUBLISHes may have gone by while this gateway was deaf. */
-  #missed = false;
+  /** The count at the last anchor, and those heard since. */
+  #count: Count = { life: '', number: 0 };
+  #fromCount = this.#count;
+  #past: 'fresh' | 'again' | 'dropped' = 'fresh';
   #uncoveredSince: number | undefined;
   #timers: NodeJS.Timeout[] = [];
   #stopped = false;
+  /** Has the lease, and has not heard yet all that was recorded before. */
+  #elected = false;
   #known = false;
 
   constructor(source: PlainSource, logger: Logger) {
@@ -102,30 +104,32 @@ export class Recorder implements PlainListener {
   }
 
   plain(channel: string, payload: Buffer): void {
-    this.#heard++;
+    this.#count = { life: this.#count.life, number: this.#count.number + 1 };
     if (this.#from === undefined || !isChannel(channel) || NOT_PLAIN.test(channel)) return;
     this.#place = { id: this.#place.id, number: this.#place.number + 1 };
-    this.#queue.push({ ...this.#place, channel, payload });
+    this.#queue.push({ ...this.#place, count: this.#count, channel, payload });
     if (this.#state === 'leading') this.#record();
     else if (this.#queue.length > MAX_QUEUE) this.#beginAnew();
   }
 
-  recorded(id: Position): void {
+  recorded(id: Position, place: Place | undefined): void {
     this.#place = { id, number: 0 };
+    // What the owner has sent is taken off when it is answered.
+    if (place && this.#state !== 'leading') this.#forget(place);
   }
 
-  anchored(id: Position, name: string, count: number): void {
+  anchored(id: Position, name: string, count: Count): void {
     this.#place = { id, number: 0 };
-    if (name === this.#name && this.#from === undefined) {
-      // Heard as many as there were: nothing was missed while deaf, whoever else listened.
-      if (this.#counted !== undefined && count !== this.#counted + this.#heard) this.#missed = true;
-      this.#from = id;
-      this.#state = 'listening';
-      this.#turnNow();
+    this.#count = count;
+    if (name !== this.#name) return;
+    if (this.#from !== undefined) {
+      if (this.#elected) this.#lead();
+      return;
     }
-    if (this.#from === undefined) return;
-    this.#counted = count;
-    this.#heard = 0;
+    this.#from = id;
+    this.#fromCount = count;
+    this.#state = 'listening';
+    this.#turnNow();
   }
 
   released(): void {
@@ -154,18 +158,21 @@ export class Recorder implements PlainListener {
 
   /** Ends this period of listening: what was heard in it is complete up to its end, so the owner still records it. */
   async #retire(): Promise<void> {
+    if (this.#elected) this.#lead();
     const wasLeading = this.#state === 'leading';
     try {
       if (wasLeading) {
         this.#record();
         await Promise.race([this.#recording, wait(RETIRE)]);
-        if (this.#queue.length > 0) this.#missed = true;
       }
       if (this.#state !== 'deaf') await this.#lease(wasLeading ? 'release' : 'leave');
     } catch (error) {
       this.#logger.warn({ event: 'recorder_not_released', reason: (error as Error).message });
     }
+    if (this.#from !== undefined && this.#past === 'fresh') this.#past = 'again';
+    if (wasLeading && this.#queue.length > 0) this.#past = 'dropped';
     this.#state = 'deaf';
+    this.#elected = false;
     this.#from = undefined;
     this.#queue = [];
     this.#uncoveredSince = undefined;
@@ -173,7 +180,6 @@ export class Recorder implements PlainListener {
 
   #beginAnew(): void {
     this.#logger.error({ event: 'recorder_queue_full' });
-    this.#missed = true;
     this.#retired = this.#retire();
     this.up();
   }
@@ -195,21 +201,33 @@ export class Recorder implements PlainListener {
     if (name !== this.#name || this.#from === undefined) return;
     this.#known = true;
     if (role !== 'uncovered') this.#uncoveredSince = undefined;
-    if (role === 'leader') this.#lead(place);
+    if (role === 'leader') await this.#win(place);
     else if (role === 'uncovered') this.#uncoveredSince ??= Date.now();
-    else if (this.#state === 'leading') this.#fence();
+    else if (this.#state === 'leading' || this.#elected) this.#fence();
     else if (role === 'spare') await this.#rest();
     else this.#forget(place);
   }
 
-  #lead(place: Place): void {
-    if (this.#state !== 'leading') {
-      this.counters.changes++;
-      this.#logger.info({ event: 'recorder_leads', queued: this.#queue.length, missed: this.#missed });
-      this.#state = 'leading';
-      this.#missed = false;
-      this.#forget(place);
+  /**
+   * The lease is ours. All that was recorded before it was has gone by when the next anchor does; what is queued then, is
+   * what nobody has recorded.
+   */
+  async #win(place: Place): Promise<void> {
+    if (this.#state === 'leading') {
+      this.#record();
+      return;
     }
+    this.#forget(place);
+    this.#elected = true;
+    await this.#source.anchor(this.#name);
+  }
+
+  #lead(): void {
+    this.counters.changes++;
+    this.#logger.info({ event: 'recorder_leads', queued: this.#queue.length });
+    this.#elected = false;
+    this.#state = 'leading';
+    this.#past = 'again';
     this.#record();
   }
 
@@ -218,6 +236,7 @@ export class Recorder implements PlainListener {
     this.counters.fenced++;
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#queue.length });
     this.#state = 'listening';
+    this.#elected = false;
   }
 
   async #rest(): Promise<void> {
@@ -228,10 +247,9 @@ export class Recorder implements PlainListener {
   }
 
   #forget(place: Place): void {
-    const at = this.#queue.findIndex(
-      ({ id, number }) => isAfter(id, place.id) || (id === place.id && number > place.number),
-    );
-    this.#queue = at < 0 ? [] : this.#queue.slice(at);
+    const isLater = ({ id, number }: Place): boolean =>
+      isAfter(id, place.id) || (id === place.id && number > place.number);
+    while (this.#queue.length > 0 && !isLater(this.#queue[0]!)) this.#queue.shift();
   }
 
   #lease(wanted: 'ask' | 'keep' | 'force' | 'release' | 'leave'): Promise<LeaseAnswer> {
@@ -240,9 +258,10 @@ export class Recorder implements PlainListener {
       name: this.#name,
       ttl: LEASE,
       from: this.#from ?? BEGINNING,
-      upTo: idle && this.#from !== undefined ? this.#place : undefined,
+      fromCount: this.#fromCount,
+      upTo: idle && this.#from !== undefined ? { ...this.#place, count: this.#count } : undefined,
       wanted,
-      gap: this.#missed,
+      past: this.#past,
     });
   }
 

@@ -6,10 +6,13 @@ import { type Message, wasPublishedAfter } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { Cuts } from './cuts.ts';
-import type { Held } from './held.ts';
+import type { Held, Reset } from './held.ts';
 
 /** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
+
+/** Where a channel was granted, in Redis's order. */
+type Grant = Pick<Message, 'id' | 'after'>;
 
 export interface MembershipOptions {
   user: string;
@@ -130,7 +133,7 @@ export class Membership {
     const mark = this.#causeOf(change, held);
     for (const channel of removed) this.#cut(channel, 'revoked', mark);
     for (const channel of added) this.#cut(channel, 'granted', mark);
-    await this.#gain(new Map(added.map((channel) => [channel, mark.after ?? mark.id])), held, change);
+    await this.#gain(new Map(added.map((channel) => [channel, mark])), held, position, change);
   }
 
   /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
@@ -144,11 +147,8 @@ export class Membership {
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
     this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
-    await this.#gain(
-      new Map([...channels].map(([channel, granted]) => [channel, laterOf(granted, position)])),
-      held,
-      change,
-    );
+    const grants = [...channels].map(([channel, id]) => [channel, { id, after: rights.after.get(channel) }] as const);
+    await this.#gain(new Map(grants), held, position, change);
   }
 
   /** Hears nothing any more. */
@@ -198,10 +198,15 @@ export class Membership {
     this.#options.hub.leave(this.#reader, lost);
   }
 
-  /** Follows these channels, from a position each, and puts what was published there in its place among what is held. */
-  async #gain(channels: Map<string, Position>, held: Held, behind?: Message): Promise<void> {
+  /**
+   * Follows these channels, from where each was granted, or from the reader's position where that was before it; puts what
+   * was published there in its place among what is held.
+   */
+  async #gain(grants: Map<string, Grant>, held: Held, position: Position, behind?: Message): Promise<void> {
     const { hub, backlog } = this.#options;
-    const gained = [...channels].filter(([channel]) => channel !== this.own && !this.#channels.includes(channel));
+    const gained = [...grants]
+      .filter(([channel]) => channel !== this.own && !this.#channels.includes(channel))
+      .map(([channel, { id, after }]) => [channel, isAfter(id, position) ? (after ?? id) : position] as const);
     if (gained.length === 0) return;
     const names = gained.map(([channel]) => channel);
     this.#channels = [...this.#channels, ...names];
@@ -216,7 +221,15 @@ export class Membership {
     const unknown = gained.filter((_, i) => recent[i] === undefined);
     const slices = await backlog.read(unknown.map(([channel, after]) => ({ channel, after, upTo: seam })));
     const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
-    const resets = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
-    held.merge(resets, [...heard, ...slices.flatMap(({ messages }) => messages)], behind);
+    const found = [...heard, ...slices.flatMap(({ messages }) => messages)].filter((message) => {
+      const grant = grants.get(message.channel)!;
+      return !isAfter(grant.id, position) || wasPublishedAfter(message, grant);
+    });
+    const resets: Reset[] = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
+    const overtaken = found.filter(({ id }) => !isAfter(id, position));
+    for (const channel of new Set(overtaken.map((message) => message.channel))) {
+      if (!resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: 'overtaken' });
+    }
+    held.merge(resets, found, behind);
   }
 }

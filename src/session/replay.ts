@@ -1,15 +1,7 @@
 import type { Backlog, ReadRequest, Rights } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Message, wasPublishedAfter } from '../message/message.ts';
-import {
-  BEGINNING,
-  comparePositions,
-  isAfter,
-  justAfter,
-  justBefore,
-  laterOf,
-  type Position,
-} from '../message/position.ts';
+import { BEGINNING, comparePositions, isAfter, justAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Start } from './start.ts';
 
@@ -56,7 +48,8 @@ export async function readReplay(
   const reads: ReadRequest[] = [];
   for (const channel of names) {
     const granted = channels.get(channel) ?? BEGINNING;
-    const after = laterOf(position, publishedAfter.get(channel) ?? granted);
+    const published = publishedAfter.get(channel) ?? granted;
+    const after = isAfter(granted, position) ? published : position;
     const reason = brokenSince(start, channel, granted, recordsPlain(channel), hub);
     if (reason) resets.push({ channel, reason });
     const recent = reason ? undefined : hub.recent(channel, after);
@@ -68,13 +61,19 @@ export async function readReplay(
     if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap });
     for (const message of read) messages.push(message);
   }
-  const granted = messages.filter((message) => {
+  const owed = messages.filter((message) => {
     const id = channels.get(message.channel);
     if (id === undefined || !isAfter(id, position)) return true;
     return wasPublishedAfter(message, { id, after: publishedAfter.get(message.channel) });
   });
-  granted.sort((a, b) => comparePositions(a.id, b.id));
-  return { position, resets, messages: granted };
+  for (const { id, channel } of owed) {
+    // Granted by a plain PUBLISH that was recorded late: what followed it has a lower id than what the reader has.
+    if (isAfter(id, position) || resets.some((reset) => reset.channel === channel)) continue;
+    resets.push({ channel, reason: 'overtaken' });
+  }
+  const following = owed.filter(({ id }) => isAfter(id, position));
+  following.sort((a, b) => comparePositions(a.id, b.id));
+  return { position, resets, messages: following };
 }
 
 /** Why nothing can be promised of a channel, whatever its backlog says; it was granted at `granted`. */

@@ -63,6 +63,9 @@ export class Session implements Reader {
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
     if (start.kind === 'after') this.#position = start.position;
     const rights = await this.#membership.settle(() => this.#held);
+    // Another gateway may have been further than this one has heard: then it is no position from the future.
+    if (start.kind === 'after' && isAfter(start.position, this.#options.hub.position))
+      await this.#options.hub.refresh();
     if (this.connection.closed) return;
     // In one step with the following read of the hub's position: the seam.
     const seam = this.#options.hub.position;
@@ -86,8 +89,16 @@ export class Session implements Reader {
   }
 
   plain(payload: Buffer): void {
-    this.#held ??= new Held();
+    this.hold();
     if (!this.#membership.expect(payload)) this.refresh();
+  }
+
+  hold(): void {
+    this.#held ??= new Held();
+  }
+
+  release(): void {
+    this.#kick();
   }
 
   reset(channel: string, reason: ResetReason): void {
@@ -97,7 +108,7 @@ export class Session implements Reader {
 
   /** Reads the list again: after a reconnect, or where nothing else tells what is on it. */
   refresh(): void {
-    this.#held ??= new Held();
+    this.hold();
     this.#stale = true;
     this.#kick();
   }

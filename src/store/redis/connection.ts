@@ -25,8 +25,11 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
     keepAlive: 10_000,
     retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 6), 1000) * (0.5 + Math.random() / 2),
     sentinelRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
-    // The master that answers this is one no longer: connect again, where the new one may be found.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    // A dead connection is not waited for: 2 s unless told otherwise.
+    disconnectTimeout: 50,
+    // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays: what is
+    // published goes on being heard.
+    reconnectOnError: (error: Error) => name === 'commands' && error.message.startsWith('READONLY'),
   };
   const redis = new Redis({ ...options, replyMapping: 'legacy' });
   let silenced: string | undefined;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type {
@@ -40,6 +41,7 @@ interface KnownRights {
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #retention: Pick<Retention, 'ttl'>;
+  #ready: Promise<boolean> | undefined;
   readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
   readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
@@ -97,9 +99,23 @@ export class RedisBacklog implements Backlog {
     try {
       return await ask();
     } catch (error) {
-      if (!isUnanswered(error) || !(await becomesReady(this.#redis, RETRY_WITHIN))) throw error;
+      if (!isUnanswered(error) || !(await this.#becomesReady())) throw error;
       return ask();
     }
+  }
+
+  /** Whether the connection is usable within `RETRY_WITHIN`; all who wait wait for one event. */
+  #becomesReady(): Promise<boolean> {
+    if (this.#redis.status === 'ready') return Promise.resolve(true);
+    this.#ready ??= once(this.#redis, 'ready', { signal: AbortSignal.timeout(RETRY_WITHIN) })
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => {
+        this.#ready = undefined;
+      });
+    return this.#ready;
   }
 
   async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unannounced')[]> {
@@ -187,19 +203,4 @@ function rightsOf([version = '', problem = '', ...fields]: string[]): Rights {
     if (after !== undefined) afters.set(name, after);
   }
   return { version: parsePosition(version) ?? BEGINNING, channels, after: afters, problem: problem || undefined };
-}
-
-/** Whether the connection is usable within so many milliseconds. */
-async function becomesReady(redis: Redis, within: number): Promise<boolean> {
-  if (redis.status === 'ready') return true;
-  return new Promise((resolve) => {
-    const done = (ready: boolean): void => {
-      clearTimeout(timer);
-      redis.off('ready', onReady);
-      resolve(ready);
-    };
-    const onReady = (): void => done(true);
-    const timer = setTimeout(() => done(false), within);
-    redis.once('ready', onReady);
-  });
 }

@@ -2,9 +2,11 @@ import type { Redis } from 'ioredis';
 import { compileGlob, firstMatch } from '../../glob.ts';
 import { BEGINNING, parsePosition } from '../../message/position.ts';
 import {
+  type Count,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
+  type Place,
   type PlainListener,
   type PlainMessage,
   type PlainSource,
@@ -13,6 +15,8 @@ import { closeConnection } from './connection.ts';
 import { callFunction } from './functions.ts';
 import { TOPIC_PREFIX } from './keys.ts';
 
+/** The first four fields of an envelope have no more characters. */
+const HEADER = 100;
 const RECORDS = `${TOPIC_PREFIX}*`;
 const ANCHOR = `${TOPIC_PREFIX}@anchor`;
 const RELEASED = `${TOPIC_PREFIX}@recorder`;
@@ -58,10 +62,11 @@ export class RedisPlainSource implements PlainSource {
     }
   }
 
-  async lease({ name, ttl, from, upTo, wanted, gap }: LeaseRequest): Promise<LeaseAnswer> {
+  async lease({ name, ttl, from, fromCount, upTo, wanted, past }: LeaseRequest): Promise<LeaseAnswer> {
     const patterns = this.#patterns.join(' ');
-    const { id, number } = upTo ?? { id: BEGINNING, number: 0 };
-    const args = [name, ttl, patterns, from, id, number, wanted, gap ? 'gap' : '-'];
+    const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
+    const place = [id, number, formatCount(count)];
+    const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, past === 'fresh' ? '-' : past];
     const answer = (await callFunction(this.#commands, 'sisyphus_lease', args)) as [
       LeaseAnswer['role'],
       string,
@@ -71,7 +76,7 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
-    const args: (string | number | Buffer)[] = [name];
+    const args: (string | number | Buffer)[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
     try {
       const [recorded, skipped] = (await callFunction(this.#commands, 'sisyphus_record', args)) as number[];
@@ -91,10 +96,12 @@ export class RedisPlainSource implements PlainSource {
       if (name === RELEASED) listener.released();
       else if (name === ANCHOR) {
         const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
-        listener.anchored(parsePosition(id) ?? BEGINNING, anchor, Number(count));
+        const [life = '', number = ''] = count.split(':');
+        listener.anchored(parsePosition(id) ?? BEGINNING, anchor, { life, number: Number(number) });
       } else {
-        const id = parsePosition(payload.toString('latin1', 0, payload.indexOf(32)));
-        if (id !== undefined) listener.recorded(id);
+        const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
+        const position = parsePosition(id);
+        if (position !== undefined) listener.recorded(position, placeOf(place));
       }
       return;
     }
@@ -102,4 +109,14 @@ export class RedisPlainSource implements PlainSource {
     if (name.startsWith(TOPIC_PREFIX) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
     listener.plain(name, payload);
   }
+}
+
+function placeOf(text: string): Place | undefined {
+  const [id = '', number = ''] = text.split('.');
+  const position = parsePosition(id);
+  return position === undefined ? undefined : { id: position, number: Number(number) };
+}
+
+function formatCount({ life, number }: Count): string {
+  return `${life}:${number}`;
 }

@@ -59,11 +59,21 @@ local function write_gap(clock, reason, from, to)
   say(clock, TOPIC .. '@gap', gap)
 end
 
--- How many PUBLISHes there have been that this library did not make (25 us). Who has heard as many between two
--- moments has missed none; RESETSTAT or a restart between them makes the numbers disagree, which proves nothing.
+local function publish_calls()
+  return tonumber(string.match(redis.call('INFO', 'commandstats'), 'cmdstat_publish:calls=(%d+)') or 0)
+end
+
+-- How many PUBLISHes there have been that this library did not make, in this life of the server (25 us):
+-- `<life>:<number>`. Who has heard as many between two moments has missed none. RESETSTAT between them makes the numbers
+-- disagree, which proves nothing.
 local function plain_publishes(clock)
-  local calls = string.match(redis.call('INFO', 'commandstats'), 'cmdstat_publish:calls=(%d+)')
-  return digits(tonumber(calls or 0) - clock.said)
+  return clock.life .. ':' .. digits(publish_calls() - clock.said)
+end
+
+-- A count of an earlier life: what was counted then was heard to the end, for its connections ended with it.
+local function in_this_life(clock, count)
+  local life = string.match(count or '', '^(%x+):')
+  return life == clock.life and count or clock.life .. ':0'
 end
 
 -- id = max(previous + 1, Redis clock in microseconds): strictly rising, also when the clock is set back.
@@ -93,13 +103,19 @@ local function read_clock()
     said = tonumber(stored[8] or 0),
   }
   local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  clock.life = string.sub(replid, 1, 8)
   if not clock.last then
     clock.last = clock.now
     clock.born = digits(clock.now)
-    redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid)
+    clock.said = publish_calls()
+    redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'said', digits(clock.said))
   elseif stored[3] ~= replid then
     local ended = clock.last
     redis.call('HSET', CLOCK, 'replid', replid)
+    -- A server that has started since the last id has only counted plain PUBLISHes yet; a replica that was promoted has
+    -- counted with its master.
+    local uptime = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)') or 0)
+    clock.said = clock.now - ended > uptime * 1000000 and 0 or publish_calls()
     write_gap(clock, 'forked', ended, next_id(clock))
     save(clock)
   end
@@ -223,7 +239,7 @@ local function sync_rights(user, id, granted_at, after)
   return before, now, #changes > 50 and '?' or table.concat(changes, ','), problem
 end
 
--- Records one message: id, revision, backlog, envelope. `after` is set for a plain PUBLISH (see the envelope).
+-- Records one message: id, revision, backlog, envelope. `after` is set for a plain PUBLISH: its place, see recorder.lua.
 -- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
 local function append(clock, channel, data, event, after, flags)
   local base = PREFIX .. 'channel:' .. channel
@@ -235,7 +251,7 @@ local function append(clock, channel, data, event, after, flags)
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (after or '-') .. ' ' .. (flags or '-') .. ' '
   header = header .. (event and '=' .. event or '-')
   if user then
-    local before, now, changes = sync_rights(user, clock.last, clock.last, after)
+    local before, now, changes = sync_rights(user, clock.last, clock.last, after and string.match(after, '^%d+'))
     header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
   end
   local envelope = header .. '\n' .. data

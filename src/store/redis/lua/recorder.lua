@@ -1,20 +1,22 @@
 -- The recorder's lease, its fence and its record. A plain PUBLISH has no id of its own; what names it is its place:
 -- the last id recorded before it, and its number behind that id (1, 2, …). Everybody who hears all plain PUBLISHes and
 -- all envelopes on one connection counts the same places, so a place is recorded once, whoever records it.
--- `sisyphus:{0}:recorder`: owner, expires (us), id and number (everything up to this place is recorded), patterns.
+-- `sisyphus:{0}:recorder`: owner, expires (us; 0: given back), patterns, id and number (everything up to this place is
+-- recorded), count (how many plain PUBLISHes there had been at that place, see plain_publishes).
 
 local function comes_after(id, number, other_id, other_number)
   return id > other_id or (id == other_id and number > other_number)
 end
 
-local function read_recorder()
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns')
+local function read_recorder(clock)
+  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count')
   return {
     owner = stored[1],
     expires = tonumber(stored[2] or 0),
     id = tonumber(stored[3] or -1),
     number = tonumber(stored[4] or 0),
     patterns = stored[5],
+    count = in_this_life(clock, stored[6]),
   }
 end
 
@@ -33,26 +35,32 @@ redis.register_function({
   end,
 })
 
--- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <id> <number> <wanted> [gap]
+-- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again>
 --   ->  [role, id, number]
--- <from id>: where I began to listen; <id> <number>: up to where I have recorded everything (the owner), else 0 0.
--- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `force` (take it although others stand by that may have heard
--- more), `release` (the owner goes), `leave` (a standby goes). With `gap` behind it, a hole is written for every reader
--- where it is taken by somebody who has not heard everything.
+-- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
+-- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `force`
+-- (take it although others stand by that may have heard more), `release` (the owner goes), `leave` (a standby goes).
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
 -- others stand by already).
+-- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
+-- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
+-- nobody ran in between (given back, and I do not come `again`, after a lost connection) or I have `dropped` what I heard.
 redis.register_function({
   function_name = 'sisyphus_lease',
   flags = { 'allow-oom' },
   callback = function(keys, args)
     local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
-    local from, id, number, wanted = tonumber(args[4]), tonumber(args[5]), tonumber(args[6]), args[7]
+    local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
+    local wanted = args[9]
     local clock = read_clock()
-    local recorder = read_recorder()
+    local recorder = read_recorder(clock)
     local mine = recorder.owner == me
-    if mine and comes_after(id, number, recorder.id, recorder.number) then
+    if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then
       recorder.id, recorder.number = id, number
-      redis.call('HSET', RECORDER, 'id', args[5], 'number', args[6])
+      redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', in_this_life(clock, args[8]))
+    end
+    local function answer(role)
+      return { role, digits(recorder.id), recorder.number }
     end
     if wanted == 'release' or wanted == 'leave' then
       redis.call('ZREM', STANDBYS, me)
@@ -61,60 +69,57 @@ redis.register_function({
         say(clock, TOPIC .. '@recorder', 'released')
         save(clock)
       end
-      return { 'spare', digits(recorder.id), recorder.number }
+      return answer('spare')
     end
+    redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
     local free = recorder.expires < clock.now
     if wanted == 'ask' then
-      redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
-      local room = free or redis.call('ZCARD', STANDBYS) < 2
-      return { room and 'room' or 'spare', digits(recorder.id), recorder.number }
+      return answer((free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
     end
     if not mine and not free then
-      redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
       if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
-        return { 'spare', digits(recorder.id), recorder.number }
+        return answer('spare')
       end
       redis.call('ZADD', STANDBYS, clock.now + 3 * ttl * 1000, me)
-      return { 'standby', digits(recorder.id), recorder.number }
+      return answer('standby')
     end
-    -- Nobody has ever recorded here: there is nothing that I could have missed.
-    local covered = mine or recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
-    redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
     redis.call('ZREM', STANDBYS, me)
+    -- Where nobody has ever recorded there is nothing that I could have missed.
+    local heard_all = recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
+    local covered = mine or (args[10] ~= 'dropped' and (heard_all or recorder.count == in_this_life(clock, from_count)))
     if not covered and wanted ~= 'force' and redis.call('ZCARD', STANDBYS) > 0 then
-      return { 'uncovered', digits(recorder.id), recorder.number }
+      return answer('uncovered')
     end
-    if not mine and not covered then
-      if args[8] == 'gap' then
-        write_gap(clock, 'unrecorded', recorder.id, next_id(clock))
-        save(clock)
-      end
+    if not covered and (recorder.expires > 0 or args[10] ~= '-') then
+      write_gap(clock, 'unrecorded', recorder.id, next_id(clock))
+      save(clock)
+    end
+    if comes_after(from, 0, recorder.id, recorder.number) then
       recorder.id, recorder.number = from, 0
-    elseif recorder.id < from then
-      recorder.id, recorder.number = from, 0
+      redis.call('HSET', RECORDER, 'count', in_this_life(clock, from_count))
     end
     redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
       'number', recorder.number, 'patterns', patterns)
-    return { 'leader', digits(recorder.id), recorder.number }
+    return answer('leader')
   end,
 })
 
--- FCALL sisyphus_record 0 <me> (<id> <number> <channel> <data>)*  ->  [recorded, skipped, failed channel, error, …]
--- Refused with FENCED unless I am the owner. Places that are recorded already are skipped: sending a batch again when
+-- FCALL sisyphus_record 0 <me> <count> (<id> <number> <channel> <data>)*  ->  [recorded, skipped, failed channel, error, …]
+-- <count>: with the last of them. Refused with FENCED unless I am the owner. Places that are recorded already are skipped: sending a batch again when
 -- its answer was lost is safe. One channel that fails (wrong type) does not stop the others.
 redis.register_function('sisyphus_record', function(keys, args)
   local clock = read_clock()
-  local recorder = read_recorder()
+  local recorder = read_recorder(clock)
   if recorder.owner ~= args[1] then
     return redis.error_reply('FENCED another gateway records now')
   end
   local answer = { 0, 0 }
-  for i = 2, #args, 4 do
+  for i = 3, #args, 4 do
     local id, number, channel, data = tonumber(args[i]), tonumber(args[i + 1]), args[i + 2], args[i + 3]
     if comes_after(id, number, recorder.id, recorder.number) then
       recorder.id, recorder.number = id, number
       local oversize = #data > clock.max
-      local recorded, problem = append(clock, channel, oversize and '' or data, nil, args[i], oversize and 'o' or '-')
+      local recorded, problem = append(clock, channel, oversize and '' or data, nil, args[i] .. '.' .. args[i + 1], oversize and 'o' or '-')
       if recorded then
         answer[1] = answer[1] + 1
       else
@@ -126,7 +131,7 @@ redis.register_function('sisyphus_record', function(keys, args)
     end
   end
   save(clock)
-  redis.call('HSET', RECORDER, 'id', digits(recorder.id), 'number', recorder.number)
+  redis.call('HSET', RECORDER, 'id', digits(recorder.id), 'number', recorder.number, 'count', in_this_life(clock, args[2]))
   return answer
 end)
 
