@@ -114,8 +114,9 @@ export class Membership {
   }
 
   /** Called every second. Answers whether something that was expected will never come, and the list has to be read. */
-  sweep(): boolean {
-    if (!this.#cuts.isEmpty) this.#options.hub.leave(this.#reader, this.#cuts.expire(this.#now()));
+  sweep(holding: boolean): boolean {
+    // What is held was heard before, and is judged when it is given.
+    if (!holding && !this.#cuts.isEmpty) this.#options.hub.leave(this.#reader, this.#cuts.expire(this.#now()));
     if (this.#expected.length === 0 || this.#now() - this.#expectedSince < RECORD_PATIENCE) return false;
     this.#options.logger.warn({ event: 'record_missing', user: this.#options.user });
     this.#expected = [];

@@ -115,7 +115,7 @@ export class Session implements Reader {
 
   /** Called every second. */
   sweep(): void {
-    if (this.#membership.sweep()) this.refresh();
+    if (this.#membership.sweep(this.#held !== undefined)) this.refresh();
   }
 
   /** Keeps the connection alive, and moves the client's position to what it has certainly not missed. */
