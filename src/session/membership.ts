@@ -143,12 +143,16 @@ export class Membership {
     if (!rights || this.#left) return;
     const { channels } = rights;
     const lost = this.#channels.filter((channel) => !channels.has(channel));
-    if (change) for (const channel of lost) this.#cut(channel, 'revoked', this.#causeOf(change, held));
+    const cause = change && this.#causeOf(change, held);
+    if (cause) for (const channel of lost) this.#cut(channel, 'revoked', cause);
     else this.#lose(lost, held);
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
     this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
-    const grants = [...channels].map(([channel, id]) => [channel, { id, after: rights.after.get(channel) }] as const);
+    const grants = [...channels].map(([channel, id]): [string, Grant] => {
+      if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) return [channel, cause];
+      return [channel, { id, after: rights.after.get(channel) }];
+    });
     await this.#gain(new Map(grants), held, position, change);
   }
 

@@ -203,6 +203,14 @@ local function sync_rights(user, id, granted_at, after)
   local added, removed, problem = difference(list, known)
   local since = before == '0' and '0' or digits(granted_at or tonumber(scores[2] or before))
   local changes = {}
+  if after then
+    -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant.
+    for _, name in ipairs(redis.call('ZRANGEBYSCORE', known, '(' .. after, '+inf')) do
+      if string.sub(name, 1, 1) ~= '@' then
+        redis.call('ZADD', known, after, '@after:' .. name)
+      end
+    end
+  end
   for _, name in ipairs(added) do
     if is_channel(name) then
       redis.call('ZADD', known, since, name)
