@@ -34,8 +34,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new recorder begins with an empty queue',
     file: RECORDER,
-    find: '      this.#forget(place);\n    }\n    this.#record();',
-    replace: '      this.#queue = [];\n    }\n    this.#record();',
+    find: '    this.#forget(place);\n    this.#elected = true;',
+    replace: '    this.#queue = [];\n    this.#elected = true;',
     scenario: 'recorders-in-turn',
   },
   {
