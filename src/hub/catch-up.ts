@@ -17,6 +17,8 @@ export interface Knowledge {
   readonly counters: { gaps: number };
   onFlushed: () => void;
   subscriptions(): Iterable<Subscription>;
+  /** What was heard up to this position and is held. */
+  takeHeld(upTo: Position): Message[];
   deliverHealed(message: Message): void;
 }
 
@@ -67,6 +69,8 @@ export async function catchUp(
   await reportLost(options, missed);
   const messages = await readMissed(hub, options, missed, position);
   if (!current()) return;
+  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
+  for (const message of hub.takeHeld(position)) messages.push(message);
   messages.sort((a, b) => comparePositions(a.id, b.id));
   const holding = holdersOf(messages, known);
   for (const reader of holding) reader.hold();

@@ -72,6 +72,11 @@ export class Hub implements SourceListener, Checked {
     return this.#state === 'open';
   }
 
+  /** Open, and the store answers. */
+  get isAnswered(): boolean {
+    return this.isOpen && this.downSince === undefined;
+  }
+
   get channels(): number {
     return this.#subscriptions.size;
   }
@@ -291,6 +296,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   reached(position: Position): void {
+    this.downSince = undefined;
     this.position = laterOf(this.position, position);
   }
 
@@ -301,8 +307,21 @@ export class Hub implements SourceListener, Checked {
 
   /** What healing found: already in order, and without holes that were not announced. */
   deliverHealed(message: Message): void {
+    const head = this.#subscriptions.get(message.channel)?.head;
+    if (head !== undefined && !isAfter(message.id, head)) return;
     this.counters.healed++;
     this.#deliver(message);
+  }
+
+  takeHeld(upTo: Position): Message[] {
+    const taken = this.#held.filter(({ id }) => !isAfter(id, upTo));
+    this.#held = this.#held.filter(({ id }) => isAfter(id, upTo));
+    return taken;
+  }
+
+  /** The store does not answer, on a connection that may be alive: as good as none, if that lasts. */
+  unanswered(): void {
+    this.downSince ??= this.#now();
   }
 
   /** Lets go of channels that nobody has read for a while. */

@@ -23,6 +23,8 @@ export interface Checked {
   reached(position: Position): void;
   /** Something was missed on these channels; `undefined`: on any. */
   heal(channels: string[] | undefined): Promise<void>;
+  /** The store did not answer. */
+  unanswered(): void;
   /** Called each time, open or not. */
   sweep(): void;
 }
@@ -66,6 +68,7 @@ export class SelfCheck {
     try {
       await this.#check();
     } catch (error) {
+      this.#hub.unanswered();
       this.#logger.warn({ event: 'check_failed', reason: (error as Error).message });
     }
   }

@@ -105,7 +105,9 @@ export class SessionRegistry {
     }
     if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
     const count = Math.ceil(this.#sessions.size * this.#rereadPerTurn * (0.75 + Math.random() / 2));
-    await this.#reread(this.#rereading.splice(0, count));
+    // Not waited for: a Redis that does not answer must not keep others from their noop. What is lost with a connection
+    // is read again after it.
+    this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
   }
 
   /** Many lists in one round trip; only what has changed is looked at again. */

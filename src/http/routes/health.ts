@@ -10,7 +10,7 @@ export function healthz(ctx: Context): void {
 export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Context) => void {
   return (ctx) => {
     const reasons = [
-      ...(hub.isOpen ? [] : ['Redis cannot be reached']),
+      ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
       ...(recorder().role === 'unknown' ? ['no recorder is known'] : []),
       ...(isDraining() ? ['the gateway is being stopped'] : []),
     ];
@@ -32,7 +32,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
     ctx.body = {
       version: context.version,
       store: context.store,
-      redis: context.store === 'memory' ? 'none' : hub.isOpen ? 'up' : 'down',
+      redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
       draining: context.isDraining(),
       streams: sessions.streams,
       users: sessions.users,

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../../logger.ts';
 
@@ -74,6 +76,37 @@ function sentinelOptions(url: string): RedisOptions {
     ...(password && { password: decodeURIComponent(password) }),
     ...(db && { db: Number(db) }),
   };
+}
+
+const suspects = new WeakSet<Redis>();
+
+/**
+ * A command on this connection was not answered in time. Either it is half open, which the driver would not notice for a
+ * quarter of an hour: then a new connection is answered, and this one is cut. Or Redis itself stands still: then nobody is
+ * answered, and this connection is kept, on which it will go on with what was published meanwhile.
+ */
+export async function cutIfDead(redis: Redis, url: string): Promise<void> {
+  if (suspects.has(redis)) return;
+  suspects.add(redis);
+  try {
+    while (redis.status === 'ready' && !(await isAnswered(redis.ping()))) {
+      const probe = openConnection(url, 'probe');
+      const isReachable = await isAnswered(once(probe, 'ready'));
+      probe.disconnect();
+      if (isReachable && !(await isAnswered(redis.ping()))) redis.disconnect(true);
+    }
+  } finally {
+    suspects.delete(redis);
+  }
+}
+
+/** Within half a second. */
+function isAnswered(answer: Promise<unknown>): Promise<boolean> {
+  const answered = answer.then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([answered, wait(500, false, { ref: false })]);
 }
 
 /** Closes for good, also where Redis does not answer. */

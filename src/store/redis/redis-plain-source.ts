@@ -11,7 +11,7 @@ import {
   type PlainMessage,
   type PlainSource,
 } from '../../recorder/plain-source.ts';
-import { closeConnection } from './connection.ts';
+import { closeConnection, cutIfDead } from './connection.ts';
 import { callFunction } from './functions.ts';
 import { TOPIC_PREFIX } from './keys.ts';
 
@@ -24,12 +24,14 @@ const RELEASED = `${TOPIC_PREFIX}@recorder`;
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
+  readonly #url: string;
   readonly #commands: Redis;
   readonly #patterns: string[];
   readonly #globs;
 
-  constructor(hearing: Redis, commands: Redis, patterns: string[]) {
+  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[]) {
     this.#hearing = hearing;
+    this.#url = url;
     this.#commands = commands;
     this.#patterns = patterns;
     this.#globs = patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
@@ -56,8 +58,7 @@ export class RedisPlainSource implements PlainSource {
     try {
       await callFunction(this.#hearing, 'sisyphus_anchor', [name]);
     } catch (error) {
-      // Half open, perhaps: the driver would call it ready for a quarter of an hour.
-      if ((error as Error).message.includes('timed out')) this.#hearing.disconnect(true);
+      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#hearing, this.#url);
       throw error;
     }
   }

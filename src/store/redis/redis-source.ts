@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
-import { closeConnection } from './connection.ts';
+import { closeConnection, cutIfDead } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
 
@@ -14,13 +14,15 @@ const CHUNK = 1000;
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
   readonly #redis: Redis;
+  readonly #url: string;
   readonly #logger: Logger;
   readonly #channels = new Map<string, string>();
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
 
-  constructor(redis: Redis, logger: Logger) {
+  constructor(redis: Redis, url: string, logger: Logger) {
     this.#redis = redis;
+    this.#url = url;
     this.#logger = logger;
   }
 
@@ -133,8 +135,7 @@ export class RedisSource implements ChannelSource {
         heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
       };
     } catch (error) {
-      // No answer in time: the connection may be half open, and says `ready` for a quarter of an hour.
-      if ((error as Error).message.includes('timed out')) this.#redis.disconnect(true);
+      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#redis, this.#url);
       throw error;
     }
   }

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
 import type { Store } from '../store.ts';
-import { closeConnection, openConnection } from './connection.ts';
+import { closeConnection, cutIfDead, openConnection } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
@@ -26,15 +26,17 @@ export class RedisStore implements Store {
   readonly #commands: Redis;
   readonly #configuration: (string | number)[];
   readonly #logger: Logger;
+  readonly #url: string;
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor({ url, logger, backlog, maxMessage, rawChannels }: RedisStoreOptions) {
     this.#logger = logger;
+    this.#url = url;
     this.#commands = openConnection(url, 'commands', logger);
     this.backlog = new RedisBacklog(this.#commands, backlog);
-    this.source = new RedisSource(openConnection(url, 'hub', logger), logger);
+    this.source = new RedisSource(openConnection(url, 'hub', logger), url, logger);
     if (rawChannels.length > 0) {
-      this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, rawChannels);
+      this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, url, rawChannels);
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];
@@ -55,7 +57,7 @@ export class RedisStore implements Store {
       await this.#commands.ping();
       return true;
     } catch (error) {
-      if ((error as Error).message.includes('timed out')) this.#commands.disconnect(true);
+      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#commands, this.#url);
       return false;
     }
   }
