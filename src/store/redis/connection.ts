@@ -93,7 +93,9 @@ export async function cutIfDead(redis: Redis, url: string): Promise<void> {
       const probe = openConnection(url, 'probe');
       const isReachable = await isAnswered(once(probe, 'ready'));
       probe.disconnect();
-      if (isReachable && !(await isAnswered(redis.ping()))) redis.disconnect(true);
+      if (!isReachable || (await isAnswered(redis.ping()))) continue;
+      redis.disconnect(true);
+      return;
     }
   } finally {
     suspects.delete(redis);
