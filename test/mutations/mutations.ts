@@ -64,7 +64,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'heads are not compared after a lost connection',
     file: 'src/hub/catch-up.ts',
-    find: '  if (isAfter(head, heard)) return heard;\n',
+    find: '  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'subscriber connection cut|last message before silence',
@@ -99,9 +99,10 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a channel granted meanwhile is replayed from the position',
-    file: 'src/session/replay.ts',
-    find: 'const after = laterOf(position, granted);',
-    replace: 'const after = position;',
+    file: 'src/session/membership.ts',
+    find: '        return { channels, after: rights?.after ?? new Map() };',
+    replace:
+      '        return { channels: new Map([...channels.keys()].map((name) => [name, BEGINNING])), after: new Map() };',
     caughtBy: 'integration/rights',
     only: 'granted while the reader was away',
   },
@@ -182,8 +183,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'over capacity is a status of its own',
     file: 'src/connection/event-stream.ts',
-    find: '    this.#response.writeHead(200, this.#headers);',
-    replace: "    this.#response.writeHead(status === 'ok' ? 200 : 503, this.#headers);",
+    find: '    this.#response.writeHead(200, this.#typeFirst());',
+    replace: "    this.#response.writeHead(status === 'ok' ? 200 : 503, this.#typeFirst());",
     caughtBy: 'conformance/first-frame',
   },
   {
