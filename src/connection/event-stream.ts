@@ -51,6 +51,8 @@ export class EventStream implements Connection {
   #frames: Buffer[] = [];
   #bytes = 0;
   #large = 0;
+  /** What waits goes with what is urgent. */
+  #urgent = false;
   #reason: CloseReason | undefined;
 
   constructor({ response, headers, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
@@ -114,6 +116,7 @@ export class EventStream implements Connection {
     if (frames.length === 0 || this.closed) return;
     this.#frames = [];
     this.#bytes = 0;
+    this.#urgent = false;
     this.#socket.write(frames.length === 1 ? frames[0]! : joined(frames));
     this.lastSent = Date.now();
   }
@@ -162,8 +165,11 @@ export class EventStream implements Connection {
       return;
     }
     if (frame.length > this.#maxBuffer) this.#large = frame.length;
-    if (this.#frames.push(frame) === 1) this.#flusher.add(this, urgent);
+    const first = this.#frames.push(frame) === 1;
     this.#bytes += frame.length;
+    if (first || (urgent && !this.#urgent)) this.#flusher.add(this, urgent);
+    this.#urgent ||= urgent;
+    if (this.#bytes > HIGH_WATER) this.#flusher.hurry();
   }
 
   #retry(status: Status): number {

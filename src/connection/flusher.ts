@@ -6,37 +6,74 @@ export interface Flushable {
 
 /** Milliseconds of writing before others get a turn: a fan-out to 10,000 streams is 80 ms of writes. */
 const SLICE = 4;
+/**
+ * Milliseconds from the start of one round of writing to a crowd to that of the next. What comes meanwhile goes into one
+ * write a stream: at 200 messages a second an event costs 1.2 µs instead of 2.7. A message after a pause does not wait.
+ */
+const SPACING = 40;
 
 /**
- * Writes what one turn of the event loop has brought: the frames of a stream together, big fan-outs in slices.
+ * Writes what was brought since: the frames of a stream together, big fan-outs in slices and not too often.
  * A stream that got a frame alone does not wait behind a crowd (`urgent`).
  */
 export class Flusher {
   readonly #urgent: Flushable[] = [];
+  /** What a crowd is to be sent in the next round. */
+  #coming: Flushable[] = [];
+  /** The round that is being written, and how far. */
   #crowd: Flushable[] = [];
   #next = 0;
-  #scheduled = false;
+  #began = Number.NEGATIVE_INFINITY;
+  /** A round is being written, or waited for. */
+  #busy = false;
+  #timer: NodeJS.Timeout | undefined;
 
   add(flushable: Flushable, urgent: boolean): void {
-    (urgent ? this.#urgent : this.#crowd).push(flushable);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(this.#run);
+    if (urgent) {
+      if (this.#urgent.push(flushable) === 1) setImmediate(this.#writeUrgent);
+    } else if (this.#coming.push(flushable) === 1 && !this.#busy) this.#await();
   }
 
-  readonly #run = (): void => {
-    const until = performance.now() + SLICE;
+  /** So much waits that a write is worth its while, and more would look as if the reader were slow. */
+  hurry(): void {
+    if (!this.#timer) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    setImmediate(this.#begin);
+  }
+
+  readonly #writeUrgent = (): void => {
     for (const flushable of this.#urgent) flushable.flush();
     this.#urgent.length = 0;
+  };
+
+  #await(): void {
+    this.#busy = true;
+    const wait = this.#began + SPACING - performance.now();
+    if (wait > 1) this.#timer = setTimeout(this.#begin, wait);
+    else setImmediate(this.#begin);
+  }
+
+  readonly #begin = (): void => {
+    this.#timer = undefined;
+    this.#began = performance.now();
+    this.#crowd = this.#coming;
+    this.#coming = [];
+    this.#next = 0;
+    this.#write();
+  };
+
+  readonly #write = (): void => {
+    const until = performance.now() + SLICE;
     while (this.#next < this.#crowd.length) {
       this.#crowd[this.#next++]!.flush();
-      if (this.#next % 64 === 0 && performance.now() > until) break;
+      if (this.#next % 64 === 0 && performance.now() > until) {
+        setImmediate(this.#write);
+        return;
+      }
     }
-    if (this.#next >= this.#crowd.length) {
-      this.#crowd = [];
-      this.#next = 0;
-    }
-    this.#scheduled = this.#crowd.length > 0;
-    if (this.#scheduled) setImmediate(this.#run);
+    this.#crowd = [];
+    this.#busy = false;
+    if (this.#coming.length > 0) this.#await();
   };
 }

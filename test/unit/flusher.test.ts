@@ -1,0 +1,64 @@
+import { expect } from 'chai';
+import { Flusher } from '../../src/connection/flusher.ts';
+import { eventually } from '../support/wait.ts';
+
+/** Notes when it was flushed, by the turns of the event loop. */
+function recorder(name: string, log: string[]) {
+  return { flush: () => log.push(name) };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('the flusher', () => {
+  it('writes to a crowd at once after a pause', async () => {
+    const log: string[] = [];
+    const flusher = new Flusher();
+    flusher.add(recorder('crowd', log), false);
+    expect(log).to.eql([]);
+    await turn();
+    expect(log).to.eql(['crowd']);
+  });
+
+  it('lets what follows wait for the next round, and what is urgent not', async () => {
+    const log: string[] = [];
+    const flusher = new Flusher();
+    flusher.add(recorder('first', log), false);
+    await turn();
+    flusher.add(recorder('second', log), false);
+    flusher.add(recorder('urgent', log), true);
+    await turn();
+    expect(log).to.eql(['first', 'urgent']);
+    await eventually(() => log.length === 3);
+    expect(log[2]).to.equal('second');
+  });
+
+  it('does not wait for a round when much is to be written', async () => {
+    const log: string[] = [];
+    const flusher = new Flusher();
+    flusher.add(recorder('first', log), false);
+    await turn();
+    flusher.add(recorder('second', log), false);
+    flusher.hurry();
+    await turn();
+    expect(log).to.eql(['first', 'second']);
+  });
+
+  it('writes what is urgent between the slices of a large round', async () => {
+    const log: string[] = [];
+    const flusher = new Flusher();
+    const slow = {
+      flush: () => {
+        const until = performance.now() + 0.2;
+        while (performance.now() < until);
+        log.push('crowd');
+      },
+    };
+    for (let i = 0; i < 200; i++) flusher.add(slow, false);
+    await turn();
+    flusher.add(recorder('urgent', log), true);
+    await turn();
+    expect(log).to.include('urgent');
+    expect(log.length).to.be.below(200);
+    await eventually(() => log.length === 201);
+  });
+});
