@@ -43,7 +43,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
   const { backlog, source } = store;
   const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
-  const sessions = new SessionRegistry({ ...config, backlog, logger: logger.child({ component: 'session' }) });
+  const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
 

@@ -56,6 +56,8 @@ export class Hub implements SourceListener, Checked {
   gaps: Gap[] = [];
   /** Since when there has been no connection (ms); `undefined` while all is well. */
   downSince: number | undefined;
+  /** When a lost connection was made up for (ms): plain PUBLISHes from before it were not heard, and are recorded soon. */
+  healedAt = 0;
   /** Called when the store has lost its memory, so that it can be configured again. */
   onFlushed: () => void = () => undefined;
   /** Called when a lost connection has been made up for. */
@@ -261,6 +263,7 @@ export class Hub implements SourceListener, Checked {
       return;
     }
     if (!current()) return;
+    if (subscribe) this.healedAt = this.#now();
     this.#open();
     if (subscribe) this.onHealed();
   }

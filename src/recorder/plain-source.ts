@@ -44,12 +44,13 @@ export interface LeaseRequest {
   fromCount: Count;
   /** Up to where it has recorded everything, as the owner. */
   upTo: (Place & { count: Count }) | undefined;
-  wanted: 'ask' | 'keep' | 'force' | 'release' | 'leave';
+  /** Whether one more is needed; renew it, or take what has run out; give it back, or stand by no longer. */
+  wanted: 'ask' | 'keep' | 'leave';
   /**
-   * What went by while nobody listened is lost as ever in Redis (`fresh`). It is a gap where this gateway has listened
-   * before and lost its connection (`again`), in any case if it could not record what it had heard (`dropped`).
+   * Has listened before, and lost its connection: what went by meanwhile is a gap. Else nobody ran who could have heard it,
+   * and it is lost as ever in Redis.
    */
-  past: 'fresh' | 'again' | 'dropped';
+  again: boolean;
 }
 
 export interface LeaseAnswer {

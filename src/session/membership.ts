@@ -126,6 +126,7 @@ export class Membership {
   /** The change that came with a message: before anything is given that was published after it. */
   async apply(change: Message, held: Held, position: Position): Promise<void> {
     const { before, now, added, removed } = change.rights!;
+    if (this.#mayBeOfAnother(change)) await this.#awaitRecords();
     if (before !== this.#version || !added || !removed) {
       await this.reread(held, position, change);
       return;
@@ -172,6 +173,18 @@ export class Membership {
     const [rights] = await backlog.rights([{ user }]);
     if (rights?.problem) logger.warn({ event: 'list_unreadable', user, reason: rights.problem });
     return rights;
+  }
+
+  /** Whether this may be the change of a plain PUBLISH which is not recorded yet, and which the hub has not heard. */
+  #mayBeOfAnother(change: Message): boolean {
+    if (change.after !== undefined || !this.#options.recordsPlain(this.own)) return false;
+    return this.#now() - this.#options.hub.healedAt < RECORD_PATIENCE;
+  }
+
+  /** Until what was published with the changes of the list that are known by now is recorded, and heard. */
+  async #awaitRecords(): Promise<void> {
+    await this.#read();
+    await this.#options.hub.refresh();
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Backlog } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
+import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import type { Session } from './session.ts';
 
@@ -9,6 +10,7 @@ const REREAD = 30_000;
 const SLICE = 500;
 
 export interface RegistryOptions {
+  hub: Pick<Hub, 'refresh'>;
   backlog: Backlog;
   logger: Logger;
   noopInterval: number;
@@ -115,8 +117,11 @@ export class SessionRegistry {
     const open = sessions.filter((session) => this.#sessions.has(session));
     if (open.length === 0) return;
     const rights = await this.#options.backlog.rights(open.map(({ user, version }) => ({ user, known: version })));
+    if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
+    // What a message tells is applied at its place: all of them up to these versions have been heard then.
+    await this.#options.hub.refresh();
     for (const [i, changed] of rights.entries()) {
-      if (changed && changed.version !== open[i]!.version) open[i]!.refresh();
+      if (changed && open[i]!.lacks(changed.version)) open[i]!.refresh();
     }
   }
 

@@ -58,6 +58,12 @@ export class Session implements Reader {
     return this.#membership.version;
   }
 
+  /** Whether no message is at hand that leads to this version of the list. */
+  lacks(version: Position): boolean {
+    if (this.version === version) return false;
+    return !this.#held?.messages().some(({ rights }) => rights?.now === version);
+  }
+
   /** @throws SisyphusError `redis_unavailable` within 2 s; the caller closes the session then */
   async open(start: Start): Promise<void> {
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.

@@ -29,8 +29,12 @@ const REMEMBERED_FOR_RETRY = 30_000;
 /** How long to wait for Redis to come back before asking again. */
 const RETRY_WITHIN = 1200;
 
-/** How long a plain PUBLISH that announces a grant is given to be recorded (ms); it takes a few as a rule. */
-const SETTLE = 250;
+/**
+ * How often (ms) and how many times is looked whether a plain PUBLISH that may have announced a change is recorded. It takes
+ * a few milliseconds as a rule, and 1.2 s where the recorder has just died.
+ */
+const LOOK = 40;
+const LOOKS = 40;
 
 interface KnownRights {
   user: string;
@@ -69,12 +73,15 @@ export class RedisBacklog implements Backlog {
   }
 
   async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
-    const looked = await this.#look(users);
-    const unsettled = users.filter((_, i) => looked[i] === 'unannounced');
-    if (unsettled.length === 0) return looked as (Rights | undefined)[];
-    await wait(SETTLE);
-    const settled = await this.#settle(unsettled);
-    return looked.map((rights) => (rights === 'unannounced' ? settled.shift() : rights)) as (Rights | undefined)[];
+    const answers = await this.#look(users);
+    for (let looks = 1; ; looks++) {
+      const unsettled = [...answers.keys()].filter((i) => answers[i] === 'unsettled');
+      if (unsettled.length === 0) return answers as (Rights | undefined)[];
+      await wait(LOOK);
+      const ask = looks < LOOKS ? this.#look : this.#settle;
+      const again = await ask(unsettled.map((i) => users[i]!));
+      for (const [at, i] of unsettled.entries()) answers[i] = again[at];
+    }
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
@@ -118,11 +125,11 @@ export class RedisBacklog implements Backlog {
     return this.#ready;
   }
 
-  async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unannounced')[]> {
+  async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unsettled')[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
     const answer = (await this.#twice(() => this.#call('sisyphus_rights', [mode, ...pairs]))) as (
       | string[]
-      | 'unannounced'
+      | 'unsettled'
       | null
     )[];
     return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));

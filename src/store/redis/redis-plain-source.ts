@@ -47,6 +47,8 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async listen(): Promise<void> {
+    // As the hub does, before anything is subscribed.
+    await callFunction(this.#hearing, 'sisyphus_mark', [BEGINNING]);
     await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
   }
 
@@ -63,11 +65,11 @@ export class RedisPlainSource implements PlainSource {
     }
   }
 
-  async lease({ name, ttl, from, fromCount, upTo, wanted, past }: LeaseRequest): Promise<LeaseAnswer> {
+  async lease({ name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest): Promise<LeaseAnswer> {
     const patterns = this.#patterns.join(' ');
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
     const place = [id, number, formatCount(count)];
-    const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, past === 'fresh' ? '-' : past];
+    const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
     const answer = (await callFunction(this.#commands, 'sisyphus_lease', args)) as [
       LeaseAnswer['role'],
       string,

@@ -33,8 +33,8 @@ export class RedisSource implements ChannelSource {
       this.#channels.clear();
       listener.down();
     });
-    this.#redis.on('ready', () => this.#up());
-    if (this.#redis.status === 'ready') this.#up();
+    this.#redis.on('ready', () => void this.#up());
+    if (this.#redis.status === 'ready') void this.#up();
   }
 
   async subscribe(channels: string[]): Promise<string[]> {
@@ -72,14 +72,19 @@ export class RedisSource implements ChannelSource {
     await closeConnection(this.#redis);
   }
 
-  #up(): void {
-    loadFunctions(this.#redis).then(
-      () => this.#listener?.up(),
-      (error: Error) => {
-        this.#logger.error({ event: 'functions_refused', reason: error.message });
-        this.#redis.disconnect(true);
-      },
-    );
+  /**
+   * The mark comes before anything is subscribed: where Redis has a new master, plain PUBLISHes are counted from it on, so
+   * that none which somebody hears is taken for one of the old master's.
+   */
+  async #up(): Promise<void> {
+    try {
+      await loadFunctions(this.#redis);
+      await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
+      this.#listener?.up();
+    } catch (error) {
+      this.#logger.error({ event: 'functions_refused', reason: (error as Error).message });
+      this.#redis.disconnect(true);
+    }
   }
 
   #hear(name: string, payload: Buffer): void {

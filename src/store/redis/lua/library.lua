@@ -70,12 +70,6 @@ local function plain_publishes(clock)
   return clock.life .. ':' .. digits(publish_calls() - clock.said)
 end
 
--- A count of an earlier life: what was counted then was heard to the end, for its connections ended with it.
-local function in_this_life(clock, count)
-  local life = string.match(count or '', '^(%x+):')
-  return life == clock.life and count or clock.life .. ':0'
-end
-
 -- id = max(previous + 1, Redis clock in microseconds): strictly rising, also when the clock is set back.
 local function next_id(clock)
   clock.last = math.max(clock.last + 1, clock.now)
@@ -118,8 +112,29 @@ local function read_clock()
     clock.said = clock.now - ended > uptime * 1000000 and 0 or publish_calls()
     write_gap(clock, 'forked', ended, next_id(clock))
     save(clock)
+    -- What they stood by on has ended too.
+    redis.call('DEL', STANDBYS)
   end
   return clock
+end
+
+-- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), patterns, id and number (everything up to this place is
+-- recorded), count (how many plain PUBLISHes there had been at that place, see plain_publishes).
+local function read_recorder(clock)
+  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count')
+  local expires, count = tonumber(stored[2] or 0), stored[6] or ''
+  -- Given back means that all of it was recorded that was heard in an earlier life: in this one counting begins anew.
+  if expires <= 0 and string.sub(count, 1, #clock.life) ~= clock.life then
+    count = clock.life .. ':0'
+  end
+  return {
+    owner = stored[1],
+    expires = expires,
+    id = tonumber(stored[3] or -1),
+    number = tonumber(stored[4] or 0),
+    patterns = stored[5],
+    count = count,
+  }
 end
 
 local function matches(glob, name)
@@ -177,36 +192,25 @@ local function difference(list, known)
   return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
 end
 
--- Whether something on the list was not announced yet, or not by a message that is recorded already.
-local function has_unannounced(user)
-  local known = PREFIX .. 'user:' .. user .. ':rights'
-  if not redis.call('ZSCORE', known, '@version') then
-    return false
-  end
-  for _, name in ipairs((difference('user:' .. user .. ':channels', known))) do
-    if is_channel(name) then
-      return true
-    end
-  end
-  return false
-end
-
 -- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
 -- version before, the version now, and the changes as the envelope carries them.
--- `after`: the grant came with a plain PUBLISH, and stands behind that id (`@after:<channel>`).
+-- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`). `cause.atomic`: it was
+-- made in this very command (`@atomic:<channel>`). Without either it may have come with a plain PUBLISH that is not
+-- recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody is about to.
 -- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
-local function sync_rights(user, id, granted_at, after)
+local function sync_rights(user, id, cause)
   local list = 'user:' .. user .. ':channels'
   local known = PREFIX .. 'user:' .. user .. ':rights'
   local scores = redis.call('ZMSCORE', known, '@version', '@synced')
   local before = scores[1] or '0'
   local added, removed, problem = difference(list, known)
-  local since = before == '0' and '0' or digits(granted_at or tonumber(scores[2] or before))
+  local since = before == '0' and '0' or digits(cause and id or tonumber(scores[2] or before))
+  local after = cause and cause.after
   local changes = {}
   if after then
     -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant.
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', known, '(' .. after, '+inf')) do
-      if string.sub(name, 1, 1) ~= '@' then
+      if string.sub(name, 1, 1) ~= '@' and not redis.call('ZSCORE', known, '@atomic:' .. name) then
         redis.call('ZADD', known, after, '@after:' .. name)
       end
     end
@@ -216,6 +220,8 @@ local function sync_rights(user, id, granted_at, after)
       redis.call('ZADD', known, since, name)
       if after then
         redis.call('ZADD', known, after, '@after:' .. name)
+      elseif cause and cause.atomic then
+        redis.call('ZADD', known, since, '@atomic:' .. name)
       end
       changes[#changes + 1] = '+' .. name
     else
@@ -224,7 +230,7 @@ local function sync_rights(user, id, granted_at, after)
   end
   for _, name in ipairs(removed) do
     if string.sub(name, 1, 1) ~= '@' then
-      redis.call('ZREM', known, name, '@after:' .. name)
+      redis.call('ZREM', known, name, '@after:' .. name, '@atomic:' .. name)
       changes[#changes + 1] = '-' .. name
     end
   end
@@ -234,6 +240,11 @@ local function sync_rights(user, id, granted_at, after)
     now = digits(math.max(id, tonumber(before) + 1))
   end
   redis.call('ZADD', known, now, '@version', digits(id), '@synced')
+  if not cause then
+    redis.call('ZREM', known, '@looked')
+  elseif #changes > 0 and not after and not cause.atomic then
+    redis.call('ZADD', known, now, '@unsettled')
+  end
   if before == '0' then
     -- For a user who never connects; who does, has it renewed each time the list is read.
     redis.call('PEXPIRE', known, RIGHTS_TTL)
@@ -247,19 +258,22 @@ local function sync_rights(user, id, granted_at, after)
   return before, now, #changes > 50 and '?' or table.concat(changes, ','), problem
 end
 
--- Records one message: id, revision, backlog, envelope. `after` is set for a plain PUBLISH: its place, see recorder.lua.
+-- Records one message: id, revision, backlog, envelope. `plain`: the place of a plain PUBLISH, see recorder.lua.
+-- `atomic`: the list of the user was changed in this very command.
 -- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
-local function append(clock, channel, data, event, after, flags)
+local function append(clock, channel, data, options)
   local base = PREFIX .. 'channel:' .. channel
   local backlog = base .. ':msg_backlog'
   local id = digits(next_id(clock))
   local user = user_of(channel)
   local revision = redis.call('INCR', base .. ':msg_id')
   local previous = redis.call('GETSET', base .. ':msg_last', id) or '0'
-  local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (after or '-') .. ' ' .. (flags or '-') .. ' '
+  local plain, event = options.plain, options.event
+  local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. (options.flags or '-') .. ' '
   header = header .. (event and '=' .. event or '-')
   if user then
-    local before, now, changes = sync_rights(user, clock.last, clock.last, after and string.match(after, '^%d+'))
+    local cause = { after = plain and string.match(plain, '^%d+'), atomic = options.atomic }
+    local before, now, changes = sync_rights(user, clock.last, cause)
     header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
   end
   local envelope = header .. '\n' .. data

@@ -10,7 +10,7 @@ redis.register_function('sisyphus_publish', function(keys, args)
   if problem then
     return problem
   end
-  local id, revision = append(clock, channel, data, event)
+  local id, revision = append(clock, channel, data, { event = event })
   save(clock)
   if not id then
     return revision
@@ -48,7 +48,7 @@ redis.register_function('sisyphus_publish_batch', function(keys, args)
   end
   local answer = {}
   for i = 4, #args, 3 do
-    local id, revision = append(clock, args[i], args[i + 1], args[i + 2] ~= '' and args[i + 2] or nil)
+    local id, revision = append(clock, args[i], args[i + 1], { event = args[i + 2] ~= '' and args[i + 2] or nil })
     answer[#answer + 1] = id
     answer[#answer + 1] = id and tostring(revision)
   end

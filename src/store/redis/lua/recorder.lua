@@ -1,23 +1,10 @@
 -- The recorder's lease, its fence and its record. A plain PUBLISH has no id of its own; what names it is its place:
 -- the last id recorded before it, and its number behind that id (1, 2, …). Everybody who hears all plain PUBLISHes and
 -- all envelopes on one connection counts the same places, so a place is recorded once, whoever records it.
--- `sisyphus:{0}:recorder`: owner, expires (us; 0: given back), patterns, id and number (everything up to this place is
--- recorded), count (how many plain PUBLISHes there had been at that place, see plain_publishes).
+-- Its state is read by read_recorder.
 
 local function comes_after(id, number, other_id, other_number)
   return id > other_id or (id == other_id and number > other_number)
-end
-
-local function read_recorder(clock)
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count')
-  return {
-    owner = stored[1],
-    expires = tonumber(stored[2] or 0),
-    id = tonumber(stored[3] or -1),
-    number = tonumber(stored[4] or 0),
-    patterns = stored[5],
-    count = in_this_life(clock, stored[6]),
-  }
 end
 
 -- FCALL sisyphus_anchor 0 <gateway>  ->  id
@@ -35,37 +22,37 @@ redis.register_function({
   end,
 })
 
--- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again>
+-- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
 --   ->  [role, id, number]
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
--- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `force`
--- (take it although others stand by that may have heard more), `release` (the owner goes), `leave` (a standby goes).
+-- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `leave` (the
+-- owner gives it back, having recorded all it has heard; a standby goes).
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
 -- others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
 -- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
--- nobody ran in between (given back, and I do not come `again`, after a lost connection) or I have `dropped` what I heard.
+-- nobody ran in between (given back, and I do not come `again`, after a lost connection).
 redis.register_function({
   function_name = 'sisyphus_lease',
   flags = { 'allow-oom' },
   callback = function(keys, args)
     local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
     local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
-    local wanted = args[9]
+    local wanted, again = args[9], args[10] == 'again'
     local clock = read_clock()
     local recorder = read_recorder(clock)
     local mine = recorder.owner == me
     if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then
       recorder.id, recorder.number = id, number
-      redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', in_this_life(clock, args[8]))
+      redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
     end
     local function answer(role)
       return { role, digits(recorder.id), recorder.number }
     end
-    if wanted == 'release' or wanted == 'leave' then
+    if wanted == 'leave' then
       redis.call('ZREM', STANDBYS, me)
       if mine then
-        redis.call('HSET', RECORDER, 'expires', '0')
+        redis.call('HSET', RECORDER, 'expires', digits(-clock.now))
         say(clock, TOPIC .. '@recorder', 'released')
         save(clock)
       end
@@ -80,23 +67,23 @@ redis.register_function({
       if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
         return answer('spare')
       end
-      redis.call('ZADD', STANDBYS, clock.now + 3 * ttl * 1000, me)
+      redis.call('ZADD', STANDBYS, digits(clock.now + ttl * 1000), me)
       return answer('standby')
     end
     redis.call('ZREM', STANDBYS, me)
     -- Where nobody has ever recorded there is nothing that I could have missed.
     local heard_all = recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
-    local covered = mine or (args[10] ~= 'dropped' and (heard_all or recorder.count == in_this_life(clock, from_count)))
-    if not covered and wanted ~= 'force' and redis.call('ZCARD', STANDBYS) > 0 then
+    local covered = mine or heard_all or recorder.count == from_count
+    if not covered and redis.call('ZCARD', STANDBYS) > 0 then
       return answer('uncovered')
     end
-    if not covered and (recorder.expires > 0 or args[10] ~= '-') then
+    if not covered and (recorder.expires > 0 or again) then
       write_gap(clock, 'unrecorded', recorder.id, next_id(clock))
       save(clock)
     end
     if comes_after(from, 0, recorder.id, recorder.number) then
       recorder.id, recorder.number = from, 0
-      redis.call('HSET', RECORDER, 'count', in_this_life(clock, from_count))
+      redis.call('HSET', RECORDER, 'count', from_count)
     end
     redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
       'number', recorder.number, 'patterns', patterns)
@@ -105,8 +92,8 @@ redis.register_function({
 })
 
 -- FCALL sisyphus_record 0 <me> <count> (<id> <number> <channel> <data>)*  ->  [recorded, skipped, failed channel, error, …]
--- <count>: with the last of them. Refused with FENCED unless I am the owner. Places that are recorded already are skipped: sending a batch again when
--- its answer was lost is safe. One channel that fails (wrong type) does not stop the others.
+-- <count>: with the last of them. Refused with FENCED unless I am the owner. Places that are recorded already are skipped:
+-- sending a batch again when its answer was lost is safe. One channel that fails (wrong type) does not stop the others.
 redis.register_function('sisyphus_record', function(keys, args)
   local clock = read_clock()
   local recorder = read_recorder(clock)
@@ -119,7 +106,10 @@ redis.register_function('sisyphus_record', function(keys, args)
     if comes_after(id, number, recorder.id, recorder.number) then
       recorder.id, recorder.number = id, number
       local oversize = #data > clock.max
-      local recorded, problem = append(clock, channel, oversize and '' or data, nil, args[i] .. '.' .. args[i + 1], oversize and 'o' or '-')
+      local recorded, problem = append(clock, channel, oversize and '' or data, {
+        plain = args[i] .. '.' .. args[i + 1],
+        flags = oversize and 'o' or nil,
+      })
       if recorded then
         answer[1] = answer[1] + 1
       else
@@ -131,7 +121,7 @@ redis.register_function('sisyphus_record', function(keys, args)
     end
   end
   save(clock)
-  redis.call('HSET', RECORDER, 'id', digits(recorder.id), 'number', recorder.number, 'count', in_this_life(clock, args[2]))
+  redis.call('HSET', RECORDER, 'id', digits(recorder.id), 'number', recorder.number, 'count', args[2])
   return answer
 end)
 

@@ -22,7 +22,7 @@ local function change(args, name, apply)
   -- So that the change is told apart from what was on the list before anybody looked.
   sync_rights(user, clock.last)
   apply(kind, list, channel)
-  local id, revision = append(clock, 'user:' .. user, data)
+  local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
   save(clock)
   if not id then
     return revision
@@ -76,23 +76,66 @@ local function rights_of(known, version, problem)
   return rights
 end
 
+-- Whether something on the list was not announced yet.
+local function has_unannounced(list, known)
+  for _, name in ipairs((difference(list, known))) do
+    if is_channel(name) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a plain PUBLISH that is not recorded yet may have announced what is on the list, so that where it counts from is
+-- not known: the list changed with nothing (`@looked`: when that was seen first) or with a script publish (`@unsettled`)
+-- that does not say so. It is known once everything up to there is recorded.
+local function is_unsettled(user, clock, recorder)
+  local known = PREFIX .. 'user:' .. user .. ':rights'
+  local scores = redis.call('ZMSCORE', known, '@version', '@unsettled', '@looked')
+  if not scores[1] then
+    return false
+  end
+  local since = tonumber(scores[2] or 0)
+  if has_unannounced('user:' .. user .. ':channels', known) then
+    since = tonumber(scores[3] or clock.last + 1)
+    redis.call('ZADD', known, 'NX', digits(since), '@looked')
+  end
+  return recorder.id < since
+end
+
+-- Whether a plain PUBLISH may still come to be recorded. After a minute without an owner nobody is about to record; the
+-- owner of a Redis that stood still for less has only been silent.
+local function is_recording(clock, recorder)
+  return math.abs(recorder.expires) + 60000000 > clock.now and recorder.count ~= plain_publishes(clock)
+end
+
 -- FCALL sisyphus_rights 0 <look|settle> (<user> <known version or '-'>)*
---   ->  for each user: nil (still that version), 'unannounced' (only where one looks), or
+--   ->  for each user: nil (still that version), 'unsettled' (only where one looks: ask again in a moment), or
 --       [version, problem or '', channel, granted at, published after or '', …]
--- A channel on the list that no message has announced may be one whose plain PUBLISH is about to be recorded: look, wait,
--- and settle. What is settled without a message counts from the last time somebody looked.
+-- What is settled without a message counts from the last time somebody looked.
 redis.register_function({
   function_name = 'sisyphus_rights',
   flags = { 'allow-oom' },
   callback = function(keys, args)
     local clock = read_clock()
+    local recorder, recording
     local answer = {}
     for i = 2, #args, 2 do
       local user = args[i]
-      local known = PREFIX .. 'user:' .. user .. ':rights'
-      if args[1] == 'look' and has_unannounced(user) then
-        answer[#answer + 1] = 'unannounced'
+      local unsettled = false
+      if args[1] == 'look' then
+        recorder = recorder or read_recorder(clock)
+        if is_unsettled(user, clock, recorder) then
+          if recording == nil then
+            recording = is_recording(clock, recorder)
+          end
+          unsettled = recording
+        end
+      end
+      if unsettled then
+        answer[#answer + 1] = 'unsettled'
       else
+        local known = PREFIX .. 'user:' .. user .. ':rights'
         local _, now, _, problem = sync_rights(user, clock.last)
         redis.call('PEXPIRE', known, math.max(RIGHTS_TTL, 2 * clock.ttl))
         if now == args[i + 1] then

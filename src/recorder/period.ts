@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import type { Count, Place, PlainMessage } from './plain-source.ts';
+
+/** One script call: about 5 ms of Redis's time. */
+const BATCH_MESSAGES = 256;
+const BATCH_BYTES = 1024 * 1024;
+
+/**
+ * One unbroken period of hearing on one connection: where it began, the place it has reached, and what was heard in it.
+ *
+ * Invariant: `queue` is every plain PUBLISH since `from` whose place is behind the last one that is known to be recorded,
+ * in Redis's order.
+ */
+export class Period {
+  /** The right to record is given to a period, and ends with it. */
+  readonly name = randomUUID();
+  /** The first anchor; places are known from there on. */
+  from: Position | undefined;
+  fromCount: Count = { life: '', number: 0 };
+  queue: PlainMessage[] = [];
+  #place: Place = { id: BEGINNING, number: 0 };
+  #count = this.fromCount;
+
+  /** Everything heard so far is behind this place, or at it. */
+  get place(): Place & { count: Count } {
+    return { ...this.#place, count: this.#count };
+  }
+
+  anchored(id: Position, count: Count): void {
+    this.#place = { id, number: 0 };
+    this.#count = count;
+  }
+
+  begin(): void {
+    this.from = this.#place.id;
+    this.fromCount = this.#count;
+  }
+
+  /** A plain PUBLISH went by; it is queued unless it is not one that is recorded. */
+  hear(channel: string, payload: Buffer, isRecorded: boolean): void {
+    this.#count = { life: this.#count.life, number: this.#count.number + 1 };
+    if (this.from === undefined || !isRecorded) return;
+    const { id, number } = this.#place;
+    this.#place = { id, number: number + 1 };
+    this.queue.push({ id, number: number + 1, count: this.#count, channel, payload });
+  }
+
+  recorded(id: Position): void {
+    this.#place = { id, number: 0 };
+  }
+
+  /** Everything up to this place is recorded. */
+  forget({ id, number }: Place): void {
+    const later = this.queue.findIndex((one) => isAfter(one.id, id) || (one.id === id && one.number > number));
+    this.queue.splice(0, later < 0 ? this.queue.length : later);
+  }
+
+  nextBatch(): PlainMessage[] {
+    let bytes = 0;
+    const end = this.queue.findIndex(({ payload }, i) => {
+      bytes += payload.length;
+      return i === BATCH_MESSAGES || (i > 0 && bytes > BATCH_BYTES);
+    });
+    return this.queue.slice(0, end < 0 ? this.queue.length : end);
+  }
+}
