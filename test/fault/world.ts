@@ -45,7 +45,7 @@ export class World {
   /** The application's and the operator's own connection to Redis. */
   readonly admin: RedisLine;
   readonly load: Load;
-  readonly #plan: WorldPlan;
+  readonly plan: WorldPlan;
   readonly #startedAt = now();
   /** Gateways whose end is expected from now on, and those that have ended. */
   readonly #ending = new Set<Gateway>();
@@ -69,7 +69,7 @@ export class World {
   }
 
   private constructor(plan: WorldPlan, redis: RedisServer) {
-    this.#plan = plan;
+    this.plan = plan;
     this.redis = redis;
     this.ledger = new Ledger(plan.scenario, plan.seed);
     this.random = new Random(plan.seed);
@@ -89,7 +89,7 @@ export class World {
   }
 
   async addGateway(): Promise<Post> {
-    const relay = this.#plan.relays ? await startRelay({ targetPort: this.redis.port }) : undefined;
+    const relay = this.plan.relays ? await startRelay({ targetPort: this.redis.port }) : undefined;
     const gateway = await startGateway(this.#env(relay));
     const post = { gateway, port: gateway.port, relay };
     this.posts.push(post);
@@ -168,15 +168,15 @@ export class World {
   }
 
   #env(relay: Relay | undefined): Record<string, string> {
-    const [user, password] = this.#plan.gatewayUser ?? [];
+    const [user, password] = this.plan.gatewayUser ?? [];
     const credentials = user ? `${user}:${password}@` : '';
     return {
-      REDIS_URL: this.#plan.redisUrl ?? `redis://${credentials}127.0.0.1:${relay?.port ?? this.redis.port}`,
+      REDIS_URL: this.plan.redisUrl ?? `redis://${credentials}127.0.0.1:${relay?.port ?? this.redis.port}`,
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_NOOP_INTERVAL: '1s',
       SISYPHUS_BACKLOG_LENGTH: '1000000',
       SISYPHUS_DRAIN: '2s',
-      ...this.#plan.env,
+      ...this.plan.env,
     };
   }
 

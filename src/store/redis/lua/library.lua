@@ -208,10 +208,11 @@ local function sync_rights(user, id, cause)
   local after = cause and cause.after
   local changes = {}
   if after then
-    -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant.
+    -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant; the
+    -- first plain one that may have announced it counts.
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', known, '(' .. after, '+inf')) do
       if string.sub(name, 1, 1) ~= '@' and not redis.call('ZSCORE', known, '@atomic:' .. name) then
-        redis.call('ZADD', known, after, '@after:' .. name)
+        redis.call('ZADD', known, 'LT', after, '@after:' .. name)
       end
     end
   end
