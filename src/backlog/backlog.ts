@@ -1,4 +1,4 @@
-import type { Message } from '../message/message.ts';
+import type { Message, PublishedAt } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
@@ -27,8 +27,8 @@ export interface Rights {
   version: Position;
   /** Channel to the position it was granted at; `BEGINNING` where it has always been there. Names that are no channels are left out. */
   channels: Map<string, Position>;
-  /** Of those that were granted by a plain PUBLISH: the last id recorded before it (`Message.after`). */
-  after: Map<string, Position>;
+  /** Of those that were announced by a plain PUBLISH: its place, where it was recorded behind the position above. */
+  announced: Map<string, PublishedAt>;
   /** Names on the list that are no channel names, or what is wrong with the list; for the log. */
   problem: string | undefined;
 }

@@ -136,7 +136,7 @@ function compare(
   const heard = subscription.head;
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
-    subscription.restart(fork.from);
+    subscription.restart(isAfter(head, fork.from) ? fork.from : head);
     announce(hub, subscription, 'forked');
     return { subscription, after: fork.from, head, fork };
   }

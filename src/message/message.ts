@@ -37,13 +37,16 @@ export interface Message {
   crowd?: boolean;
 }
 
+/** What tells where in Redis's order something was published. */
+export type PublishedAt = Pick<Message, 'id' | 'after'>;
+
 /**
  * Whether `message` was published after `mark` by Redis's order, whichever way each of them was published.
  *
  * Two scripts, or two plain PUBLISHes, are in the order of their ids. A plain one stands right behind the script
  * publish it names in `after`, so it precedes every script publish with a later id.
  */
-export function wasPublishedAfter(message: Message, mark: Pick<Message, 'id' | 'after'>): boolean {
+export function wasPublishedAfter(message: Message, mark: PublishedAt): boolean {
   if (message.after === undefined) return message.id > (mark.after ?? mark.id);
   if (mark.after === undefined) return message.after >= mark.id;
   return message.id > mark.id;

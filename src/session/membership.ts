@@ -2,7 +2,7 @@ import type { Backlog, Rights } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
-import { type Message, wasPublishedAfter } from '../message/message.ts';
+import { type Message, type PublishedAt, wasPublishedAfter } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { Cuts } from './cuts.ts';
@@ -11,8 +11,11 @@ import type { Held, Reset } from './held.ts';
 /** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
 
-/** Where a channel was granted, in Redis's order. */
-type Grant = Pick<Message, 'id' | 'after'>;
+/** The position a channel was granted at, and where in Redis's order what announced it was published. */
+interface Grant {
+  id: Position;
+  publishedAt: PublishedAt;
+}
 
 export interface MembershipOptions {
   user: string;
@@ -73,7 +76,7 @@ export class Membership {
    * Follows the user's channel, then the channels on the list, until nothing has changed meanwhile: what was published
    * after a change that is not known yet would be replayed. @throws SisyphusError `redis_unavailable`
    */
-  async settle(held: () => Held | undefined): Promise<Pick<Rights, 'channels' | 'after'>> {
+  async settle(held: () => Held | undefined): Promise<Pick<Rights, 'channels' | 'announced'>> {
     const { hub } = this.#options;
     await hub.follow(this.#reader, [this.own]);
     for (;;) {
@@ -82,7 +85,7 @@ export class Membership {
       const channels = new Map(rights?.channels);
       channels.delete(this.own);
       // It has gone, and left what it followed: what it would follow now, nobody would ever leave.
-      if (this.#left) return { channels, after: new Map() };
+      if (this.#left) return { channels, announced: new Map() };
       this.#lose(this.#channels.filter((channel) => !channels.has(channel)));
       this.#channels = [...channels.keys()];
       this.#version = laterOf(this.#version, rights?.version ?? BEGINNING);
@@ -91,7 +94,7 @@ export class Membership {
         ?.messages()
         .some((message) => this.isChange(message));
       if (this.#left || (!changed && this.#expected.length <= expected)) {
-        return { channels, after: rights?.after ?? new Map() };
+        return { channels, announced: rights?.announced ?? new Map() };
       }
     }
   }
@@ -135,7 +138,12 @@ export class Membership {
     const mark = this.#causeOf(change, held);
     for (const channel of removed) this.#cut(channel, 'revoked', mark);
     for (const channel of added) this.#cut(channel, 'granted', mark);
-    await this.#gain(new Map(added.map((channel) => [channel, mark])), held, position, change);
+    await this.#gain(
+      new Map(added.map((channel) => [channel, { id: mark.id, publishedAt: mark }])),
+      held,
+      position,
+      change,
+    );
   }
 
   /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
@@ -151,8 +159,10 @@ export class Membership {
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
     this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
     const grants = [...channels].map(([channel, id]): [string, Grant] => {
-      if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) return [channel, cause];
-      return [channel, { id, after: rights.after.get(channel) }];
+      if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) {
+        return [channel, { id: cause.id, publishedAt: cause }];
+      }
+      return [channel, { id, publishedAt: rights.announced.get(channel) ?? { id, after: undefined } }];
     });
     await this.#gain(new Map(grants), held, position, change);
   }
@@ -224,7 +234,10 @@ export class Membership {
     const { hub, backlog } = this.#options;
     const gained = [...grants]
       .filter(([channel]) => channel !== this.own && !this.#channels.includes(channel))
-      .map(([channel, { id, after }]) => [channel, isAfter(id, position) ? (after ?? id) : position] as const);
+      .map(
+        ([channel, { id, publishedAt }]) =>
+          [channel, isAfter(id, position) ? (publishedAt.after ?? id) : position] as const,
+      );
     if (gained.length === 0) return;
     const names = gained.map(([channel]) => channel);
     this.#channels = [...this.#channels, ...names];
@@ -241,7 +254,7 @@ export class Membership {
     const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
     const found = [...heard, ...slices.flatMap(({ messages }) => messages)].filter((message) => {
       const grant = grants.get(message.channel)!;
-      return !isAfter(grant.id, position) || wasPublishedAfter(message, grant);
+      return !isAfter(grant.id, position) || wasPublishedAfter(message, grant.publishedAt);
     });
     const resets: Reset[] = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
     const overtaken = found.filter(({ id }) => !isAfter(id, position));

@@ -35,7 +35,7 @@ export interface ReplayOptions {
 export async function readReplay(
   start: Start,
   own: string,
-  { channels, after: publishedAfter }: Pick<Rights, 'channels' | 'after'>,
+  { channels, announced }: Pick<Rights, 'channels' | 'announced'>,
   { hub, backlog, recordsPlain }: ReplayOptions,
 ): Promise<Replay> {
   const seam = hub.position;
@@ -48,7 +48,7 @@ export async function readReplay(
   const reads: ReadRequest[] = [];
   for (const channel of names) {
     const granted = channels.get(channel) ?? BEGINNING;
-    const published = publishedAfter.get(channel) ?? granted;
+    const published = announced.get(channel)?.after ?? granted;
     const after = isAfter(granted, position) ? published : position;
     const reason = brokenSince(start, channel, granted, recordsPlain(channel), hub);
     if (reason) resets.push({ channel, reason });
@@ -64,7 +64,7 @@ export async function readReplay(
   const owed = messages.filter((message) => {
     const id = channels.get(message.channel);
     if (id === undefined || !isAfter(id, position)) return true;
-    return wasPublishedAfter(message, { id, after: publishedAfter.get(message.channel) });
+    return wasPublishedAfter(message, announced.get(message.channel) ?? { id, after: undefined });
   });
   for (const { id, channel } of owed) {
     // Granted by a plain PUBLISH that was recorded late: what followed it has a lower id than what the reader has.

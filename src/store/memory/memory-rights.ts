@@ -21,7 +21,7 @@ export class MemoryRights {
   read(user: string, known: Position | undefined): Rights | undefined {
     const { version, channels } = this.#of(user);
     if (version === known) return undefined;
-    return { version, channels: new Map(channels), after: new Map(), problem: undefined };
+    return { version, channels: new Map(channels), announced: new Map(), problem: undefined };
   }
 
   /** A message that leaves the list as it is. */

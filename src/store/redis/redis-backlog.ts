@@ -14,7 +14,7 @@ import type {
 } from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
-import type { Message } from '../../message/message.ts';
+import type { Message, PublishedAt } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { batched } from './batch.ts';
@@ -201,13 +201,14 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
 
 function rightsOf([version = '', problem = '', ...fields]: string[]): Rights {
   const channels = new Map<string, Position>();
-  const afters = new Map<string, Position>();
-  for (let i = 0; i < fields.length; i += 3) {
+  const announced = new Map<string, PublishedAt>();
+  for (let i = 0; i < fields.length; i += 4) {
     const name = fields[i]!;
     if (!isChannel(name)) continue;
     channels.set(name, parsePosition(fields[i + 1] ?? '') ?? BEGINNING);
     const after = parsePosition(fields[i + 2] ?? '');
-    if (after !== undefined) afters.set(name, after);
+    const id = parsePosition(fields[i + 3] ?? '');
+    if (after !== undefined && id !== undefined) announced.set(name, { id, after });
   }
-  return { version: parsePosition(version) ?? BEGINNING, channels, after: afters, problem: problem || undefined };
+  return { version: parsePosition(version) ?? BEGINNING, channels, announced, problem: problem || undefined };
 }

@@ -194,7 +194,8 @@ end
 
 -- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
 -- version before, the version now, and the changes as the envelope carries them.
--- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`). `cause.atomic`: it was
+-- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`, and `@by:<channel>` for
+-- its own id). `cause.atomic`: it was
 -- made in this very command (`@atomic:<channel>`). Without either it may have come with a plain PUBLISH that is not
 -- recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody is about to.
 -- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
@@ -212,7 +213,7 @@ local function sync_rights(user, id, cause)
     -- first plain one that may have announced it counts.
     for _, name in ipairs(redis.call('ZRANGEBYSCORE', known, '(' .. after, '+inf')) do
       if string.sub(name, 1, 1) ~= '@' and not redis.call('ZSCORE', known, '@atomic:' .. name) then
-        redis.call('ZADD', known, 'LT', after, '@after:' .. name)
+        redis.call('ZADD', known, 'LT', after, '@after:' .. name, digits(id), '@by:' .. name)
       end
     end
   end
@@ -220,7 +221,7 @@ local function sync_rights(user, id, cause)
     if is_channel(name) then
       redis.call('ZADD', known, since, name)
       if after then
-        redis.call('ZADD', known, after, '@after:' .. name)
+        redis.call('ZADD', known, after, '@after:' .. name, digits(id), '@by:' .. name)
       elseif cause and cause.atomic then
         redis.call('ZADD', known, since, '@atomic:' .. name)
       end
@@ -231,7 +232,7 @@ local function sync_rights(user, id, cause)
   end
   for _, name in ipairs(removed) do
     if string.sub(name, 1, 1) ~= '@' then
-      redis.call('ZREM', known, name, '@after:' .. name, '@atomic:' .. name)
+      redis.call('ZREM', known, name, '@after:' .. name, '@by:' .. name, '@atomic:' .. name)
       changes[#changes + 1] = '-' .. name
     end
   end

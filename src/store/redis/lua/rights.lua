@@ -59,18 +59,18 @@ redis.register_function('sisyphus_revoke', function(keys, args)
 end)
 
 local function rights_of(known, version, problem)
-  local rights, after = { version, problem or '' }, {}
+  local rights, score_of = { version, problem or '' }, {}
   local scores = redis.call('ZRANGE', known, 0, -1, 'WITHSCORES')
   for i = 1, #scores, 2 do
-    if string.sub(scores[i], 1, 7) == '@after:' then
-      after[string.sub(scores[i], 8)] = digits(tonumber(scores[i + 1]))
-    end
+    score_of[scores[i]] = digits(tonumber(scores[i + 1]))
   end
   for i = 1, #scores, 2 do
-    if string.sub(scores[i], 1, 1) ~= '@' then
-      rights[#rights + 1] = scores[i]
-      rights[#rights + 1] = digits(tonumber(scores[i + 1]))
-      rights[#rights + 1] = after[scores[i]] or ''
+    local name = scores[i]
+    if string.sub(name, 1, 1) ~= '@' then
+      rights[#rights + 1] = name
+      rights[#rights + 1] = score_of[name]
+      rights[#rights + 1] = score_of['@after:' .. name] or ''
+      rights[#rights + 1] = score_of['@by:' .. name] or ''
     end
   end
   return rights
@@ -111,7 +111,7 @@ end
 
 -- FCALL sisyphus_rights 0 <look|settle> (<user> <known version or '-'>)*
 --   ->  for each user: nil (still that version), 'unsettled' (only where one looks: ask again in a moment), or
---       [version, problem or '', channel, granted at, published after or '', …]
+--       [version, problem or '', channel, granted at, <id before the plain PUBLISH that announced it> or '', <its id> or '', …]
 -- What is settled without a message counts from the last time somebody looked.
 redis.register_function({
   function_name = 'sisyphus_rights',
