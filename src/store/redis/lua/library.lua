@@ -16,7 +16,7 @@ local STANDBYS = PREFIX .. 'standbys'
 
 -- tostring would write 1.7952064671235e+15.
 local function digits(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 local function topic_of(channel)
@@ -80,9 +80,20 @@ local function save(clock)
   redis.call('HSET', CLOCK, 'last', digits(clock.last), 'said', digits(clock.said))
 end
 
+-- The replication id changes with every promotion, on a replica that has never run a function before or not for long: it is
+-- read again after 20 ms, which spares 2.5 of 23 us a message.
+local replid, replid_until = nil, 0
+local function replication_id(now)
+  if now > replid_until or now < replid_until - 20000 then
+    replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+    replid_until = now + 20000
+  end
+  return replid
+end
+
 -- The clock, and what the gateways have configured. A store without one begins a new life here (`born`).
--- The replication id changes with every promotion (1.4 us to read): what the old master gave out after the last
--- id that this node has is lost, and positions between the two are of a branch that no longer exists.
+-- Where a replica was promoted, what the old master gave out after the last id that this node has is lost, and positions
+-- between the two are of a branch that no longer exists.
 local function read_clock()
   local stored = redis.call('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said')
   local time = redis.call('TIME')
@@ -96,7 +107,7 @@ local function read_clock()
     max = tonumber(stored[7] or 262144),
     said = tonumber(stored[8] or 0),
   }
-  local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+  local replid = replication_id(clock.now)
   clock.life = string.sub(replid, 1, 8)
   if not clock.last then
     clock.last = clock.now
@@ -203,9 +214,9 @@ local function sync_rights(user, id, cause)
   local list = 'user:' .. user .. ':channels'
   local known = PREFIX .. 'user:' .. user .. ':rights'
   local scores = redis.call('ZMSCORE', known, '@version', '@synced')
-  local before = scores[1] or '0'
+  local before, synced = scores[1] or '0', tonumber(scores[2] or scores[1])
   local added, removed, problem = difference(list, known)
-  local since = before == '0' and '0' or digits(cause and id or tonumber(scores[2] or before))
+  local since = before == '0' and '0' or digits(cause and id or synced)
   local after = cause and cause.after
   local changes = {}
   if after then
@@ -241,7 +252,10 @@ local function sync_rights(user, id, cause)
     -- Two looks may find two changes without an id given out between them: a version is never used twice.
     now = digits(math.max(id, tonumber(before) + 1))
   end
-  redis.call('ZADD', known, now, '@version', digits(id), '@synced')
+  -- To the second: 1.3 us a message.
+  if not cause or #changes > 0 or id - (synced or 0) > 1000000 then
+    redis.call('ZADD', known, now, '@version', digits(id), '@synced')
+  end
   if not cause then
     redis.call('ZREM', known, '@looked')
   elseif #changes > 0 and not after and not cause.atomic then
@@ -286,9 +300,13 @@ local function append(clock, channel, data, options)
     redis.call('SET', base .. ':msg_last', previous)
     return nil, added
   end
-  redis.call('XTRIM', backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
-  -- Readers go by the age of each message; a key that went first would make what has expired look trimmed.
-  redis.call('PEXPIRE', backlog, clock.ttl + 1000)
+  -- Every 16th time, or where the one before is so old that 16 of them may take 1 % of the time (2 us a message). Readers go
+  -- by the age of each message: one that is there too long is not read, and a key that went before its last message would
+  -- make what has expired look trimmed.
+  if revision % 16 == 0 or clock.last - tonumber(previous) > clock.ttl * 0.625 then
+    redis.call('XTRIM', backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
+    redis.call('PEXPIRE', backlog, math.ceil(clock.ttl * 1.01) + 1000)
+  end
   say(clock, topic_of(channel), envelope)
   return id, revision
 end
