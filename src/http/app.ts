@@ -6,26 +6,32 @@ import type { HttpContext } from './context.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { createRouter } from './router.ts';
+import { streamOpener } from './routes/stream.ts';
+import { openStreamDoor } from './stream-door.ts';
 
 /** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
 const MAX_HEADERS = 64 * 1024;
+/** For the head of a request (ms). */
+const PATIENCE = 10_000;
 
 /** The HTTP server, not listening yet. */
 export function createApp(context: HttpContext): Server {
   const app = new Koa();
-  const router = createRouter(context);
+  const openStream = streamOpener(context);
+  const router = createRouter(context, openStream);
   app.silent = true;
   app.use(errors(context.logger));
   app.use(cors(context.config.origins));
   app.use(router.routes());
   app.use(router.allowedMethods());
   const server = createServer(
-    { maxHeaderSize: MAX_HEADERS, headersTimeout: 10_000, requestTimeout: 15_000, keepAliveTimeout: 5000 },
+    { maxHeaderSize: MAX_HEADERS, headersTimeout: PATIENCE, requestTimeout: 15_000, keepAliveTimeout: 5000 },
     app.callback(),
   );
   server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => {
     answerUnreadable(error, socket as Socket, context);
   });
+  openStreamDoor(server, PATIENCE, openStream);
   return server;
 }
 

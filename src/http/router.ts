@@ -5,17 +5,17 @@ import { publisher } from './middleware/publisher.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
-import { stream } from './routes/stream.ts';
+import { type OpenStream, stream } from './routes/stream.ts';
 
 const STREAM = ['/', '/stream'];
 
 /** Every route. */
-export function createRouter(context: HttpContext): Router {
+export function createRouter(context: HttpContext, openStream: OpenStream): Router {
   const router = new Router();
   const publishers = publisher(context.config.publishSecret, context.isDraining);
 
-  router.get(STREAM, stream(context));
-  router.head(STREAM, stream(context));
+  router.get(STREAM, stream(openStream));
+  router.head(STREAM, stream(openStream));
   router.options(STREAM, preflight);
 
   router.post('/publish', publishers, publish(context));

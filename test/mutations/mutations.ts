@@ -183,13 +183,14 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'over capacity is a status of its own',
     file: 'src/connection/event-stream.ts',
-    find: '    this.#response.writeHead(200, this.#typeFirst());',
-    replace: "    this.#response.writeHead(status === 'ok' ? 200 : 503, this.#typeFirst());",
+    find: '    if (this.closed || !this.#head) return;\n',
+    replace:
+      "    if (this.closed || !this.#head) return;\n    if (status !== 'ok') this.#head = Buffer.from(String(this.#head).replace('200 OK', '503 Service Unavailable'));\n",
     caughtBy: 'conformance/first-frame',
   },
   {
     name: 'proxies are not told to pass frames on at once',
-    file: 'src/http/routes/stream.ts',
+    file: 'src/http/stream-head.ts',
     find: "  'X-Accel-Buffering': 'no',\n",
     replace: '',
     caughtBy: 'conformance/proxies',

@@ -4,14 +4,15 @@ import type { Context, Middleware, Next } from 'koa';
 export function cors(origins: string[]): Middleware {
   const allowed = new Set(origins);
   return async (ctx: Context, next: Next) => {
-    if (allowed.size > 0) ctx.vary('Origin');
-    const origin = ctx.get('Origin');
-    if (allowed.has(origin)) {
-      ctx.set('Access-Control-Allow-Origin', origin);
-      ctx.set('Access-Control-Allow-Credentials', 'true');
-    }
+    ctx.set(corsHeaders(allowed, ctx.get('Origin')));
     await next();
   };
+}
+
+export function corsHeaders(allowed: ReadonlySet<string>, origin: string | undefined): Record<string, string> {
+  if (allowed.size === 0) return {};
+  if (origin === undefined || !allowed.has(origin)) return { Vary: 'Origin' };
+  return { Vary: 'Origin', 'Access-Control-Allow-Origin': origin, 'Access-Control-Allow-Credentials': 'true' };
 }
 
 /** Answers a preflight: browsers may ask before they send `Last-Event-ID` to another origin. */

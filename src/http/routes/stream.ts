@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import { SisyphusError } from '../../errors.ts';
@@ -5,39 +6,43 @@ import { Session } from '../../session/session.ts';
 import { parseStart, type Start } from '../../session/start.ts';
 import type { HttpContext } from '../context.ts';
 import { identify } from '../identify.ts';
+import { STREAM_HEADERS, StreamHeads } from '../stream-head.ts';
+import type { StreamRequest } from '../stream-request.ts';
 
 /** A client is told within 2 s that Redis cannot be reached (ms). */
 const PATIENCE = 1700;
 
-const HEADERS = {
-  'Content-Type': 'text/event-stream',
-  'Cache-Control': 'no-cache, no-transform',
-  // nginx would hold back the first byte for 4 s.
-  'X-Accel-Buffering': 'no',
-  // The body has no length and no chunks: it ends with the connection.
-  Connection: 'close',
-};
+export type OpenStream = (socket: Socket, request: StreamRequest) => void;
 
-/**
- * GET / and /stream: one reader, one stream. Always 200: on anything else a browser gives up for good, so that whatever
- * is wrong is said in the first frame.
- */
-export function stream(context: HttpContext): (ctx: Context) => void {
+/** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
+export function stream(openStream: OpenStream): (ctx: Context) => void {
   return (ctx) => {
-    const query = new URLSearchParams(ctx.querystring);
-    const start = startOf(ctx, query);
     const response = ctx.res;
     ctx.respond = false;
-    response.removeHeader('Transfer-Encoding');
     if (ctx.method === 'HEAD') {
-      response.writeHead(200, HEADERS).end();
+      response.removeHeader('Transfer-Encoding');
+      response.writeHead(200, STREAM_HEADERS).end();
       return;
     }
     if (!response.socket) return;
-    const { config, flusher, logger, sessions } = context;
+    const { 'last-event-id': lastEventId, origin } = ctx.headers;
+    openStream(response.socket, { querystring: ctx.querystring, lastEventId: lastEventId?.toString(), origin });
+  };
+}
+
+/**
+ * One reader, one stream. Always 200: on anything else a browser gives up for good, so that whatever is wrong is said in
+ * the first frame.
+ */
+export function streamOpener(context: HttpContext): OpenStream {
+  const { config, flusher, logger, sessions } = context;
+  const heads = new StreamHeads(config.origins);
+  return (socket, { querystring, lastEventId, origin }) => {
+    const query = new URLSearchParams(querystring);
+    const start = startOf(lastEventId, query);
     const connection = new EventStream({
-      response,
-      headers: HEADERS,
+      socket,
+      head: heads.for(origin),
       format: query.get('format') === 'json' ? 'json' : 'raw',
       flusher,
       maxBuffer: config.maxBuffer,
@@ -73,9 +78,9 @@ function open(session: Session, start: Start, { sessions, logger }: HttpContext)
     .finally(() => clearTimeout(timer));
 }
 
-function startOf(ctx: Context, query: URLSearchParams): Start {
+function startOf(lastEventIdHeader: string | undefined, query: URLSearchParams): Start {
   return parseStart({
-    lastEventIdHeader: ctx.get('Last-Event-ID'),
+    lastEventIdHeader,
     lastEventId: query.get('lastEventId') ?? undefined,
     since: query.get('since') ?? undefined,
     overlap: query.get('overlap') ?? undefined,

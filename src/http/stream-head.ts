@@ -1,0 +1,38 @@
+import { corsHeaders } from './middleware/cors.ts';
+
+export const STREAM_HEADERS = {
+  // First: over plain HTTP Chromium takes a head that breaks off for a whole one, and gives up for good where the type is
+  // missing (measured with version 156).
+  'Content-Type': 'text/event-stream',
+  'Cache-Control': 'no-cache, no-transform',
+  // nginx would hold back the first byte for 4 s.
+  'X-Accel-Buffering': 'no',
+  // The body has no length and no chunks: it ends with the connection.
+  Connection: 'close',
+};
+
+/** The heads of streams, each made once a second. */
+export class StreamHeads {
+  readonly #origins: ReadonlySet<string>;
+  readonly #heads = new Map<string | undefined, Buffer>();
+  #second = 0;
+
+  constructor(origins: readonly string[]) {
+    this.#origins = new Set(origins);
+  }
+
+  for(origin: string | undefined): Buffer {
+    const second = Math.floor(Date.now() / 1000);
+    if (second !== this.#second) this.#heads.clear();
+    this.#second = second;
+    const known = origin !== undefined && this.#origins.has(origin) ? origin : undefined;
+    let head = this.#heads.get(known);
+    if (!head) {
+      const headers = { ...STREAM_HEADERS, ...corsHeaders(this.#origins, known), Date: new Date().toUTCString() };
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+      head = Buffer.from(`HTTP/1.1 200 OK\r\n${lines.join('')}\r\n`, 'latin1');
+      this.#heads.set(known, head);
+    }
+    return head;
+  }
+}
