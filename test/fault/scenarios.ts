@@ -4,11 +4,20 @@ import * as connections from './scenarios/connections.ts';
 import * as failover from './scenarios/failover.ts';
 import * as gateways from './scenarios/gateways.ts';
 import * as links from './scenarios/links.ts';
+import * as mix from './scenarios/mix.ts';
 import * as names from './scenarios/names.ts';
 import * as recorder from './scenarios/recorder.ts';
 import * as redis from './scenarios/redis.ts';
 
 /** Every scenario there is; a new one is an export of its file. */
-export const SCENARIOS: Scenario[] = [calm, gateways, connections, links, recorder, redis, names, failover].flatMap(
-  (file) => Object.values(file),
-);
+export const SCENARIOS: Scenario[] = [
+  calm,
+  gateways,
+  connections,
+  links,
+  recorder,
+  redis,
+  names,
+  failover,
+  mix,
+].flatMap((file) => Object.values(file));

@@ -86,7 +86,7 @@ export class FaultPublisher {
     this.#lastTick = now();
     if (this.#finishing) return;
     this.#owed += (elapsed * this.#rate) / 1000;
-    this.#owedChanges += (elapsed * this.#plan.changes * this.#rate) / this.#plan.rate / 1000;
+    this.#owedChanges += (elapsed * this.#plan.changes * this.#rate) / (this.#plan.rate || 1) / 1000;
     this.#redis.together(() => {
       for (; this.#owed >= 1; this.#owed--) this.#publishOne();
       for (; this.#owedChanges >= 1; this.#owedChanges--) this.#changeOne();
