@@ -5,7 +5,9 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { refusal } from './publishing.ts';
+import { redisRecorderContract } from './redis-recorder.ts';
 import { redisRightsContract } from './redis-rights.ts';
+import { redisUnsettledContract } from './redis-unsettled.ts';
 import { DEFAULTS, Ear, LATER, type Settings, say, storeContract } from './store.ts';
 
 let server: RedisServer;
@@ -28,6 +30,8 @@ async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
 
 storeContract('the store in Redis', open);
 redisRightsContract(open, () => server.client());
+redisRecorderContract(open, () => server.client());
+redisUnsettledContract(open, () => server.client());
 
 describe('the store in Redis, and Redis', () => {
   it('are at one about what is subscribed', async () => {

@@ -1,0 +1,377 @@
+import { expect } from 'chai';
+import type { Redis } from 'ioredis';
+import type { Store } from '../../src/store/store.ts';
+import { RawRecorder } from '../support/raw-recorder.ts';
+import { eventually } from '../support/wait.ts';
+import { DEFAULTS, kept, publishOne, type Settings, texts } from './store.ts';
+
+const LEASE = 'sisyphus:{0}:recorder';
+const STANDBYS = 'sisyphus:{0}:standbys';
+const UNRECORDED = /^unrecorded \d+ \d+$/;
+
+/** The lease of the recorder, what it may record, and when its change leaves a gap. */
+export function redisRecorderContract(openStore: (settings: Settings) => Promise<Store>, client: () => Redis): void {
+  describe('the lease of the recorder', () => {
+    let store: Store;
+    let redis: Redis;
+    let recorders: RawRecorder[];
+    beforeEach(async () => {
+      store = await openStore({ ...DEFAULTS, maxMessage: 100 });
+      redis = client();
+      recorders = [];
+    });
+    afterEach(async () => {
+      for (const recorder of recorders) recorder.end();
+      redis.disconnect();
+      await store.close();
+    });
+
+    async function begin(name: string, patterns?: string): Promise<RawRecorder> {
+      const recorder = await RawRecorder.begin(client, name, patterns);
+      recorders.push(recorder);
+      return recorder;
+    }
+
+    async function lead(name: string): Promise<RawRecorder> {
+      const recorder = await begin(name);
+      expect(await recorder.lease('keep')).to.equal('leader');
+      return recorder;
+    }
+
+    /** As after the death of the owner. */
+    const runOut = () => redis.hset(LEASE, 'expires', 1);
+
+    async function gaps(): Promise<string[]> {
+      const [, , list] = (await redis.fcall('sisyphus_mark', 0, 0)) as [string, string, string[]];
+      return list;
+    }
+
+    async function say(...said: string[]): Promise<void> {
+      for (const data of said) await redis.publish('room:1', data);
+    }
+
+    describe('is had', () => {
+      it('by the first that wants it, without a gap, whatever was published before', async () => {
+        await say('to nobody');
+        const a = await begin('a');
+        expect(await a.lease('ask')).to.equal('room');
+        expect(await a.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('by one alone: two others stand by, and a third is not needed', async () => {
+        await lead('a');
+        const [b, c, d] = [await begin('b'), await begin('c'), await begin('d')];
+        expect(await b.lease('keep')).to.equal('standby');
+        expect(await d.lease('ask')).to.equal('room');
+        expect(await c.lease('keep')).to.equal('standby');
+        expect(await d.lease('ask')).to.equal('spare');
+        expect(await d.lease('keep')).to.equal('spare');
+        expect(await b.lease('keep')).to.equal('standby');
+        expect(await b.lease('leave')).to.equal('spare');
+        expect(await d.lease('ask')).to.equal('room');
+        expect(await d.lease('keep')).to.equal('standby');
+      });
+
+      it('for as long as it is renewed, also where it has run out and nobody else has it', async () => {
+        const a = await lead('a');
+        const expires = Number(await redis.hget(LEASE, 'expires'));
+        expect(await a.lease('keep')).to.equal('leader');
+        expect(Number(await redis.hget(LEASE, 'expires'))).to.be.above(expires);
+        await runOut();
+        await say('to nobody else');
+        expect(await a.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('until it runs out by the clock of Redis', async () => {
+        const [a, b] = [await begin('a'), await begin('b')];
+        expect(await a.lease('keep', { ttl: 30 })).to.equal('leader');
+        expect(await b.lease('keep')).to.equal('standby');
+        await eventually(async () => (await b.lease('keep')) === 'leader');
+        expect(await a.lease('keep')).to.equal('standby');
+      });
+
+      it('by another as soon as it is given back, and who waits for it hears so', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        expect(await b.lease('keep')).to.equal('standby');
+        expect(await b.lease('leave')).to.equal('spare');
+        expect(b.releases).to.equal(0);
+        expect(await a.lease('leave')).to.equal('spare');
+        await eventually(() => b.releases === 1);
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await a.lease('leave')).to.equal('spare');
+        expect(await a.lease('keep')).to.equal('standby');
+      });
+    });
+
+    describe('that ran out leaves', () => {
+      it('no gap for a standby that was there before: it records what its owner did not', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        await say('one', 'two', 'three');
+        await a.record((await a.hears(3)).slice(0, 1));
+        await b.hears(3);
+        // The owner was ahead of the standby's beginning all along.
+        expect(Number(await redis.hget(LEASE, 'id'))).to.be.at.least(Number(b.from));
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await b.record()).to.deep.equal([2, 1]);
+        expect(texts(await kept(store, 'room:1'))).to.deep.equal(['one', 'two', 'three']);
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('a gap for who began later, from the last place that is recorded, if something was published between', async () => {
+        const a = await lead('a');
+        await say('recorded');
+        await a.record(await a.hears(1));
+        const last = await redis.hget(LEASE, 'id');
+        await say('unrecorded');
+        const b = await begin('b');
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        const [gap, ...others] = await gaps();
+        expect(gap).to.match(UNRECORDED);
+        expect(others).to.deep.equal([]);
+        const [from, to] = gap!.split(' ').slice(1);
+        expect(from).to.equal(last);
+        expect(Number(to)).to.be.above(Number(b.from));
+      });
+
+      it('no gap for who began later if nothing was published between: the count of Redis says so', async () => {
+        const a = await lead('a');
+        await say('recorded');
+        await a.record(await a.hears(1));
+        // The count is of plain ones only: what scripts publish goes by it, and so do gaps, releases and anchors.
+        await publishOne(store, 'room:1', 'by script');
+        await store.backlog.grant('7', 'room:1');
+        await a.anchor();
+        const b = await begin('b');
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('no gap for who began when the owner was idle, and had said up to where', async () => {
+        const a = await lead('a');
+        await say('not recorded, and of no channel: it counts all the same');
+        await a.hears(1);
+        await a.anchor();
+        expect(await a.lease('keep', { upTo: a.place })).to.equal('leader');
+        const b = await begin('b');
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('nothing to who has not heard all while another stands by, who may have', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        expect(await b.lease('keep')).to.equal('standby');
+        await say('recorded', 'heard by the standby');
+        await a.record((await a.hears(2)).slice(0, 1));
+        const c = await begin('c');
+        await runOut();
+        expect(await c.lease('keep')).to.equal('uncovered');
+        expect(await gaps()).to.deep.equal([]);
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await b.record(await b.hears(2))).to.deep.equal([1, 1]);
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('it, with a gap, to who has not heard all once the other stands by no longer', async () => {
+        await lead('a');
+        const b = await begin('b');
+        expect(await b.lease('keep', { ttl: 30 })).to.equal('standby');
+        await say('heard by the dead');
+        const c = await begin('c');
+        await runOut();
+        await eventually(async () => (await c.lease('keep')) === 'leader');
+        expect(await gaps()).to.have.length(1);
+      });
+
+      it('a gap where the owner recorded other channels, unless nothing was published at all', async () => {
+        await lead('a');
+        const [b, c] = [await begin('b', 'room:*'), await begin('c')];
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+        await say('by the patterns of one, not of the other');
+        await b.record(await b.hears(1));
+        await runOut();
+        expect(await c.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.have.length(1);
+      });
+    });
+
+    describe('that was given back leaves', () => {
+      let a: RawRecorder;
+      beforeEach(async () => {
+        a = await lead('a');
+        await say('recorded');
+        await a.record(await a.hears(1));
+        expect(await a.lease('leave')).to.equal('spare');
+      });
+
+      it('no gap for who comes for the first time: nobody ran who could have heard', async () => {
+        await say('to nobody');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('a gap for who comes again, if something was published between', async () => {
+        await say('to nobody');
+        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await gaps()).to.have.length(1);
+      });
+
+      it('no gap for who comes again, if nothing was published between', async () => {
+        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+    });
+
+    describe('in a new life of the server', () => {
+      /** As a promotion: the replication id is another one, and the data are still there. */
+      async function beginNewLife(): Promise<void> {
+        const uptime = async () => Number(/uptime_in_seconds:(\d+)/.exec(await redis.info('server'))![1]);
+        // Of a server that is younger than its last id, Redis's count is taken to have begun anew.
+        await eventually(async () => (await uptime()) >= 2);
+        const forks = await forked();
+        await redis.replicaof('127.0.0.1', 1);
+        await redis.replicaof('NO', 'ONE');
+        // The functions look at the replication id now and then.
+        await eventually(async () => (await forked()).length > forks.length);
+      }
+
+      const forked = async () => (await gaps()).filter((gap) => gap.startsWith('forked '));
+      const unrecorded = async () => (await gaps()).filter((gap) => UNRECORDED.test(gap));
+
+      it('has nobody standing by for it', async () => {
+        await lead('a');
+        await (await begin('b')).lease('keep');
+        await (await begin('c')).lease('keep');
+        const d = await begin('d');
+        expect(await d.lease('ask')).to.equal('spare');
+        await beginNewLife();
+        expect(await d.lease('ask')).to.equal('room');
+        expect(await redis.exists(STANDBYS)).to.equal(0);
+        expect(await forked()).to.have.length(1);
+      });
+
+      it('leaves a gap where its owner had not given it back: counts of two lives are not compared', async () => {
+        await lead('a');
+        await beginNewLife();
+        await runOut();
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await unrecorded()).to.have.length(1);
+      });
+
+      it('leaves none where it was given back, and nothing was published in the new life', async () => {
+        const a = await lead('a');
+        await say('recorded');
+        await a.record(await a.hears(1));
+        await a.lease('leave');
+        await beginNewLife();
+        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await unrecorded()).to.deep.equal([]);
+      });
+
+      it('leaves one where it was given back, and something was published in the new life before it was taken', async () => {
+        await (await lead('a')).lease('leave');
+        await beginNewLife();
+        await say('to nobody');
+        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await unrecorded()).to.have.length(1);
+      });
+    });
+
+    describe('lets its owner record', () => {
+      it('what was heard, in its order, among what is published by script', async () => {
+        const a = await lead('a');
+        await say('1', '2');
+        await publishOne(store, 'room:1', 'by script');
+        await say('3');
+        expect(await a.record(await a.hears(3))).to.deep.equal([3, 0]);
+        const messages = await kept(store, 'room:1');
+        expect(texts(messages)).to.deep.equal(['by script', '1', '2', '3']);
+        expect(messages.map(({ revision }) => revision)).to.deep.equal([1, 2, 3, 4]);
+        const [script] = messages;
+        expect(messages.map(({ after }) => after)).to.deep.equal([
+          undefined,
+          Number(a.from),
+          Number(a.from),
+          script!.id,
+        ]);
+      });
+
+      it('each place once, however often it is sent, by whoever has the lease', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        await say('1', '1', '2');
+        const batch = [...(await a.hears(3))];
+        expect(await a.record(batch.slice(0, 2))).to.deep.equal([2, 0]);
+        expect(await a.record(batch.slice(0, 2))).to.deep.equal([0, 2]);
+        expect(await a.record(batch)).to.deep.equal([1, 2]);
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await b.record(await b.hears(3))).to.deep.equal([0, 3]);
+        expect(texts(await kept(store, 'room:1'))).to.deep.equal(['1', '1', '2']);
+      });
+
+      it('nobody else: not the owner before it, nor one that stands by', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        await say('1');
+        await Promise.all([a.hears(1), b.hears(1)]);
+        const refusal = (recorder: RawRecorder) =>
+          recorder.record([...recorder.heard]).catch((error: Error) => error.message);
+        expect(await refusal(b)).to.match(/^FENCED /);
+        await runOut();
+        // Late, but nobody else has recorded.
+        await a.record((await a.hears(1)).slice(0, 1));
+        await say('2');
+        expect(await b.lease('keep')).to.equal('leader');
+        await a.hears(1);
+        expect(await refusal(a)).to.match(/^FENCED /);
+        expect(await b.record(await b.hears(2))).to.deep.equal([1, 1]);
+        expect(texts(await kept(store, 'room:1'))).to.deep.equal(['1', '2']);
+      });
+
+      it('the place alone of what is too large', async () => {
+        const a = await lead('a');
+        await say('1', 'x'.repeat(101), 'x'.repeat(100));
+        expect(await a.record(await a.hears(3))).to.deep.equal([3, 0]);
+        const messages = await kept(store, 'room:1');
+        expect(messages.map(({ oversize }) => oversize)).to.deep.equal([false, true, false]);
+        expect(messages.map(({ payload }) => payload.length)).to.deep.equal([1, 0, 100]);
+      });
+
+      it('what can be recorded, where one channel cannot', async () => {
+        const a = await lead('a');
+        await redis.set('sisyphus:{0}:channel:room:2:msg_backlog', 'not ours');
+        await say('1');
+        await redis.publish('room:2', 'no');
+        await say('2');
+        const batch = [...(await a.hears(3))];
+        const [recorded, skipped, channel, problem] = await a.record(batch);
+        expect([recorded, skipped, channel]).to.deep.equal([2, 0, 'room:2']);
+        expect(problem).to.match(/WRONGTYPE/);
+        // Its place is past.
+        expect(await a.record(batch)).to.deep.equal([0, 3]);
+        const messages = await kept(store, 'room:1');
+        expect(texts(messages)).to.deep.equal(['1', '2']);
+        expect(messages.map(({ revision }) => revision)).to.deep.equal([1, 2]);
+      });
+
+      it('no place again that it has said to be past, and says nothing that takes one back', async () => {
+        const a = await lead('a');
+        await say('1');
+        const batch = [...(await a.hears(1))];
+        const early = a.place;
+        await a.anchor();
+        const late = a.place;
+        await a.lease('keep', { upTo: late });
+        expect(await a.record(batch)).to.deep.equal([0, 1]);
+        await a.lease('keep', { upTo: early });
+        expect(Number(await redis.hget(LEASE, 'id'))).to.equal(late[0]);
+      });
+    });
+  });
+}
