@@ -121,12 +121,19 @@ export function redisUnsettledContract(openStore: (settings: Settings) => Promis
       expect((await granted('room:2')).after).to.equal(undefined);
     });
 
-    it('is unsettled again where it changes again', async () => {
+    it('is unsettled again where it changes again, also where nobody has looked between', async () => {
       await grantPlain('room:2');
       expect(await rights()).to.equal('unsettled');
       await recordAll();
-      await granted('room:2');
+      for (const text of ['behind', 'behind that']) {
+        await redis.publish('room:9', text);
+        await recordAll();
+      }
       await grantPlain('room:3');
+      expect(await rights()).to.equal('unsettled');
+      await recordAll();
+      expect((await granted('room:3')).after).to.be.above((await granted('room:2')).at);
+      await grantPlain('room:4');
       expect(await rights()).to.equal('unsettled');
     });
 

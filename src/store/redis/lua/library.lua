@@ -256,9 +256,10 @@ local function sync_rights(user, id, cause)
   if not cause or #changes > 0 or id - (synced or 0) > 1000000 then
     redis.call('ZADD', known, now, '@version', digits(id), '@synced')
   end
-  if not cause then
+  if not cause or #changes > 0 then
     redis.call('ZREM', known, '@looked')
-  elseif #changes > 0 and not after and not cause.atomic then
+  end
+  if cause and #changes > 0 and not after and not cause.atomic then
     redis.call('ZADD', known, now, '@unsettled')
   end
   if before == '0' then
