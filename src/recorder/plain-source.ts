@@ -47,8 +47,8 @@ export interface LeaseRequest {
   /** Whether one more is needed; renew it, or take what has run out; give it back, or stand by no longer. */
   wanted: 'ask' | 'keep' | 'leave';
   /**
-   * Has listened before, and lost its connection: what went by meanwhile is a gap. Else nobody ran who could have heard it,
-   * and it is lost as ever in Redis.
+   * Has listened before, and lost its connection, or was not needed until now: what went by meanwhile is a gap. Else
+   * nobody ran who could have heard it, and it is lost as ever in Redis.
    */
   again: boolean;
 }

@@ -46,7 +46,7 @@ export class Recorder implements PlainListener {
   #recording: Promise<void> | undefined;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
-  /** Has listened before: what went by since then, and was not heard, is a gap. */
+  /** Has listened before, or left it to others: what went by since then, and was not heard, is a gap. */
   #again = false;
   #known = false;
   #stopped = false;
@@ -93,7 +93,8 @@ export class Recorder implements PlainListener {
     const period = this.#period;
     period.hear(channel, payload, isChannel(channel) && !NOT_PLAIN.test(channel));
     if (this.#state === 'leading') this.#record();
-    if (period.queue.length <= MAX_QUEUE) return;
+    // Once: it goes on hearing until it has ended.
+    if (period.queue.length !== MAX_QUEUE + 1) return;
     this.#logger.error({ event: 'recorder_queue_full' });
     this.down();
     this.up();
@@ -127,7 +128,10 @@ export class Recorder implements PlainListener {
       const { role } = await this.#lease(period, 'ask');
       this.#known = true;
       this.#state = role === 'spare' ? 'spare' : 'deaf';
-      if (role === 'spare') return;
+      if (role === 'spare') {
+        this.#again = true;
+        return;
+      }
       await this.#source.listen();
       await this.#source.anchor(period.name);
     } catch (error) {
@@ -209,6 +213,7 @@ export class Recorder implements PlainListener {
 
   async #rest(): Promise<void> {
     this.#state = 'spare';
+    this.#again = true;
     this.#period = new Period();
     await this.#source.deafen();
   }

@@ -31,7 +31,7 @@ redis.register_function({
 -- others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
 -- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
--- nobody ran in between (given back, and I do not come `again`, after a lost connection).
+-- nobody ran in between (given back, and I do not come `again`: after a lost connection, or from where I was not needed).
 redis.register_function({
   function_name = 'sisyphus_lease',
   flags = { 'allow-oom' },
