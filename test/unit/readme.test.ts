@@ -4,6 +4,7 @@ import { VARIABLES } from '../../src/config.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { RESET_REASONS } from '../../src/message/reset.ts';
+import { SCENARIOS } from '../fault/scenarios.ts';
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
@@ -56,5 +57,10 @@ describe('the README', () => {
     for (const name of shown) {
       expect(() => readFileSync(new URL(`../${name}.test.ts`, import.meta.url)), name).not.to.throw();
     }
+  });
+
+  it('names every fault scenario once', () => {
+    const names = table('what fails').map((cells) => plain(cells.at(-1)!));
+    expect(names).to.have.members(SCENARIOS.map(({ name }) => name));
   });
 });
