@@ -51,12 +51,12 @@ local function say(clock, topic, text)
   redis.call('PUBLISH', topic, text)
 end
 
--- A hole in the order that no backlog shows: readers whose position lies in it, or before it, are told.
-local function write_gap(clock, reason, from, to)
+-- A hole in the order that no backlog shows: readers whose position lies in it, or before it, are told. Gateways find it
+-- with the next mark, within 0.9 s.
+local function write_gap(reason, from, to)
   local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to)
   redis.call('RPUSH', GAPS, gap)
   redis.call('LTRIM', GAPS, -32, -1)
-  say(clock, TOPIC .. '@gap', gap)
 end
 
 local function publish_calls()
@@ -121,7 +121,7 @@ local function read_clock()
     -- counted with its master.
     local uptime = tonumber(string.match(redis.call('INFO', 'server'), 'uptime_in_seconds:(%d+)') or 0)
     clock.said = clock.now - ended > uptime * 1000000 and 0 or publish_calls()
-    write_gap(clock, 'forked', ended, next_id(clock))
+    write_gap('forked', ended, next_id(clock))
     save(clock)
     -- What they stood by on has ended too.
     redis.call('DEL', STANDBYS)

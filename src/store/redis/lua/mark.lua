@@ -9,7 +9,7 @@ redis.register_function({
     local clock = read_clock()
     local floor = tonumber(args[1])
     if floor > clock.last then
-      write_gap(clock, 'forked', clock.last, floor + 1)
+      write_gap('forked', clock.last, floor + 1)
       clock.last = floor + 1
       save(clock)
     end

@@ -78,7 +78,7 @@ redis.register_function({
       return answer('uncovered')
     end
     if not covered and (recorder.expires > 0 or again) then
-      write_gap(clock, 'unrecorded', recorder.id, next_id(clock))
+      write_gap('unrecorded', recorder.id, next_id(clock))
       save(clock)
     end
     if comes_after(from, 0, recorder.id, recorder.number) then
