@@ -1,0 +1,401 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'chai';
+import { createLogger } from '../../src/logger.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
+import {
+  FencedError,
+  type LeaseAnswer,
+  type LeaseRequest,
+  type Place,
+  type PlainListener,
+  type PlainMessage,
+  type PlainSource,
+} from '../../src/recorder/plain-source.ts';
+import { Recorder } from '../../src/recorder/recorder.ts';
+import { eventually } from '../support/wait.ts';
+
+/** A Redis of one gateway: what it answers is up to the test, and everything that was asked is kept. */
+class FakeSource implements PlainSource {
+  listener!: PlainListener;
+  readonly asked: string[] = [];
+  readonly leases: LeaseRequest[] = [];
+  readonly recorded: string[] = [];
+  readonly batches: string[][] = [];
+  room: LeaseAnswer['role'] = 'room';
+  role: LeaseAnswer['role'] = 'leader';
+  place: Place = { id: BEGINNING, number: 0 };
+  holdsAnchors = false;
+  /** What happens to a batch, before or after it is recorded. */
+  beforeRecord: () => Promise<void> = async () => undefined;
+  afterRecord: () => Promise<void> = async () => undefined;
+  #id = 1000;
+  #last: Place = { id: BEGINNING, number: 0 };
+
+  start(listener: PlainListener): void {
+    this.listener = listener;
+    listener.up();
+  }
+
+  async listen(): Promise<void> {
+    this.asked.push('listen');
+  }
+
+  async deafen(): Promise<void> {
+    this.asked.push('deafen');
+  }
+
+  async anchor(name: string): Promise<void> {
+    this.asked.push('anchor');
+    if (!this.holdsAnchors) this.goBy(name);
+  }
+
+  async lease(request: LeaseRequest): Promise<LeaseAnswer> {
+    this.asked.push(request.wanted);
+    this.leases.push(request);
+    const role = request.wanted === 'keep' ? this.role : request.wanted === 'ask' ? this.room : 'spare';
+    return { role, place: this.place };
+  }
+
+  async record(_name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+    this.asked.push('record');
+    this.batches.push(messages.map(({ payload }) => payload.toString()));
+    await this.beforeRecord();
+    const before = this.recorded.length;
+    for (const { id, number, payload } of messages) {
+      if (id < this.#last.id || (id === this.#last.id && number <= this.#last.number)) continue;
+      this.#last = { id, number };
+      this.recorded.push(payload.toString());
+      this.listener.recorded(this.#nextId(), this.#last);
+    }
+    await this.afterRecord();
+    const recorded = this.recorded.length - before;
+    return { recorded, skipped: messages.length - recorded };
+  }
+
+  async close(): Promise<void> {
+    this.asked.push('close');
+  }
+
+  /** An anchor of this gateway, or of another. */
+  goBy(name: string): void {
+    this.listener.anchored(this.#nextId(), name, { life: 'life', number: 0 });
+  }
+
+  hear(...texts: string[]): void {
+    for (const text of texts) this.listener.plain('room:1', Buffer.from(text));
+  }
+
+  times(what: string): number {
+    return this.asked.filter((asked) => asked === what).length;
+  }
+
+  /** Whoever has the lease has recorded this. */
+  recordedByAnother(place: Place): void {
+    this.listener.recorded(this.#nextId(), place);
+  }
+
+  get name(): string {
+    return this.leases.at(-1)!.name;
+  }
+
+  #nextId(): Position {
+    return this.#id++ as Position;
+  }
+}
+
+describe('the recorder', () => {
+  let source: FakeSource;
+  let recorder: Recorder;
+  beforeEach(() => {
+    source = new FakeSource();
+    recorder = new Recorder(source, createLogger('silent'));
+  });
+  afterEach(async () => {
+    source.beforeRecord = source.afterRecord = async () => undefined;
+    await recorder.stop();
+  });
+
+  async function lead(): Promise<void> {
+    recorder.start();
+    await eventually(() => recorder.role === 'leader');
+  }
+
+  async function standBy(): Promise<void> {
+    source.role = 'standby';
+    recorder.start();
+    await eventually(() => source.times('keep') > 0);
+    await pause(0); // the answer is there
+  }
+
+  const count = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
+
+  describe('that has the lease', () => {
+    it('records what it hears, in order, one batch after the other', async () => {
+      expect(recorder.role).to.equal('unknown');
+      await lead();
+      source.afterRecord = () => pause(5);
+      for (let i = 0; i < 600; i += 20) {
+        source.hear(...count(i, i + 20));
+        await pause(1);
+      }
+      await eventually(() => source.recorded.length === 600);
+      expect(source.recorded).to.deep.equal(count(0, 600));
+      expect(source.batches.flat()).to.deep.equal(count(0, 600));
+      expect(recorder.counters).to.deep.equal({ recorded: 600, fenced: 0, changes: 1 });
+    });
+
+    it('records no name that is none, and not what Redis says to itself', async () => {
+      await lead();
+      for (const channel of ['a b', 'sisyphus:x', '__redis__:invalidate', '__sentinel__:hello', 'room:1']) {
+        source.listener.plain(channel, Buffer.from(channel));
+      }
+      await eventually(() => source.recorded.length > 0);
+      expect(source.batches).to.deep.equal([['room:1']]);
+    });
+
+    it('says up to where all is recorded, and nothing of the kind while it owes', async () => {
+      await lead();
+      await eventually(() => source.leases.at(-1)!.upTo);
+      source.beforeRecord = () => Promise.reject(new Error('OOM'));
+      source.hear('owed');
+      const keeps = source.times('keep');
+      await eventually(() => source.times('keep') > keeps + 1);
+      expect(source.leases.at(-1)!.upTo).to.equal(undefined);
+    });
+
+    it('sends a batch again whose answer was lost, until it has one', async () => {
+      await lead();
+      let lost = 2;
+      source.afterRecord = async () => {
+        if (lost-- > 0) throw new Error('Command timed out');
+      };
+      source.hear('a');
+      source.hear('b', 'c');
+      await eventually(() => source.batches.length === 3);
+      source.hear('d');
+      await eventually(() => source.recorded.length === 4);
+      expect(source.recorded).to.deep.equal(['a', 'b', 'c', 'd']);
+      expect(source.batches.map(([first]) => first)).to.deep.equal(['a', 'a', 'a', 'd']);
+    });
+
+    it('stops where its record is refused because another has the lease, and forgets what that one has recorded', async () => {
+      await lead();
+      source.role = 'standby';
+      source.beforeRecord = () => Promise.reject(new FencedError('FENCED another gateway records now'));
+      source.hear('a', 'b');
+      await eventually(() => recorder.role === 'standby');
+      expect(recorder.counters.fenced).to.equal(1);
+      source.hear('c');
+      await eventually(() => source.times('keep') > 3);
+      expect(source.times('record')).to.equal(1);
+      const [a, b] = [1, 2].map((number) => ({ id: 1001 as Position, number }));
+      source.recordedByAnother(a!);
+      source.recordedByAnother(b!);
+      source.beforeRecord = async () => undefined;
+      source.role = 'leader';
+      await eventually(() => source.recorded.length > 0);
+      expect(source.recorded).to.deep.equal(['c']);
+    });
+
+    it('stops where it learns that another has it', async () => {
+      await lead();
+      source.role = 'standby';
+      await eventually(() => recorder.role === 'standby');
+      source.hear('a');
+      await pause(20);
+      expect(source.times('record')).to.equal(0);
+      expect(recorder.counters.fenced).to.equal(1);
+    });
+  });
+
+  describe('that stands by', () => {
+    it('records nothing, and what is unconfirmed once it has the lease', async () => {
+      await standBy();
+      source.hear('a', 'b', 'c');
+      source.recordedByAnother({ id: 1000 as Position, number: 1 });
+      expect(recorder.role).to.equal('standby');
+      expect(source.times('record')).to.equal(0);
+      source.role = 'leader';
+      await eventually(() => source.recorded.length === 2);
+      expect(source.recorded).to.deep.equal(['b', 'c']);
+    });
+
+    it('looks at once when the lease is given back', async () => {
+      await standBy();
+      source.role = 'leader';
+      const keeps = source.times('keep');
+      source.listener.released();
+      expect(source.times('keep')).to.equal(keeps + 1);
+    });
+
+    it('waits, elected, for its own anchor: all that was recorded before has gone by then', async () => {
+      await standBy();
+      source.holdsAnchors = true;
+      source.role = 'leader';
+      source.place = { id: 1000 as Position, number: 1 };
+      source.hear('recorded before', 'recorded, and still on its way', 'unrecorded');
+      source.listener.released();
+      await eventually(() => source.times('anchor') > 1);
+      source.goBy('another');
+      source.hear('later');
+      source.recordedByAnother({ id: 1000 as Position, number: 2 });
+      await pause(300);
+      expect(source.times('record')).to.equal(0);
+      expect(recorder.role).to.equal('standby');
+      source.goBy(source.name);
+      await eventually(() => recorder.role === 'leader');
+      await eventually(() => source.recorded.length === 2);
+      expect(source.batches).to.deep.equal([['unrecorded', 'later']]);
+    });
+
+    it('is elected when its connection is lost: it records what it has heard, and gives the lease back', async () => {
+      await standBy();
+      source.holdsAnchors = true;
+      source.role = 'leader';
+      source.hear('heard');
+      source.listener.released();
+      await eventually(() => source.times('anchor') > 1);
+      source.listener.down();
+      await eventually(() => source.times('leave') === 1);
+      expect(source.recorded).to.deep.equal(['heard']);
+      expect(source.asked.lastIndexOf('record')).to.be.below(source.asked.indexOf('leave'));
+    });
+
+    it('begins anew, once, where more is unconfirmed than it bears', async function () {
+      this.timeout(20_000);
+      await standBy();
+      const { name } = source;
+      const payload = Buffer.from('x');
+      for (let i = 0; i < 200_000; i++) source.listener.plain('room:1', payload);
+      expect(source.times('leave')).to.equal(0);
+      for (let i = 0; i < 1000; i++) source.listener.plain('room:1', payload);
+      await eventually(() => source.times('leave') === 1 && source.times('listen') === 2);
+      await eventually(() => source.leases.some((lease) => lease.name !== name && lease.wanted === 'keep'));
+      expect(source.leases.at(-1)!.again, 'what was dropped is a gap').to.equal(true);
+      source.role = 'leader';
+      source.hear('after it');
+      await eventually(() => source.recorded.length > 0);
+      expect(source.recorded).to.deep.equal(['after it']);
+      expect([source.times('leave'), source.times('listen'), source.times('ask')]).to.deep.equal([1, 2, 2]);
+    });
+
+    it('in vain listens no longer', async () => {
+      source.role = 'spare';
+      recorder.start();
+      await eventually(() => recorder.role === 'spare');
+      expect(source.asked).to.deep.equal(['ask', 'listen', 'anchor', 'keep', 'deafen']);
+      expect(source.times('leave')).to.equal(0);
+    });
+  });
+
+  describe('that is not needed', () => {
+    it('does not listen until there is room, and knows of what it has not heard', async () => {
+      source.room = 'spare';
+      recorder.start();
+      await eventually(() => recorder.role === 'spare');
+      await eventually(() => source.times('ask') > 1);
+      expect(source.asked.filter((asked) => asked !== 'ask')).to.deep.equal([]);
+      source.room = 'room';
+      await eventually(() => recorder.role === 'leader');
+      expect(source.times('listen')).to.equal(1);
+      // Others listened while it ran: what was published after the last of them is no longer a loss "as ever in Redis".
+      expect(source.leases.find(({ wanted }) => wanted === 'keep')!.again).to.equal(true);
+    });
+  });
+
+  describe('whose connection is lost', () => {
+    it('records the rest as the owner, gives the lease back once, and begins again behind that', async () => {
+      await lead();
+      expect(source.leases.at(-1)!.again).to.equal(false);
+      const { name } = source;
+      let failing = 3;
+      source.beforeRecord = async () => {
+        if (failing-- > 0) throw new Error('no connection');
+      };
+      source.hear('a', 'b');
+      source.listener.down();
+      source.listener.up();
+      await eventually(() => source.times('leave') === 1);
+      expect(source.recorded).to.deep.equal(['a', 'b']);
+      expect(source.leases.find(({ wanted }) => wanted === 'leave')!.name).to.equal(name);
+      await eventually(() => source.times('listen') === 2);
+      await eventually(() => recorder.role === 'leader');
+      const asked = source.asked.join(' ');
+      expect(asked).to.match(/record leave ask listen anchor keep/);
+      const taken = source.leases.at(-1)!;
+      expect(taken.again).to.equal(true);
+      expect(taken.name).not.to.equal(name);
+      expect(taken.from).to.be.above(source.leases[1]!.from);
+      source.hear('c');
+      await eventually(() => source.recorded.length === 3);
+      expect(source.times('leave')).to.equal(1);
+    });
+
+    it('does not give the lease back while it owes: where it cannot record, it lets it run out', async function () {
+      this.slow(14_000);
+      await lead();
+      const { name } = source;
+      source.beforeRecord = () => Promise.reject(new Error('OOM'));
+      source.hear('owed');
+      source.listener.down();
+      source.listener.up();
+      const tried = source.times('record');
+      await eventually(() => source.times('record') > tried + 20);
+      expect(source.times('listen'), 'still ending').to.equal(1);
+      // After 5 s it is of more use hearing again.
+      await eventually(() => source.times('listen') === 2, 8000);
+      await eventually(() => source.leases.some((lease) => lease.name !== name && lease.wanted === 'keep'));
+      expect(source.times('leave')).to.equal(0);
+      const last = source.leases.findLastIndex((lease) => lease.name === name);
+      const first = source.leases.findIndex((lease) => lease.name !== name);
+      expect(last, 'it renews the lease no longer').to.be.below(first);
+      expect(source.recorded).to.deep.equal([]);
+    });
+
+    it('as a standby, stands by no longer, and does not trust what it had queued', async () => {
+      await standBy();
+      source.hear('before the hole');
+      source.listener.down();
+      await eventually(() => source.times('leave') === 1);
+      source.listener.up();
+      await eventually(() => source.times('listen') === 2);
+      source.role = 'leader';
+      await eventually(() => recorder.role === 'leader');
+      source.hear('after the hole');
+      await eventually(() => source.recorded.length > 0);
+      expect(source.recorded).to.deep.equal(['after the hole']);
+      expect(source.leases.at(-1)!.again).to.equal(true);
+    });
+  });
+
+  describe('that is stopped', () => {
+    it('records what is queued, and gives the lease back, once', async () => {
+      await lead();
+      let failing = 1;
+      source.beforeRecord = async () => {
+        if (failing-- > 0) throw new Error('no connection');
+      };
+      source.hear('a', 'b');
+      await Promise.all([recorder.stop(), recorder.stop()]);
+      expect(source.recorded).to.deep.equal(['a', 'b']);
+      expect(source.asked.slice(-2)).to.deep.equal(['leave', 'close']);
+      source.listener.down();
+      source.listener.up();
+      await recorder.stop();
+      const asked = source.asked.length;
+      await pause(300);
+      expect(source.asked.length, 'nothing is asked any more').to.equal(asked);
+      expect([source.times('leave'), source.times('close')]).to.deep.equal([1, 1]);
+    });
+
+    it('while its connection is lost ends only once', async () => {
+      await lead();
+      source.beforeRecord = () => pause(50);
+      source.hear('a');
+      source.listener.down();
+      await recorder.stop();
+      expect(source.recorded).to.deep.equal(['a']);
+      expect([source.times('leave'), source.times('close')]).to.deep.equal([1, 1]);
+    });
+  });
+});
