@@ -141,7 +141,7 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         const a = await lead('a');
         await say('recorded');
         await a.record(await a.hears(1));
-        // The count is of plain ones only: what scripts publish goes by it, and so do gaps, releases and anchors.
+        // The count is of plain ones only: what scripts publish is not counted, and anchors are not.
         await publishOne(store, 'room:1', 'by script');
         await store.backlog.grant('7', 'room:1');
         await a.anchor();

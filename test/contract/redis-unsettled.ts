@@ -85,10 +85,15 @@ export function redisUnsettledContract(openStore: (settings: Settings) => Promis
     });
 
     it('counts from the first plain one that may have announced it, whatever is recorded later', async () => {
+      const before = await publishOne(store, 'room:2', 'before');
       await grantPlain('room:2');
+      await publishOne(store, 'room:2', 'between');
+      await redis.publish('user:7', 'later, and before the change has shown');
+      await recorder.hears(2);
       await publishOne(store, 'user:7', 'shows the change');
       await recordAll();
       const first = await granted('room:2');
+      expect(first.after).to.equal(before.id);
       await redis.publish('user:7', 'later');
       await recordAll();
       await publishOne(store, 'user:7');
@@ -103,6 +108,8 @@ export function redisUnsettledContract(openStore: (settings: Settings) => Promis
       expect(await rights()).to.equal('unsettled');
       await recordAll();
       const [plain] = await kept(store, 'user:7');
+      await redis.publish('room:9', 'behind it');
+      await recorder.hears(1);
       expect(await granted('room:2')).to.deep.equal({ at: plain!.id, after: before.id, by: plain!.id });
     });
 

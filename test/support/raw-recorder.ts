@@ -96,7 +96,6 @@ export class RawRecorder {
 
   #hear(pattern: string, topic: string, text: string): void {
     if (topic === 'sisyphus{0}/@recorder') this.releases++;
-    else if (topic === 'sisyphus{0}/@gap') return;
     else if (pattern !== this.patterns) this.#hearRecord(topic, text);
     else if (this.from !== '') {
       const { id, number } = this.#place;
