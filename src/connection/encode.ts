@@ -34,8 +34,15 @@ export function encodeStatus(status: Status, position: Position, retryMs: number
   return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n\n`);
 }
 
+let lastNoop: { position: Position; format: Format; frame: Buffer } | undefined;
+
+/** Most of the streams that are silent stand where the gateway stands: the frame is made for the first. */
 export function encodeNoop(position: Position, format: Format): Buffer {
-  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${format === 'json' ? '{"noop":true}' : 'noop'}\n\n`);
+  if (lastNoop?.position !== position || lastNoop.format !== format) {
+    const text = `id: ${formatPosition(position)}\ndata: ${format === 'json' ? '{"noop":true}' : 'noop'}\n\n`;
+    lastNoop = { position, format, frame: Buffer.from(text) };
+  }
+  return lastNoop.frame;
 }
 
 /** The last frame before a shutdown: when to come back, each client at a time of its own. */
