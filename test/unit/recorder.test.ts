@@ -232,13 +232,13 @@ describe('the recorder', () => {
       await standBy();
       source.holdsAnchors = true;
       source.role = 'leader';
-      source.place = { id: 1000 as Position, number: 1 };
-      source.hear('recorded before', 'recorded, and still on its way', 'unrecorded');
+      source.place = { id: 1000 as Position, number: 2 };
+      source.hear('recorded', 'recorded, and not heard yet', 'unrecorded');
       source.listener.released();
       await eventually(() => source.times('anchor') > 1);
       source.goBy('another');
       source.hear('later');
-      source.recordedByAnother({ id: 1000 as Position, number: 2 });
+      source.recordedByAnother({ id: 1000 as Position, number: 1 });
       await pause(300);
       expect(source.times('record')).to.equal(0);
       expect(recorder.role).to.equal('standby');
