@@ -62,9 +62,9 @@ export interface Retention {
 export interface Backlog {
   /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */
   publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;
-  /** Changes the list and tells the user's channel in one atomic step; `data` is what is told. */
-  grant(user: string, channel: string, data?: Buffer): Promise<Published>;
-  revoke(user: string, channel: string, data?: Buffer): Promise<Published>;
+  /** Changes the list and tells the user's channel in one atomic step; `data` is what is told. The key is as above. */
+  grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
+  revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   /** The lists of many users in one round trip; `undefined` where `known` still is the version. */
   rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]>;
   /** Many channels in one round trip. */

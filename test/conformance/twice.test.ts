@@ -47,6 +47,26 @@ describe('a message that is published twice', () => {
     expect(results[1]!.revision).to.equal(results[0]!.revision + 1);
   });
 
+  it('under one Idempotency-Key arrives once, and another request under it is refused', async () => {
+    const stream = await world.openOk();
+    const post = async (body: object, key: string, path: string): Promise<unknown[]> => {
+      const headers = { 'Idempotency-Key': key };
+      const response = await postPublish(world.gateway.url, JSON.stringify(body), { path, headers });
+      return [response.status, await response.json()];
+    };
+    const message = { channel: 'room:1', data: 'the same' };
+    const grant = { user: '1', channel: 'room:9' };
+    const answers = [await post(message, 'a', '/publish'), await post(grant, 'b', '/grant')];
+    expect([await post(message, 'a', '/publish'), await post(grant, 'b', '/grant')]).to.deep.equal(answers);
+    for (const [status] of answers) expect(status).to.equal(200);
+    expect((await post(grant, 'b', '/revoke'))[0], 'another path').to.equal(409);
+    expect((await post({ ...message, data: 'another' }, 'a', '/publish'))[0], 'another body').to.equal(409);
+    expect((await post(message, 'a'.repeat(256), '/publish'))[0], 'too long').to.equal(400);
+    await world.publish.fcall('room:1', 'the last');
+    await stream.until(({ messages }) => messages.at(-1)?.text?.includes('the last') ?? false);
+    expect(stream.messages).to.have.length(3);
+  });
+
   it('on two channels of one user arrives once from each', async () => {
     const stream = await world.openOk({ path: '/?user=1&format=json' });
     await world.publish.fcall('room:1', 'the same');

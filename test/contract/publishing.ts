@@ -208,6 +208,21 @@ export function publishingContract(open: Open): void {
       expect(await store.backlog.publish(batch, key)).to.have.length(2);
     });
 
+    it('grants and revokes once, and tells of it once', async () => {
+      const store = await open();
+      const grant = { key: 'k', fingerprint: 'f' };
+      const revoke = { key: 'l', fingerprint: 'g' };
+      const granted = await store.backlog.grant('7', 'room:1', undefined, grant);
+      const revoked = await store.backlog.revoke('7', 'room:1', Buffer.from('bye'), revoke);
+      expect(await store.backlog.grant('7', 'room:1', undefined, grant)).to.deep.equal(granted);
+      expect(await store.backlog.revoke('7', 'room:1', Buffer.from('bye'), revoke)).to.deep.equal(revoked);
+      const other = store.backlog.revoke('7', 'room:1', undefined, { key: 'k', fingerprint: 'h' });
+      expect(await refusal(other)).to.equal('idempotency_conflict');
+      expect(await kept(store, 'user:7')).to.have.length(2);
+      const [rights] = await store.backlog.rights([{ user: '7' }]);
+      expect([...rights!.channels]).to.deep.equal([]);
+    });
+
     it('takes any key for itself', async () => {
       const store = await open();
       const keys = ['__proto__', 'constructor', 'k'.repeat(255), 'a b:c*', '0', 'é'];

@@ -42,6 +42,7 @@ export function httpPublisher(url: string, secret = PUBLISH_SECRET): Publish {
 }
 
 interface Post {
+  path?: string;
   secret?: string;
   type?: string;
   headers?: Record<string, string>;
@@ -52,8 +53,8 @@ export function postPublish(
   body: string | Uint8Array<ArrayBuffer>,
   options: Post = {},
 ): Promise<Response> {
-  const { secret = PUBLISH_SECRET, type = 'application/json', headers = {} } = options;
-  return fetch(`${url}/publish`, {
+  const { path = '/publish', secret = PUBLISH_SECRET, type = 'application/json', headers = {} } = options;
+  return fetch(`${url}${path}`, {
     method: 'POST',
     body,
     headers: { Authorization: `Bearer ${secret}`, 'Content-Type': type, ...headers },

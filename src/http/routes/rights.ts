@@ -2,6 +2,7 @@ import type { Context } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import { requireChannel, requireUser } from '../../message/names.ts';
 import type { HttpContext } from '../context.ts';
+import { idempotencyOf } from '../idempotency.ts';
 import { readBody } from '../read-body.ts';
 import { resultOf } from './publish.ts';
 
@@ -12,14 +13,16 @@ export function rights({ backlog, config }: HttpContext, change: 'grant' | 'revo
   return async (ctx) => {
     const type = ctx.get('Content-Type').split(';')[0]!.trim().toLowerCase();
     if (type !== 'application/json') throw new SisyphusError('unsupported_type', 'application/json is right');
-    const { user, channel, data } = parse(await readBody(ctx.req, 2 * config.maxMessage));
+    const body = await readBody(ctx.req, 2 * config.maxMessage);
+    const { user, channel, data } = parse(body);
     if (data !== undefined && typeof data !== 'string')
       throw new SisyphusError('bad_request', `data is no text: ${RIGHT}`);
     const text = data === undefined ? undefined : Buffer.from(data);
     if (text && text.length > config.maxMessage) {
       throw new SisyphusError('too_large', `data has ${text.length} bytes: up to ${config.maxMessage} are right`);
     }
-    ctx.body = resultOf(await backlog[change](requireUser(user), requireChannel(channel), text));
+    const idempotency = idempotencyOf(ctx, body);
+    ctx.body = resultOf(await backlog[change](requireUser(user), requireChannel(channel), text, idempotency));
   };
 }
 

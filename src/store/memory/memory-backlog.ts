@@ -46,24 +46,18 @@ export class MemoryBacklog implements Backlog {
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
-    this.#options.log.requireOpen();
-    const known = idempotency && this.#recall(idempotency);
-    if (known) return known;
-    for (const publication of publications) this.#require(publication);
-    const answer = publications.map((publication) => this.#record(publication));
-    if (idempotency) {
-      const { key, fingerprint } = idempotency;
-      this.#remembered.set(key, { fingerprint, answer, until: this.#options.now() + REMEMBERED });
-    }
-    return answer;
+    return this.#once(idempotency, () => {
+      for (const publication of publications) this.#require(publication);
+      return publications.map((publication) => this.#record(publication));
+    });
   }
 
-  async grant(user: string, channel: string, data?: Buffer): Promise<Published> {
-    return this.#change('grant', user, channel, data);
+  async grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published> {
+    return this.#once(idempotency, () => [this.#change('grant', user, channel, data)])[0]!;
   }
 
-  async revoke(user: string, channel: string, data?: Buffer): Promise<Published> {
-    return this.#change('revoke', user, channel, data);
+  async revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published> {
+    return this.#once(idempotency, () => [this.#change('revoke', user, channel, data)])[0]!;
   }
 
   async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {
@@ -77,7 +71,6 @@ export class MemoryBacklog implements Backlog {
   }
 
   #change(name: 'grant' | 'revoke', user: string, channel: string, data: Buffer | undefined): Published {
-    this.#options.log.requireOpen();
     requireUser(user);
     requireChannel(channel);
     const told = data ?? Buffer.from(`<message><${name}><channel>${channel}</channel></${name}></message>`);
@@ -101,6 +94,18 @@ export class MemoryBacklog implements Backlog {
     const message = this.#options.log.append(publication, change ?? unchanged);
     this.#options.tell(message);
     return { channel: message.channel, id: message.id, revision: message.revision };
+  }
+
+  #once(idempotency: Idempotency | undefined, run: () => Published[]): Published[] {
+    this.#options.log.requireOpen();
+    const known = idempotency && this.#recall(idempotency);
+    if (known) return known;
+    const answer = run();
+    if (idempotency) {
+      const { key, fingerprint } = idempotency;
+      this.#remembered.set(key, { fingerprint, answer, until: this.#options.now() + REMEMBERED });
+    }
+    return answer;
   }
 
   #recall({ key, fingerprint }: Idempotency): Published[] | undefined {

@@ -56,20 +56,18 @@ export class RedisBacklog implements Backlog {
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
-    const args: Argument[] = idempotency
-      ? [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED]
-      : [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
+    const args = onceArguments(idempotency);
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
     const answer = (await this.#twice(() => this.#call('sisyphus_publish_batch', args))) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }
 
-  async grant(user: string, channel: string, data?: Buffer): Promise<Published> {
-    return this.#change('sisyphus_grant', user, channel, data);
+  async grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published> {
+    return this.#change('grant', user, channel, data, idempotency);
   }
 
-  async revoke(user: string, channel: string, data?: Buffer): Promise<Published> {
-    return this.#change('sisyphus_revoke', user, channel, data);
+  async revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published> {
+    return this.#change('revoke', user, channel, data, idempotency);
   }
 
   async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
@@ -88,8 +86,15 @@ export class RedisBacklog implements Backlog {
     return this.#read(requests);
   }
 
-  async #change(name: string, user: string, channel: string, data: Buffer | undefined): Promise<Published> {
-    const answer = await this.#call(name, data ? [user, channel, data] : [user, channel]);
+  async #change(
+    verb: 'grant' | 'revoke',
+    user: string,
+    channel: string,
+    data: Buffer | undefined,
+    idempotency: Idempotency | undefined,
+  ): Promise<Published> {
+    const args = [...onceArguments(idempotency), verb, user, channel, ...(data ? [data] : [])];
+    const answer = await this.#twice(() => this.#call('sisyphus_change', args));
     return published(`user:${user}`, answer as string[]);
   }
 
@@ -166,6 +171,12 @@ export class RedisBacklog implements Backlog {
       gap: last === undefined ? gap : undefined,
     };
   }
+}
+
+/** Without a key of the client's own, one under which an answer that was lost can be asked for again. */
+function onceArguments(idempotency: Idempotency | undefined): Argument[] {
+  if (!idempotency) return [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
+  return [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED];
 }
 
 function value(reply: [Error | null, unknown] | undefined): unknown {

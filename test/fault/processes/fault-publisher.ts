@@ -172,8 +172,7 @@ export class FaultPublisher {
     const text = `${this.#plan.name} no. ${this.#sequence}: ${change} ${channel} to ${user}`;
     const atomic: Note = (outcome) => (outcome === 'refused' ? undefined : note);
     if (how === 'http') {
-      // Asked once: these have no Idempotency-Key to make a second request safe.
-      const answer = this.#http.post(`/${change}`, { user, channel, data: text }, 1);
+      const answer = this.#http.post(`/${change}`, { user, channel, data: text });
       return this.#settle('http', own, text, atomic, answer);
     }
     if (how === 'fcall') {

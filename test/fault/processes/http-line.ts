@@ -26,9 +26,9 @@ export class HttpLine {
   }
 
   /** @throws RedisRefusal where it was refused for good, AnswerLost where nobody ever answered. */
-  async post(path: string, body: object, attempts = Number.POSITIVE_INFINITY): Promise<Reply> {
+  async post(path: string, body: object): Promise<Reply> {
     const key = randomUUID();
-    for (let attempt = 0; attempt < attempts && now() < this.giveUpAt; attempt++) {
+    for (let attempt = 0; now() < this.giveUpAt; attempt++) {
       const answer = await this.#attempt(path, JSON.stringify(body), key);
       if (answer?.status === 200) return [(JSON.parse(answer.body) as { id: string }).id];
       if (answer && !AGAIN.has(answer.status))

@@ -18,22 +18,7 @@ redis.register_function('sisyphus_publish', function(keys, args)
   return { id, revision }
 end)
 
--- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
---   ->  [id, revision, id, revision, …]: all, or an error and none
--- The answer is kept under the key; the same key with another fingerprint is refused (CONFLICT).
-redis.register_function('sisyphus_publish_batch', function(keys, args)
-  local key, fingerprint = args[1], args[2]
-  local remembered = PREFIX .. 'idempotency:' .. key
-  if key ~= '' then
-    local known = redis.call('GET', remembered)
-    if known then
-      local result = cjson.decode(known)
-      if result.fingerprint ~= fingerprint then
-        return redis.error_reply('CONFLICT this key was used for another request')
-      end
-      return result.answer
-    end
-  end
+local function publish_all(args)
   local clock = read_clock()
   for i = 4, #args, 3 do
     local event = args[i + 2] ~= '' and args[i + 2] or nil
@@ -53,8 +38,13 @@ redis.register_function('sisyphus_publish_batch', function(keys, args)
     answer[#answer + 1] = id and tostring(revision)
   end
   save(clock)
-  if key ~= '' then
-    redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', args[3])
-  end
   return answer
+end
+
+-- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
+--   ->  [id, revision, id, revision, …]: all, or an error and none
+redis.register_function('sisyphus_publish_batch', function(keys, args)
+  return once(args[1], args[2], args[3], function()
+    return publish_all(args)
+  end)
 end)

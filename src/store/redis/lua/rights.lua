@@ -30,31 +30,44 @@ local function change(args, name, apply)
   return { id, revision }
 end
 
+local function add(kind, list, channel)
+  if kind == 'list' then
+    if not redis.call('LPOS', list, channel) then
+      redis.call('RPUSH', list, channel)
+    end
+  elseif kind == 'zset' then
+    redis.call('ZADD', list, 'NX', 0, channel)
+  else
+    redis.call('SADD', list, channel)
+  end
+end
+
+local function remove(kind, list, channel)
+  if kind == 'list' then
+    redis.call('LREM', list, 0, channel)
+  elseif kind == 'zset' then
+    redis.call('ZREM', list, channel)
+  elseif kind == 'set' then
+    redis.call('SREM', list, channel)
+  end
+end
+
 -- FCALL sisyphus_grant 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
 redis.register_function('sisyphus_grant', function(keys, args)
-  return change(args, 'grant', function(kind, list, channel)
-    if kind == 'list' then
-      if not redis.call('LPOS', list, channel) then
-        redis.call('RPUSH', list, channel)
-      end
-    elseif kind == 'zset' then
-      redis.call('ZADD', list, 'NX', 0, channel)
-    else
-      redis.call('SADD', list, channel)
-    end
-  end)
+  return change(args, 'grant', add)
 end)
 
 -- FCALL sisyphus_revoke 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
 redis.register_function('sisyphus_revoke', function(keys, args)
-  return change(args, 'revoke', function(kind, list, channel)
-    if kind == 'list' then
-      redis.call('LREM', list, 0, channel)
-    elseif kind == 'zset' then
-      redis.call('ZREM', list, channel)
-    elseif kind == 'set' then
-      redis.call('SREM', list, channel)
-    end
+  return change(args, 'revoke', remove)
+end)
+
+-- FCALL sisyphus_change 0 <idempotency key> <fingerprint> <ms to remember> <grant|revoke> <user> <channel> [<data>]
+--   ->  [id, revision]: as the two above, once
+redis.register_function('sisyphus_change', function(keys, args)
+  return once(args[1], args[2], args[3], function()
+    local answer = change({ args[5], args[6], args[7] }, args[4], args[4] == 'grant' and add or remove)
+    return answer.err and answer or { answer[1], tostring(answer[2]) }
   end)
 end)
 
