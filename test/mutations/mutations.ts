@@ -100,9 +100,9 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a channel granted meanwhile is replayed from the position',
     file: 'src/session/membership.ts',
-    find: '        return { channels, after: rights?.after ?? new Map() };',
+    find: '        return { channels, announced: rights?.announced ?? new Map() };',
     replace:
-      '        return { channels: new Map([...channels.keys()].map((name) => [name, BEGINNING])), after: new Map() };',
+      '        return { channels: new Map([...channels.keys()].map((name) => [name, BEGINNING])), announced: new Map() };',
     caughtBy: 'integration/rights',
     only: 'granted while the reader was away',
   },
@@ -205,7 +205,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a reader that left while it opened stays among the readers',
     file: 'src/session/membership.ts',
-    find: 'if (this.#left) return { channels, after: new Map() };',
+    find: 'if (this.#left) return { channels, announced: new Map() };',
     replace: '',
     caughtBy: 'conformance/churn',
   },

@@ -34,22 +34,22 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new recorder begins with an empty queue',
     file: RECORDER,
-    find: '    this.#forget(place);\n    this.#elected = true;',
-    replace: '    this.#queue = [];\n    this.#elected = true;',
+    find: "    this.#period.forget(place);\n    this.#state = 'elected';",
+    replace: "    this.#period.queue = [];\n    this.#state = 'elected';",
     scenario: 'recorders-in-turn',
   },
   {
     mistake: 'a standby keeps nothing of what it hears',
     file: RECORDER,
-    find: '    else if (this.#queue.length > MAX_QUEUE) this.#beginAnew();',
-    replace: '    else this.#queue = [];',
+    find: "    if (this.#state === 'leading') this.#record();\n    // Once",
+    replace: "    if (this.#state === 'leading') this.#record();\n    else period.queue = [];\n    // Once",
     scenario: 'recorders-in-turn',
   },
   {
     mistake: 'what could not be recorded at once is forgotten',
     file: RECORDER,
-    find: '        await wait(100);',
-    replace: '        this.#queue.splice(0, batch.length);\n        await wait(100);',
+    find: "        this.#warn('record_failed', error);",
+    replace: "        this.#warn('record_failed', error);\n        period.forget(batch.at(-1)!);",
     scenario: 'out-of-memory',
   },
   {
@@ -61,16 +61,16 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a batch is recorded the wrong way round',
-    file: RECORDER,
-    find: '  return queue.slice(0, count);',
-    replace: '  return queue.slice(0, count).reverse();',
+    file: 'src/recorder/period.ts',
+    find: '    return this.queue.slice(0, end < 0 ? this.queue.length : end);',
+    replace: '    return this.queue.slice(0, end < 0 ? this.queue.length : end).reverse();',
     scenario: 'stopped-recorder',
   },
   {
     mistake: 'one message more than was recorded is taken off the queue',
     file: RECORDER,
-    find: 'this.#queue.splice(0, batch.length);\n      } catch',
-    replace: 'this.#queue.splice(0, batch.length + 1);\n      } catch',
+    find: 'period.forget(batch.at(-1)!);\n      } catch',
+    replace: 'period.queue.splice(0, batch.length + 1);\n      } catch',
     scenario: 'recorders-in-turn',
   },
   {
@@ -97,7 +97,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'plain messages that went unheard are told to nobody',
     file: RECORDER_LUA,
-    find: "write_gap(clock, 'unrecorded', recorder.id, next_id(clock))",
+    find: "write_gap('unrecorded', recorder.id, next_id(clock))",
     replace: 'next_id(clock)',
     scenario: 'killed-subscribers',
   },
@@ -224,8 +224,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a connection that does not answer is kept',
     file: 'src/store/redis/redis-source.ts',
-    find: "      if ((error as Error).message.includes('timed out')) this.#redis.disconnect(true);\n      throw error;\n    }\n  }",
-    replace: '      throw error;\n    }\n  }',
+    find: "      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#redis, this.#url);\n",
+    replace: '',
     scenario: 'half-open',
   },
 ];
