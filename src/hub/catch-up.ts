@@ -14,7 +14,6 @@ export interface Knowledge {
   position: Position;
   born: Position;
   gaps: Gap[];
-  readonly counters: { gaps: number };
   onFlushed: () => void;
   subscriptions(): Iterable<Subscription>;
   /** What was heard up to this position and is held. */
@@ -59,7 +58,7 @@ export async function catchUp(
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(hub, subscription, head, mark.position, forks);
+      const found = subscription && compare(subscription, head, mark.position, forks);
       if (found) missed.push(found);
     }
     // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
@@ -67,7 +66,7 @@ export async function catchUp(
   }
   if (position === undefined) return;
   await reportLost(options, missed);
-  const messages = await readMissed(hub, options, missed, position);
+  const messages = await readMissed(options, missed, position);
   if (!current()) return;
   // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
   for (const message of hub.takeHeld(position)) messages.push(message);
@@ -103,7 +102,7 @@ function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark):
     hub.onFlushed();
     for (const subscription of hub.subscriptions()) {
       if (subscription.head !== undefined) subscription.restart(BEGINNING);
-      announce(hub, subscription, 'flushed');
+      announce(subscription, 'flushed');
     }
     return [];
   }
@@ -113,20 +112,14 @@ function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark):
     logger.error({ event: 'gap_in_store', ...gap });
     if (gap.reason === 'forked') continue;
     for (const subscription of hub.subscriptions()) {
-      if (recordsPlain(subscription.channel)) announce(hub, subscription, gap.reason);
+      if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);
     }
   }
   return fresh.filter(({ reason }) => reason === 'forked');
 }
 
 /** What has to be read of this channel, if anything. */
-function compare(
-  hub: Knowledge,
-  subscription: Subscription,
-  head: Position,
-  position: Position,
-  forks: Gap[],
-): Missed | undefined {
+function compare(subscription: Subscription, head: Position, position: Position, forks: Gap[]): Missed | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
@@ -137,13 +130,13 @@ function compare(
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
-    announce(hub, subscription, 'forked');
+    announce(subscription, 'forked');
     return { subscription, after: fork.from, head, fork };
   }
   if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
   if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
     subscription.restart(BEGINNING);
-    announce(hub, subscription, 'flushed');
+    announce(subscription, 'flushed');
   }
   return undefined;
 }
@@ -157,12 +150,7 @@ async function reportLost({ source }: Resources, missed: Missed[]): Promise<void
   for (const [fork, channels] of lost) await source.reportLost(fork, channels);
 }
 
-async function readMissed(
-  hub: Knowledge,
-  { backlog, logger }: Resources,
-  missed: Missed[],
-  upTo: Position,
-): Promise<Message[]> {
+async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo: Position): Promise<Message[]> {
   if (missed.length === 0) return [];
   const slices = await backlog.read(
     missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo })),
@@ -172,12 +160,11 @@ async function readMissed(
     if (!gap) continue;
     const { subscription, head } = missed[i]!;
     subscription.restart(messages[0]?.previous ?? head);
-    announce(hub, subscription, gap);
+    announce(subscription, gap);
   }
   return slices.flatMap(({ messages }) => messages);
 }
 
-function announce(hub: Knowledge, subscription: Subscription, reason: ResetReason): void {
-  hub.counters.gaps++;
+function announce(subscription: Subscription, reason: ResetReason): void {
   for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
 }

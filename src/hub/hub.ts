@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
 import { catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
@@ -40,7 +41,8 @@ export interface HubOptions {
  * once and in the order of ids, or they were told by a reset. `position` never moves while the hub is not `open`.
  */
 export class Hub implements SourceListener, Checked {
-  readonly counters = { healed: 0, duplicates: 0, gaps: 0 };
+  /** `resets`: told to readers, each reader counted. */
+  readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions = new Map<string, Subscription>();
   readonly #options: HubOptions;
   readonly #now: () => number;
@@ -126,6 +128,10 @@ export class Hub implements SourceListener, Checked {
       if (left <= 0) throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
       await this.#change(left);
     }
+  }
+
+  countReset(reason: ResetReason): void {
+    this.counters.resets[reason] = (this.counters.resets[reason] ?? 0) + 1;
   }
 
   leave(reader: Reader, channels: Iterable<string>): void {

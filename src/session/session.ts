@@ -109,7 +109,7 @@ export class Session implements Reader {
 
   reset(channel: string, reason: ResetReason): void {
     if (this.#held) this.#held.add({ channel, reason });
-    else this.connection.reset(channel, reason, this.#position);
+    else this.#reset(channel, reason, this.#position);
   }
 
   /** Reads the list again: after a reconnect, or where nothing else tells what is on it. */
@@ -152,7 +152,7 @@ export class Session implements Reader {
     for (const [i, { channel, reason }] of resets.entries()) {
       // Where nothing follows, the last one says so: or the client would be told again of a gap that it knows.
       const last = messages.length === 0 && i === resets.length - 1;
-      connection.reset(channel, reason, last ? seam : position);
+      this.#reset(channel, reason, last ? seam : position);
     }
     for (const message of messages) {
       this.#give(message);
@@ -160,6 +160,11 @@ export class Session implements Reader {
       if (connection.closed) return;
     }
     this.#position = laterOf(this.#position, seam);
+  }
+
+  #reset(channel: string, reason: ResetReason, position: Position): void {
+    this.#options.hub.countReset(reason);
+    this.connection.reset(channel, reason, position);
   }
 
   #openConnection(): void {
@@ -179,6 +184,7 @@ export class Session implements Reader {
     if (!isAfter(message.id, this.#position)) return;
     if (!this.#membership.allows(message)) return;
     this.#position = message.id;
+    if (message.oversize) this.#options.hub.countReset('oversize');
     this.connection.message(message);
   }
 
@@ -216,7 +222,7 @@ export class Session implements Reader {
   async #giveHeld(held: Held): Promise<void> {
     for (const entry of held.take()) {
       if (isMessage(entry)) this.#give(entry);
-      else this.connection.reset(entry.channel, entry.reason, this.#position);
+      else this.#reset(entry.channel, entry.reason, this.#position);
     }
     await this.connection.drained();
   }

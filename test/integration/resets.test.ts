@@ -221,6 +221,8 @@ describe('a Redis that loses its memory', function () {
       const resets = stream.frames.filter(({ event }) => event === 'reset').map(({ data }) => JSON.parse(data!));
       expect(resets.map(({ reset }) => reset.channel).sort()).to.deep.equal(['room:1', 'room:2', 'user:1']);
       expect(new Set(resets.map(({ reset }) => reset.reason))).to.deep.equal(new Set(['flushed']));
+      const { counters } = await world.gateway.status();
+      expect(counters).to.have.property('resets').that.deep.equals({ flushed: 3 });
       const before = stream.messages.length;
       const { revision } = await world.publish.fcall('user:1', 'anew');
       expect(revision).to.equal(1);
