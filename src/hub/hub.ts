@@ -51,6 +51,7 @@ export class Hub implements SourceListener, Checked {
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
   #opening = new Set<Subscription>();
+  #isOpening = false;
   #waiting: (() => void)[] = [];
   readonly #selfCheck: SelfCheck;
   position = BEGINNING;
@@ -209,18 +210,26 @@ export class Hub implements SourceListener, Checked {
     return subscription;
   }
 
-  /** Subscribes what has been asked for in one turn of the event loop. What fails is done by the next healing. */
+  /**
+   * Subscribes what has been asked for while the channels before were subscribed, or in one turn of the event loop. What
+   * fails is done by the next healing.
+   */
   async #openWaiting(): Promise<void> {
+    if (this.#isOpening) return;
     const opening = [...this.#opening].filter((subscription) => subscription.head === undefined);
     this.#opening.clear();
     if (!this.isOpen || opening.length === 0) return;
     const turn = this.#turn;
+    this.#isOpening = true;
     try {
       await this.#begin(opening, turn);
     } catch (error) {
       if (turn !== this.#turn) return;
       this.#options.logger.warn({ event: 'subscribe_failed', reason: (error as Error).message });
       this.#retry(opening);
+    } finally {
+      this.#isOpening = false;
+      if (this.#opening.size > 0) setImmediate(() => void this.#openWaiting());
     }
     this.#settle();
   }
