@@ -1,8 +1,10 @@
+import type { RedisServer } from '../../support/redis.ts';
 import { eventually } from '../../support/wait.ts';
 import { now } from '../clock.ts';
-import { expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
+import { expectNothingSeen, framesOf, pause, type Scenario, scenario } from '../scenario.ts';
 import { Pair } from '../support/replication.ts';
 import { Sentinels } from '../support/sentinels.ts';
+import type { World } from '../world.ts';
 
 /** Started by `redis`, used by `act`: one scenario runs at a time. */
 let pair: Pair;
@@ -90,41 +92,71 @@ export const lossyFailover = scenario({
   },
 });
 
-export const sentinelFailover = scenario({
-  name: 'sentinel',
-  sentence: 'is back within 5 s of a failover by Sentinel, and complete',
-  seconds: { short: 1, long: 5 },
-  // The grace is longer than a failover takes, so that it can be told from the time that it takes.
-  plan: () => ({ redisUrl: sentinels.url, changes: 0, env: { SISYPHUS_REDIS_GRACE: '15s' } }),
-  async redis() {
-    pair = await Pair.start();
-    sentinels = await Sentinels.start(pair.master.port);
-    return pair.master;
+/** Readers, gateways and publishers on a master that Sentinel replaces, again and again. */
+function withSentinels(
+  name: string,
+  sentence: string,
+  seconds: { short: number; long: number },
+  /** Makes Sentinel choose the replica; resolves when the old master may begin anew as a replica. */
+  replace: (world: World, master: RedisServer) => Promise<() => Promise<void>>,
+): Scenario {
+  return scenario({
+    name,
+    sentence,
+    seconds,
+    // The grace is longer than a failover takes, so that it can be told from the time that it takes.
+    plan: () => ({ redisUrl: sentinels.url, changes: 0, env: { SISYPHUS_REDIS_GRACE: '15s' } }),
+    async redis() {
+      pair = await Pair.start();
+      sentinels = await Sentinels.start(pair.master.port);
+      return pair.master;
+    },
+    async act(world, run, findings) {
+      let worst = 0;
+      for (let i = 0; i < run.seconds; i++) {
+        await pause(500);
+        const from = now();
+        // Replication is not waited for by anybody: the last writes may be missing on the replica.
+        world.ledger.licences.push({ reason: 'unrecorded', from }, { reason: 'forked', from });
+        const { replica, master } = pair;
+        const rejoin = await replace(world, master);
+        await eventually(async () => (await sentinels.masterPort()) === replica.port, 20_000, 50);
+        const promotedAt = now();
+        [pair.master, pair.replica] = [replica, master];
+        world.moveTo(replica);
+        await eventually(async () => (await world.posts[0]!.gateway.status()).redis === 'up', 10_000, 50);
+        await world.hasRecorder();
+        worst = Math.max(worst, now() - promotedAt);
+        await rejoin();
+      }
+      findings.figures['back after'] = `${worst.toFixed(0)} ms`;
+      findings.expect(worst <= 5000, `it took ${worst.toFixed(0)} ms to be back`);
+    },
+    async end() {
+      await sentinels.stop();
+      await pair.replica.stop();
+    },
+  });
+}
+
+export const sentinelFailover = withSentinels(
+  'sentinel',
+  'is back within 5 s of a failover by Sentinel, and complete',
+  { short: 1, long: 5 },
+  async (world, master) => {
+    world.note('the master is killed');
+    master.kill('SIGKILL');
+    return () => pair.rejoin();
   },
-  async act(world, run, findings) {
-    let worst = 0;
-    for (let i = 0; i < run.seconds; i++) {
-      await pause(500);
-      const from = now();
-      // Replication is not waited for by anybody: the last writes may be missing on the replica.
-      world.ledger.licences.push({ reason: 'unrecorded', from }, { reason: 'forked', from });
-      const { replica, master } = pair;
-      world.note('the master is killed');
-      master.kill('SIGKILL');
-      await eventually(async () => (await sentinels.masterPort()) === replica.port, 20_000, 50);
-      const promotedAt = now();
-      [pair.master, pair.replica] = [replica, master];
-      world.moveTo(replica);
-      await eventually(async () => (await world.posts[0]!.gateway.status()).redis === 'up', 10_000, 50);
-      await world.hasRecorder();
-      worst = Math.max(worst, now() - promotedAt);
-      await pair.rejoin();
-    }
-    findings.figures['back after'] = `${worst.toFixed(0)} ms`;
-    findings.expect(worst <= 5000, `it took ${worst.toFixed(0)} ms to be back`);
+);
+
+export const sentinelSwitchover = withSentinels(
+  'sentinel-switchover',
+  'is back within 5 s, and complete, where Sentinel is told to replace a master that lives on as a replica',
+  { short: 1, long: 5 },
+  async (world) => {
+    world.note('Sentinel is told to fail over');
+    await sentinels.failOver();
+    return () => pair.linked();
   },
-  async end() {
-    await sentinels.stop();
-    await pair.replica.stop();
-  },
-});
+);

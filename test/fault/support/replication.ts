@@ -23,6 +23,11 @@ export class Pair {
   /** Makes the replica a replica, and waits until it has everything. */
   async follow(): Promise<void> {
     await command(this.replica, 'REPLICAOF', '127.0.0.1', String(this.master.port));
+    await this.linked();
+  }
+
+  /** Until the replica has what its master has. */
+  async linked(): Promise<void> {
     await eventually(async () => (await infoOf(this.replica)).get('master_link_status') === 'up', 15_000, 20);
   }
 

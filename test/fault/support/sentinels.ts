@@ -57,6 +57,11 @@ export class Sentinels {
     return Number(address[1]);
   }
 
+  /** Puts the replica in the place of a master that is well. */
+  async failOver(): Promise<void> {
+    await command({ port: this.#ports[0]! }, 'SENTINEL', 'FAILOVER', SERVICE);
+  }
+
   async stop(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     await Promise.all(this.#children.map(({ exited }) => exited));
