@@ -1,0 +1,135 @@
+import type { Mutation } from './mutations.ts';
+
+const RECORDER = 'src/recorder/recorder.ts';
+const RECORDER_LUA = 'src/store/redis/lua/recorder.lua';
+const LIBRARY = 'src/store/redis/lua/library.lua';
+const RIGHTS = 'src/store/redis/lua/rights.lua';
+const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
+const UNSETTLED = { caughtBy: 'contract/redis-store', only: 'not recorded yet' };
+
+/** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
+export const RECORDER_MUTATIONS: Mutation[] = [
+  {
+    name: 'the lease is given back by an owner that has not recorded all it heard',
+    file: RECORDER,
+    find: "wait(RETIRE, undefined, { ref: false })]);\n    const owes = this.#state === 'leading' && period.queue.length > 0;",
+    replace: 'wait(1000, undefined, { ref: false })]);\n    const owes = false;',
+    caughtBy: 'unit/recorder',
+    only: 'while it owes',
+  },
+  {
+    name: 'a gateway that left the hearing to others takes the lease as if nobody had run',
+    file: RECORDER,
+    find: "      if (role === 'spare') {\n        this.#again = true;",
+    replace: "      if (role === 'spare') {",
+    caughtBy: 'unit/recorder',
+    only: 'not needed',
+  },
+  {
+    name: 'any anchor will do for who was elected',
+    file: RECORDER,
+    find: '    if (name !== this.#period.name) return;\n',
+    replace: '',
+    caughtBy: 'unit/recorder',
+    only: 'its own anchor',
+  },
+  {
+    name: 'a full queue begins anew with every message',
+    file: RECORDER,
+    find: 'period.queue.length !== MAX_QUEUE + 1',
+    replace: 'period.queue.length <= MAX_QUEUE',
+    caughtBy: 'unit/recorder',
+    only: 'more is unconfirmed',
+  },
+  {
+    name: 'a place is forgotten that is behind the one recorded',
+    file: 'src/recorder/period.ts',
+    find: 'one.number > number)',
+    replace: 'one.number > number + 1)',
+    caughtBy: 'unit/period',
+  },
+  {
+    name: 'who has not heard all takes the lease before one that may have',
+    file: RECORDER_LUA,
+    find: "if not covered and redis.call('ZCARD', STANDBYS) > 0 then",
+    replace: 'if false then',
+    ...LEASE,
+  },
+  {
+    name: 'a lease that ran out counts as given back',
+    file: RECORDER_LUA,
+    find: '(recorder.expires > 0 or again)',
+    replace: 'again',
+    ...LEASE,
+  },
+  {
+    name: 'what was given back is never a gap',
+    file: RECORDER_LUA,
+    find: '(recorder.expires > 0 or again)',
+    replace: 'recorder.expires > 0',
+    ...LEASE,
+  },
+  {
+    name: 'a former owner goes on recording',
+    file: RECORDER_LUA,
+    find: 'if recorder.owner ~= args[1] then',
+    replace: 'if false then',
+    ...LEASE,
+  },
+  {
+    name: 'an owner takes its own place back',
+    file: RECORDER_LUA,
+    find: 'if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then',
+    replace: 'if mine and id > 0 then',
+    ...LEASE,
+  },
+  {
+    name: 'who stood by in an earlier life of the server still does',
+    file: LIBRARY,
+    find: "    redis.call('DEL', STANDBYS)\n",
+    replace: '',
+    ...LEASE,
+  },
+  {
+    name: 'counts of two lives of the server are compared',
+    file: LIBRARY,
+    find: 'if expires <= 0 and string.sub(count',
+    replace: 'if string.sub(count',
+    ...LEASE,
+  },
+  {
+    name: 'what scripts publish is counted as plain',
+    file: LIBRARY,
+    find: '  clock.said = clock.said + 1\n',
+    replace: '',
+    ...LEASE,
+  },
+  {
+    name: 'a change of rights is never unsettled',
+    file: RIGHTS,
+    find: '  return recorder.id < since\n',
+    replace: '  return false\n',
+    ...UNSETTLED,
+  },
+  {
+    name: 'when a change of rights was seen first is kept for the next one',
+    file: LIBRARY,
+    find: '  if not cause or #changes > 0 then\n',
+    replace: '  if not cause then\n',
+    ...UNSETTLED,
+  },
+  {
+    name: 'the last plain message counts that may have announced a grant',
+    file: LIBRARY,
+    find: "redis.call('ZADD', known, 'LT', after,",
+    replace: "redis.call('ZADD', known, after,",
+    ...UNSETTLED,
+  },
+  {
+    name: 'a plain message moves a grant that was told in one step',
+    file: LIBRARY,
+    find: " and not redis.call('ZSCORE', known, '@atomic:' .. name) then",
+    replace: ' then',
+    ...UNSETTLED,
+  },
+];
