@@ -11,8 +11,6 @@ export interface SourceListener {
   message(message: Message): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
-  /** Everything up to this position on the subscribed channels has been heard. */
-  marked(position: Position): void;
 }
 
 /** A hole in the order that no backlog shows: whoever stands before `to` may have missed something. */
@@ -26,7 +24,7 @@ export interface Gap {
 
 /** What the store says of itself at one moment. */
 export interface Mark {
-  /** The last id given out. When the mark is answered, everything up to it has been heard (`SourceListener.marked`). */
+  /** The last id given out. When the mark is answered, everything up to it has been heard. */
   position: Position;
   /** The id that began this life of the store; another one means that it has lost its memory. */
   born: Position;

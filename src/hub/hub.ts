@@ -7,13 +7,12 @@ import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.
 import type { ResetReason } from '../message/reset.ts';
 import { catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
 import { type Reader, Subscription } from './subscription.ts';
 
 /** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
 const LINGER = 20_000;
-/** Heads compared in one round trip, about a millisecond of Redis's time. */
-const CHUNK = 1000;
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
@@ -50,9 +49,8 @@ export class Hub implements SourceListener, Checked {
   #held: Message[] = [];
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
-  #opening = new Set<Subscription>();
-  #isOpening = false;
   #waiting: (() => void)[] = [];
+  readonly #opening: Opening;
   readonly #selfCheck: SelfCheck;
   position = BEGINNING;
   born = BEGINNING;
@@ -69,6 +67,7 @@ export class Hub implements SourceListener, Checked {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#opening = new Opening(this, options.source, options.logger);
     this.#selfCheck = new SelfCheck(this, options.source, options.logger);
     this.downSince = this.#now();
   }
@@ -120,14 +119,15 @@ export class Hub implements SourceListener, Checked {
    * @throws SisyphusError `redis_unavailable` after 2 s
    */
   async follow(reader: Reader, channels: string[]): Promise<void> {
-    const deadline = this.#now() + PATIENCE;
-    for (const channel of channels) this.#opened(channel).readers.add(reader);
-    const ready = (): boolean =>
-      this.isOpen && channels.every((channel) => this.#subscriptions.get(channel)?.head !== undefined);
-    while (!ready()) {
-      const left = deadline - this.#now();
-      if (left <= 0) throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
-      await this.#change(left);
+    const begun: Promise<void>[] = [];
+    for (const channel of channels) {
+      const subscription = this.#opened(channel);
+      subscription.readers.add(reader);
+      if (subscription.head === undefined) begun.push(subscription.begun());
+    }
+    if (begun.length === 0 && this.isOpen) return;
+    if (!(await within(PATIENCE, this.#ready(begun)))) {
+      throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
     }
   }
 
@@ -171,10 +171,6 @@ export class Hub implements SourceListener, Checked {
     this.downSince ??= this.#now();
   }
 
-  marked(): void {
-    // The answer to `mark` carries the position; it counts where it is awaited, after what was heard before it.
-  }
-
   plain(user: string, payload: Buffer): void {
     const own = this.#subscriptions.get(channelOfUser(user));
     if (own) for (const reader of own.readers) reader.plain(payload);
@@ -203,60 +199,10 @@ export class Hub implements SourceListener, Checked {
     if (!subscription) {
       subscription = new Subscription(channel, this.#options.retention(channel));
       this.#subscriptions.set(channel, subscription);
-      if (this.#opening.size === 0) setImmediate(() => void this.#openWaiting());
       this.#opening.add(subscription);
     }
     subscription.idleSince = undefined;
     return subscription;
-  }
-
-  /**
-   * Subscribes what has been asked for while the channels before were subscribed, or in one turn of the event loop. What
-   * fails is done by the next healing.
-   */
-  async #openWaiting(): Promise<void> {
-    if (this.#isOpening) return;
-    const opening = [...this.#opening].filter((subscription) => subscription.head === undefined);
-    this.#opening.clear();
-    if (!this.isOpen || opening.length === 0) return;
-    const turn = this.#turn;
-    this.#isOpening = true;
-    try {
-      await this.#begin(opening, turn);
-    } catch (error) {
-      if (turn !== this.#turn) return;
-      this.#options.logger.warn({ event: 'subscribe_failed', reason: (error as Error).message });
-      this.#retry(opening);
-    } finally {
-      this.#isOpening = false;
-      if (this.#opening.size > 0) setImmediate(() => void this.#openWaiting());
-    }
-    this.#settle();
-  }
-
-  async #begin(opening: Subscription[], turn: number): Promise<void> {
-    const refused = await this.#options.source.subscribe(opening.map(({ channel }) => channel));
-    for (const channel of refused) this.#refuse(channel);
-    for (let at = 0; at < opening.length; at += CHUNK) {
-      const chunk = opening.slice(at, at + CHUNK);
-      const mark = await this.#options.source.mark(chunk.map(({ channel }) => channel));
-      if (turn !== this.#turn) return;
-      for (const [i, subscription] of chunk.entries()) subscription.begin(mark.heads[i] ?? BEGINNING);
-      // While healing, messages up to the mark are still held: the position stays.
-      if (this.isOpen) this.position = laterOf(this.position, mark.position);
-    }
-  }
-
-  #retry(opening: Subscription[]): void {
-    setTimeout(() => {
-      if (this.#opening.size === 0) setImmediate(() => void this.#openWaiting());
-      for (const subscription of opening) this.#opening.add(subscription);
-    }, 200).unref();
-  }
-
-  #refuse(channel: string): void {
-    const subscription = this.#subscriptions.get(channel);
-    if (subscription) subscription.refused = true;
   }
 
   /** Reads what was missed on these channels, gives it to the readers in order, then what was held meanwhile. */
@@ -265,10 +211,11 @@ export class Hub implements SourceListener, Checked {
     const current = (): boolean => turn === this.#turn;
     try {
       if (subscribe) {
-        for (const subscription of this.#subscriptions.values()) subscription.refused = false;
         const refused = await this.#options.source.subscribe(channels);
         if (!current()) return;
-        for (const channel of refused) this.#refuse(channel);
+        for (const subscription of this.#subscriptions.values()) {
+          subscription.refused = refused.includes(subscription.channel);
+        }
       }
       await catchUp(this, this.#options, channels, current);
     } catch (error) {
@@ -298,7 +245,6 @@ export class Hub implements SourceListener, Checked {
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.head === undefined) this.#opening.add(subscription);
     }
-    if (this.#opening.size > 0) setImmediate(() => void this.#openWaiting());
     this.#settle();
     if (overflown) void this.#selfCheck.now();
   }
@@ -353,14 +299,9 @@ export class Hub implements SourceListener, Checked {
     if (idle.length > 0 && this.#state !== 'down') this.#options.source.unsubscribe(idle);
   }
 
-  #change(within: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, within);
-      this.#waiting.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  async #ready(begun: Promise<void>[]): Promise<void> {
+    await Promise.all(begun);
+    while (!this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   #settle(): void {
@@ -368,4 +309,13 @@ export class Hub implements SourceListener, Checked {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** Whether it is done in so many milliseconds. */
+async function within(milliseconds: number, done: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, false);
+  });
+  return Promise.race([done.then(() => true), late]).finally(() => clearTimeout(timer));
 }

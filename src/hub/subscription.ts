@@ -37,6 +37,7 @@ export class Subscription {
   #recent: Message[] = [];
   #bytes = 0;
   readonly #retention: Retention;
+  #begun: { promise: Promise<void>; resolve: () => void } | undefined;
 
   constructor(channel: string, retention: Retention) {
     this.channel = channel;
@@ -48,6 +49,20 @@ export class Subscription {
     if (this.head !== undefined) return;
     this.head = head;
     this.#completeFrom = head;
+    this.#begun?.resolve();
+    this.#begun = undefined;
+  }
+
+  /** Resolves when it has begun. */
+  begun(): Promise<void> {
+    if (!this.#begun) {
+      let resolve = (): void => undefined;
+      const promise = new Promise<void>((settle) => {
+        resolve = settle;
+      });
+      this.#begun = { promise, resolve };
+    }
+    return this.#begun.promise;
   }
 
   hear(message: Message): void {

@@ -86,8 +86,10 @@ export class Ear implements SourceListener {
   }
 
   /** When it answers, what was published before has been heard. */
-  mark(...channels: string[]): Promise<Mark> {
-    return this.#store.source.mark(channels);
+  async mark(...channels: string[]): Promise<Mark> {
+    const mark = await this.#store.source.mark(channels);
+    this.heard.push({ marked: mark.position });
+    return mark;
   }
 
   up(): void {
@@ -104,9 +106,5 @@ export class Ear implements SourceListener {
 
   plain(user: string): void {
     this.heard.push({ plain: user });
-  }
-
-  marked(position: Position): void {
-    this.heard.push({ marked: position });
   }
 }

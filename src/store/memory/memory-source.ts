@@ -37,7 +37,7 @@ export class MemorySource implements ChannelSource {
     this.#log.requireOpen();
     const position = this.#log.last;
     const heads = channels.map((channel) => this.#log.headOf(channel));
-    await this.#heard((listener) => listener?.marked(position));
+    await this.#heard();
     return { position, born: this.#log.born, gaps: [], heads };
   }
 
@@ -54,14 +54,9 @@ export class MemorySource implements ChannelSource {
     this.#channels.clear();
   }
 
-  /** Settles when all that has happened so far, and this, has been heard. */
-  #heard(event?: (listener: SourceListener | undefined) => void): Promise<void> {
-    return new Promise((resolve) => {
-      this.#happened((listener) => {
-        event?.(listener);
-        resolve();
-      });
-    });
+  /** Settles when all that has happened so far has been heard. */
+  #heard(): Promise<void> {
+    return new Promise((resolve) => this.#happened(() => resolve()));
   }
 
   #happened(event: (listener: SourceListener | undefined) => void): void {

@@ -60,7 +60,6 @@ export class RedisSource implements ChannelSource {
       for (const head of mark.heads) heads.push(head);
     }
     this.#floor = laterOf(this.#floor, mark.position);
-    this.#listener?.marked(mark.position);
     return { ...mark, heads };
   }
 
