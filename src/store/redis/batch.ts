@@ -3,8 +3,8 @@ const PATIENCE = 50;
 
 /**
  * Joins what is asked while the batch before is on its way, or within one turn of the event loop, into one call: a crowd
- * that connects at once costs a few round trips, not one each (172 µs a stream instead of 220). `run` answers in the order of the requests; `size` bounds
- * what one call carries.
+ * that connects at once costs a few round trips, not one each (172 µs a stream instead of 220). `run` answers in the order
+ * of the requests; `size` bounds what one call carries.
  */
 export function batched<Request, Answer>(
   size: number,
