@@ -116,6 +116,11 @@ export class Membership {
     return true;
   }
 
+  /** What was expected may never come. Answers whether anything was. */
+  expectNothing(): boolean {
+    return this.#expected.splice(0).length > 0;
+  }
+
   /** Called every second. Answers whether something that was expected will never come, and the list has to be read. */
   sweep(holding: boolean): boolean {
     // What is held was heard before, and is judged when it is given.

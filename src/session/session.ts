@@ -110,6 +110,8 @@ export class Session implements Reader {
   reset(channel: string, reason: ResetReason): void {
     if (this.#held) this.#held.add({ channel, reason });
     else this.#reset(channel, reason, this.#position);
+    // A record that is waited for may be among what nobody has recorded.
+    if (reason === 'unrecorded' && channel === this.#membership.own && this.#membership.expectNothing()) this.refresh();
   }
 
   /** Reads the list again: after a reconnect, or where nothing else tells what is on it. */
