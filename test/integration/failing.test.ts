@@ -180,6 +180,14 @@ describe('Redis, failing', function () {
     await stream.until(({ messages }) => messages.length === 2);
   });
 
+  it('set up to evict keys: the gateway says that this is wrong', async () => {
+    await world.client.config('SET', 'maxmemory', '1gb');
+    await world.client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    await world.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    const { policy } = await world.gateway.waitForLog(({ event }) => event === 'redis_evicts', 3000);
+    expect(policy).to.equal('allkeys-lru');
+  });
+
   it('out of memory: 507 and nothing delivered; streams stay up; it goes on after relief', async () => {
     const stream = await world.openOk();
     await world.client.config('SET', 'maxmemory', '1');

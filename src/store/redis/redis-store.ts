@@ -40,7 +40,10 @@ export class RedisStore implements Store {
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];
-    this.#commands.on('ready', () => this.configure());
+    this.#commands.on('ready', () => {
+      this.configure();
+      this.#warnOfEviction();
+    });
     this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
   }
 
@@ -49,6 +52,19 @@ export class RedisStore implements Store {
     loadFunctions(this.#commands)
       .then(() => callFunction(this.#commands, 'sisyphus_configure', this.#configuration))
       .catch((error: Error) => this.#logger.error({ event: 'configure_refused', reason: error.message }));
+  }
+
+  /** What Redis evicts is gone without a word: backlogs, who may see what, and the clock. */
+  #warnOfEviction(): void {
+    this.#commands.info('memory').then(
+      (info) => {
+        const [, policy] = /^maxmemory_policy:(\S+)/m.exec(info) ?? [];
+        if (/^maxmemory:0\b/m.test(info) || policy === 'noeviction') return;
+        this.#logger.warn({ event: 'redis_evicts', policy }, 'maxmemory-policy noeviction is right');
+      },
+      // Managed Redis may not allow it.
+      () => undefined,
+    );
   }
 
   async ping(): Promise<boolean> {
