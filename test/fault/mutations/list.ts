@@ -104,7 +104,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a gap that is known is told to nobody',
     file: CATCH_UP,
-    find: '      if (recordsPlain(subscription.channel)) announce(hub, subscription, gap.reason);',
+    find: '      if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);',
     replace: '',
     scenario: 'killed-subscribers',
   },
@@ -145,15 +145,15 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'an Idempotency-Key is not looked at',
-    file: 'src/store/redis/lua/publish.lua',
-    find: "  if key ~= '' then\n    local known",
-    replace: "  if key == '?' then\n    local known",
+    file: LIBRARY,
+    find: '  if known then\n    local result',
+    replace: "  if known == '?' then\n    local result",
     scenario: 'lost-answers',
   },
   {
     mistake: 'an Idempotency-Key is forgotten at once',
-    file: 'src/store/redis/lua/publish.lua',
-    find: "'PX', args[3])",
+    file: LIBRARY,
+    find: "'PX', ms)",
     replace: "'PX', 1)",
     scenario: 'lost-answers',
   },
@@ -217,7 +217,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new life of the store is not told to anybody',
     file: CATCH_UP,
-    find: "      announce(hub, subscription, 'flushed');\n    }\n    return [];",
+    find: "      announce(subscription, 'flushed');\n    }\n    return [];",
     replace: '    }\n    return [];',
     scenario: 'flushed',
   },
