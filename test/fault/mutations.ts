@@ -5,57 +5,24 @@
  * fails without any mistake finds nothing: it is run on an unchanged copy first.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { gatewayOf, ROOT, withCopy } from '../support/mutated-copy.ts';
 import { MUTATIONS, type Mutation } from './mutations/list.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const SEED = 7;
 const LIMIT_MS = 120_000;
 
 const sound = new Map<string, boolean>();
 
-function copyOf(mutation: Mutation | undefined): string {
-  const copy = mkdtempSync(join(tmpdir(), 'sisyphus-mutation-'));
-  for (const name of ['src', 'bin', 'package.json', 'tsconfig.json']) {
-    cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-  }
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-  if (mutation) change(copy, mutation);
-  // What a mistake leaves unused is no reason not to build it.
-  const flags = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false'];
-  const build = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', copy, ...flags], { encoding: 'utf8' });
-  if (build.status !== 0) throw new Error(`it does not build: ${build.stdout.slice(0, 300)}`);
-  return copy;
-}
-
-function change(copy: string, { file, find, replace }: Mutation): void {
-  const path = join(copy, file);
-  const source = readFileSync(path, 'utf8');
-  if (source.split(find).length !== 2) throw new Error(`${file} does not have exactly one ${JSON.stringify(find)}`);
-  writeFileSync(
-    path,
-    source.replace(find, () => replace),
-  );
-}
-
 /** Whether the scenario holds, and what it said. */
 function run(copy: string, scenario: string): { held: boolean; output: string } {
   const args = ['--import=tsx', 'test/fault/run.ts', '--short', '--seed', String(SEED), '--scenario', scenario];
-  const env = { ...process.env, TEST_GATEWAY: join(copy, 'bin/sisyphus') };
-  const result = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', timeout: LIMIT_MS, env });
+  const result = spawnSync(process.execPath, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    timeout: LIMIT_MS,
+    env: gatewayOf(copy),
+  });
   return { held: result.status === 0, output: result.stdout };
-}
-
-function withCopy<Answer>(mutation: Mutation | undefined, use: (copy: string) => Answer): Answer {
-  const copy = copyOf(mutation);
-  try {
-    return use(copy);
-  } finally {
-    rmSync(copy, { recursive: true, force: true });
-  }
 }
 
 function verdictOn(mutation: Mutation): string {
