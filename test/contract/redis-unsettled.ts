@@ -39,15 +39,15 @@ export function redisUnsettledContract(openStore: (settings: Settings) => Promis
     async function rights(mode: 'look' | 'settle' = 'look'): Promise<Map<string, Granted> | 'unsettled'> {
       const [answer] = (await redis.fcall('sisyphus_rights', 0, mode, '7', '-')) as ['unsettled' | string[]];
       if (answer === 'unsettled') return answer;
-      const [, , ...fields] = answer;
-      const numbers = fields.map((field) => (field === '' ? undefined : Number(field)));
+      const [, , names = '', places = '', announced = ''] = answer;
+      const at = places.split(' ').map(Number);
+      const words = announced.split(' ');
       return new Map(
-        fields
-          .map((name, i): [string, Granted] => [
-            name,
-            { at: numbers[i + 1]!, after: numbers[i + 2], by: numbers[i + 3] },
-          ])
-          .filter((_, i) => i % 4 === 0),
+        names.split(' ').map((name, i) => {
+          const word = words.indexOf(name);
+          const [after, by] = word < 0 ? [] : words.slice(word + 1, word + 3).map(Number);
+          return [name, { at: at[i]!, after, by }];
+        }),
       );
     }
 

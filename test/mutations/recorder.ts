@@ -114,8 +114,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'when a change of rights was seen first is kept for the next one',
     file: LIBRARY,
-    find: '  if not cause or #changes > 0 then\n',
-    replace: '  if not cause then\n',
+    find: '  if rights.looked and (not cause or #changes > 0) then\n',
+    replace: '  if rights.looked and not cause then\n',
     ...UNSETTLED,
   },
   {

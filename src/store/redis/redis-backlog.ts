@@ -210,16 +210,18 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
   return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
 }
 
-function rightsOf([version = '', problem = '', ...fields]: string[]): Rights {
+function rightsOf([version = '', problem = '', names = '', places = '', plain = '']: string[]): Rights {
   const channels = new Map<string, Position>();
   const announced = new Map<string, PublishedAt>();
-  for (let i = 0; i < fields.length; i += 4) {
-    const name = fields[i]!;
-    if (!isChannel(name)) continue;
-    channels.set(name, parsePosition(fields[i + 1] ?? '') ?? BEGINNING);
-    const after = parsePosition(fields[i + 2] ?? '');
-    const id = parsePosition(fields[i + 3] ?? '');
-    if (after !== undefined && id !== undefined) announced.set(name, { id, after });
+  const granted = places.split(' ');
+  for (const [i, name] of names.split(' ').entries()) {
+    if (isChannel(name)) channels.set(name, parsePosition(granted[i] ?? '') ?? BEGINNING);
+  }
+  const words = plain.split(' ');
+  for (let i = 0; i + 2 < words.length; i += 3) {
+    const after = parsePosition(words[i + 1]!);
+    const id = parsePosition(words[i + 2]!);
+    if (after !== undefined && id !== undefined) announced.set(words[i]!, { id, after });
   }
   return { version: parsePosition(version) ?? BEGINNING, channels, announced, problem: problem || undefined };
 }

@@ -203,22 +203,48 @@ local function difference(list, known)
   return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
 end
 
+-- What is known of a user's rights, and how the list differs from it.
+local function read_rights(user)
+  local list = 'user:' .. user .. ':channels'
+  local known = PREFIX .. 'user:' .. user .. ':rights'
+  local scores = redis.call('ZMSCORE', known, '@version', '@synced', '@unsettled', '@looked')
+  local added, removed, problem = difference(list, known)
+  return {
+    known = known,
+    version = scores[1] or '0',
+    synced = tonumber(scores[2] or scores[1]),
+    unsettled = tonumber(scores[3] or 0),
+    looked = tonumber(scores[4] or nil),
+    added = added,
+    removed = removed,
+    problem = problem,
+  }
+end
+
+local function put(scores, score, name)
+  scores[#scores + 1] = score
+  scores[#scores + 1] = name
+end
+
+-- ZADD of scores and names, however many: one for the 11 channels of a list is 2.6 us, one for each 6.1.
+local function add_scores(key, scores)
+  for from = 1, #scores, 1000 do
+    redis.call('ZADD', key, unpack(scores, from, math.min(from + 999, #scores)))
+  end
+end
+
 -- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
--- version before, the version now, and the changes as the envelope carries them.
+-- version before, the version now, and the changes as the envelope carries them. `rights`: as read_rights answers.
 -- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`, and `@by:<channel>` for
 -- its own id). `cause.atomic`: it was
 -- made in this very command (`@atomic:<channel>`). Without either it may have come with a plain PUBLISH that is not
 -- recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody is about to.
 -- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
-local function sync_rights(user, id, cause)
-  local list = 'user:' .. user .. ':channels'
-  local known = PREFIX .. 'user:' .. user .. ':rights'
-  local scores = redis.call('ZMSCORE', known, '@version', '@synced')
-  local before, synced = scores[1] or '0', tonumber(scores[2] or scores[1])
-  local added, removed, problem = difference(list, known)
+local function sync_rights(rights, id, cause)
+  local known, before, synced, problem = rights.known, rights.version, rights.synced, rights.problem
   local since = before == '0' and '0' or digits(cause and id or synced)
   local after = cause and cause.after
-  local changes = {}
+  local changes, scores = {}, {}
   if after then
     -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant; the
     -- first plain one that may have announced it counts.
@@ -228,20 +254,21 @@ local function sync_rights(user, id, cause)
       end
     end
   end
-  for _, name in ipairs(added) do
+  for _, name in ipairs(rights.added) do
     if is_channel(name) then
-      redis.call('ZADD', known, since, name)
+      put(scores, since, name)
       if after then
-        redis.call('ZADD', known, after, '@after:' .. name, digits(id), '@by:' .. name)
+        put(scores, after, '@after:' .. name)
+        put(scores, digits(id), '@by:' .. name)
       elseif cause and cause.atomic then
-        redis.call('ZADD', known, since, '@atomic:' .. name)
+        put(scores, since, '@atomic:' .. name)
       end
       changes[#changes + 1] = '+' .. name
     else
       problem = problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
     end
   end
-  for _, name in ipairs(removed) do
+  for _, name in ipairs(rights.removed) do
     if string.sub(name, 1, 1) ~= '@' then
       redis.call('ZREM', known, name, '@after:' .. name, '@by:' .. name, '@atomic:' .. name)
       changes[#changes + 1] = '-' .. name
@@ -254,14 +281,16 @@ local function sync_rights(user, id, cause)
   end
   -- To the second: 1.3 us a message.
   if not cause or #changes > 0 or id - (synced or 0) > 1000000 then
-    redis.call('ZADD', known, now, '@version', digits(id), '@synced')
+    put(scores, now, '@version')
+    put(scores, digits(id), '@synced')
   end
-  if not cause or #changes > 0 then
+  if rights.looked and (not cause or #changes > 0) then
     redis.call('ZREM', known, '@looked')
   end
   if cause and #changes > 0 and not after and not cause.atomic then
-    redis.call('ZADD', known, now, '@unsettled')
+    put(scores, now, '@unsettled')
   end
+  add_scores(known, scores)
   if before == '0' then
     -- For a user who never connects; who does, has it renewed each time the list is read.
     redis.call('PEXPIRE', known, RIGHTS_TTL)
@@ -290,7 +319,7 @@ local function append(clock, channel, data, options)
   header = header .. (event and '=' .. event or '-')
   if user then
     local cause = { after = plain and string.match(plain, '^%d+'), atomic = options.atomic }
-    local before, now, changes = sync_rights(user, clock.last, cause)
+    local before, now, changes = sync_rights(read_rights(user), clock.last, cause)
     header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
   end
   local envelope = header .. '\n' .. data

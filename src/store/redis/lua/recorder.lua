@@ -130,6 +130,6 @@ redis.register_function({
   function_name = 'sisyphus_version',
   flags = { 'no-writes', 'allow-stale', 'allow-oom' },
   callback = function()
-    return 1
+    return 2
   end,
 })

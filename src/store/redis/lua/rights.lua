@@ -20,7 +20,7 @@ local function change(args, name, apply)
     return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
   end
   -- So that the change is told apart from what was on the list before anybody looked.
-  sync_rights(user, clock.last)
+  sync_rights(read_rights(user), clock.last)
   apply(kind, list, channel)
   local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
   save(clock)
@@ -72,26 +72,30 @@ redis.register_function('sisyphus_change', function(keys, args)
 end)
 
 local function rights_of(known, version, problem)
-  local rights, score_of = { version, problem or '' }, {}
+  local names, places, marks, announced = {}, {}, {}, {}
   local scores = redis.call('ZRANGE', known, 0, -1, 'WITHSCORES')
   for i = 1, #scores, 2 do
-    score_of[scores[i]] = digits(tonumber(scores[i + 1]))
-  end
-  for i = 1, #scores, 2 do
-    local name = scores[i]
-    if string.sub(name, 1, 1) ~= '@' then
-      rights[#rights + 1] = name
-      rights[#rights + 1] = score_of[name]
-      rights[#rights + 1] = score_of['@after:' .. name] or ''
-      rights[#rights + 1] = score_of['@by:' .. name] or ''
+    local name, place = scores[i], digits(tonumber(scores[i + 1]))
+    if string.sub(name, 1, 1) == '@' then
+      marks[name] = place
+    else
+      names[#names + 1] = name
+      places[#places + 1] = place
     end
   end
-  return rights
+  for mark, place in pairs(marks) do
+    local name = string.match(mark, '^@after:(.+)')
+    local by = name and marks['@by:' .. name]
+    if by then
+      announced[#announced + 1] = name .. ' ' .. place .. ' ' .. by
+    end
+  end
+  return { version, problem or '', table.concat(names, ' '), table.concat(places, ' '), table.concat(announced, ' ') }
 end
 
 -- Whether something on the list was not announced yet.
-local function has_unannounced(list, known)
-  for _, name in ipairs((difference(list, known))) do
+local function has_unannounced(rights)
+  for _, name in ipairs(rights.added) do
     if is_channel(name) then
       return true
     end
@@ -102,16 +106,15 @@ end
 -- Whether a plain PUBLISH that is not recorded yet may have announced what is on the list, so that where it counts from is
 -- not known: the list changed with nothing (`@looked`: when that was seen first) or with a script publish (`@unsettled`)
 -- that does not say so. It is known once everything up to there is recorded.
-local function is_unsettled(user, clock, recorder)
-  local known = PREFIX .. 'user:' .. user .. ':rights'
-  local scores = redis.call('ZMSCORE', known, '@version', '@unsettled', '@looked')
-  if not scores[1] then
+local function is_unsettled(rights, clock, recorder)
+  if rights.version == '0' then
     return false
   end
-  local since = tonumber(scores[2] or 0)
-  if has_unannounced('user:' .. user .. ':channels', known) then
-    since = tonumber(scores[3] or clock.last + 1)
-    redis.call('ZADD', known, 'NX', digits(since), '@looked')
+  local since = rights.unsettled
+  if has_unannounced(rights) then
+    since = rights.looked or clock.last + 1
+    rights.looked = since
+    redis.call('ZADD', rights.known, 'NX', digits(since), '@looked')
   end
   return recorder.id < since
 end
@@ -124,7 +127,9 @@ end
 
 -- FCALL sisyphus_rights 0 <look|settle> (<user> <known version or '-'>)*
 --   ->  for each user: nil (still that version), 'unsettled' (only where one looks: ask again in a moment), or
---       [version, problem or '', channel, granted at, <id before the plain PUBLISH that announced it> or '', <its id> or '', …]
+--       [version, problem or '', 'channel …', 'granted at …', 'channel <id before the plain PUBLISH that announced it> <its id> …']
+-- Words in a text, not a value each, and one pass over the rights: 20 us a user with 11 channels instead of 27, and 30 instead
+-- of 37 where the user was not known; in the gateway 2 us instead of 12.
 -- What is settled without a message counts from the last time somebody looked.
 redis.register_function({
   function_name = 'sisyphus_rights',
@@ -134,11 +139,11 @@ redis.register_function({
     local recorder, recording
     local answer = {}
     for i = 2, #args, 2 do
-      local user = args[i]
+      local rights = read_rights(args[i])
       local unsettled = false
       if args[1] == 'look' then
         recorder = recorder or read_recorder(clock)
-        if is_unsettled(user, clock, recorder) then
+        if is_unsettled(rights, clock, recorder) then
           if recording == nil then
             recording = is_recording(clock, recorder)
           end
@@ -148,13 +153,12 @@ redis.register_function({
       if unsettled then
         answer[#answer + 1] = 'unsettled'
       else
-        local known = PREFIX .. 'user:' .. user .. ':rights'
-        local _, now, _, problem = sync_rights(user, clock.last)
-        redis.call('PEXPIRE', known, math.max(RIGHTS_TTL, 2 * clock.ttl))
+        local _, now, _, problem = sync_rights(rights, clock.last)
+        redis.call('PEXPIRE', rights.known, math.max(RIGHTS_TTL, 2 * clock.ttl))
         if now == args[i + 1] then
           answer[#answer + 1] = false
         else
-          answer[#answer + 1] = rights_of(known, now, problem)
+          answer[#answer + 1] = rights_of(rights.known, now, problem)
         end
       end
     end
