@@ -44,11 +44,14 @@ export interface LeaseRequest {
   fromCount: Count;
   /** Up to where it has recorded everything, as the owner. */
   upTo: (Place & { count: Count }) | undefined;
-  /** Whether one more is needed; renew it, or take what has run out; give it back, or stand by no longer. */
-  wanted: 'ask' | 'keep' | 'leave';
+  /**
+   * `ask` whether one more is needed; `keep` it, or take what has run out; `release` it, having recorded all that was heard;
+   * `leave`: stand by no longer.
+   */
+  wanted: 'ask' | 'keep' | 'release' | 'leave';
   /**
    * Has listened before, and lost its connection, or was not needed until now: what went by meanwhile is a gap. Else
-   * nobody ran who could have heard it, and it is lost as ever in Redis.
+   * nobody ran who could have heard it, and it is lost as ever in Redis. With `release`: it will be back.
    */
   again: boolean;
 }

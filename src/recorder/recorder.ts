@@ -7,6 +7,7 @@ import {
   type Count,
   FencedError,
   type LeaseAnswer,
+  type LeaseRequest,
   type Place,
   type PlainListener,
   type PlainSource,
@@ -147,16 +148,16 @@ export class Recorder implements PlainListener {
   async #end(): Promise<void> {
     const period = this.#period;
     if (period.from === undefined) return;
-    this.#again = true;
+    this.#again = !this.#stopped;
     if (this.#state === 'elected') this.#lead();
     const until = Date.now() + RETIRE;
     if (this.#state === 'leading') await Promise.race([this.#record(), wait(RETIRE, undefined, { ref: false })]);
-    const owes = this.#state === 'leading' && period.queue.length > 0;
+    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';
     this.#state = 'deaf';
     this.#period = new Period();
-    while (!owes && Date.now() < until) {
+    while (Date.now() < until) {
       try {
-        await this.#lease(period, 'leave');
+        await this.#lease(period, wanted);
         return;
       } catch (error) {
         this.#warn('recorder_not_released', error);
@@ -218,7 +219,7 @@ export class Recorder implements PlainListener {
     await this.#source.deafen();
   }
 
-  #lease(period: Period, wanted: 'ask' | 'keep' | 'leave'): Promise<LeaseAnswer> {
+  #lease(period: Period, wanted: LeaseRequest['wanted']): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount, queue, place } = period;
     const isIdle = this.#state === 'leading' && queue.length === 0;
     return this.#source.lease({

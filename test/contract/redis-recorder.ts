@@ -97,10 +97,10 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await b.lease('keep')).to.equal('standby');
         expect(await b.lease('leave')).to.equal('spare');
         expect(b.releases).to.equal(0);
-        expect(await a.lease('leave')).to.equal('spare');
+        expect(await a.lease('release')).to.equal('spare');
         await eventually(() => b.releases === 1);
         expect(await b.lease('keep')).to.equal('leader');
-        expect(await a.lease('leave')).to.equal('spare');
+        expect(await a.lease('release')).to.equal('spare');
         expect(await a.lease('keep')).to.equal('standby');
       });
     });
@@ -202,19 +202,38 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
       });
     });
 
+    it('is not given back by who leaves without knowing that it has it: it runs out', async () => {
+      const a = await lead('a');
+      await say('heard');
+      await a.hears(1);
+      expect(await a.lease('leave')).to.equal('spare');
+      expect(Number(await redis.hget(LEASE, 'expires'))).to.be.above(0);
+      await runOut();
+      expect(await (await begin('b')).lease('keep')).to.equal('leader');
+      expect(await gaps()).to.have.length(1);
+    });
+
     describe('that was given back leaves', () => {
       let a: RawRecorder;
       beforeEach(async () => {
         a = await lead('a');
         await say('recorded');
         await a.record(await a.hears(1));
-        expect(await a.lease('leave')).to.equal('spare');
+        expect(await a.lease('release')).to.equal('spare');
       });
 
       it('no gap for who comes for the first time: nobody ran who could have heard', async () => {
         await say('to nobody');
         expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('a gap also for who comes for the first time, where its owner only lost its connection', async () => {
+        expect(await a.lease('keep')).to.equal('leader');
+        expect(await a.lease('release', { again: true })).to.equal('spare');
+        await say('to nobody');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await gaps()).to.have.length(1);
       });
 
       it('a gap for who comes again, if something was published between', async () => {
@@ -269,14 +288,14 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         const a = await lead('a');
         await say('recorded');
         await a.record(await a.hears(1));
-        await a.lease('leave');
+        await a.lease('release');
         await beginNewLife();
         expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
         expect(await unrecorded()).to.deep.equal([]);
       });
 
       it('leaves one where it was given back, and something was published in the new life before it was taken', async () => {
-        await (await lead('a')).lease('leave');
+        await (await lead('a')).lease('release');
         await beginNewLife();
         await say('to nobody');
         expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');

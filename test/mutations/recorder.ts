@@ -12,8 +12,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'the lease is given back by an owner that has not recorded all it heard',
     file: RECORDER,
-    find: "wait(RETIRE, undefined, { ref: false })]);\n    const owes = this.#state === 'leading' && period.queue.length > 0;",
-    replace: 'wait(1000, undefined, { ref: false })]);\n    const owes = false;',
+    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';",
+    replace: "wait(1000, undefined, { ref: false })]);\n    const wanted = 'release';",
     caughtBy: 'unit/recorder',
     only: 'while it owes',
   },
@@ -58,15 +58,29 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a lease that ran out counts as given back',
     file: RECORDER_LUA,
-    find: '(recorder.expires > 0 or again)',
-    replace: 'again',
+    find: '(recorder.expires > 0 or recorder.returns or again)',
+    replace: '(recorder.returns or again)',
     ...LEASE,
   },
   {
     name: 'what was given back is never a gap',
     file: RECORDER_LUA,
-    find: '(recorder.expires > 0 or again)',
+    find: '(recorder.expires > 0 or recorder.returns or again)',
     replace: 'recorder.expires > 0',
+    ...LEASE,
+  },
+  {
+    name: 'an owner that only lost its connection counts as one that was stopped',
+    file: RECORDER_LUA,
+    find: '(recorder.expires > 0 or recorder.returns or again)',
+    replace: '(recorder.expires > 0 or again)',
+    ...LEASE,
+  },
+  {
+    name: 'who leaves without knowing that it has the lease gives it back',
+    file: RECORDER_LUA,
+    find: "if mine and wanted == 'release' then",
+    replace: 'if mine then',
     ...LEASE,
   },
   {

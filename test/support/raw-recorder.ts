@@ -60,7 +60,7 @@ export class RawRecorder {
     await eventually(() => this.#place.id >= id);
   }
 
-  async lease(wanted: 'ask' | 'keep' | 'leave', options: RawLease = {}): Promise<string> {
+  async lease(wanted: 'ask' | 'keep' | 'release' | 'leave', options: RawLease = {}): Promise<string> {
     const { ttl = 60_000, again = false, upTo = [0, 0, this.fromCount] } = options;
     const beginning = [this.from, this.fromCount];
     const args = [this.name, ttl, this.patterns, ...beginning, ...upTo, wanted, again ? 'again' : '-'];

@@ -256,9 +256,9 @@ describe('the recorder', () => {
       source.listener.released();
       await eventually(() => source.times('anchor') > 1);
       source.listener.down();
-      await eventually(() => source.times('leave') === 1);
+      await eventually(() => source.times('release') === 1);
       expect(source.recorded).to.deep.equal(['heard']);
-      expect(source.asked.lastIndexOf('record')).to.be.below(source.asked.indexOf('leave'));
+      expect(source.asked.lastIndexOf('record')).to.be.below(source.asked.indexOf('release'));
     });
 
     it('begins anew, once, where more is unconfirmed than it bears', async function () {
@@ -315,20 +315,20 @@ describe('the recorder', () => {
       source.hear('a', 'b');
       source.listener.down();
       source.listener.up();
-      await eventually(() => source.times('leave') === 1);
+      await eventually(() => source.times('release') === 1);
       expect(source.recorded).to.deep.equal(['a', 'b']);
-      expect(source.leases.find(({ wanted }) => wanted === 'leave')!.name).to.equal(name);
+      expect(source.leases.find(({ wanted }) => wanted === 'release')!.name).to.equal(name);
       await eventually(() => source.times('listen') === 2);
       await eventually(() => recorder.role === 'leader');
       const asked = source.asked.join(' ');
-      expect(asked).to.match(/record leave ask listen anchor keep/);
+      expect(asked).to.match(/record release ask listen anchor keep/);
       const taken = source.leases.at(-1)!;
       expect(taken.again).to.equal(true);
       expect(taken.name).not.to.equal(name);
       expect(taken.from).to.be.above(source.leases[1]!.from);
       source.hear('c');
       await eventually(() => source.recorded.length === 3);
-      expect(source.times('leave')).to.equal(1);
+      expect(source.times('release')).to.equal(1);
     });
 
     it('does not give the lease back while it owes: where it cannot record, it lets it run out', async function () {
@@ -345,7 +345,7 @@ describe('the recorder', () => {
       // After 5 s it is of more use hearing again.
       await eventually(() => source.times('listen') === 2, 8000);
       await eventually(() => source.leases.some((lease) => lease.name !== name && lease.wanted === 'keep'));
-      expect(source.times('leave')).to.equal(0);
+      expect(source.times('release')).to.equal(0);
       const last = source.leases.findLastIndex((lease) => lease.name === name);
       const first = source.leases.findIndex((lease) => lease.name !== name);
       expect(last, 'it renews the lease no longer').to.be.below(first);
@@ -378,14 +378,14 @@ describe('the recorder', () => {
       source.hear('a', 'b');
       await Promise.all([recorder.stop(), recorder.stop()]);
       expect(source.recorded).to.deep.equal(['a', 'b']);
-      expect(source.asked.slice(-2)).to.deep.equal(['leave', 'close']);
+      expect(source.asked.slice(-2)).to.deep.equal(['release', 'close']);
       source.listener.down();
       source.listener.up();
       await recorder.stop();
       const asked = source.asked.length;
       await pause(300);
       expect(source.asked.length, 'nothing is asked any more').to.equal(asked);
-      expect([source.times('leave'), source.times('close')]).to.deep.equal([1, 1]);
+      expect([source.times('release'), source.times('close')]).to.deep.equal([1, 1]);
     });
 
     it('while its connection is lost ends only once', async () => {
@@ -395,7 +395,7 @@ describe('the recorder', () => {
       source.listener.down();
       await recorder.stop();
       expect(source.recorded).to.deep.equal(['a']);
-      expect([source.times('leave'), source.times('close')]).to.deep.equal([1, 1]);
+      expect([source.times('release'), source.times('close')]).to.deep.equal([1, 1]);
     });
   });
 });

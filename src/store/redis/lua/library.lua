@@ -129,10 +129,11 @@ local function read_clock()
   return clock
 end
 
--- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), patterns, id and number (everything up to this place is
--- recorded), count (how many plain PUBLISHes there had been at that place, see plain_publishes).
+-- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), returns (1: by one that only lost its connection),
+-- patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
+-- that place, see plain_publishes).
 local function read_recorder(clock)
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count')
+  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns')
   local expires, count = tonumber(stored[2] or 0), stored[6] or ''
   -- Given back means that all of it was recorded that was heard in an earlier life: in this one counting begins anew.
   if expires <= 0 and string.sub(count, 1, #clock.life) ~= clock.life then
@@ -145,6 +146,7 @@ local function read_recorder(clock)
     number = tonumber(stored[4] or 0),
     patterns = stored[5],
     count = count,
+    returns = stored[7] == '1',
   }
 end
 

@@ -25,13 +25,14 @@ redis.register_function({
 -- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
 --   ->  [role, id, number]
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
--- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `leave` (the
--- owner gives it back, having recorded all it has heard; a standby goes).
+-- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
+-- owner gives it back, having recorded all it has heard; `again`: it will be back), `leave` (a standby goes).
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
 -- others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
 -- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
--- nobody ran in between (given back, and I do not come `again`: after a lost connection, or from where I was not needed).
+-- nobody ran in between (given back by one that does not return, and I do not come `again`: after a lost connection, or
+-- from where I was not needed).
 redis.register_function({
   function_name = 'sisyphus_lease',
   flags = { 'allow-oom' },
@@ -49,10 +50,11 @@ redis.register_function({
     local function answer(role)
       return { role, digits(recorder.id), recorder.number }
     end
-    if wanted == 'leave' then
+    if wanted == 'release' or wanted == 'leave' then
       redis.call('ZREM', STANDBYS, me)
-      if mine then
-        redis.call('HSET', RECORDER, 'expires', digits(-clock.now))
+      -- Who has been cut off while it asked for the lease leaves without knowing that it has it, and it runs out.
+      if mine and wanted == 'release' then
+        redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', again and 1 or 0)
         say(clock, TOPIC .. '@recorder', 'released')
         save(clock)
       end
@@ -77,7 +79,7 @@ redis.register_function({
     if not covered and redis.call('ZCARD', STANDBYS) > 0 then
       return answer('uncovered')
     end
-    if not covered and (recorder.expires > 0 or again) then
+    if not covered and (recorder.expires > 0 or recorder.returns or again) then
       write_gap('unrecorded', recorder.id, next_id(clock))
       save(clock)
     end
