@@ -9,6 +9,8 @@ const COLOURS: Record<PeerName, string> = {
   'nchan-redis': '#b3541e',
   loop: '#8a8f98',
   pushpin: '#5b9a68',
+  mercure: '#7a5ba8',
+  centrifugo: '#b8507a',
 };
 
 const WIDTH = 860;

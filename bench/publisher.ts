@@ -1,13 +1,15 @@
 import { compile } from './compile.ts';
 import { LineProcess } from './line-process.ts';
 
-export type PublishForm = 'publish' | 'fcall' | 'nchan' | 'pushpin';
+export type PublishForm = 'publish' | 'fcall' | 'nchan' | 'pushpin' | 'mercure' | 'centrifugo';
 
 export interface PublishTarget {
   port: number;
   form: PublishForm;
   /** Redis keeps the order over one connection; an HTTP server answers one request at a time on each, so it gets more. */
   connections: number;
+  /** The header line that carries the right to publish, where one is needed. */
+  header?: string;
 }
 
 export interface Published {
@@ -39,6 +41,7 @@ export class Publisher {
 
   constructor(target: PublishTarget, nice = 0) {
     const command = [compile('publish'), String(target.port), target.form, String(target.connections), String(SIZE)];
+    if (target.header) command.push(target.header);
     this.#process = new LineProcess(nice ? ['nice', '-n', String(nice), ...command] : command);
   }
 

@@ -1,8 +1,9 @@
 // Publishes at an even pace, and counts the answers.
 //
-//   publish <port> <form> <connections> <size>
+//   publish <port> <form> <connections> <size> [<header line>]
 //
-// Forms: `publish` and `fcall` speak to Redis; `nchan` is a POST, `pushpin` ZeroMQ.
+// Forms: `publish` and `fcall` speak to Redis; `nchan`, `mercure` and `centrifugo` are POSTs, with the header line that
+// carries the right to publish; `pushpin` is ZeroMQ.
 // Channel n below a million is room:<n>, above it user:<n - a million>.
 // Each payload of <size> bytes carries #<channel>.<sequence>.<microseconds>#. One command a line on standard input:
 //
@@ -33,7 +34,7 @@ struct connection {
 static struct connection connections[MAX_CONNECTIONS];
 static struct pollfd polls[MAX_CONNECTIONS + 1];
 static int connection_count, payload_size;
-static const char *form;
+static const char *form, *header;
 static int is_redis, is_answered;
 static uint32_t *sequences;
 static uint64_t answered, errors;
@@ -59,6 +60,19 @@ static int append(char *to, uint32_t channel, uint64_t stamp) {
     return sprintf(to, "*5\r\n$5\r\nFCALL\r\n$16\r\nsisyphus_publish\r\n$1\r\n0\r\n$%zu\r\n%s\r\n$%d\r\n%s\r\n", strlen(name), name, size, payload);
   if (strcmp(form, "nchan") == 0)
     return sprintf(to, "POST /pub?id=%s HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s", name, size, payload);
+  const char *path = NULL, *type = NULL;
+  if (strcmp(form, "mercure") == 0) {
+    path = "/.well-known/mercure";
+    type = "application/x-www-form-urlencoded";
+    // No byte of a name or a payload means anything in a form: they stand as they are.
+    size = snprintf(body, sizeof body, "topic=%s&data=%s", name, payload);
+  } else if (strcmp(form, "centrifugo") == 0) {
+    path = "/api/publish";
+    type = "application/json";
+    size = snprintf(body, sizeof body, "{\"channel\":\"%s\",\"data\":\"%s\"}", name, payload);
+  }
+  if (path)
+    return sprintf(to, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, header, type, size, body);
   if (strcmp(form, "pushpin") == 0) {
     int n = snprintf(body, sizeof body, "{\"channel\":\"%s\",\"formats\":{\"http-stream\":{\"content\":\"data: %s\\n\\n\"}}}", name, payload);
     // ZeroMQ's framing: a long message frame. It is what Pushpin's own clients use; its HTTP port closes after each answer.
@@ -201,11 +215,12 @@ static void run(double rate, uint64_t total, uint64_t limit, uint32_t first, uin
 }
 
 int main(int argc, char **argv) {
-  if (argc != 5) {
-    fprintf(stderr, "usage: publish <port> <form> <connections> <size>\n");
+  if (argc != 5 && argc != 6) {
+    fprintf(stderr, "usage: publish <port> <form> <connections> <size> [<header line>]\n");
     return 2;
   }
   form = argv[2];
+  header = argc == 6 ? argv[5] : "Accept: */*";
   is_redis = strcmp(form, "publish") == 0 || strcmp(form, "fcall") == 0;
   is_answered = strcmp(form, "pushpin") != 0;
   connection_count = atoi(argv[3]);

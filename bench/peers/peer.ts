@@ -1,7 +1,7 @@
 import type { PublishTarget } from '../publisher.ts';
 import type { RedisServer } from '../redis-server.ts';
 
-export type PeerName = 'sisyphus' | 'nchan' | 'nchan-redis' | 'loop' | 'pushpin';
+export type PeerName = 'sisyphus' | 'nchan' | 'nchan-redis' | 'loop' | 'pushpin' | 'mercure' | 'centrifugo';
 
 /** One user's stream: the channels (numbers, see publisher.ts) whose events it must get. */
 export interface Reader {

@@ -36,7 +36,7 @@ export const connect: Scenario = ({ quick }) => {
     {
       name: 'connect',
       title: `${thousands(streams)} streams with 11 channels each, as fast as they come`,
-      peers: ['sisyphus', 'nchan-redis', 'nchan'],
+      peers: ['sisyphus', 'nchan-redis', 'nchan', 'mercure', 'centrifugo'],
       show: SHOW,
       goals: quick
         ? []

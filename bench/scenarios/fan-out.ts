@@ -17,7 +17,7 @@ function fanOutCase(scenario: string, streams: number, rate: number, seconds: nu
   return {
     name: `${scenario}/${streams}-${rate}`,
     title: `1 channel, ${thousands(streams)} streams, ${rate} messages/s`,
-    peers: ['sisyphus', 'nchan', 'nchan-redis', 'loop', 'pushpin'],
+    peers: ['sisyphus', 'nchan', 'nchan-redis', 'loop', 'pushpin', 'mercure', 'centrifugo'],
     show: SHOW,
     goals,
     measure: (turn) => measure(turn, streams, rate, seconds),

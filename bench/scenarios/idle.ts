@@ -14,7 +14,7 @@ export const idle: Scenario = ({ quick }) => {
     {
       name: 'idle',
       title: `${thousands(streams)} idle users with 11 channels each`,
-      peers: ['sisyphus', 'nchan', 'nchan-redis'],
+      peers: ['sisyphus', 'nchan', 'nchan-redis', 'mercure', 'centrifugo'],
       show: ['memory', 'redisMemory', 'base', 'noopCpu', 'noops'],
       goals: quick
         ? []

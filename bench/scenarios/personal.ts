@@ -23,7 +23,10 @@ function oneEach(shape: Shape, seconds: number): Case {
   return {
     name: shape.name,
     title: shape.title,
-    peers: way === 'plain' ? ['sisyphus', 'nchan-redis'] : ['sisyphus', 'nchan-redis', 'nchan', 'pushpin'],
+    peers:
+      way === 'plain'
+        ? ['sisyphus', 'nchan-redis']
+        : ['sisyphus', 'nchan-redis', 'nchan', 'pushpin', 'mercure', 'centrifugo'],
     show: SHOW,
     goals: shape.goals,
     async measure(turn) {
@@ -90,7 +93,7 @@ export const mixedLoad: Scenario = ({ quick, seconds }) => {
     {
       name: 'mixed',
       title: `${thousands(users)} users, own channel and 10 of ${ROOMS} rooms each, ${rate} messages/s to rooms`,
-      peers: ['sisyphus', 'nchan', 'nchan-redis'],
+      peers: ['sisyphus', 'nchan', 'nchan-redis', 'mercure', 'centrifugo'],
       show: SHOW,
       goals: quick ? [] : [{ metric: 'cpu', against: 'nchan-best', atMost: 0.6 }],
       async measure(turn) {
