@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Backlog, Rights } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
@@ -7,9 +8,12 @@ import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { Cuts } from './cuts.ts';
 import type { Held, Reset } from './held.ts';
+import { gapAfter } from './replay.ts';
 
 /** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
+/** How long an open stream waits for a Redis that does not answer, before its client has to come back (ms). */
+const READ_PATIENCE = 3000;
 
 /** The position a channel was granted at, and where in Redis's order what announced it was published. */
 interface Grant {
@@ -153,7 +157,7 @@ export class Membership {
 
   /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
   async reread(held: Held, position: Position, change?: Message): Promise<void> {
-    const rights = await this.#read();
+    const rights = await this.#persistently(() => this.#read());
     if (!rights || this.#left) return;
     const { channels } = rights;
     const lost = this.#channels.filter((channel) => !channels.has(channel));
@@ -198,8 +202,23 @@ export class Membership {
 
   /** Until what was published with the changes of the list that are known by now is recorded, and heard. */
   async #awaitRecords(): Promise<void> {
-    await this.#read();
-    await this.#options.hub.refresh();
+    await this.#persistently(async () => {
+      await this.#read();
+      await this.#options.hub.refresh();
+    });
+  }
+
+  /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */
+  async #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const until = this.#now() + READ_PATIENCE;
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.#left || this.#now() > until) throw error;
+        await wait(100);
+      }
+    }
   }
 
   /**
@@ -245,6 +264,8 @@ export class Membership {
       );
     if (gained.length === 0) return;
     const names = gained.map(([channel]) => channel);
+    // Of these nobody has told the reader; of what comes while it follows, the hub does.
+    const { gaps } = hub;
     this.#channels = [...this.#channels, ...names];
     await hub.follow(this.#reader, names);
     if (this.#left) {
@@ -262,6 +283,10 @@ export class Membership {
       return !isAfter(grant.id, position) || wasPublishedAfter(message, grant.publishedAt);
     });
     const resets: Reset[] = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
+    for (const [channel, after] of gained) {
+      const gap = gapAfter(gaps, channel, after, this.#options.recordsPlain(channel));
+      if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap.reason });
+    }
     const overtaken = found.filter(({ id }) => !isAfter(id, position));
     for (const channel of new Set(overtaken.map((message) => message.channel))) {
       if (!resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: 'overtaken' });

@@ -1,7 +1,16 @@
 import type { Backlog, ReadRequest, Rights } from '../backlog/backlog.ts';
+import type { Gap } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Message, wasPublishedAfter } from '../message/message.ts';
-import { BEGINNING, comparePositions, isAfter, justAfter, justBefore, type Position } from '../message/position.ts';
+import {
+  BEGINNING,
+  comparePositions,
+  isAfter,
+  justAfter,
+  justBefore,
+  laterOf,
+  type Position,
+} from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Start } from './start.ts';
 
@@ -89,12 +98,17 @@ function brokenSince(
   if (isAfter(position, hub.position)) return 'future';
   // From the beginning means from the beginning of this life: nothing was missed before it.
   if (position !== BEGINNING && isAfter(hub.born, position)) return isAfter(granted, hub.born) ? undefined : 'flushed';
-  for (const { reason, from, to, lost } of hub.gaps) {
-    if (position === BEGINNING || !isAfter(to, position) || isAfter(granted, to)) continue;
+  if (position === BEGINNING) return undefined;
+  return gapAfter(hub.gaps, channel, laterOf(position, granted), plain)?.reason;
+}
+
+/** The gap in which something may be lost that was published on the channel after this position. */
+export function gapAfter(gaps: Gap[], channel: string, position: Position, plain: boolean): Gap | undefined {
+  return gaps.find(({ reason, from, to, lost }) => {
+    if (!isAfter(to, position)) return false;
     // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
-    if (reason === 'unrecorded' ? plain : isAfter(position, from) || lost.includes(channel)) return reason;
-  }
-  return undefined;
+    return reason === 'unrecorded' ? plain : isAfter(position, from) || lost.includes(channel);
+  });
 }
 
 async function overlap(count: number, names: string[], seam: Position, backlog: Backlog): Promise<Replay> {

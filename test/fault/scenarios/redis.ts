@@ -34,7 +34,9 @@ export const stoppedLong = scenario({
   async act(world, run, findings) {
     const from = now();
     // Every connection has been given up by then, and with it what is published before there are new ones.
-    world.ledger.licences.push({ reason: 'unrecorded', from });
+    world.ledger.licences.push({ reason: 'unrecorded', from }, { reason: 'overtaken', from });
+    // What waits meanwhile happens in one moment: a message and a change that publishers made seconds apart.
+    world.ledger.crossing = run.seconds * 1000 + 5000;
     await stopRedis(world, run.seconds * 1000);
     const told = new Set(framesOf(world, 'error', from).map(({ reader }) => reader));
     findings.figures['readers told'] = told.size;
