@@ -3,13 +3,13 @@ import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
-import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
-import { type Reader, Subscription } from './subscription.ts';
+import { REMEMBERED_FOR, type Reader, Subscription } from './subscription.ts';
 
 /** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
 const LINGER = 20_000;
@@ -288,11 +288,14 @@ export class Hub implements SourceListener, Checked {
     this.downSince ??= this.#now();
   }
 
-  /** Lets go of channels that nobody has read for a while. */
+  /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
   sweep(): void {
     const before = this.#now() - LINGER;
+    const forgotten = earlier(this.position, REMEMBERED_FOR);
     const idle: string[] = [];
-    for (const { channel, readers, idleSince } of this.#subscriptions.values()) {
+    for (const subscription of this.#subscriptions.values()) {
+      const { channel, readers, idleSince } = subscription;
+      subscription.forget(forgotten);
       if (readers.size === 0 && idleSince !== undefined && idleSince < before) idle.push(channel);
     }
     for (const channel of idle) this.#subscriptions.delete(channel);

@@ -46,6 +46,11 @@ export function positionBefore(milliseconds: number, now = Date.now()): Position
   return Math.max(0, (now - milliseconds) * 1000) as Position;
 }
 
+/** What was published so many milliseconds before this. */
+export function earlier(position: Position, milliseconds: number): Position {
+  return Math.max(0, position - milliseconds * 1000) as Position;
+}
+
 /** The position from which the message with this id would be the next. */
 export function justBefore(id: Position): Position {
   return Math.max(0, id - 1) as Position;
