@@ -211,10 +211,10 @@ export class Hub implements SourceListener, Checked {
     const current = (): boolean => turn === this.#turn;
     try {
       if (subscribe) {
-        const refused = await this.#options.source.subscribe(channels);
+        const refused = new Set(await this.#options.source.subscribe(channels));
         if (!current()) return;
         for (const subscription of this.#subscriptions.values()) {
-          subscription.refused = refused.includes(subscription.channel);
+          subscription.refused = refused.has(subscription.channel);
         }
       }
       await catchUp(this, this.#options, channels, current);

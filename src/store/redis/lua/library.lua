@@ -80,8 +80,8 @@ local function save(clock)
   redis.call('HSET', CLOCK, 'last', digits(clock.last), 'said', digits(clock.said))
 end
 
--- The replication id changes with every promotion, on a replica that has never run a function before or not for long: it is
--- read again after 20 ms, which spares 2.5 of 23 us a message.
+-- Changes with every promotion. It is read again after 20 ms, which spares 2.5 of 23 us a message: a server that is promoted
+-- has run no function for longer than that.
 local replid, replid_until = nil, 0
 local function replication_id(now)
   if now > replid_until or now < replid_until - 20000 then
@@ -238,9 +238,9 @@ end
 -- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
 -- version before, the version now, and the changes as the envelope carries them. `rights`: as read_rights answers.
 -- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`, and `@by:<channel>` for
--- its own id). `cause.atomic`: it was
--- made in this very command (`@atomic:<channel>`). Without either it may have come with a plain PUBLISH that is not
--- recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody is about to.
+-- its own id). `cause.atomic`: it was made in this very command (`@atomic:<channel>`). Without either it may have come with
+-- a plain PUBLISH that is not recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody
+-- is about to.
 -- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
 local function sync_rights(rights, id, cause)
   local known, before, synced, problem = rights.known, rights.version, rights.synced, rights.problem
