@@ -80,12 +80,17 @@ function sentinelOptions(url: string): RedisOptions {
 
 const suspects = new WeakSet<Redis>();
 
+/** A command failed on this connection: where it was not answered in time, the connection may be dead. */
+export function suspect(redis: Redis, url: string, error: unknown): void {
+  if ((error as Error).message.includes('timed out')) void cutIfDead(redis, url);
+}
+
 /**
  * A command on this connection was not answered in time. Either it is half open, which the driver would not notice for a
  * quarter of an hour: then a new connection is answered, and this one is cut. Or Redis itself stands still: then nobody is
  * answered, and this connection is kept, on which it will go on with what was published meanwhile.
  */
-export async function cutIfDead(redis: Redis, url: string): Promise<void> {
+async function cutIfDead(redis: Redis, url: string): Promise<void> {
   if (suspects.has(redis)) return;
   suspects.add(redis);
   try {

@@ -11,7 +11,7 @@ import {
   type PlainMessage,
   type PlainSource,
 } from '../../recorder/plain-source.ts';
-import { closeConnection, cutIfDead } from './connection.ts';
+import { closeConnection, suspect } from './connection.ts';
 import { callFunction } from './functions.ts';
 import { TOPIC_PREFIX } from './keys.ts';
 
@@ -60,7 +60,7 @@ export class RedisPlainSource implements PlainSource {
     try {
       await callFunction(this.#hearing, 'sisyphus_anchor', [name]);
     } catch (error) {
-      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#hearing, this.#url);
+      suspect(this.#hearing, this.#url, error);
       throw error;
     }
   }

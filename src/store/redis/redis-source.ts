@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
-import { closeConnection, cutIfDead } from './connection.ts';
+import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
 
@@ -139,7 +139,7 @@ export class RedisSource implements ChannelSource {
         heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
       };
     } catch (error) {
-      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#redis, this.#url);
+      suspect(this.#redis, this.#url, error);
       throw error;
     }
   }

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { Config } from '../../config.ts';
 import type { Logger } from '../../logger.ts';
 import type { Store } from '../store.ts';
-import { closeConnection, cutIfDead, openConnection } from './connection.ts';
+import { closeConnection, openConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
@@ -73,7 +73,7 @@ export class RedisStore implements Store {
       await this.#commands.ping();
       return true;
     } catch (error) {
-      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#commands, this.#url);
+      suspect(this.#commands, this.#url, error);
       return false;
     }
   }

@@ -224,7 +224,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a connection that does not answer is kept',
     file: 'src/store/redis/redis-source.ts',
-    find: "      if ((error as Error).message.includes('timed out')) void cutIfDead(this.#redis, this.#url);\n",
+    find: '      suspect(this.#redis, this.#url, error);\n',
     replace: '',
     scenario: 'half-open',
   },
