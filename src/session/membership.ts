@@ -12,7 +12,10 @@ import { gapAfter } from './replay.ts';
 
 /** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
-/** How long an open stream waits for a Redis that does not answer, before its client has to come back (ms). */
+/**
+ * How long an open stream is refused what a Redis that answers others should give it, before its client has to come back
+ * (ms). A Redis that answers nobody is waited for: whether that is too long is the same for all streams (the grace).
+ */
 const READ_PATIENCE = 3000;
 
 /** The position a channel was granted at, and where in Redis's order what announced it was published. */
@@ -210,12 +213,15 @@ export class Membership {
 
   /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */
   async #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    const until = this.#now() + READ_PATIENCE;
+    let until = this.#now() + READ_PATIENCE;
     for (;;) {
+      const began = this.#now();
       try {
         return await ask();
       } catch (error) {
-        if (this.#left || this.#now() > until) throw error;
+        if (!this.#options.hub.isAnswered) until = this.#now() + READ_PATIENCE;
+        // Judged by when it was asked: an answer takes up to 2 s to be given up.
+        if (this.#left || began > until) throw error;
         await wait(100);
       }
     }
@@ -267,7 +273,7 @@ export class Membership {
     // Of these nobody has told the reader; of what comes while it follows, the hub does.
     const { gaps } = hub;
     this.#channels = [...this.#channels, ...names];
-    await hub.follow(this.#reader, names);
+    await this.#persistently(() => hub.follow(this.#reader, names));
     if (this.#left) {
       hub.leave(this.#reader, names);
       return;
@@ -276,7 +282,8 @@ export class Membership {
     // What the hub has heard itself is not looked for in the backlog, where what comes live may be trimmed already.
     const recent = gained.map(([channel, after]) => hub.recent(channel, after));
     const unknown = gained.filter((_, i) => recent[i] === undefined);
-    const slices = await backlog.read(unknown.map(([channel, after]) => ({ channel, after, upTo: seam })));
+    const reads = unknown.map(([channel, after]) => ({ channel, after, upTo: seam }));
+    const slices = await this.#persistently(() => backlog.read(reads));
     const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
     const found = [...heard, ...slices.flatMap(({ messages }) => messages)].filter((message) => {
       const grant = grants.get(message.channel)!;

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Backlog } from '../../src/backlog/backlog.ts';
 import type { Connection } from '../../src/connection/connection.ts';
+import { SisyphusError } from '../../src/errors.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
@@ -105,10 +106,10 @@ class World {
     return this.last;
   }
 
-  session(client: Client): Session {
+  session(client: Client, connection = client.connection(), now = Date.now): Session {
     const { hub, backlog } = this;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => false, maxBuffer: 1_000_000 };
-    return new Session({ ...options, connection: client.connection() });
+    const options = { user: '7', hub, backlog, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
+    return new Session({ ...options, connection });
   }
 
   async close(): Promise<void> {
@@ -150,6 +151,43 @@ describe('a session, at the seam between what is read and what comes live', () =
     await eventually(() => client.messages.length === 2);
     expect(client.texts.filter((text) => text.startsWith('reset'))).to.deep.equal(['reset room:a']);
     expect(client.texts.slice(-1)).to.deep.equal(['2']);
+  });
+});
+
+describe('a session, whose list cannot be read', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await World.open(3);
+  });
+  afterEach(() => world.close());
+
+  /** Opens a stream, and has its list read while each try fails, 2 s later than it began. Answers whether it stays open. */
+  async function survives(tries: number, failed: () => void): Promise<boolean> {
+    let now = 0;
+    const client = new Client(world);
+    const connection = client.connection();
+    const session = world.session(client, connection, () => now);
+    await session.open({ kind: 'now' });
+    let left = tries;
+    world.beforeRead = async () => {
+      if (left-- <= 0) return;
+      now += 2000;
+      failed();
+      throw new SisyphusError('redis_unavailable', 'Redis does not answer');
+    };
+    session.refresh();
+    await eventually(() => connection.closed || left < 0);
+    session.close('client');
+    return left < 0;
+  }
+
+  it('waits for a Redis that answers nobody, however long: the grace is for all streams', async () => {
+    expect(await survives(6, () => world.hub.unanswered())).to.equal(true);
+  });
+
+  it('waits a while for a Redis that answers others', async () => {
+    expect(await survives(2, () => undefined)).to.equal(true);
+    expect(await survives(6, () => undefined)).to.equal(false);
   });
 });
 
