@@ -220,6 +220,8 @@ export class Hub implements SourceListener, Checked {
       await catchUp(this, this.#options, channels, current);
     } catch (error) {
       if (!current()) return;
+      // Nothing else asks the store until this is done, so nothing else would notice how long it has been away.
+      this.unanswered();
       this.#options.logger.warn({ event: 'heal_failed', reason: (error as Error).message });
       setTimeout(() => current() && void this.#heal(channels, subscribe), 200).unref();
       return;
