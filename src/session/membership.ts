@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { Backlog, ReadRequest, Rights, Slice } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
@@ -177,6 +177,11 @@ export class Membership {
       return [channel, { id, publishedAt: rights.announced.get(channel) ?? { id, after: undefined } }];
     });
     await this.#gain(new Map(grants), held, position, change);
+  }
+
+  /** Reads backlogs for a stream that is open. */
+  async read(requests: ReadRequest[]): Promise<Slice[]> {
+    return this.#persistently(() => this.#options.backlog.read(requests));
   }
 
   /** Hears nothing any more. */

@@ -30,7 +30,7 @@ export interface Replay {
 
 export interface ReplayOptions {
   hub: Hub;
-  backlog: Backlog;
+  backlog: Pick<Backlog, 'read'>;
   recordsPlain: (channel: string) => boolean;
 }
 
@@ -111,7 +111,12 @@ export function gapAfter(gaps: Gap[], channel: string, position: Position, plain
   });
 }
 
-async function overlap(count: number, names: string[], seam: Position, backlog: Backlog): Promise<Replay> {
+async function overlap(
+  count: number,
+  names: string[],
+  seam: Position,
+  backlog: Pick<Backlog, 'read'>,
+): Promise<Replay> {
   const slices = await backlog.read(names.map((channel) => ({ channel, after: BEGINNING, upTo: seam, last: count })));
   const messages = slices.flatMap((slice) => slice.messages).sort((a, b) => comparePositions(a.id, b.id));
   const [first] = messages;

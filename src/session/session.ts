@@ -1,3 +1,4 @@
+import type { ReadRequest, Slice } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Reader } from '../hub/subscription.ts';
@@ -75,7 +76,8 @@ export class Session implements Reader {
     if (this.connection.closed) return;
     // In one step with the following read of the hub's position: the seam.
     const seam = this.#options.hub.position;
-    const reading = readReplay(start, this.#membership.own, rights, this.#options);
+    const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
+    const reading = readReplay(start, this.#membership.own, rights, { ...this.#options, backlog });
     await this.#begin(start, seam, reading);
     this.#begun = true;
     await this.#drain();
@@ -162,6 +164,17 @@ export class Session implements Reader {
       if (connection.closed) return;
     }
     this.#position = laterOf(this.#position, seam);
+  }
+
+  /** The same requests again, so up to the same seam: what is later is held, and rights may change with it. */
+  async #readMissed(requests: ReadRequest[]): Promise<Slice[]> {
+    try {
+      return await this.#options.backlog.read(requests);
+    } catch (error) {
+      // Before its `ok` a client is told within 2 s; behind it, only the grace ends its stream.
+      if (!this.#opened) throw error;
+      return this.#membership.read(requests);
+    }
   }
 
   #reset(channel: string, reason: ResetReason, position: Position): void {

@@ -131,6 +131,25 @@ describe('a session, at the seam between what is read and what comes live', () =
   });
   afterEach(() => world.close());
 
+  it('stays open where what was missed cannot be read at once, and its client knows that it is connected', async () => {
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    const position = await world.publish('room:a', '1');
+    await world.publish('room:a', '2');
+    world.beforeRead = async () => {
+      if (!client.texts.includes('ok')) return;
+      world.beforeRead = async () => undefined;
+      throw new Error('no answer');
+    };
+    // The list is read before `ok`, and the backlog in one turn with it.
+    const { read } = world.backlog;
+    world.backlog.read = async (requests) => {
+      await turn();
+      return read(requests);
+    };
+    await world.session(client).open({ kind: 'after', position });
+    expect(client.texts).to.deep.equal(['ok', '2']);
+  });
+
   it('tells of no gap where what was trimmed while it read came live', async () => {
     await world.session(client).open({ kind: 'now' });
     world.beforeRead = async () => {
