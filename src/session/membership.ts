@@ -228,6 +228,8 @@ export class Membership {
         // Judged by when it was asked: an answer takes up to 2 s to be given up.
         if (this.#left || began > until) throw error;
         await wait(100);
+        // What it followed from here on, nobody would ever leave.
+        if (this.#left) throw error;
       }
     }
   }
