@@ -8,11 +8,14 @@ import type { ResetReason } from '../message/reset.ts';
 import { catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { Opening } from './opening.ts';
+import { Remembered } from './remembered.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
-import { REMEMBERED_FOR, type Reader, Subscription } from './subscription.ts';
+import { type Reader, Subscription } from './subscription.ts';
 
 /** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
 const LINGER = 20_000;
+/** Messages are remembered as long (ms). */
+const REMEMBERED_FOR = 20_000;
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
@@ -43,6 +46,7 @@ export class Hub implements SourceListener, Checked {
   /** `resets`: told to readers, each reader counted. */
   readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions = new Map<string, Subscription>();
+  readonly #remembered = new Remembered();
   readonly #options: HubOptions;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
@@ -197,7 +201,7 @@ export class Hub implements SourceListener, Checked {
   #opened(channel: string): Subscription {
     let subscription = this.#subscriptions.get(channel);
     if (!subscription) {
-      subscription = new Subscription(channel, this.#options.retention(channel));
+      subscription = new Subscription(channel, this.#options.retention(channel), this.#remembered);
       this.#subscriptions.set(channel, subscription);
       this.#opening.add(subscription);
     }
@@ -293,11 +297,10 @@ export class Hub implements SourceListener, Checked {
   /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
   sweep(): void {
     const before = this.#now() - LINGER;
-    const forgotten = earlier(this.position, REMEMBERED_FOR);
+    this.#remembered.forget(earlier(this.position, REMEMBERED_FOR));
     const idle: string[] = [];
     for (const subscription of this.#subscriptions.values()) {
       const { channel, readers, idleSince } = subscription;
-      subscription.forget(forgotten);
       if (readers.size === 0 && idleSince !== undefined && idleSince < before) idle.push(channel);
     }
     for (const channel of idle) this.#subscriptions.delete(channel);

@@ -1,7 +1,8 @@
 import type { Retention } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, isAfter, type Position, positionBefore } from '../message/position.ts';
+import { isAfter, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import { type Entry, NONE, type Remembered } from './remembered.ts';
 
 /** Who reads channels: a session. */
 export interface Reader {
@@ -15,13 +16,9 @@ export interface Reader {
   reset(channel: string, reason: ResetReason): void;
 }
 
-/**
- * How much of a channel is remembered here, and how long (ms), for those who come back at once; the rest is in the backlog.
- * A message takes 0.7 KB, which 10,000 channels of a hundred each would make 700 MB of.
- */
+/** How much of a channel is answered from memory, for those who come back at once; the rest is in the backlog. */
 const REMEMBERED_MESSAGES = 100;
 const REMEMBERED_BYTES = 256 * 1024;
-export const REMEMBERED_FOR = 20_000;
 
 /** One channel in this process: who reads it, how far it has been heard, and the messages heard last. */
 export class Subscription {
@@ -34,25 +31,24 @@ export class Subscription {
   /** Since when nobody reads it (ms); it is kept for a while, for those who come back. */
   idleSince: number | undefined;
   /**
-   * Every message after this position is in `#recent`: it was the last one when the subscription was acknowledged, or
-   * the last one forgotten since. What is before it, only the backlog knows.
+   * The entry of the last message, from which those before it are found; `NONE` where what came last is not remembered.
+   * What is before the first of them, only the backlog knows.
    */
-  #completeFrom = BEGINNING;
-  #recent: Message[] = [];
-  #bytes = 0;
+  #last: Entry = NONE;
+  readonly #remembered: Remembered;
   readonly #retention: Retention;
   #begun: { promise: Promise<void>; resolve: () => void } | undefined;
 
-  constructor(channel: string, retention: Retention) {
+  constructor(channel: string, retention: Retention, remembered: Remembered) {
     this.channel = channel;
     this.#retention = retention;
+    this.#remembered = remembered;
   }
 
   /** The subscription is acknowledged, and `head` was the last message then: whatever follows is heard. */
   begin(head: Position): void {
     if (this.head !== undefined) return;
     this.head = head;
-    this.#completeFrom = head;
     this.#begun?.resolve();
     this.#begun = undefined;
   }
@@ -71,30 +67,15 @@ export class Subscription {
 
   hear(message: Message): void {
     this.begin(message.previous);
+    const worthIt = message.payload.length <= REMEMBERED_BYTES;
+    this.#last = worthIt ? this.#remembered.add(message, this.head!, this.#last) : NONE;
     this.head = message.id;
-    this.#recent.push(message);
-    this.#bytes += message.payload.length;
-    const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
-    while (this.#recent.length > most || this.#bytes > REMEMBERED_BYTES) this.#forgetFirst();
-  }
-
-  /** Forgets what is from before this position. */
-  forget(before: Position): void {
-    while (this.#recent.length > 0 && isAfter(before, this.#recent[0]!.id)) this.#forgetFirst();
-  }
-
-  #forgetFirst(): void {
-    const forgotten = this.#recent.shift()!;
-    this.#bytes -= forgotten.payload.length;
-    this.#completeFrom = forgotten.id;
   }
 
   /** History was rewritten: what was heard no longer counts. */
   restart(head: Position): void {
     this.head = head;
-    this.#completeFrom = head;
-    this.#recent = [];
-    this.#bytes = 0;
+    this.#last = NONE;
   }
 
   /**
@@ -102,10 +83,11 @@ export class Subscription {
    * is about to expire is left to the backlog, which goes by the clock that made the ids.
    */
   recent(after: Position): Message[] | undefined {
-    if (this.head === undefined || isAfter(this.#completeFrom, after)) return undefined;
+    if (this.head === undefined) return undefined;
     if (!isAfter(this.head, after)) return [];
-    const recent = this.#recent.filter(({ id }) => isAfter(id, after));
-    const [first] = recent;
+    const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
+    const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
+    const first = recent?.[0];
     return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }
 }

@@ -40,8 +40,19 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
 export function formatEnvelope(message: Message): Buffer {
   const { id, revision, previous, after, oversize, event, rights } = message;
   const fields = [id, revision, previous, after ?? '-', oversize ? 'o' : '-', event === undefined ? '-' : `=${event}`];
-  if (rights) fields.push(rights.before, rights.now, formatChanges(rights));
+  if (rights) fields.push(formatRights(rights));
   return Buffer.concat([Buffer.from(`${fields.join(' ')}\n`, 'latin1'), message.payload]);
+}
+
+/** `<rights before> <rights now> <changes>` */
+export function formatRights(rights: RightsChange): string {
+  return `${rights.before} ${rights.now} ${formatChanges(rights)}`;
+}
+
+/** What `formatRights` made. */
+export function readRights(text: string): RightsChange {
+  const [before = '', now = '', changes = ''] = text.split(' ');
+  return parseRights(before, now, changes);
 }
 
 function parseRights(before: string, now: string, changes: string): RightsChange {

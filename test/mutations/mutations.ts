@@ -122,6 +122,13 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'integration/resets',
   },
   {
+    name: 'what memory has no room for any more is left out in silence',
+    file: 'src/hub/remembered.ts',
+    find: 'if (!block) return undefined;',
+    replace: 'if (!block) break;',
+    caughtBy: 'unit/remembered',
+  },
+  {
     name: 'a gap in the backlog is silent',
     file: 'src/session/replay.ts',
     find: 'if (gap && !resets.some',

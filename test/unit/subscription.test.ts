@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { Remembered } from '../../src/hub/remembered.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import { BEGINNING, earlier, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
@@ -7,9 +8,11 @@ import { aMessage } from '../support/messages.ts';
 const NOW = (Date.now() * 1000) as Position;
 const at = (second: number): Position => (NOW + second * 1_000_000) as Position;
 
-function heardAt(...seconds: number[]): Subscription {
-  const subscription = new Subscription('room:918', { length: 3, ttl: 86_400_000 });
-  let previous = BEGINNING;
+const aSubscription = (ttl = 86_400_000, remembered = new Remembered()): Subscription =>
+  new Subscription('room:918', { length: 3, ttl }, remembered);
+
+function hear(subscription: Subscription, ...seconds: number[]): Subscription {
+  let previous = subscription.head ?? BEGINNING;
   for (const second of seconds) {
     subscription.hear(aMessage({ id: at(second), previous }));
     previous = at(second);
@@ -22,25 +25,54 @@ const seconds = (subscription: Subscription, after: Position): number[] | undefi
 
 describe('what a channel remembers', () => {
   it('is all after a position, or nothing is answered', () => {
-    const subscription = heardAt(1, 2, 3, 4);
+    const subscription = hear(aSubscription(), 1, 2, 3, 4);
     expect(seconds(subscription, at(1))).to.deep.equal([2, 3, 4]);
     expect(seconds(subscription, at(4))).to.deep.equal([]);
     expect(seconds(subscription, at(0)), 'one was forgotten after it').to.equal(undefined);
   });
 
   it('is forgotten with time, and with it the right to answer for it', () => {
-    const subscription = heardAt(1, 2, 3);
-    subscription.forget(earlier(at(4), 1500));
+    const remembered = new Remembered();
+    const subscription = hear(aSubscription(undefined, remembered), 1, 2, 3);
+    remembered.forget(earlier(at(4), 1500));
     expect(seconds(subscription, at(2))).to.deep.equal([3]);
     expect(seconds(subscription, at(1))).to.equal(undefined);
-    subscription.forget(at(10));
+    remembered.forget(at(10));
     expect(seconds(subscription, at(3)), 'nothing came after it').to.deep.equal([]);
     expect(seconds(subscription, at(2))).to.equal(undefined);
   });
 
+  it('is left to the backlog when it is about to expire', () => {
+    const subscription = hear(aSubscription(10_000_000), -9500, -8000);
+    expect(seconds(subscription, at(-9500))).to.deep.equal([-8000]);
+    expect(seconds(subscription, at(-10_000))).to.equal(undefined);
+  });
+
+  it('is nothing that was rewritten', () => {
+    const subscription = hear(aSubscription(), 1, 2, 3);
+    subscription.restart(at(2));
+    expect(seconds(subscription, at(2))).to.deep.equal([]);
+    expect(seconds(subscription, at(1))).to.equal(undefined);
+    subscription.hear(aMessage({ id: at(4), previous: at(1) }));
+    expect(seconds(subscription, at(2))).to.deep.equal([4]);
+    expect(seconds(subscription, at(1.5)), 'nobody knows what was here').to.equal(undefined);
+  });
+
+  it('is no more than 256 KB', () => {
+    const subscription = new Subscription('room:918', { length: 100, ttl: 86_400_000 }, new Remembered());
+    const payload = Buffer.alloc(64 * 1024);
+    for (let i = 1; i <= 5; i++) subscription.hear(aMessage({ id: at(i), previous: at(i - 1), payload }));
+    expect(seconds(subscription, at(1))).to.deep.equal([2, 3, 4, 5]);
+    expect(seconds(subscription, at(0))).to.equal(undefined);
+    const remembered = new Remembered();
+    aSubscription(undefined, remembered).hear(aMessage({ payload: Buffer.alloc(256 * 1024 + 1) }));
+    expect(remembered.blocks, 'others are not pushed out by what nobody is given').to.equal(0);
+  });
+
   it('tells who waits that it has begun', async () => {
-    const subscription = new Subscription('room:918', { length: 3, ttl: 86_400_000 });
+    const subscription = aSubscription();
     const begun = subscription.begun();
+    expect(seconds(subscription, at(1))).to.equal(undefined);
     expect(subscription.begun()).to.equal(begun);
     subscription.begin(at(1));
     await begun;
