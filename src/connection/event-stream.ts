@@ -4,6 +4,7 @@ import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
+import { learnDirectWrite, writeDirectly } from './direct-write.ts';
 import {
   encodeGoodbye,
   encodeMessage,
@@ -50,6 +51,9 @@ export class EventStream implements Connection {
   readonly #random: () => number;
   #frames: Buffer[] = [];
   #bytes = 0;
+  /** Written, and not taken by the kernel yet; beside what the socket knows of. */
+  #pending = 0;
+  #whenSent: (() => void) | undefined;
   #large = 0;
   /** What waits goes with what is urgent. */
   #urgent = false;
@@ -73,6 +77,7 @@ export class EventStream implements Connection {
   open(status: Status, position: Position): void {
     if (this.closed || !this.#head) return;
     this.#socket.setNoDelay(true);
+    learnDirectWrite(this.#socket);
     this.#socket.write(Buffer.concat([this.#head, encodeStatus(status, position, this.#retry(status), this.#format)]));
     this.#head = undefined;
     this.lastSent = Date.now();
@@ -91,19 +96,27 @@ export class EventStream implements Connection {
   }
 
   async drained(): Promise<void> {
-    if (this.#bytes + this.#socket.writableLength <= HIGH_WATER) return;
+    if (this.#bytes + this.#unsent <= HIGH_WATER) return;
     this.flush();
-    while (!this.closed && this.#socket.writableLength > HIGH_WATER) {
+    while (!this.closed && this.#unsent > HIGH_WATER) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#socket.off('drain', done);
           this.#socket.off('close', done);
+          this.#whenSent = undefined;
           resolve();
         };
         this.#socket.on('drain', done);
         this.#socket.on('close', done);
+        this.#whenSent = done;
       });
     }
+  }
+
+  /** What was pending is sent. */
+  sent(): void {
+    this.#pending = 0;
+    this.#whenSent?.();
   }
 
   flush(): void {
@@ -112,7 +125,7 @@ export class EventStream implements Connection {
     this.#frames = [];
     this.#bytes = 0;
     this.#urgent = false;
-    this.#socket.write(frames.length === 1 ? frames[0]! : joined(frames));
+    this.#write(frames.length === 1 ? frames[0]! : joined(frames));
     this.lastSent = Date.now();
   }
 
@@ -135,6 +148,22 @@ export class EventStream implements Connection {
     setTimeout(() => this.#socket.destroy(), 2000).unref();
   }
 
+  /** What was written and is not sent yet (bytes). */
+  get #unsent(): number {
+    return this.#pending + this.#socket.writableLength;
+  }
+
+  #write(data: Buffer): void {
+    if (this.#pending === 0) {
+      const left = writeDirectly(this.#socket, data, this);
+      if (left !== undefined) {
+        this.#pending = left;
+        return;
+      }
+    }
+    this.#socket.write(data);
+  }
+
   #goodbye(reason: CloseReason, position: Position): Buffer {
     if (reason === 'shutdown') return encodeGoodbye(position, this.#retry('ok'), this.#format);
     const status = reason === 'failure' ? 'failure' : 'error';
@@ -145,7 +174,7 @@ export class EventStream implements Connection {
     if (this.closed) return;
     // The bound is checked when adding. A frame that is larger than it (256 kB of line ends are 1.8 MB) may wait too,
     // where nothing else does, and the bound is higher by its length until it is gone.
-    const unsent = this.#bytes + this.#socket.writableLength;
+    const unsent = this.#bytes + this.#unsent;
     if (unsent === 0) this.#large = 0;
     if (unsent > 0 && unsent + frame.length > this.#maxBuffer + this.#large) {
       this.close('slow', BEGINNING);

@@ -56,6 +56,10 @@ export class Period {
     this.queue.splice(0, later < 0 ? this.queue.length : later);
   }
 
+  get hasFullBatch(): boolean {
+    return this.queue.length >= BATCH_MESSAGES;
+  }
+
   nextBatch(): PlainMessage[] {
     let bytes = 0;
     const end = this.queue.findIndex(({ payload }, i) => {

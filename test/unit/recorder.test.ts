@@ -146,6 +146,23 @@ describe('the recorder', () => {
       expect(recorder.counters).to.deep.equal({ recorded: 600, fenced: 0, changes: 1 });
     });
 
+    it('records at once what comes after a pause, and together what comes close behind it', async () => {
+      await lead();
+      // A machine that is busy may be late; one round in which it is not shows it.
+      await eventually(async () => {
+        source.batches.length = 0;
+        source.hear('first');
+        expect(source.batches).to.deep.equal([['first']]);
+        await eventually(() => recorder.counters.recorded % 4 === 1, 1000, 0);
+        source.hear('a');
+        source.hear('b', 'c');
+        await eventually(() => recorder.counters.recorded % 4 === 0);
+        await pause(20);
+        return source.batches.length === 2;
+      });
+      expect(source.batches).to.deep.equal([['first'], ['a', 'b', 'c']]);
+    });
+
     it('records no name that is none, and not what Redis says to itself', async () => {
       await lead();
       for (const channel of ['a b', 'sisyphus:x', '__redis__:invalidate', '__sentinel__:hello', 'room:1']) {
