@@ -61,4 +61,37 @@ describe('the flusher', () => {
     expect(log.length).to.be.below(200);
     await eventually(() => log.length === 201);
   });
+
+  it('pauses for as long as a long round took, so that others have half of the time', async () => {
+    const log: number[] = [];
+    const flusher = new Flusher();
+    const busy = (milliseconds: number) => ({
+      flush: () => {
+        const until = performance.now() + milliseconds;
+        while (performance.now() < until);
+        log.push(performance.now());
+      },
+    });
+    flusher.add(busy(100), false);
+    await turn();
+    flusher.add(busy(0), false);
+    await eventually(() => log.length === 2);
+    expect(log[1]! - log[0]!).to.be.above(95);
+  });
+
+  it('pauses for no longer where the process has stood still', async () => {
+    const flusher = new Flusher();
+    const log: string[] = [];
+    const standstill = {
+      flush: () => {
+        const until = performance.now() + 600;
+        while (performance.now() < until);
+      },
+    };
+    flusher.add(standstill, false);
+    await turn();
+    flusher.add(recorder('second', log), false);
+    await turn();
+    expect(log).to.eql(['second']);
+  });
 });
