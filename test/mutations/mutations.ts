@@ -151,6 +151,13 @@ export const MUTATIONS: Mutation[] = [
     only: 'FLUSHALL',
   },
   {
+    name: 'a direct write overtakes what waits in the stream of Node',
+    file: 'src/connection/direct-write.ts',
+    find: ' || socket.writableLength > 0',
+    replace: '',
+    caughtBy: 'unit/direct-write',
+  },
+  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/event-stream.ts',
     find: 'if (unsent > 0 && unsent + frame.length',
