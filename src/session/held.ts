@@ -1,5 +1,5 @@
 import type { Message } from '../message/message.ts';
-import { comparePositions } from '../message/position.ts';
+import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
 export type Reset = { channel: string; reason: ResetReason };
@@ -34,6 +34,15 @@ export class Held {
 
   drop(channels: Set<string>): void {
     this.#entries = this.#entries.filter(({ channel }) => !channels.has(channel));
+  }
+
+  /** Whether what is held of the channel, with what was found of it, is all that came in it after one position up to another. */
+  hasAll(channel: string, found: Message[], after: Position, upTo: Position): boolean {
+    const messages = [...this.messages(), ...found].filter((message) => message.channel === channel);
+    messages.sort((a, b) => comparePositions(a.id, b.id));
+    let known = after;
+    for (const { id, previous } of messages) if (!isAfter(previous, known) && isAfter(id, known)) known = id;
+    return !isAfter(upTo, known);
   }
 
   /**

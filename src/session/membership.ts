@@ -296,7 +296,12 @@ export class Membership {
       const grant = grants.get(message.channel)!;
       return !isAfter(grant.id, position) || wasPublishedAfter(message, grant.publishedAt);
     });
-    const resets: Reset[] = slices.flatMap(({ channel, gap }) => (gap ? [{ channel, reason: gap }] : []));
+    const resets = slices.flatMap(({ channel, gap, messages }, i): Reset[] => {
+      // Granted, revoked and granted again: what is gone from the backlog by now may be held since the first time.
+      const head = hub.subscription(channel)?.head;
+      const isHeld = head !== undefined && held.hasAll(channel, messages, reads[i]!.after, head);
+      return gap && !isHeld ? [{ channel, reason: gap }] : [];
+    });
     for (const [channel, after] of gained) {
       const gap = gapAfter(gaps, channel, after, this.#options.recordsPlain(channel));
       if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap.reason });

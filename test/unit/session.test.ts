@@ -162,6 +162,20 @@ describe('a session, at the seam between what is read and what comes live', () =
     expect(client.texts).to.deep.equal(['ok', 'granted', '1', '2']);
   });
 
+  it('tells of no gap where what was trimmed is held since the channel was granted the first time', async () => {
+    await world.session(client).open({ kind: 'now' });
+    world.beforeRead = turn;
+    await world.backlog.grant('7', 'room:a');
+    await world.backlog.revoke('7', 'room:a');
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted again'));
+    await turn();
+    await world.publish('room:b', '0');
+    await world.publish('room:a', '1');
+    await world.publish('room:a', '2');
+    await eventually(() => client.messages.length === 5);
+    expect(client.texts.slice(-3)).to.deep.equal(['granted again', '1', '2']);
+  });
+
   it('tells of a gap where what was trimmed before it could read is gone', async () => {
     await world.session(client).open({ kind: 'now' });
     void world.backlog.grant('7', 'room:a', Buffer.from('granted'));
