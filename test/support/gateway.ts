@@ -6,6 +6,8 @@ import { within } from './wait.ts';
 const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
 /** What must never be in the output: errors that nobody held, listeners that pile up. */
 const CRASH = /unhandled.?rejection|uncaught.?exception|MaxListenersExceeded/i;
+/** A warning of Node's says where it comes from. */
+const TRACE = '--trace-warnings';
 
 export type LogLine = Record<string, unknown>;
 
@@ -34,7 +36,7 @@ export interface Gateway {
 /** `bin/sisyphus serve` on a free port, with these variables and nothing else of this process's environment. */
 export async function startGateway(env: Record<string, string> = {}): Promise<Gateway> {
   const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: process.env.TMPDIR };
-  const own = { PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '1s', SISYPHUS_LOG_LEVEL: 'info' };
+  const own = { PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '1s', SISYPHUS_LOG_LEVEL: 'info', NODE_OPTIONS: TRACE };
   const gateway = new Process(new Child(BIN, ['serve'], { env: { ...inherited, ...own, ...env } }));
   await gateway.listening();
   return gateway;

@@ -14,6 +14,7 @@ export const COMMAND_TIMEOUT = 2000;
  * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
  */
 export function openConnection(url: string, name: string, logger?: Logger): Redis {
+  let leaving = false;
   const options: RedisOptions = {
     ...optionsOf(url),
     connectionName: `sisyphus:${name}`,
@@ -30,10 +31,17 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
     // A dead connection is not waited for: 2 s unless told otherwise.
     disconnectTimeout: 50,
     // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays: what is
-    // published goes on being heard.
-    reconnectOnError: (error: Error) => name === 'commands' && error.message.startsWith('READONLY'),
+    // published goes on being heard. Once a connection: the driver would close it for each answer of a batch.
+    reconnectOnError: (error: Error) => {
+      if (name !== 'commands' || leaving || !error.message.startsWith('READONLY')) return false;
+      leaving = true;
+      return true;
+    },
   };
   const redis = new Redis({ ...options, replyMapping: 'legacy' });
+  redis.on('close', () => {
+    leaving = false;
+  });
   let silenced: string | undefined;
   redis.on('error', (error: Error) => {
     // The driver tells of each attempt; one line for each new reason is enough.
