@@ -15,6 +15,7 @@ import {
   type Status,
 } from './encode.ts';
 import type { Flusher } from './flusher.ts';
+import { Waiting } from './waiting.ts';
 
 /** Unsent bytes up to which a replay goes on without waiting: a socket's own buffer, about. */
 const HIGH_WATER = 128 * 1024;
@@ -40,24 +41,27 @@ export interface EventStreamOptions {
  * measured with 2,000 streams. So the body has no chunks and ends with the connection.
  */
 export class EventStream implements Connection {
-  onClose: (reason: CloseReason) => void = () => undefined;
-  lastSent = Date.now();
-  readonly #socket: Socket;
-  /** Until it has been sent. */
-  #head: Buffer | undefined;
-  readonly #format: Format;
-  readonly #flusher: Flusher;
-  readonly #maxBuffer: number;
-  readonly #random: () => number;
-  #frames: Buffer[] = [];
-  #bytes = 0;
-  /** Written, and not taken by the kernel yet; beside what the socket knows of. */
-  #pending = 0;
-  #whenSent: (() => void) | undefined;
-  #large = 0;
+  // What is asked for with each event of a crowd stands together: memory is read in lines, and there are many streams.
+  #waiting: Waiting | undefined;
+  #reason: CloseReason | undefined;
   /** What waits goes with what is urgent. */
   #urgent = false;
-  #reason: CloseReason | undefined;
+  /** The kernel did not take at once what was written. */
+  #congested = false;
+  /** The length of a frame beyond the bound, until it is sent (bytes). */
+  #large = 0;
+  readonly #maxBuffer: number;
+  readonly #format: Format;
+  readonly #flusher: Flusher;
+  readonly #socket: Socket;
+  /** Written past the socket, and not taken by the kernel yet (bytes). */
+  #pending = 0;
+  lastSent = Date.now();
+  onClose: (reason: CloseReason) => void = () => undefined;
+  /** Until it has been sent. */
+  #head: Buffer | undefined;
+  readonly #random: () => number;
+  #whenSent: (() => void) | undefined;
 
   constructor({ socket, head, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
     this.#socket = socket;
@@ -78,7 +82,7 @@ export class EventStream implements Connection {
     if (this.closed || !this.#head) return;
     this.#socket.setNoDelay(true);
     learnDirectWrite(this.#socket);
-    this.#socket.write(Buffer.concat([this.#head, encodeStatus(status, position, this.#retry(status), this.#format)]));
+    this.#write(Buffer.concat([this.#head, encodeStatus(status, position, this.#retry(status), this.#format)]));
     this.#head = undefined;
     this.lastSent = Date.now();
   }
@@ -96,9 +100,9 @@ export class EventStream implements Connection {
   }
 
   async drained(): Promise<void> {
-    if (this.#bytes + this.#unsent <= HIGH_WATER) return;
+    if (this.#unsent <= HIGH_WATER) return;
     this.flush();
-    while (!this.closed && this.#unsent > HIGH_WATER) {
+    while (!this.closed && this.#written > HIGH_WATER) {
       await new Promise<void>((resolve) => {
         const done = (): void => {
           this.#socket.off('drain', done);
@@ -120,12 +124,11 @@ export class EventStream implements Connection {
   }
 
   flush(): void {
-    const frames = this.#frames;
-    if (frames.length === 0 || this.closed) return;
-    this.#frames = [];
-    this.#bytes = 0;
+    const waiting = this.#waiting;
+    if (!waiting || this.closed) return;
+    this.#waiting = undefined;
     this.#urgent = false;
-    this.#write(frames.length === 1 ? frames[0]! : joined(frames));
+    this.#write(waiting.data);
     this.lastSent = Date.now();
   }
 
@@ -149,19 +152,23 @@ export class EventStream implements Connection {
   }
 
   /** What was written and is not sent yet (bytes). */
+  get #written(): number {
+    if (!this.#congested) return 0;
+    const written = this.#pending + this.#socket.writableLength;
+    this.#congested = written > 0;
+    return written;
+  }
+
+  /** With what waits to be written (bytes). */
   get #unsent(): number {
-    return this.#pending + this.#socket.writableLength;
+    return (this.#waiting ? this.#waiting.bytes : 0) + this.#written;
   }
 
   #write(data: Buffer): void {
-    if (this.#pending === 0) {
-      const left = writeDirectly(this.#socket, data, this);
-      if (left !== undefined) {
-        this.#pending = left;
-        return;
-      }
-    }
-    this.#socket.write(data);
+    const left = this.#pending === 0 ? writeDirectly(this.#socket, data, this) : undefined;
+    if (left === undefined) this.#socket.write(data);
+    else this.#pending = left;
+    this.#congested = left !== 0;
   }
 
   #goodbye(reason: CloseReason, position: Position): Buffer {
@@ -174,18 +181,18 @@ export class EventStream implements Connection {
     if (this.closed) return;
     // The bound is checked when adding. A frame that is larger than it (256 kB of line ends are 1.8 MB) may wait too,
     // where nothing else does, and the bound is higher by its length until it is gone.
-    const unsent = this.#bytes + this.#unsent;
+    const unsent = this.#unsent;
     if (unsent === 0) this.#large = 0;
     if (unsent > 0 && unsent + frame.length > this.#maxBuffer + this.#large) {
       this.close('slow', BEGINNING);
       return;
     }
     if (frame.length > this.#maxBuffer) this.#large = frame.length;
-    const first = this.#frames.push(frame) === 1;
-    this.#bytes += frame.length;
+    const first = this.#waiting === undefined;
+    this.#waiting = Waiting.add(this.#waiting, frame);
     if (first || (urgent && !this.#urgent)) this.#flusher.add(this, urgent);
     this.#urgent ||= urgent;
-    if (this.#bytes > HIGH_WATER) this.#flusher.hurry();
+    if (this.#waiting.bytes > HIGH_WATER) this.#flusher.hurry();
   }
 
   #retry(status: Status): number {
@@ -195,23 +202,10 @@ export class EventStream implements Connection {
 
   #ended(reason: CloseReason): void {
     this.#reason = reason;
-    this.#frames = [];
+    this.#waiting = undefined;
     this.onClose(reason);
   }
 }
 
 /** The close that follows says all. */
 function ignore(): void {}
-
-let lastFrames: Buffer[] = [];
-let lastJoined: Buffer | undefined;
-
-/** One buffer of several frames. Streams of one channel join the same frames: the buffer is made for the first. */
-function joined(frames: Buffer[]): Buffer {
-  const same = lastJoined && frames.length === lastFrames.length && frames.every((frame, i) => frame === lastFrames[i]);
-  if (!same) {
-    lastFrames = frames;
-    lastJoined = Buffer.concat(frames);
-  }
-  return lastJoined!;
-}

@@ -16,6 +16,8 @@ import { type Reader, Subscription } from './subscription.ts';
 const LINGER = 20_000;
 /** Messages are remembered as long (ms). */
 const REMEMBERED_FOR = 20_000;
+/** How often channels that nobody reads are looked for (ms). */
+const SWEEP = 5000;
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
@@ -56,6 +58,7 @@ export class Hub implements SourceListener, Checked {
   #waiting: (() => void)[] = [];
   readonly #opening: Opening;
   readonly #selfCheck: SelfCheck;
+  #sweptAt = 0;
   position = BEGINNING;
   born = BEGINNING;
   gaps: Gap[] = [];
@@ -252,7 +255,8 @@ export class Hub implements SourceListener, Checked {
       if (subscription.head === undefined) this.#opening.add(subscription);
     }
     this.#settle();
-    if (overflown) void this.#selfCheck.now();
+    // What was dropped is in the backlogs, and nobody can tell of which channels.
+    if (overflown) void this.heal(undefined);
   }
 
   /** One message to everybody who reads its channel. */
@@ -296,8 +300,11 @@ export class Hub implements SourceListener, Checked {
 
   /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
   sweep(): void {
-    const before = this.#now() - LINGER;
     this.#remembered.forget(earlier(this.position, REMEMBERED_FOR));
+    const now = this.#now();
+    if (now - this.#sweptAt < SWEEP) return;
+    this.#sweptAt = now;
+    const before = now - LINGER;
     const idle: string[] = [];
     for (const subscription of this.#subscriptions.values()) {
       const { channel, readers, idleSince } = subscription;

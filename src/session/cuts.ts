@@ -18,13 +18,12 @@ export interface Cut {
  */
 export class Cuts {
   #cuts: Cut[] = [];
-
-  get isEmpty(): boolean {
-    return this.#cuts.length === 0;
-  }
+  /** As it is nearly always; told here because it is asked with each message of each reader. */
+  isEmpty = true;
 
   add(cut: Cut): void {
     this.#cuts.push(cut);
+    this.isEmpty = false;
   }
 
   /** Whether the user had the right to the channel when this was published; the last cut before it decides. */
@@ -53,6 +52,7 @@ export class Cuts {
     const lasts = new Map<string, Cut>();
     for (const cut of this.#cuts) if (channels.has(cut.channel)) lasts.set(cut.channel, cut);
     this.#cuts = this.#cuts.filter(({ channel }) => !channels.has(channel));
+    this.isEmpty = this.#cuts.length === 0;
     return [...lasts.values()].filter(({ kind }) => kind === 'revoked').map(({ channel }) => channel);
   }
 

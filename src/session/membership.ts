@@ -41,14 +41,14 @@ export interface MembershipOptions {
  */
 export class Membership {
   readonly own: string;
+  /** Rights that began or ended a moment ago. */
+  readonly cuts = new Cuts();
   readonly #reader: Reader;
   readonly #options: MembershipOptions;
   /** Without the user's own channel. */
   #channels: string[] = [];
   /** The version of the user's list that `#channels` is. */
   #version = BEGINNING;
-  /** Rights that began or ended a moment ago. */
-  readonly #cuts = new Cuts();
   /** Plain PUBLISHes on the user's channel that have not come back recorded: rights may change with them. */
   #expected: Buffer[] = [];
   #expectedSince = 0;
@@ -72,11 +72,6 @@ export class Membership {
   /** Whether this message came with a change of the list that is not applied yet. */
   isChange(message: Message): boolean {
     return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);
-  }
-
-  /** Whether the user had the right to what was published here, when it was published. */
-  allows(message: Message): boolean {
-    return this.#cuts.isEmpty || this.#cuts.allow(message);
   }
 
   /**
@@ -131,7 +126,7 @@ export class Membership {
   /** Called every second. Answers whether something that was expected will never come, and the list has to be read. */
   sweep(holding: boolean): boolean {
     // What is held was heard before, and is judged when it is given.
-    if (!holding && !this.#cuts.isEmpty) this.#options.hub.leave(this.#reader, this.#cuts.expire(this.#now()));
+    if (!holding && !this.cuts.isEmpty) this.#options.hub.leave(this.#reader, this.cuts.expire(this.#now()));
     if (this.#expected.length === 0 || this.#now() - this.#expectedSince < RECORD_PATIENCE) return false;
     this.#options.logger.warn({ event: 'record_missing', user: this.#options.user });
     this.#expected = [];
@@ -169,7 +164,7 @@ export class Membership {
     else this.#lose(lost, held);
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
-    this.#cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
+    this.cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
     const grants = [...channels].map(([channel, id]): [string, Grant] => {
       if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) {
         return [channel, { id: cause.id, publishedAt: cause }];
@@ -187,7 +182,7 @@ export class Membership {
   /** Hears nothing any more. */
   leave(): void {
     this.#left = true;
-    this.#options.hub.leave(this.#reader, [this.own, ...this.#channels, ...this.#cuts.ending]);
+    this.#options.hub.leave(this.#reader, [this.own, ...this.#channels, ...this.cuts.ending]);
     this.#channels = [];
   }
 
@@ -249,7 +244,7 @@ export class Membership {
 
   #cut(channel: string, kind: 'granted' | 'revoked', mark: Message): void {
     if (channel === this.own) return;
-    this.#cuts.add({ channel, kind, mark, until: this.#now() + RECORD_PATIENCE });
+    this.cuts.add({ channel, kind, mark, until: this.#now() + RECORD_PATIENCE });
     if (kind === 'revoked') this.#channels = this.#channels.filter((other) => other !== channel);
   }
 
@@ -257,7 +252,7 @@ export class Membership {
   #lose(channels: string[], held?: Held): void {
     if (channels.length === 0) return;
     const lost = new Set(channels);
-    this.#cuts.forget(lost);
+    this.cuts.forget(lost);
     this.#channels = this.#channels.filter((channel) => !lost.has(channel));
     held?.drop(lost);
     this.#options.hub.leave(this.#reader, lost);

@@ -5,6 +5,7 @@ import type { Reader } from '../hub/subscription.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { Cuts } from './cuts.ts';
 import { Held, isMessage } from './held.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
 import { readReplay } from './replay.ts';
@@ -33,6 +34,7 @@ export class Session implements Reader {
   readonly connection: Connection;
   readonly #options: SessionOptions;
   readonly #membership: Membership;
+  readonly #cuts: Cuts;
   #position = BEGINNING;
   #held: Held | undefined = new Held();
   #draining = false;
@@ -47,6 +49,7 @@ export class Session implements Reader {
     this.user = options.user;
     this.connection = options.connection;
     this.#membership = new Membership(this, options);
+    this.#cuts = this.#membership.cuts;
   }
 
   /** Whether the first frame has been sent. */
@@ -197,7 +200,7 @@ export class Session implements Reader {
 
   #give(message: Message): void {
     if (!isAfter(message.id, this.#position)) return;
-    if (!this.#membership.allows(message)) return;
+    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;
     this.#position = message.id;
     if (message.oversize) this.#options.hub.countReset('oversize');
     this.connection.message(message);

@@ -1,6 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ChannelSource, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import { Hub } from '../../src/hub/hub.ts';
+import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -46,5 +48,51 @@ describe('the hub, while the store stands still', () => {
       await hub.close();
       await store.close();
     }
+  });
+});
+
+describe('the hub, with more heard while it heals than it holds', () => {
+  const MOST_HELD = 50_000;
+
+  it('reads from the backlogs what it dropped, at once and in every channel', async function () {
+    this.timeout(10_000);
+    const retention = () => ({ length: 100_000, ttl: 3_600_000 });
+    const store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { backlog, source } = store;
+    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
+    const heard: string[] = [];
+    const reader: Reader = {
+      receive: ({ channel }) => heard.push(channel),
+      plain: () => undefined,
+      hold: () => undefined,
+      release: () => undefined,
+      reset: (channel, reason) => heard.push(`${reason} ${channel}`),
+    };
+    // Without the self-check, which would find it too, a little later.
+    source.start(hub);
+    await eventually(() => hub.isOpen);
+    await hub.follow(reader, ['room:loud', 'room:quiet']);
+    const { mark } = source;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    source.mark = async (channels) => {
+      source.mark = mark;
+      const answer = await mark.call(source, channels);
+      await released;
+      return answer;
+    };
+    void hub.heal(undefined);
+    const loud = Array.from({ length: MOST_HELD }, () => ({ channel: 'room:loud', data: Buffer.from('text') }));
+    await backlog.publish(loud);
+    await backlog.publish([{ channel: 'room:quiet', data: Buffer.from('text') }]);
+    await turn();
+    release();
+    await eventually(() => heard.length > MOST_HELD);
+    expect(heard.length).to.equal(MOST_HELD + 1);
+    expect(heard.at(-1)).to.equal('room:quiet');
+    await hub.close();
+    await store.close();
   });
 });

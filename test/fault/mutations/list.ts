@@ -195,7 +195,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'where a change of rights stands among the messages is not looked at',
     file: SESSION,
-    find: '    if (!this.#membership.allows(message)) return;\n',
+    find: '    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },
