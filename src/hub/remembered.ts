@@ -24,11 +24,13 @@ const REVISION = 3;
 const PREVIOUS = 4;
 /** NaN where it is undefined. */
 const AFTER = 5;
-/** The rest in words: the length of the payload, that of the rights, that of the event, and `oversize`. */
+/** The rest in words: the length of the payload, that of the rights, that of the event, and what is true of it. */
 const PAYLOAD_LENGTH = 12;
 const RIGHTS_LENGTH = 13;
 const EVENT_LENGTH = 14;
-const OVERSIZE = 15;
+const FLAGS = 15;
+const OVERSIZE = 1;
+const ATOMIC = 2;
 
 class Block {
   readonly bytes: Buffer;
@@ -101,7 +103,7 @@ export class Remembered {
     words[2 * i + PAYLOAD_LENGTH] = payload.length;
     words[2 * i + RIGHTS_LENGTH] = change.length;
     words[2 * i + EVENT_LENGTH] = eventLength;
-    words[2 * i + OVERSIZE] = message.oversize ? 1 : 0;
+    words[2 * i + FLAGS] = (message.oversize ? OVERSIZE : 0) | (rights?.atomic ? ATOMIC : 0);
     const text = used + HEADER;
     if (eventLength > 0) bytes.write(event!, text, 'latin1');
     if (rights) bytes.write(change, text + eventLength, 'latin1');
@@ -181,6 +183,7 @@ function parse({ bytes, doubles, words }: Block, at: number, channel: string): M
   const rights = event + words[2 * i + EVENT_LENGTH]!;
   const payload = rights + words[2 * i + RIGHTS_LENGTH]!;
   const after = doubles[i + AFTER] as Position;
+  const flags = words[2 * i + FLAGS]!;
   return {
     channel,
     id: doubles[i + ID] as Position,
@@ -190,7 +193,8 @@ function parse({ bytes, doubles, words }: Block, at: number, channel: string): M
     event: rights > event ? bytes.toString('latin1', event, rights) : undefined,
     // A copy: the reader may be slower than the block is written again.
     payload: Buffer.from(bytes.subarray(payload, payload + words[2 * i + PAYLOAD_LENGTH]!)),
-    oversize: words[2 * i + OVERSIZE] === 1,
-    rights: payload > rights ? readRights(bytes.toString('latin1', rights, payload)) : undefined,
+    oversize: (flags & OVERSIZE) !== 0,
+    rights:
+      payload > rights ? readRights(bytes.toString('latin1', rights, payload), (flags & ATOMIC) !== 0) : undefined,
   };
 }

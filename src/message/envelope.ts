@@ -9,7 +9,8 @@ const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
  *
  * `<id> <revision> <previous> <after> <flags> <event>[ <rights before> <rights now> <changes>]\n<payload>`
  *
- * - after: `-`, or for a plain PUBLISH its place: a position, a dot, and its number behind that; flags: `-` or `o` (oversize); event: `-` or `=<name>`
+ * - after: `-`, or for a plain PUBLISH its place: a position, a dot, and its number behind that; event: `-` or `=<name>`
+ * - flags: `-`, `o` (oversize), `a` (atomic: the rights were changed in the very command)
  * - changes: `-` (none), `?` (read the list), or `+room:1,-room:2`
  *
  * The Lua twin is `append` in store/redis/lua/library.lua.
@@ -32,38 +33,39 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
     after: after === '-' ? undefined : parsePosition(after.split('.', 1)[0]!),
     event: event === '-' ? undefined : event.slice(1),
     payload: envelope.subarray(end + 1),
-    oversize: flags === 'o',
-    rights: fields.length > 8 ? parseRights(fields[6]!, fields[7]!, fields[8]!) : undefined,
+    oversize: flags.includes('o'),
+    rights: fields.length > 8 ? parseRights(fields[6]!, fields[7]!, fields[8]!, flags.includes('a')) : undefined,
   };
 }
 
 export function formatEnvelope(message: Message): Buffer {
   const { id, revision, previous, after, oversize, event, rights } = message;
-  const fields = [id, revision, previous, after ?? '-', oversize ? 'o' : '-', event === undefined ? '-' : `=${event}`];
+  const flags = `${oversize ? 'o' : ''}${rights?.atomic ? 'a' : ''}` || '-';
+  const fields = [id, revision, previous, after ?? '-', flags, event === undefined ? '-' : `=${event}`];
   if (rights) fields.push(formatRights(rights));
   return Buffer.concat([Buffer.from(`${fields.join(' ')}\n`, 'latin1'), message.payload]);
 }
 
-/** `<rights before> <rights now> <changes>` */
+/** `<rights before> <rights now> <changes>`: all but whether it was atomic. */
 export function formatRights(rights: RightsChange): string {
   return `${rights.before} ${rights.now} ${formatChanges(rights)}`;
 }
 
 /** What `formatRights` made. */
-export function readRights(text: string): RightsChange {
+export function readRights(text: string, atomic: boolean): RightsChange {
   const [before = '', now = '', changes = ''] = text.split(' ');
-  return parseRights(before, now, changes);
+  return parseRights(before, now, changes, atomic);
 }
 
-function parseRights(before: string, now: string, changes: string): RightsChange {
+function parseRights(before: string, now: string, changes: string, atomic: boolean): RightsChange {
   const versions = { before: parsePosition(before) ?? (0 as Position), now: parsePosition(now) ?? (0 as Position) };
-  if (changes === '?') return { ...versions, added: undefined, removed: undefined };
+  if (changes === '?') return { ...versions, added: undefined, removed: undefined, atomic };
   const added: string[] = [];
   const removed: string[] = [];
   if (changes !== '-') {
     for (const change of changes.split(',')) (change[0] === '+' ? added : removed).push(change.slice(1));
   }
-  return { ...versions, added, removed };
+  return { ...versions, added, removed, atomic };
 }
 
 function formatChanges({ added, removed }: RightsChange): string {

@@ -8,6 +8,8 @@ export interface RightsChange {
   /** What came and what went, or `undefined` where the list has to be read (too many changes, or no list known before). */
   added: string[] | undefined;
   removed: string[] | undefined;
+  /** Made in the very command that published the message (`sisyphus_grant`, `sisyphus_revoke`): it counts from there. */
+  atomic: boolean;
 }
 
 /** What was published, as it was recorded. */

@@ -135,22 +135,22 @@ export class Membership {
 
   /** The change that came with a message: before anything is given that was published after it. */
   async apply(change: Message, held: Held, position: Position): Promise<void> {
-    const { before, now, added, removed } = change.rights!;
-    if (this.#mayBeOfAnother(change)) await this.#awaitRecords();
+    const { before, now, added, removed, atomic } = change.rights!;
+    const isItsOwn = atomic && before === this.#version;
+    if (!isItsOwn && this.#mayBeOfAnother(change)) await this.#awaitRecords();
     if (before !== this.#version || !added || !removed) {
       await this.reread(held, position, change);
       return;
     }
     this.#version = now;
-    const mark = this.#causeOf(change, held);
-    for (const channel of removed) this.#cut(channel, 'revoked', mark);
-    for (const channel of added) this.#cut(channel, 'granted', mark);
-    await this.#gain(
-      new Map(added.map((channel) => [channel, { id: mark.id, publishedAt: mark }])),
-      held,
-      position,
-      change,
-    );
+    const grants = new Map<string, Grant>();
+    for (const channel of removed) this.#cut(channel, 'revoked', this.#causeOf(change, channel, held));
+    for (const channel of added) {
+      const cause = this.#causeOf(change, channel, held);
+      this.#cut(channel, 'granted', cause);
+      grants.set(channel, { id: cause.id, publishedAt: cause });
+    }
+    await this.#gain(grants, held, position, change);
   }
 
   /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
@@ -159,13 +159,13 @@ export class Membership {
     if (!rights || this.#left) return;
     const { channels } = rights;
     const lost = this.#channels.filter((channel) => !channels.has(channel));
-    const cause = change && this.#causeOf(change, held);
-    if (cause) for (const channel of lost) this.#cut(channel, 'revoked', cause);
+    if (change) for (const channel of lost) this.#cut(channel, 'revoked', this.#causeOf(change, channel, held));
     else this.#lose(lost, held);
     this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
     // Granted again without a message of its own: from when is not known, so nothing of it is judged.
     this.cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
     const grants = [...channels].map(([channel, id]): [string, Grant] => {
+      const cause = change && this.#causeOf(change, channel, held);
       if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) {
         return [channel, { id: cause.id, publishedAt: cause }];
       }
@@ -231,9 +231,12 @@ export class Membership {
 
   /**
    * The list is compared when a message is recorded: a plain PUBLISH that was made before this one and is recorded behind
-   * it may be what the change was announced with. Revoked means revoked: the earliest counts.
+   * it may be what the change was announced with. Revoked means revoked: the earliest counts. What is said to have been
+   * changed with this very message was changed with no other.
    */
-  #causeOf(change: Message, held: Held): Message {
+  #causeOf(change: Message, channel: string, held: Held): Message {
+    const { atomic, added, removed } = change.rights!;
+    if (atomic && (added?.includes(channel) || removed?.includes(channel))) return change;
     let cause = change;
     for (const message of held.messages()) {
       if (message.channel !== this.own || !isAfter(message.id, change.id)) continue;

@@ -36,6 +36,7 @@ export function rightsContract(open: Open): void {
         now: after.version,
         added: ['room:918'],
         removed: [],
+        atomic: true,
       });
     });
 
@@ -56,6 +57,7 @@ export function rightsContract(open: Open): void {
         now: after.version,
         added: [],
         removed: ['room:1'],
+        atomic: true,
       });
     });
 
@@ -103,7 +105,13 @@ export function rightsContract(open: Open): void {
       await ear.mark();
       expect(ear.messages).to.have.length(3);
       for (const { rights } of ear.messages.slice(1)) {
-        expect(rights).to.deep.equal({ before: before.version, now: before.version, added: [], removed: [] });
+        expect(rights).to.deep.equal({
+          before: before.version,
+          now: before.version,
+          added: [],
+          removed: [],
+          atomic: true,
+        });
       }
     });
 
@@ -163,7 +171,7 @@ export function rightsContract(open: Open): void {
       await store.backlog.publish([say('user:7'), say('user:7:channels'), say('room:1')]);
       await ear.mark();
       expect(ear.messages.map(({ rights }) => rights)).to.deep.equal([
-        { before: version, now: version, added: [], removed: [] },
+        { before: version, now: version, added: [], removed: [], atomic: false },
         undefined,
         undefined,
       ]);

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Message } from '../../src/message/message.ts';
+import type { Message, RightsChange } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 
 /** A recorded message, for tests that need one and care for a few of its fields. */
@@ -49,3 +49,11 @@ export const channels: fc.Arbitrary<string> = fc.oneof(
 export const eventNames: fc.Arbitrary<string | undefined> = fc.option(fc.stringMatching(/^[A-Za-z0-9_.:-]{1,20}$/), {
   nil: undefined,
 });
+
+const none = fc.constant(undefined);
+const lists = fc.array(channels, { maxLength: 4 });
+
+export const rightsChanges: fc.Arbitrary<RightsChange> = fc.oneof(
+  fc.record({ before: positions, now: positions, added: lists, removed: lists, atomic: fc.boolean() }),
+  fc.record({ before: positions, now: positions, added: none, removed: none, atomic: fc.boolean() }),
+);

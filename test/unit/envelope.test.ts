@@ -1,15 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { formatEnvelope, parseEnvelope } from '../../src/message/envelope.ts';
-import type { RightsChange } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
-import { aMessage, channels, eventNames, payloads, positions } from '../support/messages.ts';
+import { aMessage, channels, eventNames, payloads, positions, rightsChanges } from '../support/messages.ts';
 
-const lists = fc.array(channels, { maxLength: 4 });
-const changes: fc.Arbitrary<RightsChange> = fc.oneof(
-  fc.record({ before: positions, now: positions, added: lists, removed: lists }),
-  fc.record({ before: positions, now: positions, added: fc.constant(undefined), removed: fc.constant(undefined) }),
-);
 const messages = fc
   .record({
     channel: channels,
@@ -20,7 +14,7 @@ const messages = fc
     event: eventNames,
     payload: payloads,
     oversize: fc.boolean(),
-    rights: fc.option(changes, { nil: undefined }),
+    rights: fc.option(rightsChanges, { nil: undefined }),
   })
   .map((fields) => aMessage(fields));
 
@@ -28,15 +22,27 @@ describe('an envelope', () => {
   it('is a line about the message, and its bytes', () => {
     const message = aMessage({ id: 20 as Position, previous: 10 as Position });
     expect(formatEnvelope(message).toString()).to.equal('20 12 10 - - -\nhello');
-    const rights = { before: 1 as Position, now: 2 as Position, added: ['room:1'], removed: ['room:2', 'room:3'] };
+    const rights = {
+      before: 1 as Position,
+      now: 2 as Position,
+      added: ['room:1'],
+      removed: ['room:2', 'room:3'],
+      atomic: false,
+    };
     const plain = { ...message, after: 15 as Position, event: 'moved', oversize: true, rights };
     expect(formatEnvelope(plain).toString()).to.equal('20 12 10 15 o =moved 1 2 +room:1,-room:2,-room:3\nhello');
   });
 
   it('tells a change that has to be read, and one that is none', () => {
     const parse = (text: string) => parseEnvelope('user:7', Buffer.from(text)).rights;
-    expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({ before: 1, now: 2, added: undefined, removed: undefined });
-    expect(parse('2 1 0 - - - 1 1 -\n')).to.deep.equal({ before: 1, now: 1, added: [], removed: [] });
+    expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({
+      before: 1,
+      now: 2,
+      added: undefined,
+      removed: undefined,
+      atomic: false,
+    });
+    expect(parse('2 1 0 - - - 1 1 -\n')).to.deep.equal({ before: 1, now: 1, added: [], removed: [], atomic: false });
     expect(parse('2 1 0 - - -\n')).to.equal(undefined);
   });
 

@@ -2,19 +2,14 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type Entry, NONE, Remembered } from '../../src/hub/remembered.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
-import type { Message, RightsChange } from '../../src/message/message.ts';
+import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
-import { aMessage, channels, eventNames, payloads, positions } from '../support/messages.ts';
+import { aMessage, channels, eventNames, payloads, positions, rightsChanges } from '../support/messages.ts';
 
 /** So that four messages of 60 bytes fill a block. */
 const BLOCK = 512;
 const BLOCKS = 3;
 
-const lists = fc.array(channels, { maxLength: 4 });
-const changes: fc.Arbitrary<RightsChange> = fc.oneof(
-  fc.record({ before: positions, now: positions, added: lists, removed: lists }),
-  fc.record({ before: positions, now: positions, added: fc.constant(undefined), removed: fc.constant(undefined) }),
-);
 const messages = fc
   .record({
     channel: channels,
@@ -25,7 +20,7 @@ const messages = fc
     event: eventNames,
     payload: payloads,
     oversize: fc.boolean(),
-    rights: fc.option(changes, { nil: undefined }),
+    rights: fc.option(rightsChanges, { nil: undefined }),
   })
   .map((fields) => aMessage(fields));
 

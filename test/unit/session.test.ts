@@ -12,6 +12,7 @@ import { Session } from '../../src/session/session.ts';
 import type { Start } from '../../src/session/start.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { publishOne } from '../contract/store.ts';
+import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
 
 const ROOMS = ['room:a', 'room:b', 'room:c'];
@@ -221,6 +222,53 @@ describe('a session, whose list cannot be read', () => {
   it('waits a while for a Redis that answers others', async () => {
     expect(await survives(2, () => undefined)).to.equal(true);
     expect(await survives(6, () => undefined)).to.equal(false);
+  });
+});
+
+describe('a session, whose rights change while a plain PUBLISH to its user is not recorded yet', () => {
+  const ROOM = 'room:a';
+  let world: World;
+  let client: Client;
+  let session: Session;
+  let at: Position;
+  beforeEach(async () => {
+    world = await World.open(3);
+    client = new Client(world);
+    await world.backlog.grant('7', ROOM);
+    at = await world.publish(ROOM, 'before');
+    const { hub, backlog } = world;
+    const options = { user: '7', hub, backlog, logger, recordsPlain: () => true, maxBuffer: 1_000_000 };
+    session = new Session({ ...options, connection: client.connection() });
+    await session.open({ kind: 'now' });
+  });
+  afterEach(async () => {
+    session.close('client');
+    await world.close();
+  });
+
+  const id = (further: number): Position => (at + further) as Position;
+
+  /** Published in this order: a text to the user, one to the room, the revocation; recorded in another. */
+  async function revoked(atomic: boolean): Promise<string[]> {
+    const rights = { before: session.version, now: id(10), added: [], removed: [ROOM], atomic };
+    const unchanged = { before: id(10), now: id(10), added: [], removed: [], atomic: false };
+    session.plain(Buffer.from('news'));
+    const user = { channel: 'user:7', revision: 1 };
+    session.receive(aMessage({ ...user, id: id(10), payload: Buffer.from('revoked'), rights }));
+    session.receive(aMessage({ ...user, id: id(11), payload: Buffer.from('news'), after: at, rights: unchanged }));
+    const payload = Buffer.from('to the room');
+    session.receive(aMessage({ channel: ROOM, id: id(12), previous: at, after: at, payload }));
+    await eventually(() => client.position! >= id(11));
+    await turns(3);
+    return client.texts.slice(1);
+  }
+
+  it('gives what was published before a revocation that came with no other message', async () => {
+    expect(await revoked(true)).to.deep.equal(['revoked', 'news', 'to the room']);
+  });
+
+  it('gives nothing behind what may have announced the revocation first', async () => {
+    expect(await revoked(false)).to.deep.equal(['revoked', 'news']);
   });
 });
 

@@ -27,22 +27,22 @@ export class MemoryRights {
   /** A message that leaves the list as it is. */
   unchanged(user: string): RightsChange {
     const { version } = this.#of(user);
-    return { before: version, now: version, added: [], removed: [] };
+    return { before: version, now: version, added: [], removed: [], atomic: false };
   }
 
   /** `id` is that of the message which tells the user: what is published after it counts. */
   grant(user: string, channel: string, id: Position): RightsChange {
     const rights = this.#of(user);
-    if (rights.channels.has(channel)) return this.unchanged(user);
+    if (rights.channels.has(channel)) return { ...this.unchanged(user), atomic: true };
     this.#users.set(user, rights);
     rights.channels.set(channel, id);
-    return { ...changeVersion(rights, id), added: [channel], removed: [] };
+    return { ...changeVersion(rights, id), added: [channel], removed: [], atomic: true };
   }
 
   revoke(user: string, channel: string, id: Position): RightsChange {
     const rights = this.#of(user);
-    if (!rights.channels.delete(channel)) return this.unchanged(user);
-    return { ...changeVersion(rights, id), added: [], removed: [channel] };
+    if (!rights.channels.delete(channel)) return { ...this.unchanged(user), atomic: true };
+    return { ...changeVersion(rights, id), added: [], removed: [channel], atomic: true };
   }
 
   #of(user: string): UserRights {

@@ -317,7 +317,8 @@ local function append(clock, channel, data, options)
   local revision = redis.call('INCR', base .. ':msg_id')
   local previous = redis.call('GETSET', base .. ':msg_last', id) or '0'
   local plain, event = options.plain, options.event
-  local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. (options.flags or '-') .. ' '
+  local flags = options.oversize and 'o' or options.atomic and 'a' or '-'
+  local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. flags .. ' '
   header = header .. (event and '=' .. event or '-')
   if user then
     local cause = { after = plain and string.match(plain, '^%d+'), atomic = options.atomic }

@@ -110,7 +110,7 @@ redis.register_function('sisyphus_record', function(keys, args)
       local oversize = #data > clock.max
       local recorded, problem = append(clock, channel, oversize and '' or data, {
         plain = args[i] .. '.' .. args[i + 1],
-        flags = oversize and 'o' or nil,
+        oversize = oversize,
       })
       if recorded then
         answer[1] = answer[1] + 1
