@@ -212,6 +212,10 @@ export class Hub implements SourceListener, Checked {
     return subscription;
   }
 
+  #isHeard(channel: string): boolean {
+    return this.#subscriptions.get(channel)?.head !== undefined;
+  }
+
   /** Reads what was missed on these channels, gives it to the readers in order, then what was held meanwhile. */
   async #heal(channels: string[], subscribe: boolean): Promise<void> {
     const turn = this.#turn;
@@ -224,7 +228,9 @@ export class Hub implements SourceListener, Checked {
           subscription.refused = refused.has(subscription.channel);
         }
       }
-      await catchUp(this, this.#options, channels, current);
+      // What nobody has subscribed yet must not seem to be heard: it would never be.
+      const heard = subscribe ? channels : channels.filter((channel) => this.#isHeard(channel));
+      await catchUp(this, this.#options, heard, current);
     } catch (error) {
       if (!current()) return;
       // Nothing else asks the store until this is done, so nothing else would notice how long it has been away.

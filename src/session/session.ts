@@ -209,6 +209,8 @@ export class Session implements Reader {
   #kick(): void {
     if (this.#draining || !this.#begun) return;
     this.#drain().catch((error: Error) => {
+      // Who has left is owed nothing.
+      if (this.connection.closed) return;
       this.#options.logger.warn({ event: 'session_failed', user: this.user, reason: error.message });
       this.connection.close('redis', this.#position);
     });

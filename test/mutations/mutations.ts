@@ -232,6 +232,13 @@ export const MUTATIONS: Mutation[] = [
     only: 'in the same step',
   },
   {
+    name: 'a channel seems to be heard that nobody has subscribed yet',
+    file: 'src/hub/hub.ts',
+    find: 'subscribe ? channels : channels.filter((channel) => this.#isHeard(channel))',
+    replace: 'channels',
+    caughtBy: 'unit/hub',
+  },
+  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/event-stream.ts',
     find: 'if (unsent > 0 && unsent + frame.length',

@@ -26,6 +26,15 @@ class Source implements ChannelSource {
   async close(): Promise<void> {}
 }
 
+/** A reader who does nothing. */
+const silent: Reader = {
+  receive: () => undefined,
+  plain: () => undefined,
+  hold: () => undefined,
+  release: () => undefined,
+  reset: () => undefined,
+};
+
 describe('the hub, while the store stands still', () => {
   const retention = () => ({ length: 100, ttl: 3_600_000 });
 
@@ -62,10 +71,8 @@ describe('the hub, with more heard while it heals than it holds', () => {
     const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
     const heard: string[] = [];
     const reader: Reader = {
+      ...silent,
       receive: ({ channel }) => heard.push(channel),
-      plain: () => undefined,
-      hold: () => undefined,
-      release: () => undefined,
       reset: (channel, reason) => heard.push(`${reason} ${channel}`),
     };
     // Without the self-check, which would find it too, a little later.
@@ -92,6 +99,38 @@ describe('the hub, with more heard while it heals than it holds', () => {
     await eventually(() => heard.length > MOST_HELD);
     expect(heard.length).to.equal(MOST_HELD + 1);
     expect(heard.at(-1)).to.equal('room:quiet');
+    await hub.close();
+    await store.close();
+  });
+});
+
+describe('the hub, while a channel waits to be subscribed', () => {
+  const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+  it('subscribes it, also where it made up for something missed meanwhile', async () => {
+    const store = new MemoryStore({ retention, maxMessage: 1000 });
+    const source = new Source();
+    const subscribed: string[] = [];
+    let release = (): void => undefined;
+    source.subscribe = async (channels: string[] = []) => {
+      subscribed.push(...channels);
+      if (channels.includes('room:1')) await new Promise<void>((resolve) => (release = resolve));
+      return [];
+    };
+    const { backlog } = store;
+    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
+    hub.start();
+    await eventually(() => hub.isOpen);
+    const following = Promise.all(['room:1', 'room:2'].map((channel, i) => turnsLater(i, channel)));
+    async function turnsLater(turns: number, channel: string): Promise<void> {
+      for (let i = 0; i < 3 * turns; i++) await turn();
+      await hub.follow(silent, [channel]);
+    }
+    await eventually(() => hub.channels === 2);
+    await hub.heal(undefined);
+    release();
+    await following;
+    expect(subscribed).to.deep.equal(['room:1', 'room:2']);
     await hub.close();
     await store.close();
   });

@@ -132,6 +132,6 @@ redis.register_function({
   function_name = 'sisyphus_version',
   flags = { 'no-writes', 'allow-stale', 'allow-oom' },
   callback = function()
-    return 2
+    return 3
   end,
 })
