@@ -71,11 +71,34 @@ export async function catchUp(
   // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
   for (const message of hub.takeHeld(position)) messages.push(message);
   messages.sort((a, b) => comparePositions(a.id, b.id));
+  announceOvertaken(hub.position, messages, known, options.logger);
   const holding = holdersOf(messages, known);
   for (const reader of holding) reader.hold();
   for (const message of messages) hub.deliverHealed(message);
   for (const reader of holding) reader.release();
   hub.position = position;
+}
+
+/**
+ * What was not heard although everything up to `position` seemed to be: nobody knows why, and readers may have gone past it
+ * by what they got in other channels. It is given to those who have not.
+ */
+function announceOvertaken(
+  position: Position,
+  messages: Message[],
+  known: Map<string, Subscription>,
+  logger: Logger,
+): void {
+  const overtaken = new Set<Subscription>();
+  for (const { id, channel } of messages) {
+    const subscription = known.get(channel);
+    if (!subscription || isAfter(id, position)) continue;
+    if (subscription.head === undefined || isAfter(id, subscription.head)) overtaken.add(subscription);
+  }
+  for (const subscription of overtaken) {
+    logger.error({ event: 'missed_silently', channel: subscription.channel });
+    announce(subscription, 'overtaken');
+  }
 }
 
 /**

@@ -7,7 +7,7 @@
  * - `future`, `unreadable`: the position that the client brought is none of ours
  * - `unrecorded`: plain PUBLISHes may have been lost while no gateway could hear them
  * - `oversize`: a plain PUBLISH was larger than a message may be
- * - `overtaken`: messages of a channel just granted have lower ids than what the reader has already
+ * - `overtaken`: messages have lower ids than what the reader has already: of a channel just granted, or found by the self-check
  */
 export const RESET_REASONS = [
   'trimmed',

@@ -239,6 +239,13 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/hub',
   },
   {
+    name: 'what was missed silently is not announced to those who are past it',
+    file: 'src/hub/catch-up.ts',
+    find: '  announceOvertaken(hub.position, messages, known, options.logger);\n',
+    replace: '',
+    caughtBy: 'unit/hub',
+  },
+  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/event-stream.ts',
     find: 'if (unsent > 0 && unsent + frame.length',

@@ -135,3 +135,38 @@ describe('the hub, while a channel waits to be subscribed', () => {
     await store.close();
   });
 });
+
+describe('the hub, when something was not heard and nobody knows why', () => {
+  const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+  it('tells its readers, who may be past it by what they got in other channels, and gives it to the others', async () => {
+    const store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { backlog, source } = store;
+    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
+    const heard: string[] = [];
+    const reader: Reader = {
+      ...silent,
+      receive: ({ payload }) => heard.push(payload.toString()),
+      reset: (channel, reason) => heard.push(`${reason} ${channel}`),
+    };
+    source.start(hub);
+    await eventually(() => hub.isOpen);
+    await hub.follow(reader, ['room:1', 'room:2']);
+    const publish = async (channel: string, text: string) => backlog.publish([{ channel, data: Buffer.from(text) }]);
+    const { message } = hub;
+    hub.message = () => undefined;
+    await publish('room:1', 'missed');
+    await turn();
+    hub.message = message;
+    await publish('room:2', 'later');
+    await turn();
+    await hub.heal(['room:1', 'room:2']);
+    expect(heard).to.deep.equal(['later', 'overtaken room:1', 'missed']);
+    await publish('room:1', 'last');
+    await turn();
+    await hub.heal(undefined);
+    expect(heard.slice(3)).to.deep.equal(['last']);
+    await hub.close();
+    await store.close();
+  });
+});
