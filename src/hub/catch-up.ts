@@ -28,6 +28,8 @@ export interface Resources {
   recordsPlain: (channel: string) => boolean;
 }
 
+type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
+
 interface Missed {
   subscription: Subscription;
   after: Position;
@@ -115,13 +117,13 @@ function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<R
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
-function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark): Gap[] {
+function learn(hub: Knowledge, options: Resources, mark: Mark): Gap[] {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
     if (!flushed) return [];
-    logger.error({ event: 'store_flushed' });
+    options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
     for (const subscription of hub.subscriptions()) {
       if (subscription.head !== undefined) subscription.restart(BEGINNING);
@@ -131,14 +133,21 @@ function learn(hub: Knowledge, { recordsPlain, logger }: Resources, mark: Mark):
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   hub.gaps = mark.gaps;
-  for (const gap of fresh) {
-    logger.error({ event: 'gap_in_store', ...gap });
-    if (gap.reason === 'forked') continue;
-    for (const subscription of hub.subscriptions()) {
-      if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);
-    }
-  }
+  for (const gap of fresh) announceGap(hub, options, gap);
   return fresh.filter(({ reason }) => reason === 'forked');
+}
+
+/** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
+export function announceGap(
+  hub: Pick<Knowledge, 'subscriptions'>,
+  { recordsPlain, logger }: GapOptions,
+  gap: Gap,
+): void {
+  logger.error({ event: 'gap_in_store', ...gap });
+  if (gap.reason === 'forked') return;
+  for (const subscription of hub.subscriptions()) {
+    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);
+  }
 }
 
 /** What has to be read of this channel, if anything. */

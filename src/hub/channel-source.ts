@@ -9,6 +9,8 @@ export interface SourceListener {
   /** The connection is gone, and with it every subscription. */
   down(): void;
   message(message: Message): void;
+  /** A gap was written: what follows has later ids. */
+  gap(gap: Gap): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
 }

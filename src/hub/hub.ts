@@ -5,7 +5,7 @@ import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import { catchUp } from './catch-up.ts';
+import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { Opening } from './opening.ts';
 import { Remembered } from './remembered.ts';
@@ -20,6 +20,8 @@ const REMEMBERED_FOR = 20_000;
 const SWEEP = 5000;
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
+/** As many as the store keeps. */
+const MOST_GAPS = 32;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
 /** A client is told within 2 s that Redis cannot be reached. */
@@ -52,7 +54,7 @@ export class Hub implements SourceListener, Checked {
   readonly #options: HubOptions;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
-  #held: Message[] = [];
+  #held: (Message | Gap)[] = [];
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
   #waiting: (() => void)[] = [];
@@ -183,6 +185,15 @@ export class Hub implements SourceListener, Checked {
     if (own) for (const reader of own.readers) reader.plain(payload);
   }
 
+  gap(gap: Gap): void {
+    // Where something is read, its marks tell of what was written before them; what is said behind them waits for its turn.
+    if (!this.isOpen) this.#held.push(gap);
+    else if (!this.gaps.some(({ to }) => to === gap.to)) {
+      this.gaps = [...this.gaps, gap].slice(-MOST_GAPS);
+      announceGap(this, this.#options, gap);
+    }
+  }
+
   message(message: Message): void {
     if (this.#state === 'open') {
       const head = this.#subscriptions.get(message.channel)?.head;
@@ -251,8 +262,9 @@ export class Hub implements SourceListener, Checked {
     this.#held = [];
     this.#state = 'open';
     this.downSince = undefined;
-    for (const [i, message] of held.entries()) {
-      this.message(message);
+    for (const [i, entry] of held.entries()) {
+      if (isMessage(entry)) this.message(entry);
+      else this.gap(entry);
       if (this.isOpen) continue;
       this.#held.push(...held.slice(i + 1));
       return;
@@ -294,8 +306,8 @@ export class Hub implements SourceListener, Checked {
   }
 
   takeHeld(upTo: Position): Message[] {
-    const taken = this.#held.filter(({ id }) => !isAfter(id, upTo));
-    this.#held = this.#held.filter(({ id }) => isAfter(id, upTo));
+    const taken = this.#held.filter(isMessage).filter(({ id }) => !isAfter(id, upTo));
+    this.#held = this.#held.filter((entry) => !isMessage(entry) || isAfter(entry.id, upTo));
     return taken;
   }
 
@@ -330,6 +342,10 @@ export class Hub implements SourceListener, Checked {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+function isMessage(entry: Message | Gap): entry is Message {
+  return 'id' in entry;
 }
 
 /** Whether it is done in so many milliseconds. */

@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Store } from '../../src/store/store.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { eventually } from '../support/wait.ts';
-import { DEFAULTS, kept, publishOne, type Settings, texts } from './store.ts';
+import { DEFAULTS, Ear, kept, publishOne, type Settings, texts } from './store.ts';
 
 const LEASE = 'sisyphus:{0}:recorder';
 const STANDBYS = 'sisyphus:{0}:standbys';
@@ -135,6 +135,28 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         const [from, to] = gap!.split(' ').slice(1);
         expect(from).to.equal(last);
         expect(Number(to)).to.be.above(Number(b.from));
+      });
+
+      it('a gap that is said in its place, behind lower ids and before higher ones', async () => {
+        await lead('a');
+        const ear = await Ear.at(store, 'room:2');
+        const before = await publishOne(store, 'room:2');
+        await say('unrecorded');
+        const b = await begin('b');
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        const behind = await publishOne(store, 'room:2');
+        await ear.mark();
+        const [gap] = await gaps();
+        const said = ear.heard.flatMap((event): (string | number)[] => {
+          if (typeof event === 'string') return [];
+          if ('gap' in event) return [`${event.gap.reason} ${event.gap.from} ${event.gap.to}`];
+          return 'message' in event ? [event.message.id] : [];
+        });
+        expect(said).to.deep.equal([before.id, gap, behind.id]);
+        expect(Number(gap!.split(' ')[2]))
+          .to.be.above(before.id)
+          .and.below(behind.id);
       });
 
       it('no gap for who began later if nothing was published between: the count of Redis says so', async () => {

@@ -1,6 +1,6 @@
 import type { Published, Retention } from '../../src/backlog/backlog.ts';
 import { compileGlob, firstMatch } from '../../src/glob.ts';
-import type { Mark, SourceListener } from '../../src/hub/channel-source.ts';
+import type { Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -66,7 +66,8 @@ export async function publishOne(store: Store, channel: string, text = 'hello'):
 
 /** A hub's place at a store's source: what it has heard, in its order. */
 export class Ear implements SourceListener {
-  readonly heard: ({ message: Message } | { marked: Position } | { plain: string } | 'up' | 'down')[] = [];
+  readonly heard: ({ message: Message } | { gap: Gap } | { marked: Position } | { plain: string } | 'up' | 'down')[] =
+    [];
   readonly #store: Store;
 
   constructor(store: Store) {
@@ -102,6 +103,10 @@ export class Ear implements SourceListener {
 
   message(message: Message): void {
     this.heard.push({ message });
+  }
+
+  gap(gap: Gap): void {
+    this.heard.push({ gap });
   }
 
   plain(user: string): void {

@@ -246,6 +246,21 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/hub',
   },
   {
+    name: 'a gap is found by the self-check alone',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: "say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))",
+    replace: "write_gap('unrecorded', recorder.id, next_id(clock))",
+    caughtBy: 'contract/redis-store',
+    only: 'said in its place',
+  },
+  {
+    name: 'a gap that is said while something is held is forgotten',
+    file: 'src/hub/hub.ts',
+    find: '    if (!this.isOpen) this.#held.push(gap);\n    else if',
+    replace: '    if (!this.isOpen) return;\n    if',
+    caughtBy: 'unit/hub',
+  },
+  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/event-stream.ts',
     find: 'if (unsent > 0 && unsent + frame.length',

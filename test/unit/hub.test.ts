@@ -1,10 +1,10 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { ChannelSource, Mark, SourceListener } from '../../src/hub/channel-source.ts';
+import type { ChannelSource, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
-import { BEGINNING } from '../../src/message/position.ts';
+import { BEGINNING, justAfter, type Position } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -34,6 +34,22 @@ const silent: Reader = {
   release: () => undefined,
   reset: () => undefined,
 };
+
+/** The next mark is made, and answered only when it is told so. */
+function holdMark(source: ChannelSource): () => void {
+  const { mark } = source;
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  source.mark = async (channels) => {
+    source.mark = mark;
+    const answer = await mark.call(source, channels);
+    await released;
+    return answer;
+  };
+  return release;
+}
 
 describe('the hub, while the store stands still', () => {
   const retention = () => ({ length: 100, ttl: 3_600_000 });
@@ -79,17 +95,7 @@ describe('the hub, with more heard while it heals than it holds', () => {
     source.start(hub);
     await eventually(() => hub.isOpen);
     await hub.follow(reader, ['room:loud', 'room:quiet']);
-    const { mark } = source;
-    let release = (): void => undefined;
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    source.mark = async (channels) => {
-      source.mark = mark;
-      const answer = await mark.call(source, channels);
-      await released;
-      return answer;
-    };
+    const release = holdMark(source);
     void hub.heal(undefined);
     const loud = Array.from({ length: MOST_HELD }, () => ({ channel: 'room:loud', data: Buffer.from('text') }));
     await backlog.publish(loud);
@@ -166,6 +172,49 @@ describe('the hub, when something was not heard and nobody knows why', () => {
     await turn();
     await hub.heal(undefined);
     expect(heard.slice(3)).to.deep.equal(['last']);
+    await hub.close();
+    await store.close();
+  });
+});
+
+describe('the hub, when a gap is said', () => {
+  const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+  it('tells its readers at once, before what follows, and only once; in its turn where something is held', async () => {
+    const store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { backlog, source } = store;
+    const hub = new Hub({ source, backlog, recordsPlain: () => true, retention, logger: createLogger('silent') });
+    const heard: string[] = [];
+    const reader: Reader = {
+      ...silent,
+      receive: ({ payload }) => heard.push(payload.toString()),
+      reset: (_channel, reason) => heard.push(reason),
+    };
+    source.start(hub);
+    await eventually(() => hub.isOpen);
+    await hub.follow(reader, ['room:1']);
+    const publish = async (text: string): Promise<Position> => {
+      const [published] = await backlog.publish([{ channel: 'room:1', data: Buffer.from(text) }]);
+      await turn();
+      return published!.id;
+    };
+    const gapAfter = (position: Position): Gap => {
+      return { reason: 'unrecorded', from: position, to: justAfter(position), lost: [] };
+    };
+    const gap = gapAfter(await publish('1'));
+    hub.gap(gap);
+    hub.gap(gap);
+    await publish('2');
+    expect(heard).to.deep.equal(['1', 'unrecorded', '2']);
+    const release = holdMark(source);
+    const healing = hub.heal(['room:1']);
+    const last = await publish('3');
+    hub.gap(gapAfter(last));
+    await publish('4');
+    expect(heard).to.have.length(3);
+    release();
+    await healing;
+    expect(heard.slice(3)).to.deep.equal(['3', 'unrecorded', '4']);
     await hub.close();
     await store.close();
   });

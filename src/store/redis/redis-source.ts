@@ -10,6 +10,8 @@ import { TOPIC_PREFIX, topicOf } from './keys.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
+/** Where gaps are said. */
+const GAPS = `${TOPIC_PREFIX}@gap`;
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
@@ -79,6 +81,11 @@ export class RedisSource implements ChannelSource {
     try {
       await loadFunctions(this.#redis);
       await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
+      await this.#redis.subscribe(GAPS).catch((error: Error) => {
+        // Then the self-check finds them.
+        if (!error.message.startsWith('NOPERM')) throw error;
+        this.#logger.warn({ event: 'channel_refused', channel: GAPS, reason: error.message });
+      });
       this.#listener?.up();
     } catch (error) {
       this.#logger.error({ event: 'functions_refused', reason: (error as Error).message });
@@ -87,6 +94,10 @@ export class RedisSource implements ChannelSource {
   }
 
   #hear(name: string, payload: Buffer): void {
+    if (name === GAPS) {
+      this.#listener?.gap(parseGap(payload.toString('latin1')));
+      return;
+    }
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     if (!name.startsWith(TOPIC_PREFIX)) {

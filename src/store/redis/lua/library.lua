@@ -52,11 +52,12 @@ local function say(clock, topic, text)
 end
 
 -- A hole in the order that no backlog shows: readers whose position lies in it, or before it, are told. Gateways find it
--- with the next mark, within 0.9 s.
+-- with their next mark.
 local function write_gap(reason, from, to)
   local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to)
   redis.call('RPUSH', GAPS, gap)
   redis.call('LTRIM', GAPS, -32, -1)
+  return gap
 end
 
 local function publish_calls()
