@@ -320,7 +320,8 @@ export class Hub implements SourceListener, Checked {
   sweep(): void {
     this.#remembered.forget(earlier(this.position, REMEMBERED_FOR));
     const now = this.#now();
-    if (now - this.#sweptAt < SWEEP) return;
+    // While healing, what is let go would be subscribed again, or seem to be.
+    if (now - this.#sweptAt < SWEEP || !this.isOpen) return;
     this.#sweptAt = now;
     const before = now - LINGER;
     const idle: string[] = [];
@@ -329,7 +330,7 @@ export class Hub implements SourceListener, Checked {
       if (readers.size === 0 && idleSince !== undefined && idleSince < before) idle.push(channel);
     }
     for (const channel of idle) this.#subscriptions.delete(channel);
-    if (idle.length > 0 && this.#state !== 'down') this.#options.source.unsubscribe(idle);
+    if (idle.length > 0) this.#options.source.unsubscribe(idle);
   }
 
   async #ready(begun: Promise<void>[]): Promise<void> {

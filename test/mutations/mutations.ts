@@ -261,6 +261,13 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/hub',
   },
   {
+    name: 'channels are let go while healing',
+    file: 'src/hub/hub.ts',
+    find: ' || !this.isOpen) return;',
+    replace: ') return;',
+    caughtBy: 'unit/hub',
+  },
+  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/event-stream.ts',
     find: 'if (unsent > 0 && unsent + frame.length',
@@ -315,8 +322,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'channels that nobody reads stay subscribed',
     file: 'src/hub/hub.ts',
-    find: 'if (idle.length > 0 && this.#state',
-    replace: 'if (idle.length < 0 && this.#state',
+    find: 'if (idle.length > 0) this',
+    replace: 'if (idle.length < 0) this',
     caughtBy: 'conformance/churn',
   },
   {

@@ -219,3 +219,33 @@ describe('the hub, when a gap is said', () => {
     await store.close();
   });
 });
+
+describe('the hub, with channels that nobody reads any more', () => {
+  const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+  it('lets go of them after a while, but not while it heals: then they seem to be heard', async () => {
+    const store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { backlog, source } = store;
+    let now = 0;
+    const logger = createLogger('silent');
+    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger, now: () => now });
+    source.start(hub);
+    await eventually(() => hub.isOpen);
+    await hub.follow(silent, ['room:1']);
+    hub.leave(silent, ['room:1']);
+    now = 15_000;
+    hub.sweep();
+    expect(hub.channels).to.equal(1);
+    now = 25_000;
+    const release = holdMark(source);
+    const healing = hub.heal(undefined);
+    hub.sweep();
+    expect(hub.channels).to.equal(1);
+    release();
+    await healing;
+    hub.sweep();
+    expect(hub.channels).to.equal(0);
+    await hub.close();
+    await store.close();
+  });
+});

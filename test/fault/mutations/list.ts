@@ -104,7 +104,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a gap that is known is told to nobody',
     file: CATCH_UP,
-    find: '      if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);',
+    find: '    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);',
     replace: '',
     scenario: 'killed-subscribers',
   },
