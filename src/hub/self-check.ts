@@ -6,8 +6,9 @@ import type { Subscription } from './subscription.ts';
 /** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
 const PERIOD = 700;
 /**
- * In how long the heads of all channels are compared once (ms). A head costs gateway and Redis 5 µs: all of them each
- * `PERIOD` was a tenth of what a fan-out to 2,000 streams cost, and kept one message in fifty waiting for milliseconds.
+ * In how long the heads of all channels are compared once (ms). With all of them each
+ * `PERIOD`, an event of a fan-out to 2,000 streams cost 9.0 µs instead of 8.5, and 1 % of personal messages took 2.0 ms
+ * or more instead of 1.4.
  */
 const ROUND = 5000;
 /** Heads compared in one round trip, half a millisecond of Redis's time. */
@@ -111,7 +112,7 @@ export class SelfCheck {
     }
   }
 
-  /** Whether no id was given out since all heads were compared: 15,500 of them in each round are 2 % of a core. */
+  /** Whether no id was given out since all heads were compared: an idle gateway has nothing else to do. */
   async #isQuiet(): Promise<boolean> {
     const hub = this.#hub;
     if (!hub.isOpen || this.#compared === undefined || performance.now() - this.#comparedAt > QUIET_PERIOD)
