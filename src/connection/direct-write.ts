@@ -8,11 +8,21 @@ interface Handle {
   readonly writeQueueSize: number;
 }
 
-type Request = object & { oncomplete?: () => void; buffer?: Uint8Array };
+interface Request {
+  oncomplete?: () => void;
+  buffer?: Uint8Array;
+  /** Answers -1 while no write is under way with it (25 ns). */
+  getAsyncId(): number;
+}
+
+const FREE = -1;
 
 /** What a request to write is made of; learnt from Node's own first one, for there is no other way to it. */
 let RequestOfNode: (new () => Request) | undefined;
-/** The next request: one that was carried out at once was not taken up, and serves again. */
+/**
+ * The next request: one that was not taken up serves again. What the kernel does not take at first, but does a moment later in
+ * the same call, is taken up with nothing left; a second write with such a request would abort the process.
+ */
 let spare: Request | undefined;
 
 /** Watches one write of Node's own on this socket. */
@@ -47,8 +57,9 @@ export function writeDirectly(socket: Socket, data: Uint8Array, writer: { sent()
     return 0;
   }
   const left = handle.writeQueueSize;
-  if (left === 0) return 0;
+  if (left === 0 && request.getAsyncId() === FREE) return 0;
   spare = undefined;
+  if (left === 0) return 0;
   request.oncomplete = () => writer.sent();
   request.buffer = data;
   return left;

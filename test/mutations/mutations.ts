@@ -158,6 +158,14 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/direct-write',
   },
   {
+    name: 'a request to write is used again while it is under way',
+    file: 'src/connection/direct-write.ts',
+    find: 'left === 0 && request.getAsyncId() === FREE',
+    replace: 'left === 0',
+    caughtBy: 'unit/direct-write',
+    only: 'twice',
+  },
+  {
     name: 'streams for which other frames wait are given the list of the last one',
     file: 'src/connection/waiting.ts',
     find: 'known.#frame === frame',

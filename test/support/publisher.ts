@@ -57,7 +57,8 @@ export function postPublish(
   return fetch(`${url}${path}`, {
     method: 'POST',
     body,
-    headers: { Authorization: `Bearer ${secret}`, 'Content-Type': type, ...headers },
+    // A connection that has been idle may be closed by the gateway in the moment that it is used again.
+    headers: { Authorization: `Bearer ${secret}`, 'Content-Type': type, Connection: 'close', ...headers },
     signal: AbortSignal.timeout(10_000),
   });
 }

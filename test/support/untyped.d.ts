@@ -11,7 +11,7 @@ declare module 'eventsource2' {
 declare module 'launchdarkly-eventsource' {
   export class EventSource {
     readonly readyState: number;
-    constructor(url: string, options?: { initialRetryDelayMillis?: number });
+    constructor(url: string, options?: { initialRetryDelayMillis?: number; agent?: object });
     addEventListener(type: string, listener: (event: never) => void): void;
     close(): void;
   }

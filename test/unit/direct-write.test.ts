@@ -72,6 +72,24 @@ describe('a direct write', () => {
     await eventually(() => sent === 2);
   });
 
+  it('uses no request twice that is still under way, though nothing of it is left', async () => {
+    const { _handle: handle } = socket as unknown as {
+      _handle: { writeBuffer: (request: object, data: Buffer) => number };
+    };
+    const write = handle.writeBuffer.bind(handle);
+    const requests: object[] = [];
+    handle.writeBuffer = (request, data) => {
+      requests.push(request);
+      // The second one is not carried out: with the same request the process would end here.
+      return requests.length === 1 ? write(request, data) : 0;
+    };
+    Object.defineProperty(handle, 'writeQueueSize', { value: 0 });
+    expect(writeDirectly(socket, Buffer.alloc(MUCH, 'x'), writer)).to.equal(0);
+    expect(writeDirectly(socket, Buffer.from('next'), writer)).to.equal(0);
+    expect(requests[1]).to.not.equal(requests[0]);
+    expect((await read(5 + MUCH)).length).to.equal(5 + MUCH);
+  });
+
   it('is not made where the socket has ended, or has no handle', () => {
     socket.end();
     expect(writeDirectly(socket, Buffer.from('late'), writer)).to.equal(undefined);
