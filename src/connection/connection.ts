@@ -9,7 +9,7 @@ export interface Connection {
   /** Called once, when it has ended, whoever ended it. */
   onClose: (reason: CloseReason) => void;
   readonly closed: boolean;
-  /** When something was sent last (ms). */
+  /** When something was sent last, by the clock that never goes back (ms). */
   readonly lastSent: number;
   /** The first frame. */
   open(status: Status, position: Position): void;

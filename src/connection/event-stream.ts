@@ -56,7 +56,7 @@ export class EventStream implements Connection {
   readonly #socket: Socket;
   /** Written past the socket, and not taken by the kernel yet (bytes). */
   #pending = 0;
-  lastSent = Date.now();
+  lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Until it has been sent. */
   #head: Buffer | undefined;
@@ -84,7 +84,7 @@ export class EventStream implements Connection {
     learnDirectWrite(this.#socket);
     this.#write(Buffer.concat([this.#head, encodeStatus(status, position, this.#retry(status), this.#format)]));
     this.#head = undefined;
-    this.lastSent = Date.now();
+    this.lastSent = performance.now();
   }
 
   message(message: Message): void {
@@ -129,7 +129,7 @@ export class EventStream implements Connection {
     this.#waiting = undefined;
     this.#urgent = false;
     this.#write(waiting.data);
-    this.lastSent = Date.now();
+    this.lastSent = performance.now();
   }
 
   close(reason: CloseReason, position: Position): void {

@@ -15,8 +15,11 @@ const ROUND = 5000;
 const CHUNK = 250;
 /** Heads of one self-check, and at least a `CHUNK`; of more than 70,000 channels a round takes longer. */
 const MOST = 10_000;
-/** While nothing is published heads are compared this often (ms): they could change only by another hand than ours. */
-const QUIET_PERIOD = 30_000;
+/**
+ * While nothing is published heads are compared this often (ms): they could change only by another hand than ours. Each 30 s
+ * it was an eighth of what idle streams cost.
+ */
+const QUIET_PERIOD = 300_000;
 
 /** What is checked: the hub. */
 export interface Checked {

@@ -69,6 +69,11 @@ export class Membership {
     return this.#expected.length > 0;
   }
 
+  /** Whether `sweep` has nothing to do. */
+  get isSettled(): boolean {
+    return this.cuts.isEmpty && this.#expected.length === 0;
+  }
+
   /** Whether this message came with a change of the list that is not applied yet. */
   isChange(message: Message): boolean {
     return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);
@@ -123,7 +128,7 @@ export class Membership {
     return this.#expected.splice(0).length > 0;
   }
 
-  /** Called every second. Answers whether something that was expected will never come, and the list has to be read. */
+  /** Called every second until `isSettled`. Answers whether something that was expected will never come, and the list has to be read. */
   sweep(holding: boolean): boolean {
     // What is held was heard before, and is judged when it is given.
     if (!holding && !this.cuts.isEmpty) this.#options.hub.leave(this.#reader, this.cuts.expire(this.#now()));

@@ -2,6 +2,7 @@ import type { Backlog } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
+import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
 
 /** The list of every user is read again this often (ms), a part of them each second. */
@@ -16,6 +17,7 @@ export interface RegistryOptions {
   noopInterval: number;
   maxStreams: number;
   maxStreamsPerUser: number;
+  /** Of the clock that never goes back (ms). */
   now?: () => number;
 }
 
@@ -26,12 +28,20 @@ export class SessionRegistry {
   readonly #options: RegistryOptions;
   readonly #sessions = new Set<Session>();
   readonly #perUser = new Map<string, number>();
+  /** How often is looked for what is to be done (ms). */
+  readonly #period: number;
+  readonly #now: () => number;
+  /** When each may have been silent for too long. */
+  readonly #silent: Schedule<Session>;
+  readonly #unsettled = new Set<Session>();
   #timer: NodeJS.Timeout | undefined;
   #rereading: Session[] = [];
-  #rereadPerTurn = 0;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#period = Math.min(1000, options.noopInterval / 10);
+    this.#now = options.now ?? performance.now.bind(performance);
+    this.#silent = new Schedule(this.#period / 10, this.#now());
   }
 
   get streams(): number {
@@ -52,19 +62,20 @@ export class SessionRegistry {
     this.#sessions.add(session);
     this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
+    session.onHold = () => this.#unsettled.add(session);
+    this.#unsettled.add(session);
+    this.#silent.add(session, this.#now() + this.#options.noopInterval);
   }
 
   start(): void {
-    const period = Math.min(1000, this.#options.noopInterval / 10);
-    this.#rereadPerTurn = period / REREAD;
     const turn = (): void => {
       this.#turn()
         .catch((error: Error) => this.#options.logger.warn({ event: 'sweep_failed', reason: error.message }))
         .finally(() => {
-          if (this.#timer) this.#timer = setTimeout(turn, period).unref();
+          if (this.#timer) this.#timer = setTimeout(turn, this.#period).unref();
         });
     };
-    this.#timer = setTimeout(turn, period).unref();
+    this.#timer = setTimeout(turn, this.#period).unref();
   }
 
   stop(): void {
@@ -98,18 +109,29 @@ export class SessionRegistry {
   }
 
   async #turn(): Promise<void> {
-    const silentSince = (this.#options.now ?? Date.now)() - this.#options.noopInterval;
-    let seen = 0;
-    for (const session of this.#sessions) {
+    for (const session of this.#unsettled) {
       session.sweep();
-      if (session.connection.lastSent <= silentSince) session.noop();
-      if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (session.isSettled) this.#unsettled.delete(session);
     }
+    await this.#keepAlive();
     if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
-    const count = Math.ceil(this.#sessions.size * this.#rereadPerTurn * (0.75 + Math.random() / 2));
+    const count = Math.ceil(((this.#sessions.size * this.#period) / REREAD) * (0.75 + Math.random() / 2));
     // Not waited for: a Redis that does not answer must not keep others from their noop. What is lost with a connection
     // is read again after it.
     this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
+  }
+
+  async #keepAlive(): Promise<void> {
+    const now = this.#now();
+    let seen = 0;
+    for (const session of this.#silent.take(now)) {
+      // It may have ended while others had their turn.
+      if (!this.#sessions.has(session)) continue;
+      const due = session.connection.lastSent + this.#options.noopInterval;
+      if (due <= now) session.noop();
+      this.#silent.add(session, due > now ? due : session.opened ? now + this.#options.noopInterval : now);
+      if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /** Many lists in one round trip; only what has changed is looked at again. */
@@ -127,6 +149,8 @@ export class SessionRegistry {
 
   #remove(session: Session, reason: CloseReason): void {
     if (!this.#sessions.delete(session)) return;
+    this.#unsettled.delete(session);
+    this.#silent.delete(session);
     const left = (this.#perUser.get(session.user) ?? 1) - 1;
     if (left > 0) this.#perUser.set(session.user, left);
     else this.#perUser.delete(session.user);

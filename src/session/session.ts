@@ -32,6 +32,8 @@ export interface SessionOptions extends MembershipOptions {
 export class Session implements Reader {
   readonly user: string;
   readonly connection: Connection;
+  /** Called when it begins to hold what it hears. */
+  onHold: () => void = () => undefined;
   readonly #options: SessionOptions;
   readonly #membership: Membership;
   readonly #cuts: Cuts;
@@ -60,6 +62,11 @@ export class Session implements Reader {
   /** The version of the user's list that the session goes by. */
   get version(): Position {
     return this.#membership.version;
+  }
+
+  /** Whether `sweep` has nothing to do until it holds again. */
+  get isSettled(): boolean {
+    return this.#held === undefined && this.#membership.isSettled;
   }
 
   /** Whether no message is at hand that leads to this version of the list. */
@@ -91,8 +98,8 @@ export class Session implements Reader {
       this.#hold(this.#held, message);
       if (this.#membership.confirm(message)) this.#kick();
     } else if (message.rights && this.#membership.isChange(message)) {
-      this.#held = new Held();
-      this.#hold(this.#held, message);
+      this.hold();
+      this.#hold(this.#held!, message);
       this.#kick();
     } else {
       this.#give(message);
@@ -105,7 +112,9 @@ export class Session implements Reader {
   }
 
   hold(): void {
-    this.#held ??= new Held();
+    if (this.#held) return;
+    this.#held = new Held();
+    this.onHold();
   }
 
   release(): void {
@@ -126,7 +135,7 @@ export class Session implements Reader {
     this.#kick();
   }
 
-  /** Called every second. */
+  /** Called every second until `isSettled`. */
   sweep(): void {
     if (this.#membership.sweep(this.#held !== undefined)) this.refresh();
   }

@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { Schedule } from '../../src/session/schedule.ts';
+
+const STEP = 10;
+
+describe('a schedule', () => {
+  it('gives each at its time or with the next look after it, once, and at the last time it was given', () => {
+    const action = fc.oneof(
+      fc.record({ item: fc.nat(5), in: fc.integer({ min: -50, max: 300 }) }),
+      fc.record({ removed: fc.nat(5) }),
+      fc.record({ later: fc.nat(120) }),
+    );
+    fc.assert(
+      fc.property(fc.nat(1000), fc.array(action, { maxLength: 60 }), (start, actions) => {
+        let now = start;
+        const schedule = new Schedule<number>(STEP, now);
+        const model = new Map<number, number>();
+        for (const action of actions) {
+          if ('item' in action) {
+            schedule.add(action.item, now + action.in);
+            model.set(action.item, now + action.in);
+          } else if ('removed' in action) {
+            schedule.delete(action.removed);
+            model.delete(action.removed);
+          } else {
+            now += action.later;
+            const taken = schedule.take(now);
+            expect(new Set(taken).size).to.equal(taken.length);
+            for (const item of taken) {
+              expect(model.get(item), 'not on it, or before its time').to.be.at.most(now);
+              model.delete(item);
+            }
+            for (const at of model.values()) expect(at, 'forgotten').to.be.above(now - 2 * STEP);
+          }
+        }
+      }),
+    );
+  });
+
+  it('keeps nothing of what was taken or removed', () => {
+    const schedule = new Schedule<string>(STEP, 0);
+    schedule.add('a', 50);
+    schedule.add('b', 50);
+    schedule.delete('a');
+    expect(schedule.take(100)).to.deep.equal(['b']);
+    expect(schedule.take(1000)).to.deep.equal([]);
+  });
+});

@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import type { CloseReason } from '../../src/connection/close-reason.ts';
+import { createLogger } from '../../src/logger.ts';
+import { BEGINNING } from '../../src/message/position.ts';
+import type { Session } from '../../src/session/session.ts';
+import { SessionRegistry } from '../../src/session/session-registry.ts';
+import { eventually } from '../support/wait.ts';
+
+const INTERVAL = 200;
+
+/** What the registry asks of a session, and a note of what was done with it. */
+class FakeSession {
+  readonly user = 'u';
+  readonly version = BEGINNING;
+  readonly connection = { lastSent: 0, onClose: (_reason: CloseReason): void => {} };
+  opened = true;
+  isSettled = true;
+  noops = 0;
+  sweeps = 0;
+  onHold = (): void => undefined;
+
+  noop(): void {
+    if (!this.opened) return;
+    this.noops++;
+    this.connection.lastSent = clock;
+  }
+
+  sweep(): void {
+    this.sweeps++;
+  }
+
+  close(): void {}
+}
+
+let clock = 0;
+
+describe('the registry of sessions', () => {
+  let registry: SessionRegistry;
+
+  beforeEach(() => {
+    clock = 1_000_000;
+    registry = new SessionRegistry({
+      hub: { refresh: async () => undefined },
+      backlog: { rights: async () => [] } as never,
+      logger: createLogger('silent'),
+      noopInterval: INTERVAL,
+      maxStreams: 10,
+      maxStreamsPerUser: 10,
+      now: () => clock,
+    });
+  });
+
+  afterEach(() => registry.stop());
+
+  function added(): FakeSession {
+    const session = new FakeSession();
+    session.connection.lastSent = clock;
+    registry.add(session as unknown as Session);
+    return session;
+  }
+
+  /** Lets the registry look, which it does each tenth of the interval by the real clock. */
+  async function looked(): Promise<void> {
+    const probe = added();
+    probe.isSettled = false;
+    await eventually(() => probe.sweeps >= 2);
+    probe.connection.onClose('client');
+  }
+
+  it('sends a noop once an interval to whom nothing else was sent, and to nobody else', async () => {
+    const silent = added();
+    const spoken = added();
+    registry.start();
+    clock += INTERVAL / 2;
+    spoken.connection.lastSent = clock;
+    await looked();
+    expect([silent.noops, spoken.noops]).to.deep.equal([0, 0]);
+    clock += INTERVAL / 2 + INTERVAL / 100;
+    await looked();
+    expect([silent.noops, spoken.noops]).to.deep.equal([1, 0]);
+    await looked();
+    expect(silent.noops).to.equal(1);
+    for (let i = 1; i <= 3; i++) {
+      clock += INTERVAL / 2 + INTERVAL / 100;
+      await looked();
+      expect([silent.noops, spoken.noops]).to.deep.equal([i, i]);
+      clock += INTERVAL / 2 + INTERVAL / 100;
+      await looked();
+      expect([silent.noops, spoken.noops]).to.deep.equal([i + 1, i]);
+    }
+  });
+
+  it('looks again soon at one that has no first frame yet', async () => {
+    const session = added();
+    session.opened = false;
+    registry.start();
+    clock += 2 * INTERVAL;
+    await looked();
+    session.opened = true;
+    clock += INTERVAL / 10;
+    await looked();
+    expect(session.noops).to.equal(1);
+  });
+
+  it('sweeps a session from when it holds until it is settled', async () => {
+    const session = added();
+    session.isSettled = false;
+    registry.start();
+    await looked();
+    expect(session.sweeps).to.be.above(1);
+    session.isSettled = true;
+    await looked();
+    const { sweeps } = session;
+    await looked();
+    expect(session.sweeps).to.equal(sweeps);
+    session.onHold();
+    await looked();
+    expect(session.sweeps).to.equal(sweeps + 1);
+  });
+
+  it('does nothing for one that has ended', async () => {
+    const session = added();
+    registry.start();
+    session.connection.onClose('client');
+    clock += 2 * INTERVAL;
+    await looked();
+    expect([session.noops, session.sweeps, registry.streams]).to.deep.equal([0, 0, 0]);
+  });
+});
