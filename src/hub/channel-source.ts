@@ -11,6 +11,8 @@ export interface SourceListener {
   message(message: Message): void;
   /** A gap was written: what follows has later ids. */
   gap(gap: Gap): void;
+  /** The store has lost its memory, and begins a new life with this id; what follows is of it. */
+  reborn(born: Position): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
 }

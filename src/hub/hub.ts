@@ -27,6 +27,9 @@ const CROWD = 100;
 /** A client is told within 2 s that Redis cannot be reached. */
 const PATIENCE = 1600;
 
+/** What was heard while healing: a message, a gap, or a new life of the store. */
+type Held = Message | Gap | { born: Position };
+
 export interface HubOptions {
   source: ChannelSource;
   backlog: Backlog;
@@ -54,7 +57,7 @@ export class Hub implements SourceListener, Checked {
   readonly #options: HubOptions;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
-  #held: (Message | Gap)[] = [];
+  #held: Held[] = [];
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
   #waiting: (() => void)[] = [];
@@ -194,6 +197,11 @@ export class Hub implements SourceListener, Checked {
     }
   }
 
+  reborn(born: Position): void {
+    if (!this.isOpen) this.#held.push({ born });
+    else if (born !== this.born) void this.heal(undefined);
+  }
+
   message(message: Message): void {
     if (this.#state === 'open') {
       const head = this.#subscriptions.get(message.channel)?.head;
@@ -264,6 +272,7 @@ export class Hub implements SourceListener, Checked {
     this.downSince = undefined;
     for (const [i, entry] of held.entries()) {
       if (isMessage(entry)) this.message(entry);
+      else if ('born' in entry) this.reborn(entry.born);
       else this.gap(entry);
       if (this.isOpen) continue;
       this.#held.push(...held.slice(i + 1));
@@ -345,7 +354,7 @@ export class Hub implements SourceListener, Checked {
   }
 }
 
-function isMessage(entry: Message | Gap): entry is Message {
+function isMessage(entry: Held): entry is Message {
   return 'id' in entry;
 }
 

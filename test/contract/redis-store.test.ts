@@ -48,6 +48,21 @@ describe('the store in Redis, and Redis', () => {
     redis.disconnect();
   });
 
+  it('say that a new life has begun, before anything of it', async () => {
+    const store = await open(DEFAULTS);
+    const redis = server.client();
+    const ear = await Ear.at(store, 'room:1');
+    await redis.flushall();
+    const [published] = await store.backlog.publish([say('room:1')]);
+    await ear.mark();
+    const [birth, first] = ear.heard.slice(-3);
+    const { born } = await store.source.mark([]);
+    expect(birth).to.deep.equal({ born });
+    expect(first).to.have.nested.property('message.id', published!.id);
+    await store.close();
+    redis.disconnect();
+  });
+
   it('leave each other alone: a backlog of another type, or with something else in it, costs nobody else', async () => {
     const store = await open(DEFAULTS);
     const redis = server.client();

@@ -66,8 +66,15 @@ export async function publishOne(store: Store, channel: string, text = 'hello'):
 
 /** A hub's place at a store's source: what it has heard, in its order. */
 export class Ear implements SourceListener {
-  readonly heard: ({ message: Message } | { gap: Gap } | { marked: Position } | { plain: string } | 'up' | 'down')[] =
-    [];
+  readonly heard: (
+    | { message: Message }
+    | { gap: Gap }
+    | { born: Position }
+    | { marked: Position }
+    | { plain: string }
+    | 'up'
+    | 'down'
+  )[] = [];
   readonly #store: Store;
 
   constructor(store: Store) {
@@ -107,6 +114,10 @@ export class Ear implements SourceListener {
 
   gap(gap: Gap): void {
     this.heard.push({ gap });
+  }
+
+  reborn(born: Position): void {
+    this.heard.push({ born });
   }
 
   plain(user: string): void {

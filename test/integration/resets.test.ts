@@ -207,6 +207,32 @@ describe('a gap is announced, and nothing else is', function () {
 describe('a Redis that loses its memory', function () {
   this.timeout(30_000);
 
+  it('FLUSHALL: what is published at once in a channel that never had a message comes behind its reset', async () => {
+    const world = await startWorld();
+    const rooms = ['room:1', 'room:2', 'room:3', 'room:4', 'room:5'];
+    try {
+      await world.allow('1', ...rooms);
+      const stream = await world.openOk({ path: '/?user=1&format=json' });
+      for (const room of rooms) {
+        // In the first moment of the new life, before anybody else has looked.
+        const anew = world.client
+          .multi()
+          .flushall()
+          .sadd('user:1:channels', ...rooms);
+        await anew.call('FCALL', 'sisyphus_publish', '0', room, `the first of ${room}`).exec();
+        const isFirst = ({ data = '' }): boolean => data.includes(`the first of ${room}`);
+        await stream.until(({ frames }) => frames.some(isFirst));
+        const resets = stream.frames
+          .slice(0, stream.frames.findIndex(isFirst))
+          .filter(({ event }) => event === 'reset');
+        const own = resets.filter(({ data }) => JSON.parse(data!).reset.channel === room);
+        expect(own, room).to.have.length(rooms.indexOf(room) + 1);
+      }
+    } finally {
+      await world.stop();
+    }
+  });
+
   it('FLUSHALL: the channels followed are reset within 2 s, and revisions start again', async () => {
     const world = await startWorld();
     try {

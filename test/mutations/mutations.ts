@@ -254,6 +254,22 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/hub',
   },
   {
+    name: 'a new life of the store is found by the self-check alone',
+    file: 'src/store/redis/lua/library.lua',
+    find: "    say(clock, TOPIC .. '@gap', 'born ' .. clock.born)\n",
+    replace: '',
+    caughtBy: 'integration/resets',
+    only: 'FLUSHALL',
+  },
+  {
+    name: 'a new life of the store that is told of while healing is forgotten',
+    file: 'src/hub/hub.ts',
+    find: 'if (!this.isOpen) this.#held.push({ born });',
+    replace: 'if (!this.isOpen) return;',
+    caughtBy: 'unit/hub',
+    only: 'while it heals',
+  },
+  {
     name: 'a gap is found by the self-check alone',
     file: 'src/store/redis/lua/recorder.lua',
     find: "say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))",

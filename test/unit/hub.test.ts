@@ -220,6 +220,45 @@ describe('the hub, when a gap is said', () => {
   });
 });
 
+describe('the hub, when the store has lost its memory', () => {
+  const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+  for (const heals of [false, true]) {
+    const when = heals ? 'found while it heals' : 'found while all is well';
+    it(`tells before what follows, also in a channel that had no message before: ${when}`, async () => {
+      const store = new MemoryStore({ retention, maxMessage: 1000 });
+      const { backlog, source } = store;
+      const hub = new Hub({ source, backlog, recordsPlain: () => true, retention, logger: createLogger('silent') });
+      const heard: string[] = [];
+      const reader: Reader = {
+        ...silent,
+        receive: ({ payload }) => heard.push(payload.toString()),
+        reset: (channel, reason) => heard.push(`${reason} ${channel}`),
+      };
+      let { born } = await source.mark([]);
+      const { mark } = source;
+      source.mark = async (channels) => ({ ...(await mark.call(source, channels)), born });
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(reader, ['room:1', 'room:2']);
+      hub.reborn(born);
+      expect(hub.isOpen).to.equal(true);
+      const release = heals ? holdMark(source) : () => undefined;
+      if (heals) void hub.heal(['room:2']);
+      await turn();
+      born = justAfter(born);
+      hub.reborn(born);
+      await backlog.publish([{ channel: 'room:1', data: Buffer.from('first') }]);
+      await turn();
+      release();
+      await eventually(() => hub.isOpen && heard.length === 3);
+      expect(heard).to.deep.equal(['flushed room:1', 'flushed room:2', 'first']);
+      await hub.close();
+      await store.close();
+    });
+  }
+});
+
 describe('the hub, with channels that nobody reads any more', () => {
   const retention = () => ({ length: 100, ttl: 3_600_000 });
 

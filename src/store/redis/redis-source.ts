@@ -10,7 +10,7 @@ import { TOPIC_PREFIX, topicOf } from './keys.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** Where gaps are said. */
+/** Where gaps are said, and that the store has lost its memory. */
 const GAPS = `${TOPIC_PREFIX}@gap`;
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
@@ -95,7 +95,10 @@ export class RedisSource implements ChannelSource {
 
   #hear(name: string, payload: Buffer): void {
     if (name === GAPS) {
-      this.#listener?.gap(parseGap(payload.toString('latin1')));
+      const text = payload.toString('latin1');
+      const [, born] = /^born (\d+)$/.exec(text) ?? [];
+      if (born) this.#listener?.reborn(parsePosition(born) ?? BEGINNING);
+      else this.#listener?.gap(parseGap(text));
       return;
     }
     const channel = this.#channels.get(name);

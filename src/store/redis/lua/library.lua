@@ -114,6 +114,8 @@ local function read_clock()
     clock.last = clock.now
     clock.born = digits(clock.now)
     clock.said = publish_calls()
+    -- Before anything of this life: who has heard of the one before must not take what comes for its continuation.
+    say(clock, TOPIC .. '@gap', 'born ' .. clock.born)
     redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'said', digits(clock.said))
   elseif stored[3] ~= replid then
     local ended = clock.last

@@ -133,6 +133,6 @@ redis.register_function({
   function_name = 'sisyphus_version',
   flags = { 'no-writes', 'allow-stale', 'allow-oom' },
   callback = function()
-    return 3
+    return 4
   end,
 })
