@@ -63,6 +63,27 @@ describe('the store in Redis, and Redis', () => {
     redis.disconnect();
   });
 
+  it('let a publisher begin a new life who may not say so', async () => {
+    const store = await open(DEFAULTS);
+    const redis = server.client();
+    const rules = ['on', 'nopass', '~*', '+@all', 'resetchannels', '&sisyphus{0}/room/*', '&sisyphus{0}/@recorder'];
+    await redis.call('ACL', 'SETUSER', 'app', ...rules);
+    const answers = (await redis
+      .multi()
+      .flushall()
+      .call('AUTH', 'app', 'any')
+      .call('FCALL', 'sisyphus_publish', '0', 'room:1', 'text')
+      .exec())!;
+    expect(answers.at(-1)).to.have.nested.property('[1][1]', 1);
+    // Nothing that was not said is counted as said: that would look like a plain PUBLISH that nobody heard.
+    const [calls] = /(?<=cmdstat_publish:calls=)\d+/.exec(await redis.info('commandstats'))!;
+    const said = await redis.hget('sisyphus:{0}:clock', 'said');
+    expect(said).to.equal(calls);
+    await redis.call('ACL', 'DELUSER', 'app');
+    await store.close();
+    redis.disconnect();
+  });
+
   it('leave each other alone: a backlog of another type, or with something else in it, costs nobody else', async () => {
     const store = await open(DEFAULTS);
     const redis = server.client();

@@ -256,7 +256,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a new life of the store is found by the self-check alone',
     file: 'src/store/redis/lua/library.lua',
-    find: "    say(clock, TOPIC .. '@gap', 'born ' .. clock.born)\n",
+    find: "    redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)\n",
     replace: '',
     caughtBy: 'integration/resets',
     only: 'FLUSHALL',

@@ -57,3 +57,20 @@ export const rightsChanges: fc.Arbitrary<RightsChange> = fc.oneof(
   fc.record({ before: positions, now: positions, added: lists, removed: lists, atomic: fc.boolean() }),
   fc.record({ before: positions, now: positions, added: none, removed: none, atomic: fc.boolean() }),
 );
+
+const beginningOr = fc.oneof(positions, fc.constant(BEGINNING));
+
+/** Any message that may travel. */
+export const messages: fc.Arbitrary<Message> = fc
+  .record({
+    channel: channels,
+    id: positions,
+    revision: fc.integer({ min: 1 }),
+    previous: beginningOr,
+    after: fc.option(beginningOr, { nil: undefined }),
+    event: eventNames,
+    payload: payloads,
+    oversize: fc.boolean(),
+    rights: fc.option(rightsChanges, { nil: undefined }),
+  })
+  .map((fields) => aMessage(fields));

@@ -1,22 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { formatEnvelope, parseEnvelope } from '../../src/message/envelope.ts';
-import { BEGINNING, type Position } from '../../src/message/position.ts';
-import { aMessage, channels, eventNames, payloads, positions, rightsChanges } from '../support/messages.ts';
-
-const messages = fc
-  .record({
-    channel: channels,
-    id: positions,
-    revision: fc.integer({ min: 1 }),
-    previous: fc.oneof(positions, fc.constant(BEGINNING)),
-    after: fc.option(positions, { nil: undefined }),
-    event: eventNames,
-    payload: payloads,
-    oversize: fc.boolean(),
-    rights: fc.option(rightsChanges, { nil: undefined }),
-  })
-  .map((fields) => aMessage(fields));
+import type { Position } from '../../src/message/position.ts';
+import { aMessage, messages, payloads } from '../support/messages.ts';
 
 describe('an envelope', () => {
   it('is a line about the message, and its bytes', () => {

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { ChannelSource, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
-import { Hub } from '../../src/hub/hub.ts';
+import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING, justAfter, type Position } from '../../src/message/position.ts';
@@ -35,32 +35,57 @@ const silent: Reader = {
   reset: () => undefined,
 };
 
-/** The next mark is made, and answered only when it is told so. */
-function holdMark(source: ChannelSource): () => void {
-  const { mark } = source;
-  let release = (): void => undefined;
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  source.mark = async (channels) => {
-    source.mark = mark;
-    const answer = await mark.call(source, channels);
-    await released;
-    return answer;
-  };
-  return release;
+const stores: { hub: Hub; store: MemoryStore }[] = [];
+
+/** A hub on the memory's source, unless it is given another; not started. Both are closed after the test. */
+function aHub({ kept = 100, ...options }: Partial<HubOptions> & { kept?: number } = {}) {
+  const retention = () => ({ length: kept, ttl: 3_600_000 });
+  const store = new MemoryStore({ retention, maxMessage: 1000 });
+  const { backlog, source } = store;
+  const logger = createLogger('silent');
+  const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger, ...options });
+  stores.push({ hub, store });
+  return { hub, backlog, source };
 }
 
-describe('the hub, while the store stands still', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
+/** Notes what a reader is given, and what it is told. */
+function aReader(heard: string[]): Reader {
+  return {
+    ...silent,
+    receive: ({ payload }) => heard.push(payload.toString()),
+    reset: (channel, reason) => heard.push(`${reason} ${channel}`),
+  };
+}
 
-  it('knows since when, also where it was making up for something missed', async () => {
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const source = new Source();
-    const { backlog } = store;
-    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
-    hub.start();
-    try {
+describe('the hub', () => {
+  afterEach(async () => {
+    for (const { hub, store } of stores.splice(0)) {
+      await hub.close();
+      await store.close();
+    }
+  });
+
+  /** The next mark is made, and answered only when it is told so. */
+  function holdMark(source: ChannelSource): () => void {
+    const { mark } = source;
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    source.mark = async (channels) => {
+      source.mark = mark;
+      const answer = await mark.call(source, channels);
+      await released;
+      return answer;
+    };
+    return release;
+  }
+
+  describe('while the store stands still', () => {
+    it('knows since when, also where it was making up for something missed', async () => {
+      const source = new Source();
+      const { hub } = aHub({ source });
+      hub.start();
       await eventually(() => hub.isOpen);
       expect(hub.downSince).to.equal(undefined);
       source.answers = false;
@@ -69,222 +94,171 @@ describe('the hub, while the store stands still', () => {
       source.answers = true;
       await eventually(() => hub.isOpen);
       expect(hub.downSince).to.equal(undefined);
-    } finally {
-      await hub.close();
-      await store.close();
-    }
+    });
   });
-});
 
-describe('the hub, with more heard while it heals than it holds', () => {
-  const MOST_HELD = 50_000;
+  describe('with more heard while it heals than it holds', () => {
+    const MOST_HELD = 50_000;
 
-  it('reads from the backlogs what it dropped, at once and in every channel', async function () {
-    this.timeout(10_000);
-    const retention = () => ({ length: 100_000, ttl: 3_600_000 });
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const { backlog, source } = store;
-    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
-    const heard: string[] = [];
-    const reader: Reader = {
-      ...silent,
-      receive: ({ channel }) => heard.push(channel),
-      reset: (channel, reason) => heard.push(`${reason} ${channel}`),
-    };
-    // Without the self-check, which would find it too, a little later.
-    source.start(hub);
-    await eventually(() => hub.isOpen);
-    await hub.follow(reader, ['room:loud', 'room:quiet']);
-    const release = holdMark(source);
-    void hub.heal(undefined);
-    const loud = Array.from({ length: MOST_HELD }, () => ({ channel: 'room:loud', data: Buffer.from('text') }));
-    await backlog.publish(loud);
-    await backlog.publish([{ channel: 'room:quiet', data: Buffer.from('text') }]);
-    await turn();
-    release();
-    await eventually(() => heard.length > MOST_HELD);
-    expect(heard.length).to.equal(MOST_HELD + 1);
-    expect(heard.at(-1)).to.equal('room:quiet');
-    await hub.close();
-    await store.close();
-  });
-});
-
-describe('the hub, while a channel waits to be subscribed', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
-
-  it('subscribes it, also where it made up for something missed meanwhile', async () => {
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const source = new Source();
-    const subscribed: string[] = [];
-    let release = (): void => undefined;
-    source.subscribe = async (channels: string[] = []) => {
-      subscribed.push(...channels);
-      if (channels.includes('room:1')) await new Promise<void>((resolve) => (release = resolve));
-      return [];
-    };
-    const { backlog } = store;
-    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
-    hub.start();
-    await eventually(() => hub.isOpen);
-    const following = Promise.all(['room:1', 'room:2'].map((channel, i) => turnsLater(i, channel)));
-    async function turnsLater(turns: number, channel: string): Promise<void> {
-      for (let i = 0; i < 3 * turns; i++) await turn();
-      await hub.follow(silent, [channel]);
-    }
-    await eventually(() => hub.channels === 2);
-    await hub.heal(undefined);
-    release();
-    await following;
-    expect(subscribed).to.deep.equal(['room:1', 'room:2']);
-    await hub.close();
-    await store.close();
-  });
-});
-
-describe('the hub, when something was not heard and nobody knows why', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
-
-  it('tells its readers, who may be past it by what they got in other channels, and gives it to the others', async () => {
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const { backlog, source } = store;
-    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
-    const heard: string[] = [];
-    const reader: Reader = {
-      ...silent,
-      receive: ({ payload }) => heard.push(payload.toString()),
-      reset: (channel, reason) => heard.push(`${reason} ${channel}`),
-    };
-    source.start(hub);
-    await eventually(() => hub.isOpen);
-    await hub.follow(reader, ['room:1', 'room:2']);
-    const publish = async (channel: string, text: string) => backlog.publish([{ channel, data: Buffer.from(text) }]);
-    const { message } = hub;
-    hub.message = () => undefined;
-    await publish('room:1', 'missed');
-    await turn();
-    hub.message = message;
-    await publish('room:2', 'later');
-    await turn();
-    await hub.heal(['room:1', 'room:2']);
-    expect(heard).to.deep.equal(['later', 'overtaken room:1', 'missed']);
-    await publish('room:1', 'last');
-    await turn();
-    await hub.heal(undefined);
-    expect(heard.slice(3)).to.deep.equal(['last']);
-    await hub.close();
-    await store.close();
-  });
-});
-
-describe('the hub, when a gap is said', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
-
-  it('tells its readers at once, before what follows, and only once; in its turn where something is held', async () => {
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const { backlog, source } = store;
-    const hub = new Hub({ source, backlog, recordsPlain: () => true, retention, logger: createLogger('silent') });
-    const heard: string[] = [];
-    const reader: Reader = {
-      ...silent,
-      receive: ({ payload }) => heard.push(payload.toString()),
-      reset: (_channel, reason) => heard.push(reason),
-    };
-    source.start(hub);
-    await eventually(() => hub.isOpen);
-    await hub.follow(reader, ['room:1']);
-    const publish = async (text: string): Promise<Position> => {
-      const [published] = await backlog.publish([{ channel: 'room:1', data: Buffer.from(text) }]);
-      await turn();
-      return published!.id;
-    };
-    const gapAfter = (position: Position): Gap => {
-      return { reason: 'unrecorded', from: position, to: justAfter(position), lost: [] };
-    };
-    const gap = gapAfter(await publish('1'));
-    hub.gap(gap);
-    hub.gap(gap);
-    await publish('2');
-    expect(heard).to.deep.equal(['1', 'unrecorded', '2']);
-    const release = holdMark(source);
-    const healing = hub.heal(['room:1']);
-    const last = await publish('3');
-    hub.gap(gapAfter(last));
-    await publish('4');
-    expect(heard).to.have.length(3);
-    release();
-    await healing;
-    expect(heard.slice(3)).to.deep.equal(['3', 'unrecorded', '4']);
-    await hub.close();
-    await store.close();
-  });
-});
-
-describe('the hub, when the store has lost its memory', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
-
-  for (const heals of [false, true]) {
-    const when = heals ? 'found while it heals' : 'found while all is well';
-    it(`tells before what follows, also in a channel that had no message before: ${when}`, async () => {
-      const store = new MemoryStore({ retention, maxMessage: 1000 });
-      const { backlog, source } = store;
-      const hub = new Hub({ source, backlog, recordsPlain: () => true, retention, logger: createLogger('silent') });
+    it('reads from the backlogs what it dropped, at once and in every channel', async function () {
+      this.timeout(10_000);
+      const { hub, backlog, source } = aHub({ kept: 100_000 });
       const heard: string[] = [];
       const reader: Reader = {
         ...silent,
-        receive: ({ payload }) => heard.push(payload.toString()),
+        receive: ({ channel }) => heard.push(channel),
         reset: (channel, reason) => heard.push(`${reason} ${channel}`),
       };
-      let { born } = await source.mark([]);
-      const { mark } = source;
-      source.mark = async (channels) => ({ ...(await mark.call(source, channels)), born });
+      // Without the self-check, which would find it too, a little later.
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(reader, ['room:loud', 'room:quiet']);
+      const release = holdMark(source);
+      void hub.heal(undefined);
+      const loud = Array.from({ length: MOST_HELD }, () => ({ channel: 'room:loud', data: Buffer.from('text') }));
+      await backlog.publish(loud);
+      await backlog.publish([{ channel: 'room:quiet', data: Buffer.from('text') }]);
+      await turn();
+      release();
+      await eventually(() => heard.length > MOST_HELD);
+      expect(heard.length).to.equal(MOST_HELD + 1);
+      expect(heard.at(-1)).to.equal('room:quiet');
+    });
+  });
+
+  describe('while a channel waits to be subscribed', () => {
+    it('subscribes it, also where it made up for something missed meanwhile', async () => {
+      const source = new Source();
+      const subscribed: string[] = [];
+      let release = (): void => undefined;
+      source.subscribe = async (channels: string[] = []) => {
+        subscribed.push(...channels);
+        if (channels.includes('room:1')) await new Promise<void>((resolve) => (release = resolve));
+        return [];
+      };
+      const { hub } = aHub({ source });
+      hub.start();
+      await eventually(() => hub.isOpen);
+      const following = Promise.all(['room:1', 'room:2'].map((channel, i) => turnsLater(i, channel)));
+      async function turnsLater(turns: number, channel: string): Promise<void> {
+        for (let i = 0; i < 3 * turns; i++) await turn();
+        await hub.follow(silent, [channel]);
+      }
+      await eventually(() => hub.channels === 2);
+      await hub.heal(undefined);
+      release();
+      await following;
+      expect(subscribed).to.deep.equal(['room:1', 'room:2']);
+    });
+  });
+
+  describe('when something was not heard and nobody knows why', () => {
+    it('tells its readers, who may be past it by what they got in other channels, and gives it to the others', async () => {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      const reader = aReader(heard);
       source.start(hub);
       await eventually(() => hub.isOpen);
       await hub.follow(reader, ['room:1', 'room:2']);
-      hub.reborn(born);
-      expect(hub.isOpen).to.equal(true);
-      const release = heals ? holdMark(source) : () => undefined;
-      if (heals) void hub.heal(['room:2']);
+      const publish = async (channel: string, text: string) => backlog.publish([{ channel, data: Buffer.from(text) }]);
+      const { message } = hub;
+      hub.message = () => undefined;
+      await publish('room:1', 'missed');
       await turn();
-      born = justAfter(born);
-      hub.reborn(born);
-      await backlog.publish([{ channel: 'room:1', data: Buffer.from('first') }]);
+      hub.message = message;
+      await publish('room:2', 'later');
       await turn();
-      release();
-      await eventually(() => hub.isOpen && heard.length === 3);
-      expect(heard).to.deep.equal(['flushed room:1', 'flushed room:2', 'first']);
-      await hub.close();
-      await store.close();
+      await hub.heal(['room:1', 'room:2']);
+      expect(heard).to.deep.equal(['later', 'overtaken room:1', 'missed']);
+      await publish('room:1', 'last');
+      await turn();
+      await hub.heal(undefined);
+      expect(heard.slice(3)).to.deep.equal(['last']);
     });
-  }
-});
+  });
 
-describe('the hub, with channels that nobody reads any more', () => {
-  const retention = () => ({ length: 100, ttl: 3_600_000 });
+  describe('when a gap is said', () => {
+    it('tells its readers at once, before what follows, and only once; in its turn where something is held', async () => {
+      const { hub, backlog, source } = aHub({ recordsPlain: () => true });
+      const heard: string[] = [];
+      const reader = aReader(heard);
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(reader, ['room:1']);
+      const publish = async (text: string): Promise<Position> => {
+        const [published] = await backlog.publish([{ channel: 'room:1', data: Buffer.from(text) }]);
+        await turn();
+        return published!.id;
+      };
+      const gapAfter = (position: Position): Gap => {
+        return { reason: 'unrecorded', from: position, to: justAfter(position), lost: [] };
+      };
+      const gap = gapAfter(await publish('1'));
+      hub.gap(gap);
+      hub.gap(gap);
+      await publish('2');
+      expect(heard).to.deep.equal(['1', 'unrecorded room:1', '2']);
+      const release = holdMark(source);
+      const healing = hub.heal(['room:1']);
+      const last = await publish('3');
+      hub.gap(gapAfter(last));
+      await publish('4');
+      expect(heard).to.have.length(3);
+      release();
+      await healing;
+      expect(heard.slice(3)).to.deep.equal(['3', 'unrecorded room:1', '4']);
+    });
+  });
 
-  it('lets go of them after a while, but not while it heals: then they seem to be heard', async () => {
-    const store = new MemoryStore({ retention, maxMessage: 1000 });
-    const { backlog, source } = store;
-    let now = 0;
-    const logger = createLogger('silent');
-    const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger, now: () => now });
-    source.start(hub);
-    await eventually(() => hub.isOpen);
-    await hub.follow(silent, ['room:1']);
-    hub.leave(silent, ['room:1']);
-    now = 15_000;
-    hub.sweep();
-    expect(hub.channels).to.equal(1);
-    now = 25_000;
-    const release = holdMark(source);
-    const healing = hub.heal(undefined);
-    hub.sweep();
-    expect(hub.channels).to.equal(1);
-    release();
-    await healing;
-    hub.sweep();
-    expect(hub.channels).to.equal(0);
-    await hub.close();
-    await store.close();
+  describe('when the store has lost its memory', () => {
+    for (const heals of [false, true]) {
+      const when = heals ? 'found while it heals' : 'found while all is well';
+      it(`tells before what follows, also in a channel that had no message before: ${when}`, async () => {
+        const { hub, backlog, source } = aHub();
+        const heard: string[] = [];
+        const reader = aReader(heard);
+        let { born } = await source.mark([]);
+        const { mark } = source;
+        source.mark = async (channels) => ({ ...(await mark.call(source, channels)), born });
+        source.start(hub);
+        await eventually(() => hub.isOpen);
+        await hub.follow(reader, ['room:1', 'room:2']);
+        hub.reborn(born);
+        expect(hub.isOpen).to.equal(true);
+        const release = heals ? holdMark(source) : () => undefined;
+        if (heals) void hub.heal(['room:2']);
+        await turn();
+        born = justAfter(born);
+        hub.reborn(born);
+        await backlog.publish([{ channel: 'room:1', data: Buffer.from('first') }]);
+        await turn();
+        release();
+        await eventually(() => hub.isOpen && heard.length === 3);
+        expect(heard).to.deep.equal(['flushed room:1', 'flushed room:2', 'first']);
+      });
+    }
+  });
+
+  describe('with channels that nobody reads any more', () => {
+    it('lets go of them after a while, but not while it heals: then they seem to be heard', async () => {
+      let now = 0;
+      const { hub, source } = aHub({ now: () => now });
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(silent, ['room:1']);
+      hub.leave(silent, ['room:1']);
+      now = 15_000;
+      hub.sweep();
+      expect(hub.channels).to.equal(1);
+      now = 25_000;
+      const release = holdMark(source);
+      const healing = hub.heal(undefined);
+      hub.sweep();
+      expect(hub.channels).to.equal(1);
+      release();
+      await healing;
+      hub.sweep();
+      expect(hub.channels).to.equal(0);
+    });
   });
 });

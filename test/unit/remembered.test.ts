@@ -4,25 +4,11 @@ import { type Entry, NONE, Remembered } from '../../src/hub/remembered.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
-import { aMessage, channels, eventNames, payloads, positions, rightsChanges } from '../support/messages.ts';
+import { aMessage, eventNames, messages } from '../support/messages.ts';
 
 /** So that four messages of 60 bytes fill a block. */
 const BLOCK = 512;
 const BLOCKS = 3;
-
-const messages = fc
-  .record({
-    channel: channels,
-    id: positions,
-    revision: fc.integer({ min: 1 }),
-    previous: fc.oneof(positions, fc.constant(BEGINNING)),
-    after: fc.option(fc.oneof(positions, fc.constant(BEGINNING)), { nil: undefined }),
-    event: eventNames,
-    payload: payloads,
-    oversize: fc.boolean(),
-    rights: fc.option(rightsChanges, { nil: undefined }),
-  })
-  .map((fields) => aMessage(fields));
 
 /** What chai compares byte by byte otherwise. */
 const readable = (message: Message) => ({ ...message, payload: message.payload.toString('hex') });
