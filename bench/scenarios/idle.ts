@@ -4,6 +4,8 @@ import { Rig } from '../rig.ts';
 import { type Scenario, thousands } from '../scenario.ts';
 import { mixed } from './audience.ts';
 
+/** From the last stream to the window (ms). */
+const SETTLING = 75_000;
 /** Two noops a stream, and a whole round in which the gateway reads everybody's list again. */
 const WINDOW = 32;
 
@@ -30,8 +32,9 @@ export const idle: Scenario = ({ quick }) => {
         const before = memoryKilobytes(server.pids);
         const redisBefore = memoryKilobytes(redisPids);
         await rig.open();
-        // What opening left behind is not what a stream holds: a round of noops later the garbage is gone, or it stays.
-        await pause(quick ? 500 : 16_000);
+        // What opening left behind is not what a stream holds, nor what a noop costs: a minute later the garbage is gone, or
+        // it stays (Node collects it in three steps of together 0.5 s of its time, 20 to 50 s after the last stream).
+        await pause(quick ? 500 : SETTLING);
         await rig.client.mark();
         const cpu = cpuSeconds(server.pids);
         await pause(window * 1000);
