@@ -3,32 +3,22 @@ import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
-import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
+import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import { HeldBack, isMessage } from './held-back.ts';
 import { Opening } from './opening.ts';
-import { Remembered } from './remembered.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
-import { type Reader, Subscription } from './subscription.ts';
+import type { Reader, Subscription } from './subscription.ts';
+import { Subscriptions } from './subscriptions.ts';
 
-/** A channel that nobody reads any more is heard this much longer: a crowd that was cut off finds it in memory. */
-const LINGER = 20_000;
-/** Messages are remembered as long (ms). */
-const REMEMBERED_FOR = 20_000;
-/** How often channels that nobody reads are looked for (ms). */
-const SWEEP = 5000;
-/** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
-const MAX_HELD = 50_000;
 /** As many as the store keeps. */
 const MOST_GAPS = 32;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
 /** A client is told within 2 s that Redis cannot be reached. */
 const PATIENCE = 1600;
-
-/** What was heard while healing: a message, a gap, or a new life of the store. */
-type Held = Message | Gap | { born: Position };
 
 export interface HubOptions {
   source: ChannelSource;
@@ -48,22 +38,22 @@ export interface HubOptions {
  *
  * Invariant: every message of a followed channel with an id up to `position` has been given to that channel's readers,
  * once and in the order of ids, or they were told by a reset. `position` never moves while the hub is not `open`.
+ *
+ * A long file: whatever is here moves the state or the position, or goes by them; what does not is beside it.
  */
 export class Hub implements SourceListener, Checked {
   /** `resets`: told to readers, each reader counted. */
   readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
-  readonly #subscriptions = new Map<string, Subscription>();
-  readonly #remembered = new Remembered();
+  readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
-  #held: Held[] = [];
+  readonly #held = new HeldBack();
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
   #waiting: (() => void)[] = [];
   readonly #opening: Opening;
   readonly #selfCheck: SelfCheck;
-  #sweptAt = 0;
   position = BEGINNING;
   born = BEGINNING;
   gaps: Gap[] = [];
@@ -79,6 +69,7 @@ export class Hub implements SourceListener, Checked {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.#subscriptions = new Subscriptions(options.retention, this.#now);
     this.#opening = new Opening(this, options.source, options.logger);
     this.#selfCheck = new SelfCheck(this, options.source, options.logger);
     this.downSince = this.#now();
@@ -148,12 +139,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   leave(reader: Reader, channels: Iterable<string>): void {
-    for (const channel of channels) {
-      const subscription = this.#subscriptions.get(channel);
-      if (subscription?.readers.delete(reader) && subscription.readers.size === 0) {
-        subscription.idleSince = this.#now();
-      }
-    }
+    this.#subscriptions.leave(reader, channels);
   }
 
   /** Asks the store how far it is: everything up to there has been heard then. */
@@ -171,7 +157,7 @@ export class Hub implements SourceListener, Checked {
   up(): void {
     this.#turn++;
     this.#state = 'healing';
-    this.#held = [];
+    this.#held.clear();
     void this.#heal(this.channelNames(), true);
   }
 
@@ -179,7 +165,7 @@ export class Hub implements SourceListener, Checked {
     if (this.#state !== 'down') this.#options.logger.warn({ event: 'hub_down' });
     this.#turn++;
     this.#state = 'down';
-    this.#held = [];
+    this.#held.clear();
     this.downSince ??= this.#now();
   }
 
@@ -190,7 +176,7 @@ export class Hub implements SourceListener, Checked {
 
   gap(gap: Gap): void {
     // Where something is read, its marks tell of what was written before them; what is said behind them waits for its turn.
-    if (!this.isOpen) this.#held.push(gap);
+    if (!this.isOpen) this.#held.add(gap);
     else if (!this.gaps.some(({ to }) => to === gap.to)) {
       this.gaps = [...this.gaps, gap].slice(-MOST_GAPS);
       announceGap(this, this.#options, gap);
@@ -198,7 +184,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   reborn(born: Position): void {
-    if (!this.isOpen) this.#held.push({ born });
+    if (!this.isOpen) this.#held.add({ born });
     else if (born !== this.born) void this.heal(undefined);
   }
 
@@ -216,15 +202,14 @@ export class Hub implements SourceListener, Checked {
       this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
       void this.heal([message.channel]);
     }
-    if (this.#held.length < MAX_HELD) this.#held.push(message);
+    this.#held.add(message);
   }
 
   /** The subscription of this channel, which is opened if there is none. */
   #opened(channel: string): Subscription {
     let subscription = this.#subscriptions.get(channel);
     if (!subscription) {
-      subscription = new Subscription(channel, this.#options.retention(channel), this.#remembered);
-      this.#subscriptions.set(channel, subscription);
+      subscription = this.#subscriptions.create(channel);
       this.#opening.add(subscription);
     }
     subscription.idleSince = undefined;
@@ -265,25 +250,20 @@ export class Hub implements SourceListener, Checked {
   }
 
   #open(): void {
-    const overflown = this.#held.length >= MAX_HELD;
-    const held = this.#held;
-    this.#held = [];
     this.#state = 'open';
     this.downSince = undefined;
-    for (const [i, entry] of held.entries()) {
+    // Where one of them leads back to healing, those behind it are held again.
+    for (const entry of this.#held.take()) {
       if (isMessage(entry)) this.message(entry);
       else if ('born' in entry) this.reborn(entry.born);
       else this.gap(entry);
-      if (this.isOpen) continue;
-      this.#held.push(...held.slice(i + 1));
-      return;
     }
+    if (!this.isOpen) return;
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.head === undefined) this.#opening.add(subscription);
     }
     this.#settle();
-    // What was dropped is in the backlogs, and nobody can tell of which channels.
-    if (overflown) void this.heal(undefined);
+    if (this.#held.takeOverflow()) void this.heal(undefined);
   }
 
   /** One message to everybody who reads its channel. */
@@ -315,9 +295,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   takeHeld(upTo: Position): Message[] {
-    const taken = this.#held.filter(isMessage).filter(({ id }) => !isAfter(id, upTo));
-    this.#held = this.#held.filter((entry) => !isMessage(entry) || isAfter(entry.id, upTo));
-    return taken;
+    return this.#held.takeMessages(upTo);
   }
 
   /** The store does not answer, on a connection that may be alive: as good as none, if that lasts. */
@@ -327,18 +305,10 @@ export class Hub implements SourceListener, Checked {
 
   /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
   sweep(): void {
-    this.#remembered.forget(earlier(this.position, REMEMBERED_FOR));
-    const now = this.#now();
+    this.#subscriptions.forgetBefore(this.position);
     // While healing, what is let go would be subscribed again, or seem to be.
-    if (now - this.#sweptAt < SWEEP || !this.isOpen) return;
-    this.#sweptAt = now;
-    const before = now - LINGER;
-    const idle: string[] = [];
-    for (const subscription of this.#subscriptions.values()) {
-      const { channel, readers, idleSince } = subscription;
-      if (readers.size === 0 && idleSince !== undefined && idleSince < before) idle.push(channel);
-    }
-    for (const channel of idle) this.#subscriptions.delete(channel);
+    if (!this.isOpen) return;
+    const idle = this.#subscriptions.sweep();
     if (idle.length > 0) this.#options.source.unsubscribe(idle);
   }
 
@@ -352,10 +322,6 @@ export class Hub implements SourceListener, Checked {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-function isMessage(entry: Held): entry is Message {
-  return 'id' in entry;
 }
 
 /** Whether it is done in so many milliseconds. */

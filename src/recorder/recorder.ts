@@ -42,6 +42,8 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * Invariant: a queue is never trusted across a hole in what was heard, and the script records a place only for the period
  * that has the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder, and who takes
  * the lease either has heard everything since the last recorded place, or a gap is written.
+ *
+ * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
   readonly counters = { recorded: 0, fenced: 0, changes: 0 };

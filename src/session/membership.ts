@@ -38,6 +38,8 @@ export interface MembershipOptions {
  *
  * Every message on the user's channel carries how the list differs from what it was with the message before. So a change is
  * applied at the message's place in Redis's order, without reading the list; it is read where that cannot tell.
+ *
+ * A long file: whatever is here changes the channels and the version that they belong to, which must fit each other.
  */
 export class Membership {
   readonly own: string;

@@ -196,7 +196,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'what was dropped while healing is not looked for',
     file: 'src/hub/hub.ts',
-    find: '    if (overflown) void this.heal(undefined);\n',
+    find: '    if (this.#held.takeOverflow()) void this.heal(undefined);\n',
     replace: '',
     caughtBy: 'unit/hub',
   },
@@ -264,7 +264,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a new life of the store that is told of while healing is forgotten',
     file: 'src/hub/hub.ts',
-    find: 'if (!this.isOpen) this.#held.push({ born });',
+    find: 'if (!this.isOpen) this.#held.add({ born });',
     replace: 'if (!this.isOpen) return;',
     caughtBy: 'unit/hub',
     only: 'while it heals',
@@ -280,15 +280,15 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap that is said while something is held is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) this.#held.push(gap);\n    else if',
+    find: '    if (!this.isOpen) this.#held.add(gap);\n    else if',
     replace: '    if (!this.isOpen) return;\n    if',
     caughtBy: 'unit/hub',
   },
   {
     name: 'channels are let go while healing',
     file: 'src/hub/hub.ts',
-    find: ' || !this.isOpen) return;',
-    replace: ') return;',
+    find: '    if (!this.isOpen) return;\n    const idle',
+    replace: '    const idle',
     caughtBy: 'unit/hub',
   },
   {
