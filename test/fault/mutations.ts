@@ -36,7 +36,7 @@ function verdictOn(mutation: Mutation): string {
   const { held, output } = withCopy(mutation, (copy) => run(copy, scenario));
   if (held) return 'NOT CAUGHT';
   const share = /lost ([\d.]+ %)/.exec(output)?.[1];
-  const rules = [...output.matchAll(/^ {2}- (.*)$/gm)].map(([, rule]) => rule?.slice(0, 80));
+  const rules = [...output.matchAll(/^(?: {2}- |Error: )(.*)$/gm)].map(([, rule]) => rule?.slice(0, 80));
   return `caught (${[share && `${share} lost`, ...rules].filter(Boolean).slice(0, 3).join('; ')})`;
 }
 
