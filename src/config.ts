@@ -15,7 +15,7 @@ import {
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
 
-/** Durations in milliseconds, sizes in bytes. */
+/** Durations in milliseconds, sizes in bytes. A long file: a variable has a line in each of its tables, which are read side by side. */
 export interface Config {
   port: number;
   host: string;

@@ -1,4 +1,4 @@
-import type { Message } from '../message/message.ts';
+import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { Gap } from './channel-source.ts';
 
@@ -44,8 +44,4 @@ export class HeldBack {
     this.#entries = [];
     this.#overflown = false;
   }
-}
-
-export function isMessage(entry: Heard): entry is Message {
-  return 'id' in entry;
 }

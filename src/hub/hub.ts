@@ -1,13 +1,13 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
-import type { Message } from '../message/message.ts';
+import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
-import { HeldBack, isMessage } from './held-back.ts';
+import { HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
 import type { Reader, Subscription } from './subscription.ts';

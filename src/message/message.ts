@@ -39,6 +39,11 @@ export interface Message {
   crowd?: boolean;
 }
 
+/** Among what else is heard in its order (gaps, resets): only a message has an id. */
+export function isMessage(entry: object): entry is Message {
+  return 'id' in entry;
+}
+
 /** What tells where in Redis's order something was published. */
 export type PublishedAt = Pick<Message, 'id' | 'after'>;
 

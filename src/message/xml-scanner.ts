@@ -1,4 +1,5 @@
 import { SisyphusError } from '../errors.ts';
+import { decodeReferences, isCharacter } from './xml-references.ts';
 
 /** One element, told when it ends; offsets count UTF-16 units of the text. */
 export interface XmlElement {
@@ -38,7 +39,6 @@ const DECLARATION = /<\?xml[ \t\r\n][^?<>]{0,200}\?>/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML forbids
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
-const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
 /**
  * Reads a document once from left to right, and refuses what is not well-formed or could be a bomb: DOCTYPE,
@@ -49,16 +49,6 @@ const NAMED: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', a
  */
 export function scanXml(text: string, visitor: XmlVisitor): void {
   new Scanner(text, visitor).run();
-}
-
-/** The five entities of XML and numeric references; whatever else looks like one stays. */
-export function decodeReferences(text: string): string {
-  if (!text.includes('&')) return text;
-  return text.replace(/&(?:(amp|lt|gt|quot|apos)|#(\d{1,7})|#x([\da-fA-F]{1,6}));/g, (whole, name, decimal, hex) => {
-    if (name !== undefined) return NAMED[name]!;
-    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
-    return isCharacter(code) ? String.fromCodePoint(code) : whole;
-  });
 }
 
 class Scanner {
@@ -254,10 +244,4 @@ class Scanner {
     for (let end = this.#text.indexOf('\n'); end >= 0 && end < at; end = this.#text.indexOf('\n', end + 1)) line += 1;
     return new SisyphusError('bad_xml', `XML, line ${line}: ${what}`);
   }
-}
-
-// https://www.w3.org/TR/xml/#NT-Char
-function isCharacter(code: number): boolean {
-  if (code < 0x20) return code === 9 || code === 10 || code === 13;
-  return code <= 0xd7ff || (code >= 0xe000 && code <= 0xfffd) || (code >= 0x10000 && code <= 0x10ffff);
 }

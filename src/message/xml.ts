@@ -1,6 +1,7 @@
 import { XMLParser } from 'fast-xml-parser';
 import { SisyphusError } from '../errors.ts';
-import { decodeReferences, scanXml, type XmlElement, type XmlVisitor } from './xml-scanner.ts';
+import { decodeReferences } from './xml-references.ts';
+import { scanXml, type XmlElement, type XmlVisitor } from './xml-scanner.ts';
 
 export interface XmlMessage {
   channel: string;

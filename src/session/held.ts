@@ -1,4 +1,4 @@
-import type { Message } from '../message/message.ts';
+import { isMessage, type Message } from '../message/message.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
@@ -60,8 +60,4 @@ export class Held {
     const before = at >= 0 && messages[at] === behind ? at + 1 : Math.max(at, 0);
     this.#entries = [...earlier, ...messages.slice(0, before), ...resets, ...messages.slice(before)];
   }
-}
-
-export function isMessage(entry: Entry): entry is Message {
-  return 'id' in entry;
 }

@@ -2,11 +2,11 @@ import type { ReadRequest, Slice } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Reader } from '../hub/subscription.ts';
-import type { Message } from '../message/message.ts';
+import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Cuts } from './cuts.ts';
-import { Held, isMessage } from './held.ts';
+import { Held } from './held.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
 import { readReplay } from './replay.ts';
 import type { Start } from './start.ts';
@@ -28,6 +28,8 @@ export interface SessionOptions extends MembershipOptions {
  * Invariant: what was given to the connection is every message that the user may see with an id up to `#position`,
  * each once and in the order of ids, or covered by a reset. A change of rights is applied before anything that was
  * published after it is given to the connection.
+ *
+ * A long file: each step of it moves the position or what is held, which the invariant ties to each other.
  */
 export class Session implements Reader {
   readonly user: string;

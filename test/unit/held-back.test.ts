@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Gap } from '../../src/hub/channel-source.ts';
-import { HeldBack, isMessage } from '../../src/hub/held-back.ts';
+import { HeldBack } from '../../src/hub/held-back.ts';
+import { isMessage } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
 
