@@ -13,7 +13,7 @@ const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
  * - flags: `-`, `o` (oversize), `a` (atomic: the rights were changed in the very command)
  * - changes: `-` (none), `?` (read the list), or `+room:1,-room:2`
  *
- * The Lua twin is `append` in store/redis/lua/library.lua.
+ * The Lua twin is `append` in store/redis/lua/append.lua.
  */
 export function parseEnvelope(channel: string, envelope: Buffer): Message {
   const end = envelope.indexOf(10);

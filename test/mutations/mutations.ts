@@ -26,7 +26,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'published before it is appended',
-    file: 'src/store/redis/lua/library.lua',
+    file: 'src/store/redis/lua/append.lua',
     find: "  local added = redis.pcall('XADD'",
     replace: "  say(clock, topic_of(channel), envelope)\n  local added = redis.pcall('XADD'",
     caughtBy: 'integration/failing',
@@ -233,7 +233,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'the record does not tell that a change was made in the very command',
-    file: 'src/store/redis/lua/library.lua',
+    file: 'src/store/redis/lua/append.lua',
     find: "options.atomic and 'a' or '-'",
     replace: "'-'",
     caughtBy: 'contract/redis-store',
@@ -255,7 +255,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a new life of the store is found by the self-check alone',
-    file: 'src/store/redis/lua/library.lua',
+    file: 'src/store/redis/lua/clock.lua',
     find: "    redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)\n",
     replace: '',
     caughtBy: 'integration/resets',
@@ -271,7 +271,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gap is found by the self-check alone',
-    file: 'src/store/redis/lua/recorder.lua',
+    file: 'src/store/redis/lua/lease.lua',
     find: "say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))",
     replace: "write_gap('unrecorded', recorder.id, next_id(clock))",
     caughtBy: 'contract/redis-store',

@@ -1,9 +1,6 @@
 import type { Mutation } from './mutations.ts';
 
 const RECORDER = 'src/recorder/recorder.ts';
-const RECORDER_LUA = 'src/store/redis/lua/recorder.lua';
-const LIBRARY = 'src/store/redis/lua/library.lua';
-const RIGHTS = 'src/store/redis/lua/rights.lua';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
 const UNSETTLED = { caughtBy: 'contract/redis-store', only: 'not recorded yet' };
 
@@ -50,98 +47,98 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who has not heard all takes the lease before one that may have',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: "if not covered and redis.call('ZCARD', STANDBYS) > 0 then",
     replace: 'if false then',
     ...LEASE,
   },
   {
     name: 'a lease that ran out counts as given back',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: '(recorder.expires > 0 or recorder.returns or again)',
     replace: '(recorder.returns or again)',
     ...LEASE,
   },
   {
     name: 'what was given back is never a gap',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: '(recorder.expires > 0 or recorder.returns or again)',
     replace: 'recorder.expires > 0',
     ...LEASE,
   },
   {
     name: 'an owner that only lost its connection counts as one that was stopped',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: '(recorder.expires > 0 or recorder.returns or again)',
     replace: '(recorder.expires > 0 or again)',
     ...LEASE,
   },
   {
     name: 'who leaves without knowing that it has the lease gives it back',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: "if mine and wanted == 'release' then",
     replace: 'if mine then',
     ...LEASE,
   },
   {
     name: 'a former owner goes on recording',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/record.lua',
     find: 'if recorder.owner ~= args[1] then',
     replace: 'if false then',
     ...LEASE,
   },
   {
     name: 'an owner takes its own place back',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: 'if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then',
     replace: 'if mine and id > 0 then',
     ...LEASE,
   },
   {
     name: 'who stood by in an earlier life of the server still does',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/clock.lua',
     find: "    redis.call('DEL', STANDBYS)\n",
     replace: '',
     ...LEASE,
   },
   {
     name: 'counts of two lives of the server are compared',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/recorder.lua',
     find: 'if expires <= 0 and string.sub(count',
     replace: 'if string.sub(count',
     ...LEASE,
   },
   {
     name: 'what scripts publish is counted as plain',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/clock.lua',
     find: '  clock.said = clock.said + 1\n',
     replace: '',
     ...LEASE,
   },
   {
     name: 'a change of rights is never unsettled',
-    file: RIGHTS,
+    file: 'src/store/redis/lua/read-rights.lua',
     find: '  return recorder.id < since\n',
     replace: '  return false\n',
     ...UNSETTLED,
   },
   {
     name: 'when a change of rights was seen first is kept for the next one',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/rights.lua',
     find: '  if rights.looked and (not cause or #changes > 0) then\n',
     replace: '  if rights.looked and not cause then\n',
     ...UNSETTLED,
   },
   {
     name: 'the last plain message counts that may have announced a grant',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/rights.lua',
     find: "redis.call('ZADD', known, 'LT', after,",
     replace: "redis.call('ZADD', known, after,",
     ...UNSETTLED,
   },
   {
     name: 'a plain message moves a grant that was told in one step',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/rights.lua',
     find: " and not redis.call('ZSCORE', known, '@atomic:' .. name) then",
     replace: ' then',
     ...UNSETTLED,

@@ -3,17 +3,24 @@ import type { Redis } from 'ioredis';
 
 /** From src and from dist alike; the files are the source of the library, and of nothing else. */
 const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
-const FILES = ['library', 'publish', 'rights', 'mark', 'recorder'];
-/** As `sisyphus_version` answers; raised with every change of the Lua files. */
-const VERSION = 4;
+/** In the order in which they need each other; the functions themselves come last. */
+const FILES = [
+  ...['names', 'clock', 'rights', 'append', 'once', 'recorder'],
+  ...['publish', 'change', 'read-rights', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
+];
 
 const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;
+/** As `sisyphus_version` answers. */
+const VERSION = Number(/^local VERSION = (\d+)$/m.exec(LIBRARY)?.[1]);
+
+/** Declared with every call: clients of a cluster and managed servers refuse functions without keys. */
+const KEY = 'sisyphus:{0}';
 
 export type Argument = string | number | Buffer;
 
 /** Makes sure that Redis has the library, in this version or a later one. */
 export async function loadFunctions(redis: Redis): Promise<void> {
-  const version = await redis.call('FCALL_RO', 'sisyphus_version', '0').catch((error: Error) => {
+  const version = await redis.call('FCALL_RO', 'sisyphus_version', '1', KEY).catch((error: Error) => {
     if (isMissing(error)) return 0;
     throw error;
   });
@@ -23,11 +30,11 @@ export async function loadFunctions(redis: Redis): Promise<void> {
 /** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
 export async function callFunction(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
   try {
-    return await redis.fcall(name, 0, ...args);
+    return await redis.fcall(name, 1, KEY, ...args);
   } catch (error) {
     if (!isMissing(error)) throw error;
     await loadFunctions(redis);
-    return redis.fcall(name, 0, ...args);
+    return redis.fcall(name, 1, KEY, ...args);
   }
 }
 

@@ -1,4 +1,4 @@
-/** The JavaScript side of the names in lua/library.lua. */
+/** The JavaScript side of the names in lua/names.lua. */
 
 const PREFIX = 'sisyphus:{0}:';
 export const TOPIC_PREFIX = 'sisyphus{0}/';

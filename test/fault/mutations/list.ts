@@ -9,8 +9,6 @@ export interface Mutation {
 }
 
 const RECORDER = 'src/recorder/recorder.ts';
-const RECORDER_LUA = 'src/store/redis/lua/recorder.lua';
-const LIBRARY = 'src/store/redis/lua/library.lua';
 const SESSION = 'src/session/session.ts';
 const HUB = 'src/hub/hub.ts';
 const CATCH_UP = 'src/hub/catch-up.ts';
@@ -54,7 +52,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a place is recorded as often as it is sent',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/record.lua',
     find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
     replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
     scenario: 'held-replies',
@@ -82,21 +80,21 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'only the owner of the lease may ask for it, dead or alive',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: 'local free = recorder.expires < clock.now',
     replace: 'local free = recorder.id < 0',
     scenario: 'recorders-in-turn',
   },
   {
     mistake: 'whoever takes the lease is taken to have heard everything',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: 'local covered = mine or ',
     replace: 'local covered = true or ',
     scenario: 'killed-subscribers',
   },
   {
     mistake: 'plain messages that went unheard are told to nobody',
-    file: RECORDER_LUA,
+    file: 'src/store/redis/lua/lease.lua',
     find: "write_gap('unrecorded', recorder.id, next_id(clock))",
     replace: 'next_id(clock)',
     scenario: 'killed-subscribers',
@@ -110,49 +108,49 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'ids are taken from the clock alone',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/clock.lua',
     find: '  clock.last = math.max(clock.last + 1, clock.now)',
     replace: '  clock.last = clock.now',
     scenario: 'clock-set-back',
   },
   {
     mistake: 'revisions have holes',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/append.lua',
     find: "redis.call('INCR', base .. ':msg_id')",
     replace: "redis.call('INCRBY', base .. ':msg_id', 2)",
     scenario: 'calm',
   },
   {
     mistake: 'the last id of a channel is not kept',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/append.lua',
     find: "redis.call('GETSET', base .. ':msg_last', id)",
     replace: "redis.call('GET', base .. ':msg_last')",
     scenario: 'killed-connections',
   },
   {
     mistake: 'backlogs are trimmed to a single message',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/append.lua',
     find: "'MAXLEN', length_for(clock, channel)",
     replace: "'MAXLEN', 1",
     scenario: 'killed-gateways',
   },
   {
     mistake: 'a promoted replica is not noticed',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/clock.lua',
     find: '  elseif stored[3] ~= replid then',
     replace: '  elseif stored[3] == nil then',
     scenario: 'lossy-failover',
   },
   {
     mistake: 'an Idempotency-Key is not looked at',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/once.lua',
     find: '  if known then\n    local result',
     replace: "  if known == '?' then\n    local result",
     scenario: 'lost-answers',
   },
   {
     mistake: 'an Idempotency-Key is forgotten at once',
-    file: LIBRARY,
+    file: 'src/store/redis/lua/once.lua',
     find: "'PX', ms)",
     replace: "'PX', 1)",
     scenario: 'lost-answers',

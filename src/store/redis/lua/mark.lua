@@ -2,61 +2,42 @@
 -- Asked on the connection that hears the envelopes, the answer stands in their order: everything up to `last` on its
 -- channels has been heard before it. `floor` is the last id the gateway has heard: ids rise above it also on a replica
 -- that was promoted without it; what was heard and is not here is lost.
-redis.register_function({
-  function_name = 'sisyphus_mark',
-  flags = { 'allow-oom' },
-  callback = function(keys, args)
-    local clock = read_clock()
-    local floor = tonumber(args[1])
-    if floor > clock.last then
-      write_gap('forked', clock.last, floor + 1)
-      clock.last = floor + 1
-      save(clock)
+define('mark', { 'allow-oom' }, function(args)
+  local clock = read_clock()
+  local floor = tonumber(args[1])
+  if floor > clock.last then
+    write_gap('forked', clock.last, floor + 1)
+    clock.last = floor + 1
+    save(clock)
+  end
+  local heads = {}
+  if #args > 1 then
+    local names = {}
+    for i = 2, #args do
+      names[#names + 1] = PREFIX .. 'channel:' .. args[i] .. ':msg_last'
     end
-    local heads = {}
-    if #args > 1 then
-      local names = {}
-      for i = 2, #args do
-        names[#names + 1] = PREFIX .. 'channel:' .. args[i] .. ':msg_last'
-      end
-      heads = redis.call('MGET', unpack(names))
-    end
-    return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
-  end,
-})
+    heads = redis.call('MGET', unpack(names))
+  end
+  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
+end)
 
 -- FCALL sisyphus_lost 0 <from> <to> <channel>*: these channels have lost messages in the fork between the two ids.
-redis.register_function({
-  function_name = 'sisyphus_lost',
-  flags = { 'allow-oom' },
-  callback = function(keys, args)
-    local gap = 'forked ' .. args[1] .. ' ' .. args[2]
-    for i, text in ipairs(redis.call('LRANGE', GAPS, 0, -1)) do
-      if text == gap or string.sub(text, 1, #gap + 1) == gap .. ' ' then
-        local known = {}
-        for name in string.gmatch(string.sub(text, #gap + 1), '%S+') do
-          known[name] = true
-        end
-        for j = 3, math.min(#args, 1000) do
-          if not known[args[j]] then
-            text = text .. ' ' .. args[j]
-          end
-        end
-        redis.call('LSET', GAPS, i - 1, text)
-        return redis.status_reply('OK')
+define('lost', { 'allow-oom' }, function(args)
+  local gap = 'forked ' .. args[1] .. ' ' .. args[2]
+  for i, text in ipairs(redis.call('LRANGE', GAPS, 0, -1)) do
+    if text == gap or string.sub(text, 1, #gap + 1) == gap .. ' ' then
+      local known = {}
+      for name in string.gmatch(string.sub(text, #gap + 1), '%S+') do
+        known[name] = true
       end
+      for j = 3, math.min(#args, 1000) do
+        if not known[args[j]] then
+          text = text .. ' ' .. args[j]
+        end
+      end
+      redis.call('LSET', GAPS, i - 1, text)
+      return redis.status_reply('OK')
     end
-    return redis.status_reply('OK')
-  end,
-})
-
--- FCALL sisyphus_configure 0 <length> <ttl, ms> <rules> <largest message, bytes>: what append and the checks go by.
-redis.register_function({
-  function_name = 'sisyphus_configure',
-  flags = { 'allow-oom' },
-  callback = function(keys, args)
-    read_clock()
-    redis.call('HSET', CLOCK, 'length', args[1], 'ttl', args[2], 'rules', args[3], 'max', args[4])
-    return redis.status_reply('OK')
-  end,
-})
+  end
+  return redis.status_reply('OK')
+end)

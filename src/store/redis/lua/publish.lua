@@ -1,6 +1,6 @@
 -- FCALL sisyphus_publish 0 <channel> <data> [<event>]  ->  [id, revision]
 -- Errors: BADCHANNEL, TOOLARGE, BADEVENT, and Redis's own (OOM, READONLY, NOREPLICAS): nothing is delivered then.
-redis.register_function('sisyphus_publish', function(keys, args)
+define('publish', {}, function(args)
   local channel, data, event = args[1], args[2], args[3]
   if not data or #args > 3 then
     return redis.error_reply('BADREQUEST FCALL sisyphus_publish 0 <channel> <data> [<event>] is right')
@@ -43,7 +43,7 @@ end
 
 -- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
 --   ->  [id, revision, id, revision, …]: all, or an error and none
-redis.register_function('sisyphus_publish_batch', function(keys, args)
+define('publish_batch', {}, function(args)
   return once(args[1], args[2], args[3], function()
     return publish_all(args)
   end)

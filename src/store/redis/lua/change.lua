@@ -1,0 +1,72 @@
+-- The list of a user is the application's: a set, list or sorted set at `user:<id>:channels`.
+
+local function change(args, name, apply)
+  local user, channel = args[1], args[2]
+  if not channel or #args > 3 then
+    return redis.error_reply('BADREQUEST FCALL sisyphus_' .. name .. ' 0 <user> <channel> [<data>] is right')
+  end
+  if not is_user(user) then
+    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + - are right, such as 7')
+  end
+  local data = args[3] or '<message><' .. name .. '><channel>' .. channel .. '</channel></' .. name .. '></message>'
+  local clock = read_clock()
+  local problem = problem_with(clock, channel, data, nil)
+  if problem then
+    return problem
+  end
+  local list = 'user:' .. user .. ':channels'
+  local kind = redis.call('TYPE', list).ok
+  if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
+    return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
+  end
+  -- So that the change is told apart from what was on the list before anybody looked.
+  sync_rights(read_rights(user), clock.last)
+  apply(kind, list, channel)
+  local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
+  save(clock)
+  if not id then
+    return revision
+  end
+  return { id, revision }
+end
+
+local function add(kind, list, channel)
+  if kind == 'list' then
+    if not redis.call('LPOS', list, channel) then
+      redis.call('RPUSH', list, channel)
+    end
+  elseif kind == 'zset' then
+    redis.call('ZADD', list, 'NX', 0, channel)
+  else
+    redis.call('SADD', list, channel)
+  end
+end
+
+local function remove(kind, list, channel)
+  if kind == 'list' then
+    redis.call('LREM', list, 0, channel)
+  elseif kind == 'zset' then
+    redis.call('ZREM', list, channel)
+  elseif kind == 'set' then
+    redis.call('SREM', list, channel)
+  end
+end
+
+-- FCALL sisyphus_grant 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+define('grant', {}, function(args)
+  return change(args, 'grant', add)
+end)
+
+-- FCALL sisyphus_revoke 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+define('revoke', {}, function(args)
+  return change(args, 'revoke', remove)
+end)
+
+-- FCALL sisyphus_change 0 <idempotency key> <fingerprint> <ms to remember> <grant|revoke> <user> <channel> [<data>]
+--   ->  [id, revision]: as the two above, once
+define('change', {}, function(args)
+  return once(args[1], args[2], args[3], function()
+    local answer = change({ args[5], args[6], args[7] }, args[4], args[4] == 'grant' and add or remove)
+    return answer.err and answer or { answer[1], tostring(answer[2]) }
+  end)
+end)

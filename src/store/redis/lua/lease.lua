@@ -1,0 +1,67 @@
+-- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
+--   ->  [role, id, number]
+-- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
+-- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
+-- owner gives it back, having recorded all it has heard; `again`: it will be back), `leave` (a standby goes).
+-- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
+-- others stand by already).
+-- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
+-- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
+-- nobody ran in between (given back by one that does not return, and I do not come `again`: after a lost connection, or
+-- from where I was not needed).
+define('lease', { 'allow-oom' }, function(args)
+  local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
+  local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
+  local wanted, again = args[9], args[10] == 'again'
+  local clock = read_clock()
+  local recorder = read_recorder(clock)
+  local mine = recorder.owner == me
+  if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then
+    recorder.id, recorder.number = id, number
+    redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
+  end
+  local function answer(role)
+    return { role, digits(recorder.id), recorder.number }
+  end
+  if wanted == 'release' or wanted == 'leave' then
+    redis.call('ZREM', STANDBYS, me)
+    -- Who has been cut off while it asked for the lease leaves without knowing that it has it, and it runs out.
+    if mine and wanted == 'release' then
+      redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', again and 1 or 0)
+      say(clock, TOPIC .. '@recorder', 'released')
+      save(clock)
+    end
+    return answer('spare')
+  end
+  redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
+  local free = recorder.expires < clock.now
+  if wanted == 'ask' then
+    return answer((free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
+  end
+  if not mine and not free then
+    if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
+      return answer('spare')
+    end
+    redis.call('ZADD', STANDBYS, digits(clock.now + ttl * 1000), me)
+    return answer('standby')
+  end
+  redis.call('ZREM', STANDBYS, me)
+  -- Where nobody has ever recorded there is nothing that I could have missed.
+  local heard_all = recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
+  local covered = mine or heard_all or recorder.count == from_count
+  if not covered and redis.call('ZCARD', STANDBYS) > 0 then
+    return answer('uncovered')
+  end
+  if not covered and (recorder.expires > 0 or recorder.returns or again) then
+    -- Said in its place in the order: a reader that has had what follows would not be told any more.
+    say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))
+    save(clock)
+  end
+  if comes_after(from, 0, recorder.id, recorder.number) then
+    recorder.id, recorder.number = from, 0
+    redis.call('HSET', RECORDER, 'count', from_count)
+  end
+  redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
+    'number', recorder.number, 'patterns', patterns)
+  return answer('leader')
+end)

@@ -1,0 +1,21 @@
+-- Does it, unless it was done under this key ('': none): then answers as it did, or CONFLICT where the fingerprint is another.
+-- `ms`: how long that is remembered. `run` answers a list of texts, or an error.
+local function once(key, fingerprint, ms, run)
+  if key == '' then
+    return run()
+  end
+  local remembered = PREFIX .. 'idempotency:' .. key
+  local known = redis.call('GET', remembered)
+  if known then
+    local result = cjson.decode(known)
+    if result.fingerprint ~= fingerprint then
+      return redis.error_reply('CONFLICT this key was used for another request')
+    end
+    return result.answer
+  end
+  local answer = run()
+  if not answer.err then
+    redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', ms)
+  end
+  return answer
+end
