@@ -1,6 +1,6 @@
 import type { Backlog } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
-import type { Message } from '../message/message.ts';
+import { isPlain, type Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { ChannelSource, Gap, Mark } from './channel-source.ts';
@@ -104,14 +104,14 @@ function announceOvertaken(
 }
 
 /**
- * The readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published, before
- * messages with lower ids than its own; who hears it holds what follows it, and this is heard now.
+ * The readers whose rights change with one of these messages that was published before it was recorded: it counts from its place,
+ * and messages behind that place have lower ids than its own. They hold what they are given until all of it is there.
  */
 function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<Reader> {
   const holders = new Set<Reader>();
-  for (const { channel, rights, after } of messages) {
-    if (!rights || after === undefined) continue;
-    for (const reader of known.get(channel)?.readers ?? []) holders.add(reader);
+  for (const message of messages) {
+    if (!message.rights || !isPlain(message)) continue;
+    for (const reader of known.get(message.channel)?.readers ?? []) holders.add(reader);
   }
   return holders;
 }

@@ -1,6 +1,7 @@
 import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { RightsChange } from '../message/rights-change.ts';
 
 /** What one subscriber connection says, in Redis's order. */
 export interface SourceListener {
@@ -15,6 +16,8 @@ export interface SourceListener {
   reborn(born: Position): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
+  /** A look at the user's list found a change that no message tells. */
+  changed(user: string, change: RightsChange): void;
 }
 
 /** A hole in the order that no backlog shows: whoever stands before `to` may have missed something. */
@@ -49,6 +52,11 @@ export interface ChannelSource {
   unsubscribe(channels: string[]): void;
   /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects within 2 s. */
   mark(channels: string[]): Promise<Mark>;
+  /**
+   * Settles when every plain PUBLISH made before the call is recorded, and its record heard if its channel is subscribed; after
+   * 1.5 s in any case, because there may be nobody who records.
+   */
+  settle(): Promise<void>;
   /** Notes which channels have lost messages in a fork, for readers that come back later. */
   reportLost(fork: Gap, channels: string[]): Promise<void>;
   close(): Promise<void>;

@@ -1,12 +1,13 @@
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
+import type { RightsChange } from '../message/rights-change.ts';
 import type { Gap } from './channel-source.ts';
 
 /** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
 const MAX_HELD = 50_000;
 
-/** What a connection to the store says: a message, a gap, or a new life of the store. */
-export type Heard = Message | Gap | { born: Position };
+/** What a connection to the store says: a message, a gap, a new life of the store, or a change of rights that no message tells. */
+export type Heard = Message | Gap | { born: Position } | { user: string; change: RightsChange };
 
 /** What is heard while something is made up for, in its order. */
 export class HeldBack {

@@ -5,6 +5,7 @@ import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { RightsChange } from '../message/rights-change.ts';
 import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { HeldBack } from './held-back.ts';
@@ -56,11 +57,11 @@ export class Hub implements SourceListener, Checked {
   readonly #selfCheck: SelfCheck;
   position = BEGINNING;
   born = BEGINNING;
+  /** The last id that came with a message: a plain PUBLISH that is heard now was made after it. */
+  heard = BEGINNING;
   gaps: Gap[] = [];
   /** Since when there has been no connection (ms); `undefined` while all is well. */
   downSince: number | undefined;
-  /** When a lost connection was made up for (ms): plain PUBLISHes from before it were not heard, and are recorded soon. */
-  healedAt = 0;
   /** Called when the store has lost its memory, so that it can be configured again. */
   onFlushed: () => void = () => undefined;
   /** Called when a lost connection has been made up for. */
@@ -149,6 +150,11 @@ export class Hub implements SourceListener, Checked {
     if (turn === this.#turn && this.isOpen) this.reached(position);
   }
 
+  /** Settles when what was published plainly before the call is recorded, and heard. */
+  async settle(): Promise<void> {
+    await this.#options.source.settle();
+  }
+
   /** What was heard on the channel after the position, if all of it is remembered. */
   recent(channel: string, after: Position): Message[] | undefined {
     return this.#subscriptions.get(channel)?.recent(after);
@@ -170,8 +176,17 @@ export class Hub implements SourceListener, Checked {
   }
 
   plain(user: string, payload: Buffer): void {
-    const own = this.#subscriptions.get(channelOfUser(user));
-    if (own) for (const reader of own.readers) reader.plain(payload);
+    const channel = channelOfUser(user);
+    for (const reader of this.#subscriptions.get(channel)?.readers ?? []) reader.plain(channel, payload);
+  }
+
+  changed(user: string, change: RightsChange): void {
+    if (!this.isOpen) {
+      this.#held.add({ user, change });
+      return;
+    }
+    const channel = channelOfUser(user);
+    for (const reader of this.#subscriptions.get(channel)?.readers ?? []) reader.changed(channel, change);
   }
 
   gap(gap: Gap): void {
@@ -189,6 +204,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   message(message: Message): void {
+    this.heard = laterOf(this.heard, message.id);
     if (this.#state === 'open') {
       const head = this.#subscriptions.get(message.channel)?.head;
       if (head === undefined || message.previous === head) {
@@ -231,6 +247,9 @@ export class Hub implements SourceListener, Checked {
         for (const subscription of this.#subscriptions.values()) {
           subscription.refused = refused.has(subscription.channel);
         }
+        // A plain PUBLISH that nobody heard here may change rights from where it was published: nothing behind it is given first.
+        if (channels.length > 0) await this.#options.source.settle();
+        if (!current()) return;
       }
       // What nobody has subscribed yet must not seem to be heard: it would never be.
       const heard = subscribe ? channels : channels.filter((channel) => this.#isHeard(channel));
@@ -244,7 +263,6 @@ export class Hub implements SourceListener, Checked {
       return;
     }
     if (!current()) return;
-    if (subscribe) this.healedAt = this.#now();
     this.#open();
     if (subscribe) this.onHealed();
   }
@@ -256,6 +274,7 @@ export class Hub implements SourceListener, Checked {
     for (const entry of this.#held.take()) {
       if (isMessage(entry)) this.message(entry);
       else if ('born' in entry) this.reborn(entry.born);
+      else if ('user' in entry) this.changed(entry.user, entry.change);
       else this.gap(entry);
     }
     if (!this.isOpen) return;

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { BEGINNING, isAfter, type Position } from '../message/position.ts';
-import type { Count, Place, PlainMessage } from './plain-source.ts';
+import { FIRST_PLACE, type Place, placeOf } from '../message/place.ts';
+import { isAfter, type Position } from '../message/position.ts';
+import type { Count, PlainMessage } from './plain-source.ts';
 
 /** One script call: about 5 ms of Redis's time. */
 const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 /**
  * One unbroken period of hearing on one connection: where it began, the place it has reached, and what was heard in it.
@@ -19,7 +21,7 @@ export class Period {
   from: Position | undefined;
   fromCount: Count = { life: '', number: 0 };
   queue: PlainMessage[] = [];
-  #place: Place = { id: BEGINNING, number: 0 };
+  #place: Place = FIRST_PLACE;
   #count = this.fromCount;
 
   /** Everything heard so far is behind this place, or at it. */
@@ -44,6 +46,13 @@ export class Period {
     const { id, number } = this.#place;
     this.#place = { id, number: number + 1 };
     this.queue.push({ id, number: number + 1, count: this.#count, channel, payload });
+  }
+
+  /** Whoever asks is answered in turn: when everything before it in the queue is recorded. */
+  settle(id: Position): void {
+    this.#place = placeOf(id);
+    if (this.from === undefined) return;
+    this.queue.push({ ...this.#place, count: this.#count, channel: '', payload: NOTHING });
   }
 
   recorded(id: Position): void {

@@ -1,13 +1,5 @@
+import type { Place } from '../message/place.ts';
 import type { Position } from '../message/position.ts';
-
-/**
- * What names a plain PUBLISH: the last id recorded before it, and its number behind that id. Everybody who hears all
- * plain PUBLISHes and all records on one connection counts the same places.
- */
-export interface Place {
-  id: Position;
-  number: number;
-}
 
 /** How many plain PUBLISHes there have been, by Redis's own count, in one life of the server. */
 export interface Count {
@@ -17,6 +9,7 @@ export interface Count {
 
 export interface PlainMessage extends Place {
   count: Count;
+  /** Empty: no message, but somebody who wants to know when everything before it is recorded. */
   channel: string;
   payload: Buffer;
 }
@@ -31,6 +24,10 @@ export interface PlainListener {
   recorded(id: Position, place: Place | undefined): void;
   /** An anchor went by. */
   anchored(id: Position, name: string, count: Count): void;
+  /** Somebody wants to know when everything before this id is recorded. */
+  settle(id: Position): void;
+  /** Everything that was published before this id is recorded. */
+  settled(id: Position): void;
   /** Somebody has given the lease back. */
   released(): void;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
+import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import { Period } from './period.ts';
 import {
@@ -8,7 +9,6 @@ import {
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
-  type Place,
   type PlainListener,
   type PlainSource,
 } from './plain-source.ts';
@@ -124,6 +124,15 @@ export class Recorder implements PlainListener {
     this.#period.begin();
     this.#state = 'listening';
     this.#turnNow();
+  }
+
+  settle(id: Position): void {
+    this.#period.settle(id);
+    if (this.#state === 'leading') void this.#record();
+  }
+
+  settled(id: Position): void {
+    if (this.#state !== 'leading') this.#period.forget(placeOf(id));
   }
 
   released(): void {

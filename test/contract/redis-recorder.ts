@@ -336,11 +336,11 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(texts(messages)).to.deep.equal(['by script', '1', '2', '3']);
         expect(messages.map(({ revision }) => revision)).to.deep.equal([1, 2, 3, 4]);
         const [script] = messages;
-        expect(messages.map(({ after }) => after)).to.deep.equal([
-          undefined,
-          Number(a.from),
-          Number(a.from),
-          script!.id,
+        expect(messages.map(({ place }) => place)).to.deep.equal([
+          { id: script!.id, number: 0 },
+          { id: Number(a.from), number: 1 },
+          { id: Number(a.from), number: 2 },
+          { id: script!.id, number: 1 },
         ]);
       });
 

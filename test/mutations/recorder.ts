@@ -2,7 +2,6 @@ import type { Mutation } from './mutations.ts';
 
 const RECORDER = 'src/recorder/recorder.ts';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
-const UNSETTLED = { caughtBy: 'contract/redis-store', only: 'not recorded yet' };
 
 /** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
 export const RECORDER_MUTATIONS: Mutation[] = [
@@ -114,33 +113,5 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     find: '  clock.said = clock.said + 1\n',
     replace: '',
     ...LEASE,
-  },
-  {
-    name: 'a change of rights is never unsettled',
-    file: 'src/store/redis/lua/read-rights.lua',
-    find: '  return recorder.id < since\n',
-    replace: '  return false\n',
-    ...UNSETTLED,
-  },
-  {
-    name: 'when a change of rights was seen first is kept for the next one',
-    file: 'src/store/redis/lua/rights.lua',
-    find: '  if rights.looked and (not cause or #changes > 0) then\n',
-    replace: '  if rights.looked and not cause then\n',
-    ...UNSETTLED,
-  },
-  {
-    name: 'the last plain message counts that may have announced a grant',
-    file: 'src/store/redis/lua/rights.lua',
-    find: "redis.call('ZADD', known, 'LT', after,",
-    replace: "redis.call('ZADD', known, after,",
-    ...UNSETTLED,
-  },
-  {
-    name: 'a plain message moves a grant that was told in one step',
-    file: 'src/store/redis/lua/rights.lua',
-    find: " and not redis.call('ZSCORE', known, '@atomic:' .. name) then",
-    replace: ' then',
-    ...UNSETTLED,
   },
 ];

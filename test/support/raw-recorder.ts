@@ -95,6 +95,7 @@ export class RawRecorder {
   }
 
   #hear(pattern: string, topic: string, text: string): void {
+    if (topic === 'sisyphus{0}/@settled') return;
     if (topic === 'sisyphus{0}/@recorder') this.releases++;
     else if (pattern !== this.patterns) this.#hearRecord(topic, text);
     else if (this.from !== '') {

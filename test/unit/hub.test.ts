@@ -22,6 +22,7 @@ class Source implements ChannelSource {
     if (!this.answers) throw new Error('no answer');
     return { position: BEGINNING, born: BEGINNING, gaps: [], heads: channels.map(() => BEGINNING) };
   }
+  async settle(): Promise<void> {}
   async reportLost(): Promise<void> {}
   async close(): Promise<void> {}
 }
@@ -30,6 +31,7 @@ class Source implements ChannelSource {
 const silent: Reader = {
   receive: () => undefined,
   plain: () => undefined,
+  changed: () => undefined,
   hold: () => undefined,
   release: () => undefined,
   reset: () => undefined,
@@ -94,6 +96,29 @@ describe('the hub', () => {
       source.answers = true;
       await eventually(() => hub.isOpen);
       expect(hub.downSince).to.equal(undefined);
+    });
+  });
+
+  describe('after a lost connection', () => {
+    it('gives nothing until what was published plainly meanwhile is recorded', async () => {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      hub.start();
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1']);
+      let settle = (): void => undefined;
+      source.settle = () =>
+        new Promise((resolve) => {
+          settle = resolve;
+        });
+      hub.down();
+      hub.up();
+      await backlog.publish([{ channel: 'room:1', data: Buffer.from('behind it') }]);
+      for (let i = 0; i < 10; i++) await turn();
+      expect(heard).to.deep.equal([]);
+      settle();
+      await eventually(() => heard.length > 0);
+      expect(heard).to.deep.equal(['behind it']);
     });
   });
 

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
+import type { Place } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import {
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
-  type Place,
   type PlainListener,
   type PlainMessage,
   type PlainSource,

@@ -1,12 +1,12 @@
 import type { Redis } from 'ioredis';
 import { compileGlob, firstMatch } from '../../glob.ts';
-import { BEGINNING, parsePosition } from '../../message/position.ts';
+import { parsePlace } from '../../message/place.ts';
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import {
   type Count,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
-  type Place,
   type PlainListener,
   type PlainMessage,
   type PlainSource,
@@ -20,6 +20,8 @@ const HEADER = 100;
 const RECORDS = `${TOPIC_PREFIX}*`;
 const ANCHOR = `${TOPIC_PREFIX}@anchor`;
 const RELEASED = `${TOPIC_PREFIX}@recorder`;
+const SETTLE = `${TOPIC_PREFIX}@settle`;
+const SETTLED = `${TOPIC_PREFIX}@settled`;
 
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
@@ -101,10 +103,12 @@ export class RedisPlainSource implements PlainSource {
         const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
         const [life = '', number = ''] = count.split(':');
         listener.anchored(parsePosition(id) ?? BEGINNING, anchor, { life, number: Number(number) });
-      } else {
+      } else if (name === SETTLE) listener.settle(positionIn(payload));
+      else if (name === SETTLED) listener.settled(settledIn(payload));
+      else {
         const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
         const position = parsePosition(id);
-        if (position !== undefined) listener.recorded(position, placeOf(place));
+        if (position !== undefined) listener.recorded(position, parsePlace(place));
       }
       return;
     }
@@ -114,10 +118,13 @@ export class RedisPlainSource implements PlainSource {
   }
 }
 
-function placeOf(text: string): Place | undefined {
-  const [id = '', number = ''] = text.split('.');
-  const position = parsePosition(id);
-  return position === undefined ? undefined : { id: position, number: Number(number) };
+/** The id up to which everything is recorded: `upto <id>`. */
+export function settledIn(payload: Buffer): Position {
+  return parsePosition(/^upto (\d+)$/.exec(payload.toString('latin1'))?.[1] ?? '') ?? BEGINNING;
+}
+
+function positionIn(payload: Buffer): Position {
+  return parsePosition(payload.toString('latin1')) ?? BEGINNING;
 }
 
 function formatCount({ life, number }: Count): string {

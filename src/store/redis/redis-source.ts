@@ -1,17 +1,23 @@
 import type { Redis } from 'ioredis';
 import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
-import { parseEnvelope } from '../../message/envelope.ts';
+import { parseEnvelope, parseNote } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
-import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, isAfter, laterOf, type Position, parsePosition } from '../../message/position.ts';
+import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import { settledIn } from './redis-plain-source.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 /** Where gaps are said, and that the store has lost its memory. */
 const GAPS = `${TOPIC_PREFIX}@gap`;
+/** Where the recorder says that everything before an id is recorded. */
+const SETTLED = `${TOPIC_PREFIX}@settled`;
+/** How long it is waited for (ms): longer than a new recorder takes where the old one has just died. */
+const SETTLE_PATIENCE = 1500;
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
@@ -21,6 +27,12 @@ export class RedisSource implements ChannelSource {
   readonly #channels = new Map<string, string>();
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
+  readonly #settling = new Set<{ id: Position; settle: () => void }>();
+  #settledUpTo = BEGINNING;
+  readonly #settle = batched(Number.POSITIVE_INFINITY, async (requests: undefined[]) => {
+    await this.#settleOnce();
+    return requests;
+  });
 
   constructor(redis: Redis, url: string, logger: Logger) {
     this.#redis = redis;
@@ -33,6 +45,8 @@ export class RedisSource implements ChannelSource {
     this.#redis.on('messageBuffer', (topic: Buffer, payload: Buffer) => this.#hear(topic.toString('latin1'), payload));
     this.#redis.on('close', () => {
       this.#channels.clear();
+      this.#settled(Number.POSITIVE_INFINITY as Position);
+      this.#settledUpTo = BEGINNING;
       listener.down();
     });
     this.#redis.on('ready', () => void this.#up());
@@ -65,6 +79,10 @@ export class RedisSource implements ChannelSource {
     return { ...mark, heads };
   }
 
+  async settle(): Promise<void> {
+    await this.#settle([undefined]);
+  }
+
   async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
     await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
   }
@@ -81,7 +99,7 @@ export class RedisSource implements ChannelSource {
     try {
       await loadFunctions(this.#redis);
       await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
-      await this.#redis.subscribe(GAPS).catch((error: Error) => {
+      await this.#redis.subscribe(GAPS, SETTLED).catch((error: Error) => {
         // Then the self-check finds them.
         if (!error.message.startsWith('NOPERM')) throw error;
         this.#logger.warn({ event: 'channel_refused', channel: GAPS, reason: error.message });
@@ -93,6 +111,26 @@ export class RedisSource implements ChannelSource {
     }
   }
 
+  async #settleOnce(): Promise<void> {
+    const id = parsePosition((await callFunction(this.#redis, 'sisyphus_settle', [])) as string) ?? BEGINNING;
+    // The answer may be read together with what follows it.
+    if (!isAfter(id, this.#settledUpTo)) return;
+    await new Promise<void>((resolve) => {
+      const waiting = { id, settle: resolve };
+      this.#settling.add(waiting);
+      setTimeout(() => this.#settling.delete(waiting) && resolve(), SETTLE_PATIENCE).unref();
+    });
+  }
+
+  #settled(upTo: Position): void {
+    this.#settledUpTo = upTo;
+    for (const waiting of this.#settling) {
+      if (isAfter(waiting.id, upTo)) continue;
+      this.#settling.delete(waiting);
+      waiting.settle();
+    }
+  }
+
   #hear(name: string, payload: Buffer): void {
     if (name === GAPS) {
       const text = payload.toString('latin1');
@@ -101,10 +139,20 @@ export class RedisSource implements ChannelSource {
       else this.#listener?.gap(parseGap(text));
       return;
     }
+    if (name === SETTLED) {
+      this.#settled(settledIn(payload));
+      return;
+    }
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
     if (!name.startsWith(TOPIC_PREFIX)) {
       this.#listener?.plain(userOfChannel(channel)!, payload);
+      return;
+    }
+    const change = parseNote(payload);
+    if (change) {
+      const user = userOfChannel(channel);
+      if (user !== undefined) this.#listener?.changed(user, change);
       return;
     }
     try {

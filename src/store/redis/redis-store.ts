@@ -33,7 +33,7 @@ export class RedisStore implements Store {
     this.#logger = logger;
     this.#url = url;
     this.#commands = openConnection(url, 'commands', logger);
-    this.backlog = new RedisBacklog(this.#commands, backlog);
+    this.backlog = new RedisBacklog(this.#commands, backlog, logger);
     this.source = new RedisSource(openConnection(url, 'hub', logger), url, logger);
     if (rawChannels.length > 0) {
       this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, url, rawChannels);

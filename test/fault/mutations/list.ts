@@ -53,8 +53,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a place is recorded as often as it is sent',
     file: 'src/store/redis/lua/record.lua',
-    find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
-    replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
+    find: '    local is_new = comes_after(id, number, recorder.id, recorder.number)',
+    replace: '    local is_new = true',
     scenario: 'held-replies',
   },
   {
@@ -193,16 +193,15 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'where a change of rights stands among the messages is not looked at',
     file: SESSION,
-    find: '    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;\n',
+    find: '    if (!timeline.isQuiet && !timeline.allows(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },
   {
     mistake: 'changes of rights are applied only when the list is read now and then',
     file: 'src/session/membership.ts',
-    find: 'return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);',
-    replace:
-      'return message.rights !== undefined && message.channel === this.own && isAfter(this.#version, message.rights.now);',
+    find: 'if (!isAfter(now, this.timeline.version)) return false;',
+    replace: 'if (isAfter(now, this.timeline.version)) return false;',
     scenario: 'calm',
   },
   {

@@ -23,7 +23,7 @@ local function length_for(clock, channel)
 end
 
 -- Records one message: id, revision, backlog, envelope. `plain`: the place of a plain PUBLISH, see recorder.lua.
--- `atomic`: the list of the user was changed in this very command.
+-- `change`: changes the list of the user in this very command, and answers { sign, channel } if it did.
 -- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
 local function append(clock, channel, data, options)
   local base = PREFIX .. 'channel:' .. channel
@@ -33,13 +33,11 @@ local function append(clock, channel, data, options)
   local revision = redis.call('INCR', base .. ':msg_id')
   local previous = redis.call('GETSET', base .. ':msg_last', id) or '0'
   local plain, event = options.plain, options.event
-  local flags = options.oversize and 'o' or options.atomic and 'a' or '-'
+  local flags = options.oversize and 'o' or '-'
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. flags .. ' '
   header = header .. (event and '=' .. event or '-')
   if user then
-    local cause = { after = plain and string.match(plain, '^%d+'), atomic = options.atomic }
-    local before, now, changes = sync_rights(read_rights(user), clock.last, cause)
-    header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
+    header = header .. ' ' .. look_with_message(user, clock, id, previous, plain, options.change)
   end
   local envelope = header .. '\n' .. data
   local added = redis.pcall('XADD', backlog, 'MAXLEN', length_for(clock, channel), id .. '-0', 'm', envelope)

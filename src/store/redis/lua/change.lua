@@ -19,10 +19,11 @@ local function change(args, name, apply)
   if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
     return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
   end
-  -- So that the change is told apart from what was on the list before anybody looked.
-  sync_rights(read_rights(user), clock.last)
-  apply(kind, list, channel)
-  local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
+  local id, revision = append(clock, 'user:' .. user, data, {
+    change = function()
+      return apply(kind, list, channel) and { name == 'grant' and '+' or '-', channel }
+    end,
+  })
   save(clock)
   if not id then
     return revision
@@ -30,26 +31,23 @@ local function change(args, name, apply)
   return { id, revision }
 end
 
+-- Both answer whether the list is another one now.
 local function add(kind, list, channel)
   if kind == 'list' then
-    if not redis.call('LPOS', list, channel) then
-      redis.call('RPUSH', list, channel)
-    end
+    return not redis.call('LPOS', list, channel) and redis.call('RPUSH', list, channel) > 0
   elseif kind == 'zset' then
-    redis.call('ZADD', list, 'NX', 0, channel)
-  else
-    redis.call('SADD', list, channel)
+    return redis.call('ZADD', list, 'NX', 0, channel) > 0
   end
+  return redis.call('SADD', list, channel) > 0
 end
 
 local function remove(kind, list, channel)
   if kind == 'list' then
-    redis.call('LREM', list, 0, channel)
+    return redis.call('LREM', list, 0, channel) > 0
   elseif kind == 'zset' then
-    redis.call('ZREM', list, channel)
-  elseif kind == 'set' then
-    redis.call('SREM', list, channel)
+    return redis.call('ZREM', list, channel) > 0
   end
+  return kind == 'set' and redis.call('SREM', list, channel) > 0
 end
 
 -- FCALL sisyphus_grant 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`

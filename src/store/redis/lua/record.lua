@@ -1,6 +1,7 @@
 -- FCALL sisyphus_record 0 <me> <count> (<id> <number> <channel> <data>)*  ->  [recorded, skipped, failed channel, error, …]
 -- <count>: with the last of them. Refused with FENCED unless I am the owner. Places that are recorded already are skipped:
 -- sending a batch again when its answer was lost is safe. One channel that fails (wrong type) does not stop the others.
+-- Without a channel it is the answer to sisyphus_settle: everything before it is recorded now.
 define('record', {}, function(args)
   local clock = read_clock()
   local recorder = read_recorder(clock)
@@ -10,8 +11,13 @@ define('record', {}, function(args)
   local answer = { 0, 0 }
   for i = 3, #args, 4 do
     local id, number, channel, data = tonumber(args[i]), tonumber(args[i + 1]), args[i + 2], args[i + 3]
-    if comes_after(id, number, recorder.id, recorder.number) then
+    local is_new = comes_after(id, number, recorder.id, recorder.number)
+    if is_new then
       recorder.id, recorder.number = id, number
+    end
+    if channel == '' then
+      say(clock, TOPIC .. '@settled', 'upto ' .. args[i])
+    elseif is_new then
       local oversize = #data > clock.max
       local recorded, problem = append(clock, channel, oversize and '' or data, {
         plain = args[i] .. '.' .. args[i + 1],
