@@ -6,7 +6,7 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { isLater, type Place } from '../message/place.ts';
-import { BEGINNING, earlier, isAfter, type Position } from '../message/position.ts';
+import { earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Gate, Reset } from './gate.ts';
 import { readChannels } from './read-channels.ts';
@@ -81,6 +81,11 @@ export class Membership {
     return this.timeline.isQuiet;
   }
 
+  /** The channels of which something may be owed, without the user's own. */
+  get channels(): string[] {
+    return [...new Set([...this.timeline.channels, ...this.#ended])];
+  }
+
   /** The list has to be read again. */
   expire(): void {
     this.#isStale = true;
@@ -88,28 +93,22 @@ export class Membership {
 
   /**
    * Follows the user's channel, then reads the list: a change that the list does not show is heard after it. Then follows the
-   * channels on the list, until no change is left that was heard meanwhile: the caller goes by the timeline from there on, and takes
-   * the seam before it awaits anything. @throws SisyphusError `redis_unavailable`
+   * channels on the list. If a change was heard before the list that it belongs to was known, the list is read once more: what is
+   * replayed has to be judged by all changes up to the seam. @throws SisyphusError `redis_unavailable`
    */
   async open(): Promise<Pick<Rights, 'channels' | 'unsettled'>> {
     const { hub } = this.#options;
     await hub.follow(this.#reader, [this.own]);
     let rights: Rights | undefined;
     do {
-      if (this.#isStale || !rights) {
-        this.#isStale = false;
-        rights = await this.#read();
-        if (!rights || this.#left) break;
-        this.#take(rights);
-      }
+      this.#isStale = false;
+      rights = await this.#read();
+      if (!rights || this.#left) break;
+      this.#take(rights);
       this.#gained.clear();
-      await this.#follow(this.timeline.channels, (names) => hub.follow(this.#reader, names));
-    } while ((this.#isStale || this.isGaining) && !this.#left);
-    const channels = this.timeline.channels.map((channel): [string, Position] => [
-      channel,
-      rights?.channels.get(channel) ?? BEGINNING,
-    ]);
-    return { channels: new Map(channels), unsettled: rights?.unsettled ?? false };
+      await hub.follow(this.#reader, this.timeline.channels);
+    } while (this.#isStale && !this.#left);
+    return { channels: rights?.channels ?? new Map(), unsettled: rights?.unsettled ?? false };
   }
 
   /** A change of the list was heard, with a message or by itself. Answers whether there is something to do. */
@@ -165,7 +164,7 @@ export class Membership {
     this.#gained = new Map();
     // Of later gaps the hub tells, because the channels are followed then.
     const { gaps } = hub;
-    await this.#follow([...gained.keys()], (names) => this.#persistently(() => hub.follow(this.#reader, names)));
+    await this.#persistently(() => hub.follow(this.#reader, [...gained.keys()]));
     if (this.#left) return;
     const { timeline } = this;
     const wanted = [...gained].map(([channel, { id, from }]) => ({
@@ -188,9 +187,14 @@ export class Membership {
     this.#merge(gate, gained, resets, messages, position, behind());
   }
 
-  /** All channels that are followed have been read, by the timeline as it is now: what moved has been read at its place. */
-  dropMoves(): void {
-    for (const [channel, { before }] of this.#gained) if (before) this.#gained.delete(channel);
+  /** These channels have been read up to this position, and what was read was judged by the timeline as it is now. */
+  haveRead(channels: ReadonlyMap<string, unknown>, upTo: Position): void {
+    for (const [channel, gain] of this.#gained) {
+      if (!channels.has(channel)) continue;
+      // The channel is followed: only what is behind its earlier place was not for the user before.
+      if (gain.before) this.#gained.delete(channel);
+      else gain.from = laterOf(gain.from, upTo);
+    }
   }
 
   /** Reads backlogs for a stream that is open. */
@@ -263,12 +267,6 @@ export class Membership {
       followed.delete(channel);
     }
     this.#ended = [...followed];
-  }
-
-  async #follow(names: string[], follow: (names: string[]) => Promise<void>): Promise<void> {
-    await follow(names);
-    // `leave` has run meanwhile: nobody would leave what is followed from here on.
-    if (this.#left) this.#options.hub.leave(this.#reader, names);
   }
 
   /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */

@@ -76,7 +76,7 @@ export class Session implements Reader {
     const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
     if (start.kind === 'after') this.#position = start.position;
-    const { channels, unsettled } = await this.#membership.open();
+    const { channels: granted, unsettled } = await this.#membership.open();
     // Another gateway may have been further than this one has heard: then it is no position from the future.
     if (start.kind === 'after' && isAfter(start.position, hub.position)) await hub.refresh();
     if (this.connection.closed) return;
@@ -88,7 +88,7 @@ export class Session implements Reader {
     }
     await this.#settle(unsettled, this.#expected?.count ?? 0);
     if (this.connection.closed) return;
-    await this.#replay(start, seam, channels);
+    await this.#replay(start, seam, granted);
     this.#begun = true;
     await this.#drain();
   }
@@ -194,14 +194,18 @@ export class Session implements Reader {
     }
   }
 
-  /** What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. */
-  async #replay(start: Start, seam: Position, channels: Map<string, Position>): Promise<void> {
+  /**
+   * What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. `granted`:
+   * with which id a channel was granted, if no change tells.
+   */
+  async #replay(start: Start, seam: Position, granted?: Map<string, Position>): Promise<void> {
     const { connection } = this;
     const { own, timeline } = this.#membership;
+    const channels = new Map(this.#membership.channels.map((channel) => [channel, granted?.get(channel) ?? BEGINNING]));
     const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
     const options = { ...this.#options, backlog, timeline };
     const { position, resets, messages } = await readReplay(start, seam, own, channels, options);
-    this.#membership.dropMoves();
+    this.#membership.haveRead(channels, seam);
     this.#position = position;
     if (!this.#opened) this.#openConnection();
     for (const [i, { channel, reason }] of resets.entries()) {
@@ -297,8 +301,6 @@ export class Session implements Reader {
 
   /** More came than is held: it is read again, from the hub's memory or the backlogs. */
   async #catchUp(upTo: Position): Promise<void> {
-    const { channels } = this.#membership.timeline;
-    const start: Start = { kind: 'after', position: this.#position };
-    await this.#replay(start, upTo, new Map(channels.map((channel) => [channel, BEGINNING])));
+    await this.#replay({ kind: 'after', position: this.#position }, upTo);
   }
 }

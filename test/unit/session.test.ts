@@ -153,6 +153,25 @@ describe('a session, at the seam between what is read and what comes live', () =
     expect(client.texts).to.deep.equal(['ok', '2']);
   });
 
+  it('gives what was published on a channel that was granted while it opened', async () => {
+    await world.backlog.grant('7', 'room:a');
+    const position = await world.publish('room:a', '1');
+    const { rights } = world.backlog;
+    world.backlog.rights = async (users) => {
+      world.backlog.rights = rights;
+      // The answer is on its way when the list changes.
+      const answer = await rights(users);
+      await world.backlog.grant('7', 'room:b', Buffer.from('granted'));
+      await world.publish('room:b', '2');
+      await world.publish('room:a', '3');
+      await turns(3);
+      return answer;
+    };
+    await world.session(client).open({ kind: 'after', position });
+    await eventually(() => client.messages.length >= 3);
+    expect(client.texts).to.deep.equal(['ok', 'granted', '2', '3']);
+  });
+
   it('tells of no gap where what was trimmed while it read came live', async () => {
     await world.session(client).open({ kind: 'now' });
     // As if the hub did not remember: what it remembers it would not read.
