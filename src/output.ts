@@ -3,8 +3,8 @@ import { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 
-/** What may wait for a reader or for room on the disk, at most (bytes). */
-const MAX_QUEUED = 4 * 1024 * 1024;
+/** What may wait to be written, at most (bytes): the lines of 40,000 streams that end in one moment. */
+const MAX_QUEUED = 8 * 1024 * 1024;
 /** A pipe takes so much as a whole or not at all (POSIX, PIPE_BUF): lines of standard error do not get into others. */
 const BATCH = 4096;
 const POOL_BATCH = 64 * 1024;

@@ -14,7 +14,7 @@ const DIST = join(dirname(BIN), '../dist');
 const SERVE = `'${process.execPath}' '${BIN}' serve`;
 const NODE = `'${process.execPath}' --input-type=module -e "$PROGRAM"`;
 
-/** `many` lines of 64 KB in one go, of which 64 may wait, through the log of a server. */
+/** `many` lines of 64 KB in one go, of which 128 may wait, through the log of a server. */
 const LOG_MANY = `
   const { createLogger } = await import('${DIST}/logger.js');
   const { Output, writeAtExit } = await import('${DIST}/output.js');
@@ -148,14 +148,14 @@ describe('bin/sisyphus serve, where its log cannot be written', () => {
 
   it('says on /status how many lines of its log were dropped', async () => {
     pipe.fill();
-    const program = `${LOG_MANY} many(70);
+    const program = `${LOG_MANY} many(140);
       const { run } = await import('${DIST}/cli/run.js');
       process.exit(await run(['serve'], { env: process.env, stdin: process.stdin, stdout, stderr: stdout }));`;
     await serve(`> '${pipe.path}'`, { PROGRAM: program }, NODE);
     const { warnings } = (await (await fetch(`${url}/status`)).json()) as { warnings: string[] };
     const [, count] = /^(\d+) lines of the log were dropped$/.exec(warnings.join())!;
     // Those of the start as well.
-    expect(Number(count)).to.be.within(7, 20);
+    expect(Number(count)).to.be.within(13, 30);
   });
 
   it('ends with its own code, soon, where it cannot say why', async () => {
@@ -176,11 +176,11 @@ describe('bin/sisyphus serve, where its log cannot be written', () => {
 });
 
 describe('the output of a server', () => {
-  it('keeps 4 MB for a reader that has stopped, drops what follows, and says how much that was', async () => {
+  it('keeps 8 MB for a reader that has stopped, drops what follows, and says how much that was', async () => {
     pipe.fill();
     const begun = Date.now();
     shell(`exec ${NODE} > '${pipe.path}'`, {
-      PROGRAM: `${LOG_MANY} many(100); let i = 100; setInterval(() => logger.info({ event: 'later', i: i++ }), 100);`,
+      PROGRAM: `${LOG_MANY} many(200); let i = 200; setInterval(() => logger.info({ event: 'later', i: i++ }), 100);`,
     });
     await eventually(() => {
       const text = pipe.read();
@@ -188,7 +188,7 @@ describe('the output of a server', () => {
     }, 10_000);
     const lines = parse(pipe.read());
     const long = lines.filter(({ event }) => event === 'long').length;
-    expect(long).to.be.within(62, 64);
+    expect(long).to.be.within(126, 128);
     expect(lines.findIndex(({ event }) => event === 'log_dropped')).to.equal(long);
     const [note, ...more] = lines.filter(({ event }) => event === 'log_dropped');
     expect(more).to.deep.equal([]);
@@ -198,14 +198,14 @@ describe('the output of a server', () => {
 
   it('goes on in a file that has reached its limit, once there is room again, and loses nothing of a line', async () => {
     const log = join(folder, 'log');
-    // In blocks of 512 bytes: 5 MB, more than may wait.
-    const child = shell(`ulimit -f 10240; exec ${NODE} >> '${log}'`, {
+    // In blocks of 512 bytes: 10 MB, more than may wait.
+    const child = shell(`ulimit -f 20480; exec ${NODE} >> '${log}'`, {
       PROGRAM: `${LOG_MANY}
-        for (let i = 0; i < 20; i++) { many(10); await new Promise((resolve) => setTimeout(resolve, 20)); }
-        console.error('full'); let i = 200; setInterval(() => logger.info({ event: 'later', i: i++ }), 100);`,
+        for (let i = 0; i < 20; i++) { many(16); await new Promise((resolve) => setTimeout(resolve, 20)); }
+        console.error('full'); let i = 320; setInterval(() => logger.info({ event: 'later', i: i++ }), 100);`,
     });
     await eventually(() => child.stderr.includes('full'), 10_000);
-    expect(statSync(log).size).to.equal(5 * 1024 * 1024);
+    expect(statSync(log).size).to.equal(10 * 1024 * 1024);
     // As logrotate does with copytruncate: the copy ends within a line.
     const first = readFileSync(log, 'utf8');
     truncateSync(log);

@@ -8,7 +8,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     find: ' || this.#queued + bytes.length > MAX_QUEUED',
     replace: '',
     caughtBy: 'integration/output',
-    only: '4 MB',
+    only: '8 MB',
   },
   {
     name: 'what could not be written is not tried again',
