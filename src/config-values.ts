@@ -85,7 +85,7 @@ export function origins(text: string): string[] {
 /** A server's own address: http or https, nothing behind the host but a path. */
 export function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.search && !url.hash) {
+  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
     return text.replace(/\/+$/, '');
   }
   throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');

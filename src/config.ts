@@ -14,6 +14,7 @@ import {
   size,
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
+import { withoutServiceLinks } from './service-links.ts';
 
 /** Durations in milliseconds, sizes in bytes. A long file: a variable has a line in each of its tables, which are read side by side. */
 export interface Config {
@@ -51,7 +52,12 @@ export interface Variable {
 /** What the gateway can be told; the README's table and `--help` are made of it. */
 export const VARIABLES = [
   variable('PORT', 'port', '3001', 'where it listens; `0` takes any free port'),
-  variable('HOST', 'host', '127.0.0.1', 'the address it listens on: this machine alone while `SISYPHUS_AUTH=open`'),
+  variable(
+    'HOST',
+    'host',
+    '127.0.0.1',
+    'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`',
+  ),
   variable('REDIS_URL', 'redis-url', 'none', 'the Redis; without it a private one, or memory'),
   variable('SISYPHUS_AUTH', 'auth', 'open', 'who a client is: `open` trusts `?user=`'),
   variable('SISYPHUS_PUBLISH_SECRET', 'publish-secret', 'none', 'without it publishing over HTTP is off (403)'),
@@ -153,13 +159,17 @@ export interface Setting {
 }
 
 /** What each variable is set to, and by what; nothing is checked. */
-export function settings(flags: Texts, env: Texts): Map<Name, Setting> {
+export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
+  const env = withoutServiceLinks(environment);
   const all = new Map<Name, Setting>();
   for (const { name, flag, default: fallback } of VARIABLES) {
     if (flags[flag] !== undefined) all.set(name, { text: flags[flag], from: 'flag' });
     else if (env[name] !== undefined) all.set(name, { text: env[name], from: 'environment' });
     else all.set(name, { text: fallback === 'none' ? undefined : fallback, from: 'default' });
   }
+  // Who trusts `?user=` has to say so before other machines are let in.
+  const host = all.get('HOST')!;
+  if (host.from === 'default' && all.get('SISYPHUS_AUTH')!.text !== 'open') host.text = '0.0.0.0';
   // Where only one of the two is set, the other's default follows: a message must fit into an empty buffer.
   const buffer = all.get('SISYPHUS_MAX_BUFFER')!;
   const message = all.get('SISYPHUS_MAX_MESSAGE')!;
@@ -218,7 +228,7 @@ function unknownNames(flags: Texts, env: Texts): string[] {
     ...Object.keys(flags)
       .filter((flag) => !flagNames.includes(flag))
       .map((flag) => `--${flag} is unknown: --${nearest(flag, flagNames)} may be meant`),
-    ...Object.keys(env)
+    ...Object.keys(withoutServiceLinks(env))
       .filter((name) => /^SISYPHUS_/i.test(name) && !names.includes(name))
       .map((name) => `${name} is unknown: ${nearest(name, names)} may be meant`),
   ];

@@ -27,7 +27,7 @@ export interface Context {
 }
 
 /** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
-export async function createContext(config: Config, logger: Logger): Promise<Context> {
+export async function createContext(config: Config, logger: Logger, warnings: () => string[]): Promise<Context> {
   const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   const url = config.redisUrl ?? privateRedis?.url;
   const redis =
@@ -58,6 +58,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
     flusher: new Flusher(),
     recorder: () => statusOf(recorder),
     isDraining: () => draining,
+    warnings,
     version: readVersion(),
     store: store.kind,
   });

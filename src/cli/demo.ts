@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { Writable } from 'node:stream';
 import type { Backlog } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
+import { mask } from '../mask.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
+import type { Sink } from './command.ts';
 import { reasonOf } from './reason.ts';
 
 const USER = '1';
@@ -15,7 +16,7 @@ export interface Demo {
   port: number;
   backlog: Backlog;
   privateRedis: Pick<PrivateRedis, 'port' | 'url'> | undefined;
-  stdout: Writable;
+  stdout: Sink;
 }
 
 /** With a publishing secret in any case; one that is made up here is no secret of anybody's, and may be shown. */
@@ -62,7 +63,7 @@ function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis'
 function commandOf({ redisUrl, publishSecret }: Config, url: string, privateRedis: Demo['privateRedis']): string {
   if (privateRedis) return `bin/sisyphus publish --redis-url ${privateRedis.url}`;
   // A password is not shown: the other terminal has to have it.
-  if (redisUrl?.includes('@')) return 'bin/sisyphus publish --redis-url "$REDIS_URL"';
+  if (redisUrl !== undefined && mask(redisUrl) !== redisUrl) return 'bin/sisyphus publish --redis-url "$REDIS_URL"';
   if (redisUrl !== undefined) return `bin/sisyphus publish --redis-url ${redisUrl}`;
   const secret = publishSecret?.startsWith('demo-') ? publishSecret : '"$SISYPHUS_PUBLISH_SECRET"';
   return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;

@@ -17,6 +17,8 @@ export interface HttpContext {
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
   isDraining: () => boolean;
+  /** For `/status`: what somebody should think about. */
+  warnings: () => string[];
   version: string;
   store: 'redis' | 'memory';
 }

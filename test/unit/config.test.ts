@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Config, ConfigError, loadConfig, VARIABLES } from '../../src/config.ts';
+import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config.ts';
 
 type Texts = Record<string, string>;
 
@@ -122,6 +122,12 @@ describe('configuration', () => {
       { pattern: 'sticker:*', length: 1 },
       { pattern: 'room:*', length: 500 },
     ]);
+  });
+
+  it('listens for everybody by default once clients have to say who they are', () => {
+    expect(settings({}, {}).get('HOST')!.text).to.equal('127.0.0.1');
+    expect(settings({}, { SISYPHUS_AUTH: 'jwt' }).get('HOST')!.text).to.equal('0.0.0.0');
+    expect(settings({}, { SISYPHUS_AUTH: 'jwt', HOST: '::1' }).get('HOST')!.text).to.equal('::1');
   });
 
   it('lets a flag win over the environment, and names the flag when it is wrong', () => {

@@ -26,7 +26,18 @@ const KNOWS: Record<string, string[]> = {
   gateway: ['context'],
   cli: ['backlog', 'gateway', 'message', 'store'],
 };
-const GROUND = ['config', 'config-values', 'errors', 'glob', 'logger', 'nearest'];
+const GROUND = [
+  'config',
+  'config-values',
+  'errors',
+  'exposure',
+  'glob',
+  'logger',
+  'mask',
+  'nearest',
+  'output',
+  'service-links',
+];
 
 const DOORS: [string, RegExp][] = [
   ['koa', /^http\//],

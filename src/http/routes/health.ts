@@ -34,6 +34,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
       store: context.store,
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
       draining: context.isDraining(),
+      warnings: context.warnings(),
       streams: sessions.streams,
       users: sessions.users,
       channels,
