@@ -91,20 +91,6 @@ export function gatewayUrl(text: string): string {
   throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
 }
 
-const SENTINEL = /^redis\+sentinel:\/\/(?:[^@/\s]*@)?[^@/,\s]+(?:,[^@/,\s]+)*\/[^/\s]+(?:\/\d+)?$/;
-
-/** Only its form: connecting is the store's business. */
-export function redisUrl(text: string): string {
-  if (/^\/[^\0\s]+$/.test(text) || SENTINEL.test(text)) return text;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'redis+unix:' && url.pathname.length > 1) return text;
-  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$|^\/\d+$/.test(url.pathname)) return text;
-  throw new Mistake(
-    'is no Redis: redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path ' +
-      'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right',
-  );
-}
-
 function pattern(text: string): string {
   if (text.startsWith('sisyphus:')) {
     throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);

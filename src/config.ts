@@ -8,12 +8,12 @@ import {
   oneOf,
   origins,
   patterns,
-  redisUrl,
   rules,
   secret,
   size,
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
+import { redisUrl } from './redis-url.ts';
 
 /** Durations in milliseconds, sizes in bytes. A long file: a variable has a line in each of its tables, which are read side by side. */
 export interface Config {
