@@ -91,6 +91,22 @@ export function gatewayUrl(text: string): string {
   throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
 }
 
+/** Of one installation among several on a Redis. */
+export function namespace(text: string): string {
+  if (/^[A-Za-z0-9_.-]{1,64}$/.test(text)) return text;
+  throw new Mistake('is no namespace: expected 1 to 64 of A-Z a-z 0-9 _ . -, such as shop');
+}
+
+/** What a driver puts before names. It becomes part of patterns, so nothing in it may mean something there. */
+export function keyPrefix(text: string): string {
+  if (/^sisyphus[:{]/.test(text))
+    throw new Mistake("is the gateway's own: expected the prefix of the application's driver");
+  if (/^[!-~]{1,64}$/.test(text) && !/[*?[\]\\]/.test(text)) return text;
+  throw new Mistake(
+    'is no prefix: expected 1 to 64 visible ASCII characters but * ? [ ] \\, such as laravel_database_',
+  );
+}
+
 function pattern(text: string): string {
   if (text.startsWith('sisyphus:')) {
     throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);

@@ -70,7 +70,7 @@ describe('a connection by an address', () => {
       /^database 16 cannot be selected \(ERR DB index.*\); expected one that this Redis has$/,
     );
     expect(isReady).to.equal(false);
-    const refusal = await connectBacklog(url).catch((error: Error) => error);
+    const refusal = await connectBacklog(url, undefined).catch((error: Error) => error);
     expect(refusal).to.be.an('error').with.property('message').that.contains('database 16 cannot be selected');
   });
 });

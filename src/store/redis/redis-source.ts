@@ -6,26 +6,46 @@ import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
-import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** Where gaps are said, and that the store has lost its memory. */
-const GAPS = `${TOPIC_PREFIX}@gap`;
+
+export interface RedisSourceOptions {
+  redis: Redis;
+  url: string;
+  keys: Keys;
+  names: PlainNames;
+  logger: Logger;
+  /** Called when the store publishes on the topics of another database than this gateway listens to. */
+  onDatabaseDiffers(): void;
+}
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
   readonly #redis: Redis;
   readonly #url: string;
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
   readonly #logger: Logger;
+  readonly #onDatabaseDiffers: () => void;
+  /** Where gaps are said, and that the store has lost its memory. */
+  readonly #gaps: string;
   readonly #channels = new Map<string, string>();
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
+  /** The wrong database that was logged last. */
+  #reported: string | undefined;
 
-  constructor(redis: Redis, url: string, logger: Logger) {
+  constructor({ redis, url, keys, names, logger, onDatabaseDiffers }: RedisSourceOptions) {
     this.#redis = redis;
     this.#url = url;
+    this.#keys = keys;
+    this.#names = names;
     this.#logger = logger;
+    this.#onDatabaseDiffers = onDatabaseDiffers;
+    this.#gaps = `${keys.topicPrefix}@gap`;
   }
 
   start(listener: SourceListener): void {
@@ -48,7 +68,7 @@ export class RedisSource implements ChannelSource {
   }
 
   unsubscribe(channels: string[]): void {
-    const names = channels.flatMap(namesOf);
+    const names = channels.flatMap((channel) => this.#namesOf(channel));
     for (const name of names) this.#channels.delete(name);
     // Where this fails the connection is gone, and the subscription with it.
     if (names.length > 0 && this.#redis.status === 'ready') this.#redis.unsubscribe(...names).catch(() => undefined);
@@ -66,7 +86,7 @@ export class RedisSource implements ChannelSource {
   }
 
   async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
-    await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
+    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -79,12 +99,12 @@ export class RedisSource implements ChannelSource {
    */
   async #up(): Promise<void> {
     try {
-      await loadFunctions(this.#redis);
-      await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
-      await this.#redis.subscribe(GAPS).catch((error: Error) => {
+      await loadFunctions(this.#redis, this.#keys);
+      await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [this.#floor]);
+      await this.#redis.subscribe(this.#gaps).catch((error: Error) => {
         // Then the self-check finds them.
         if (!error.message.startsWith('NOPERM')) throw error;
-        this.#logger.warn({ event: 'channel_refused', channel: GAPS, reason: error.message });
+        this.#logger.warn({ event: 'channel_refused', channel: this.#gaps, reason: error.message });
       });
       this.#listener?.up();
     } catch (error) {
@@ -94,7 +114,7 @@ export class RedisSource implements ChannelSource {
   }
 
   #hear(name: string, payload: Buffer): void {
-    if (name === GAPS) {
+    if (name === this.#gaps) {
       const text = payload.toString('latin1');
       const [, born] = /^born (\d+)$/.exec(text) ?? [];
       if (born) this.#listener?.reborn(parsePosition(born) ?? BEGINNING);
@@ -103,7 +123,7 @@ export class RedisSource implements ChannelSource {
     }
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    if (!name.startsWith(TOPIC_PREFIX)) {
+    if (!name.startsWith(this.#keys.topicPrefix)) {
       this.#listener?.plain(userOfChannel(channel)!, payload);
       return;
     }
@@ -137,15 +157,16 @@ export class RedisSource implements ChannelSource {
   }
 
   async #subscribeNames(channels: string[]): Promise<void> {
-    const names = channels.flatMap((channel) => namesOf(channel).map((name) => [name, channel] as const));
+    const names = channels.flatMap((channel) => this.#namesOf(channel).map((name) => [name, channel] as const));
     for (const [name, channel] of names) this.#channels.set(name, channel);
     await this.#redis.subscribe(...names.map(([name]) => name));
   }
 
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
-      const answer = await callFunction(this.#redis, 'sisyphus_mark', [this.#floor, ...channels]);
-      const [last, born, gaps, heads] = answer as [string, string, string[], (string | null)[]];
+      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [this.#floor, ...channels]);
+      const [last, born, gaps, heads, database] = answer as [string, string, string[], (string | null)[], string];
+      this.#compareDatabase(database);
       return {
         position: parsePosition(last) ?? BEGINNING,
         born: parsePosition(born) ?? BEGINNING,
@@ -157,11 +178,26 @@ export class RedisSource implements ChannelSource {
       throw error;
     }
   }
-}
 
-/** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
-function namesOf(channel: string): string[] {
-  return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
+  /**
+   * Empty until a gateway has configured the store. Another number than ours: databases were swapped or restored under
+   * another number, or a proxy counts in its own way.
+   */
+  #compareDatabase(database: string): void {
+    if (database === '' || Number(database) === this.#keys.database) return;
+    if (database !== this.#reported) {
+      const text = `the store takes its database for ${database}; expected ${this.#keys.database}, as REDIS_URL says`;
+      this.#logger.error({ event: 'database_differs', database }, text);
+    }
+    this.#reported = database;
+    this.#onDatabaseDiffers();
+  }
+
+  /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
+  #namesOf(channel: string): string[] {
+    const topic = this.#keys.topic(channel);
+    return userOfChannel(channel) === undefined ? [topic] : [topic, ...this.#names.namesOf(channel)];
+  }
 }
 
 function parseGap(text: string): Gap {
