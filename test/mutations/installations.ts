@@ -66,14 +66,14 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'what another installation publishes by function is counted as plain',
     file: 'src/store/redis/lua/clock.lua',
-    find: '  said_here = said_here + 1\n',
-    replace: '',
+    find: '  said_by_all = said_by_all + 1\nend',
+    replace: 'end',
     ...COUNT,
   },
   {
     name: 'the birth of another installation is counted as plain',
     file: 'src/store/redis/lua/clock.lua',
-    find: '    said_here = said_here + clock.said - calls\n',
+    find: '      said_by_all = said_by_all + 1\n',
     replace: '',
     ...COUNT,
   },
@@ -85,10 +85,10 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     ...COUNT,
   },
   {
-    name: 'the count of a library that was loaded anew begins with nothing',
+    name: 'what a library that was loaded anew has published already is counted as plain',
     file: 'src/store/redis/lua/clock.lua',
-    find: '    return tonumber(stored_said or 0) + said_here\n',
-    replace: '    return said_here\n',
+    find: '(said_counted[clock.born] or 0)',
+    replace: '(said_counted[clock.born] or said_by_all)',
     ...COUNT,
   },
   {

@@ -17,8 +17,11 @@ import type { PlainNames } from './plain-names.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
-/** Topics of any installation: the library counts what it publishes there. */
-const TOPICS = 'sisyphus{';
+/**
+ * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
+ * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
+ */
+const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
 export interface RedisPlainSourceOptions {
   hearing: Redis;
@@ -123,7 +126,7 @@ export class RedisPlainSource implements PlainSource {
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
-    if (name.startsWith(TOPICS) || this.#names.patternOf(name) !== pattern) return;
+    if (UNCOUNTED.test(name) || this.#names.patternOf(name) !== pattern) return;
     this.#onName(name);
     listener.plain(this.#names.channelOf(name), payload);
   }

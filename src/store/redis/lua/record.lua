@@ -10,7 +10,7 @@ define('record', {}, function(args)
   local answer = { 0, 0 }
   for i = 3, #args, 4 do
     local id, number, channel, data = tonumber(args[i]), tonumber(args[i + 1]), args[i + 2], args[i + 3]
-    if comes_after(id, number, recorder.id, recorder.number) then
+    if recorder.id > clock.last or comes_after(id, number, recorder.id, recorder.number) then
       recorder.id, recorder.number = id, number
       local oversize = #data > clock.max
       local recorded, problem = append(clock, channel, oversize and '' or data, {
