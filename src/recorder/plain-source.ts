@@ -57,6 +57,8 @@ export interface LeaseAnswer {
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
   /** Everything up to here is recorded. */
   place: Place;
+  /** Whether somebody has the lease, and has renewed it lately. */
+  isHeld: boolean;
 }
 
 /**

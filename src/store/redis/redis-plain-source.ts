@@ -79,8 +79,11 @@ export class RedisPlainSource implements PlainSource {
       LeaseAnswer['role'],
       string,
       number,
+      number,
     ];
-    return { role: answer[0], place: { id: parsePosition(answer[1]) ?? BEGINNING, number: Number(answer[2]) } };
+    const [answered, last, numbered, held] = answer;
+    const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
+    return { role: answered, place: recorded, isHeld: Number(held) === 1 };
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
