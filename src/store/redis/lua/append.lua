@@ -1,22 +1,17 @@
-local function matches(glob, name)
-  local pattern = string.gsub(glob, '[%^%$%(%)%%%.%+%-%*%?]', function(c)
-    if c == '*' then
-      return '.*'
-    elseif c == '?' then
-      return '.'
-    end
-    return '%' .. c
-  end)
-  return string.find(name, '^' .. pattern .. '$') ~= nil
-end
+-- What rules were last read as, by their text.
+local compiled, compiled_text = {}, ''
 
--- `rules` is `sticker:*=1 room:*=500`; the first that matches counts.
+-- `rules` is `sticker:*=1 room:*=500`; the first that fits counts.
 local function length_for(clock, channel)
-  if clock.rules ~= '' then
+  if clock.rules ~= compiled_text then
+    compiled, compiled_text = {}, clock.rules
     for glob, length in string.gmatch(clock.rules, '(%S+)=(%d+)') do
-      if matches(glob, channel) then
-        return length
-      end
+      compiled[#compiled + 1] = { steps = compile_glob(glob), length = tonumber(length) }
+    end
+  end
+  for _, rule in ipairs(compiled) do
+    if fits_glob(rule.steps, channel) then
+      return rule.length
     end
   end
   return clock.length
@@ -58,21 +53,4 @@ local function append(clock, channel, data, options)
   end
   say(clock, topic_of(channel), envelope)
   return id, revision
-end
-
--- What would be right, for whoever publishes by hand; `nil` where nothing is wrong.
-local function problem_with(clock, channel, data, event)
-  if not is_channel(channel) then
-    return redis.error_reply('BADCHANNEL 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; sisyphus: is reserved')
-  end
-  if #data > clock.max then
-    return redis.error_reply('TOOLARGE ' .. #data .. ' bytes; a message may have ' .. clock.max)
-  end
-  if event and (#event > 128 or #event < 1 or string.find(event, '[^%w_.:-]')) then
-    return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
-  end
-  if event == 'reset' or event == 'open' or event == 'error' or event == 'message' then
-    return redis.error_reply('BADEVENT reset, open, error and message mean something else to an EventSource')
-  end
-  return nil
 end

@@ -6,7 +6,7 @@ local function change(args, name, apply)
     return redis.error_reply('BADREQUEST FCALL sisyphus_' .. name .. ' 0 <user> <channel> [<data>] is right')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + - are right, such as 7')
+    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
   end
   local data = args[3] or '<message><' .. name .. '><channel>' .. channel .. '</channel></' .. name .. '></message>'
   local clock = read_clock()

@@ -45,7 +45,7 @@ local function topic_of(channel)
 end
 
 local function is_user(id)
-  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+-]')
+  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+|-]')
 end
 
 local function user_of(channel)
