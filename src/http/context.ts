@@ -25,6 +25,8 @@ export interface RecorderStatus {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
   recorded: number;
+  /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
+  unrecordable: number;
   fenced: number;
   changes: number;
 }

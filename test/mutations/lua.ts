@@ -2,6 +2,7 @@ import type { Mutation } from './mutations.ts';
 
 const LUA = 'src/store/redis/lua/';
 const TWINS = 'contract/redis-twins';
+const BROKEN = 'contract/redis-broken-keys';
 
 /** Mistakes in the functions in Redis, and in what the gateway makes of their answers. */
 export const LUA_MUTATIONS: Mutation[] = [
@@ -25,5 +26,62 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: 'PATTERN.test(text) && hasOpenSet(text)',
     replace: "PATTERN.test(text) && text === '['",
     caughtBy: 'unit/config',
+  },
+  {
+    name: 'a number is not looked at before it is counted on',
+    file: `${LUA}channel.lua`,
+    find: "  if id and kept.revision == 0 then\n    problem = problem_with_number(base .. ':msg_id', id)\n  elseif",
+    replace: '  if false then\n    problem = nil\n  elseif',
+    caughtBy: BROKEN,
+  },
+  {
+    name: 'a batch finds a broken backlog when it has recorded the first of its messages',
+    file: `${LUA}channel.lua`,
+    find: 'if not problem and (careful or kept.user) then',
+    replace: 'if not problem and kept.user then',
+    caughtBy: BROKEN,
+  },
+  {
+    name: "a user's backlog is found broken when the rights have been brought up to date",
+    file: `${LUA}channel.lua`,
+    find: 'if not problem and (careful or kept.user) then',
+    replace: 'if not problem and careful then',
+    caughtBy: BROKEN,
+  },
+  {
+    name: 'a channel that has lost a key goes on as if it had not',
+    file: `${LUA}channel.lua`,
+    find: "  kept.lost = id or last or is == 'stream'\n",
+    replace: '',
+    caughtBy: BROKEN,
+  },
+  {
+    name: 'a plain PUBLISH that cannot be recorded is lost in silence',
+    file: `${LUA}record.lua`,
+    find: "          say(clock, TOPIC .. '@gap', write_channel_gap(clock, channel))\n",
+    replace: '',
+    caughtBy: BROKEN,
+  },
+  {
+    name: 'a channel has a gap for each message that cannot be recorded',
+    file: `${LUA}channel-gaps.lua`,
+    find: '    if name ~= channel then',
+    replace: '    if true then',
+    caughtBy: BROKEN,
+    only: 'many channels',
+  },
+  {
+    name: "a gap of one channel is everybody's",
+    file: 'src/hub/channel-source.ts',
+    find: 'return lost.length > 0 ? lost.includes(channel) : plain;',
+    replace: 'return plain || lost.includes(channel);',
+    caughtBy: 'integration/broken-keys',
+  },
+  {
+    name: 'what cannot be recorded is logged each time',
+    file: 'src/recorder/unrecordable.ts',
+    find: '      this.#known.add(known);\n',
+    replace: '',
+    caughtBy: 'integration/broken-keys',
   },
 ];

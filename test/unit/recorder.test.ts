@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import {
+  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
@@ -10,6 +11,7 @@ import {
   type PlainListener,
   type PlainMessage,
   type PlainSource,
+  type Recorded,
 } from '../../src/recorder/plain-source.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { eventually } from '../support/wait.ts';
@@ -25,6 +27,7 @@ class FakeSource implements PlainSource {
   role: LeaseAnswer['role'] = 'leader';
   place: Place = { id: BEGINNING, number: 0 };
   holdsAnchors = false;
+  failed: Failure[] = [];
   /** What happens to a batch, before or after it is recorded. */
   beforeRecord: () => Promise<void> = async () => undefined;
   afterRecord: () => Promise<void> = async () => undefined;
@@ -56,7 +59,7 @@ class FakeSource implements PlainSource {
     return { role, place: this.place };
   }
 
-  async record(_name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+  async record(_name: string, messages: PlainMessage[]): Promise<Recorded> {
     this.asked.push('record');
     this.batches.push(messages.map(({ payload }) => payload.toString()));
     await this.beforeRecord();
@@ -69,7 +72,7 @@ class FakeSource implements PlainSource {
     }
     await this.afterRecord();
     const recorded = this.recorded.length - before;
-    return { recorded, skipped: messages.length - recorded };
+    return { recorded, skipped: messages.length - recorded, failed: this.failed };
   }
 
   async close(): Promise<void> {
@@ -143,7 +146,7 @@ describe('the recorder', () => {
       expect(source.batches.flat()).to.deep.equal(count(0, 600));
       // The answer to the last batch comes behind what it recorded.
       await eventually(() => recorder.counters.recorded === 600);
-      expect(recorder.counters).to.deep.equal({ recorded: 600, fenced: 0, changes: 1 });
+      expect(recorder.counters).to.deep.equal({ recorded: 600, unrecordable: 0, fenced: 0, changes: 1 });
     });
 
     it('records at once what comes after a pause, and together what comes close behind it', async () => {

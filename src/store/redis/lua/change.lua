@@ -19,14 +19,16 @@ local function change(args, name, apply)
   if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
     return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
   end
+  local kept
+  kept, problem = look_at(clock, 'user:' .. user)
+  if not kept then
+    return problem
+  end
   -- So that the change is told apart from what was on the list before anybody looked.
   sync_rights(read_rights(user), clock.last)
   apply(kind, list, channel)
-  local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
+  local id, revision = append(clock, kept, data, { atomic = true })
   save(clock)
-  if not id then
-    return revision
-  end
   return { id, revision }
 end
 

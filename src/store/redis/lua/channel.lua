@@ -1,0 +1,89 @@
+-- What is kept of one channel: its revision (`…:msg_id`), the id of its last message (`…:msg_last`) and its backlog. Everything
+-- is looked at here before the first key is changed: Redis does not undo what a function did before its error.
+
+-- From here on one more would not be exact: neither in Lua nor in JavaScript.
+local MOST = 9007199254740990
+
+-- What is there instead of what should be. Whoever takes the key away lets the channel begin anew.
+local function broken(word, key, is, expected)
+  return redis.error_reply(word .. ' ' .. key .. ' is ' .. is .. '; expected ' .. expected .. ', or no such key')
+end
+
+-- An error, unless the key has this type, or there is none. Also answers the type.
+local function problem_with_type(key, expected)
+  local is = redis.call('TYPE', key).ok
+  if is == 'none' or is == expected then
+    return nil, is
+  end
+  return broken('WRONGTYPE', key, 'a ' .. is, 'a ' .. expected), is
+end
+
+local function problem_with_number(key, text)
+  return broken('BADKEY', key, string.sub(text, 1, 40), 'a whole number below ' .. digits(MOST))
+end
+
+-- As INCRBY reads it, and so that one more is exact.
+local function counter(text)
+  local number = string.find(text, '^[1-9]%d*$') and tonumber(text)
+  return number and number < MOST and number or nil
+end
+
+-- Where one of a channel's keys is missing, or its head is ahead of all ids, nothing can be said of it any more (`lost`): it goes
+-- on with a message that comes after something which nobody has, so that readers are told. Answers an error where a key is of
+-- another type.
+local function look_for_missing(kept, id, last)
+  local problem = not id and problem_with_type(kept.base .. ':msg_id', 'string')
+  problem = problem or not last and problem_with_type(kept.base .. ':msg_last', 'string')
+  if problem then
+    return problem
+  end
+  local is
+  problem, is = problem_with_type(kept.backlog, 'stream')
+  kept.lost = id or last or is == 'stream'
+  return problem
+end
+
+-- What will be changed before the backlog is, and the backlog itself: then it is too late to find out.
+local function problem_behind(kept)
+  local length = redis.pcall('XLEN', kept.backlog)
+  if type(length) ~= 'number' then
+    return problem_with_type(kept.backlog, 'stream') or length
+  end
+  return kept.user and problem_with_type(PREFIX .. 'user:' .. kept.user .. ':rights', 'zset')
+end
+
+-- What `append` goes by, or `nil` and an error. `careful`: something else will have been changed before the backlog of this
+-- channel. On a user's own channel that is always so: what is known of the rights is changed first.
+local function look_at(clock, channel, careful)
+  local base = PREFIX .. 'channel:' .. channel
+  local stored = redis.call('MGET', base .. ':msg_id', base .. ':msg_last')
+  local id, last = stored[1], stored[2]
+  local kept = {
+    base = base,
+    backlog = base .. ':msg_backlog',
+    topic = topic_of(channel),
+    user = user_of(channel),
+    length = length_for(clock, channel),
+    revision = id and counter(id) or 0,
+    last = last and counter(last) or 0,
+    lost = false,
+  }
+  local problem
+  if not (id and last) then
+    problem = look_for_missing(kept, id, last)
+  end
+  if id and kept.revision == 0 then
+    problem = problem_with_number(base .. ':msg_id', id)
+  elseif last and kept.last == 0 then
+    problem = problem_with_number(base .. ':msg_last', last)
+  elseif kept.last >= math.max(clock.last + 1, clock.now) then
+    kept.lost = true
+  end
+  if not problem and (careful or kept.user) then
+    problem = problem_behind(kept)
+  end
+  if problem then
+    return nil, problem
+  end
+  return kept
+end
