@@ -21,6 +21,20 @@ export class Period {
   queue: PlainMessage[] = [];
   #place: Place = { id: BEGINNING, number: 0 };
   #count = this.fromCount;
+  #overcounts: boolean;
+
+  /** `overcounts`: as the period before had found. */
+  constructor(overcounts = false) {
+    this.#overcounts = overcounts;
+  }
+
+  /**
+   * More was heard between two anchors than Redis has counted: something publishes without PUBLISH, such as a module. What is heard
+   * is not counted any more then: a count that is too low costs a gap too many, one that is too high hides a loss.
+   */
+  get overcounts(): boolean {
+    return this.#overcounts;
+  }
 
   /** Everything heard so far is behind this place, or at it. */
   get place(): Place & { count: Count } {
@@ -28,6 +42,7 @@ export class Period {
   }
 
   anchored(id: Position, count: Count): void {
+    if (count.life === this.#count.life && count.number < this.#count.number) this.#overcounts = true;
     this.#place = { id, number: 0 };
     this.#count = count;
   }
@@ -39,7 +54,7 @@ export class Period {
 
   /** A plain PUBLISH went by; it is queued unless it is not one that is recorded. */
   hear(channel: string, payload: Buffer, isRecorded: boolean): void {
-    this.#count = { life: this.#count.life, number: this.#count.number + 1 };
+    if (!this.#overcounts) this.#count = { life: this.#count.life, number: this.#count.number + 1 };
     if (this.from === undefined || !isRecorded) return;
     const { id, number } = this.#place;
     this.#place = { id, number: number + 1 };

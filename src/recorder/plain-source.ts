@@ -25,7 +25,7 @@ export interface PlainMessage extends Place {
 export interface PlainListener {
   up(): void;
   down(): void;
-  /** Once for each PUBLISH on a plain channel, recorded or not. */
+  /** Once for each PUBLISH on a plain channel, recorded or not; nothing that is not in Redis's own count of PUBLISHes. */
   plain(channel: string, payload: Buffer): void;
   /** A record went by; `place` is that of the plain PUBLISH, if it is the record of one. */
   recorded(id: Position, place: Place | undefined): void;
@@ -49,10 +49,7 @@ export interface LeaseRequest {
    * `leave`: stand by no longer.
    */
   wanted: 'ask' | 'keep' | 'release' | 'leave';
-  /**
-   * Has listened before, and lost its connection, or was not needed until now: what went by meanwhile is a gap. Else
-   * nobody ran who could have heard it, and it is lost as ever in Redis. With `release`: it will be back.
-   */
+  /** With `release`: it has only lost its connection, and will be back. */
   again: boolean;
 }
 

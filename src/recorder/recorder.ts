@@ -58,8 +58,6 @@ export class Recorder implements PlainListener {
   #recordedAt = Number.NEGATIVE_INFINITY;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
-  /** Has listened before, or left it to others: what went by since then, and was not heard, is a gap. */
-  #again = false;
   #known = false;
   #stopped = false;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -120,7 +118,12 @@ export class Recorder implements PlainListener {
   }
 
   anchored(id: Position, name: string, count: Count): void {
+    const { overcounts } = this.#period;
     this.#period.anchored(id, count);
+    if (this.#period.overcounts && !overcounts) {
+      const right = 'expected only what PUBLISH has published: until a restart, holes are told more often than needed';
+      this.#logger.warn({ event: 'recorder_overcounts' }, right);
+    }
     if (name !== this.#period.name) return;
     if (this.#state === 'elected') this.#lead();
     if (this.#period.from !== undefined) return;
@@ -135,16 +138,12 @@ export class Recorder implements PlainListener {
 
   async #begin(): Promise<void> {
     if (this.#stopped) return;
-    const period = new Period();
-    this.#period = period;
+    const period = this.#newPeriod();
     try {
       const { role } = await this.#lease(period, 'ask');
       this.#known = true;
       this.#state = role === 'spare' ? 'spare' : 'deaf';
-      if (role === 'spare') {
-        this.#again = true;
-        return;
-      }
+      if (role === 'spare') return;
       await this.#source.listen();
       await this.#source.anchor(period.name);
     } catch (error) {
@@ -160,16 +159,16 @@ export class Recorder implements PlainListener {
   async #end(): Promise<void> {
     const period = this.#period;
     if (period.from === undefined) return;
-    this.#again = !this.#stopped;
     if (this.#state === 'elected') this.#lead();
     const until = Date.now() + RETIRE;
     if (this.#state === 'leading') await Promise.race([this.#record(), wait(RETIRE, undefined, { ref: false })]);
-    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';
+    const wanted = this.#isIdle(period) ? 'release' : 'leave';
+    const upTo = wanted === 'release' ? period.place : undefined;
     this.#state = 'deaf';
-    this.#period = new Period();
+    this.#newPeriod();
     while (Date.now() < until) {
       try {
-        await this.#lease(period, wanted);
+        await this.#lease(period, wanted, upTo);
         return;
       } catch (error) {
         this.#warn('recorder_not_released', error);
@@ -190,7 +189,7 @@ export class Recorder implements PlainListener {
       return;
     }
     if (period.from === undefined) return;
-    const { role, place } = await this.#lease(period, 'keep');
+    const { role, place } = await this.#lease(period, 'keep', this.#isIdle(period) ? period.place : undefined);
     if (period !== this.#period) return;
     if (role === 'leader') await this.#win(place);
     else if (this.#state === 'leading' || this.#state === 'elected') this.#fence();
@@ -226,22 +225,30 @@ export class Recorder implements PlainListener {
 
   async #rest(): Promise<void> {
     this.#state = 'spare';
-    this.#again = true;
-    this.#period = new Period();
+    this.#newPeriod();
     await this.#source.deafen();
   }
 
-  #lease(period: Period, wanted: LeaseRequest['wanted']): Promise<LeaseAnswer> {
-    const { name, from = BEGINNING, fromCount, queue, place } = period;
-    const isIdle = this.#state === 'leading' && queue.length === 0;
+  #newPeriod(): Period {
+    this.#period = new Period(this.#period.overcounts);
+    return this.#period;
+  }
+
+  /** Whether this gateway is the owner, and has recorded everything it has heard. */
+  #isIdle({ queue }: Period): boolean {
+    return this.#state === 'leading' && queue.length === 0;
+  }
+
+  #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+    const { name, from = BEGINNING, fromCount } = period;
     return this.#source.lease({
       name,
       ttl: LEASE,
       from,
       fromCount,
-      upTo: isIdle ? place : undefined,
+      upTo,
       wanted,
-      again: this.#again,
+      again: wanted === 'release' && !this.#stopped,
     });
   }
 

@@ -2,6 +2,8 @@ import type { Mutation } from './mutations.ts';
 
 const RECORDER = 'src/recorder/recorder.ts';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
+const CLOCK = 'src/store/redis/lua/clock.lua';
+const LIVES = { caughtBy: 'contract/redis-lives' };
 const UNSETTLED = { caughtBy: 'contract/redis-store', only: 'not recorded yet' };
 
 /** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
@@ -15,12 +17,72 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     only: 'while it owes',
   },
   {
-    name: 'a gateway that left the hearing to others takes the lease as if nobody had run',
+    name: 'who gives the lease back does not say up to where it has recorded everything',
     file: RECORDER,
-    find: "      if (role === 'spare') {\n        this.#again = true;",
-    replace: "      if (role === 'spare') {",
+    find: "    const upTo = wanted === 'release' ? period.place : undefined;",
+    replace: '    const upTo = undefined;',
     caughtBy: 'unit/recorder',
-    only: 'not needed',
+    only: 'gives the lease back, once',
+  },
+  {
+    name: 'what Redis says itself is counted as a plain PUBLISH',
+    file: 'src/store/redis/redis-plain-source.ts',
+    find: '/^(__[a-z]+@\\d+__:|sisyphus\\{)/',
+    replace: '/^sisyphus\\{/',
+    caughtBy: 'contract/redis-plain-source',
+    only: 'notifications of the keyspace',
+  },
+  {
+    name: 'what Redis has not counted is counted on',
+    file: 'src/recorder/period.ts',
+    find: '    if (!this.#overcounts) this.#count',
+    replace: '    this.#count',
+    caughtBy: 'unit/period',
+  },
+  {
+    name: 'that more is heard than Redis counts is forgotten with the connection',
+    file: RECORDER,
+    find: 'new Period(this.#period.overcounts)',
+    replace: 'new Period()',
+    caughtBy: 'unit/recorder',
+    only: 'than Redis has counted',
+  },
+  {
+    name: 'counts from before and after a reset of the statistics are compared',
+    file: CLOCK,
+    find: "  local since = string.match(info, 'cmdstat_config|resetstat:calls=%d+,usec=(%d+)')",
+    replace: '  local since = nil',
+    caughtBy: 'contract/redis-plain-source',
+    only: 'statistics',
+  },
+  {
+    name: 'what other installations publish is counted as plain',
+    file: CLOCK,
+    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)\n',
+    replace: '',
+    caughtBy: 'contract/redis-plain-source',
+    only: 'another installation',
+  },
+  {
+    name: 'a server that has started again is taken for one that was a replica',
+    file: CLOCK,
+    find: '  if arrival.predecessor ~= before then\n    return calls - said_by_all\n  end\n',
+    replace: '',
+    ...LIVES,
+  },
+  {
+    name: 'what a replica was sent since its promotion is not missed',
+    file: CLOCK,
+    find: 'written >= 29 and math.min(calls, 1) or 0',
+    replace: '0',
+    ...LIVES,
+  },
+  {
+    name: 'another replication id is always another server',
+    file: CLOCK,
+    find: "  if same_run and not string.find(arrival.predecessor, '[^0]') then",
+    replace: '  if false then',
+    ...LIVES,
   },
   {
     name: 'any anchor will do for who was elected',
@@ -53,24 +115,45 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     ...LEASE,
   },
   {
-    name: 'a lease that ran out counts as given back',
+    name: 'a lease that ran out is no gap',
     file: 'src/store/redis/lua/lease.lua',
-    find: '(recorder.expires > 0 or recorder.returns or again)',
-    replace: '(recorder.returns or again)',
+    find: '  if not covered then\n',
+    replace: '  if not covered and recorder.expires <= 0 then\n',
     ...LEASE,
   },
   {
     name: 'what was given back is never a gap',
     file: 'src/store/redis/lua/lease.lua',
-    find: '(recorder.expires > 0 or recorder.returns or again)',
-    replace: 'recorder.expires > 0',
+    find: '  if not covered then\n',
+    replace: '  if not covered and recorder.expires > 0 then\n',
     ...LEASE,
   },
   {
     name: 'an owner that only lost its connection counts as one that was stopped',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: 'if expires <= 0 and not returns and not is_of_life',
+    replace: 'if expires <= 0 and not is_of_life',
+    ...LEASE,
+  },
+  {
+    name: 'an owner that was cut off by the end of the server leaves a gap',
     file: 'src/store/redis/lua/lease.lua',
-    find: '(recorder.expires > 0 or recorder.returns or again)',
-    replace: '(recorder.expires > 0 or again)',
+    find: '      if not is_of_life(clock, recorder.count) then',
+    replace: '      if false then',
+    ...LEASE,
+  },
+  {
+    name: 'a place behind every id is believed within a batch',
+    file: 'src/store/redis/lua/record.lua',
+    find: 'if recorder.id > clock.last or comes_after(',
+    replace: 'if comes_after(',
+    ...LEASE,
+  },
+  {
+    name: 'a place behind every id is believed',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: '  if id > clock.last then\n',
+    replace: '  if false then\n',
     ...LEASE,
   },
   {
@@ -90,22 +173,22 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'an owner takes its own place back',
     file: 'src/store/redis/lua/lease.lua',
-    find: 'if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then',
-    replace: 'if mine and id > 0 then',
+    find: 'and id <= clock.last and not comes_after(recorder.id, recorder.number, id, number) then',
+    replace: 'and id <= clock.last then',
     ...LEASE,
   },
   {
     name: 'who stood by in an earlier life of the server still does',
     file: 'src/store/redis/lua/clock.lua',
-    find: "    redis.call('DEL', STANDBYS)\n",
+    find: "  redis.call('DEL', STANDBYS)\n",
     replace: '',
     ...LEASE,
   },
   {
     name: 'counts of two lives of the server are compared',
     file: 'src/store/redis/lua/recorder.lua',
-    find: 'if expires <= 0 and string.sub(count',
-    replace: 'if string.sub(count',
+    find: 'if expires <= 0 and not returns and not is_of_life',
+    replace: 'if not returns and not is_of_life',
     ...LEASE,
   },
   {

@@ -22,6 +22,11 @@ const HEADER = 100;
 const RECORDS = `${TOPIC_PREFIX}*`;
 const ANCHOR = `${TOPIC_PREFIX}@anchor`;
 const RELEASED = `${TOPIC_PREFIX}@recorder`;
+/**
+ * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
+ * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
+ */
+const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
@@ -112,7 +117,7 @@ export class RedisPlainSource implements PlainSource {
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
-    if (name.startsWith(TOPIC_PREFIX) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
+    if (UNCOUNTED.test(name) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
     listener.plain(name, payload);
   }
 }

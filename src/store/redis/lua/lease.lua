@@ -2,13 +2,13 @@
 --   ->  [role, id, number]
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
 -- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
--- owner gives it back, having recorded all it has heard; `again`: it will be back), `leave` (a standby goes).
+-- owner gives it back, having recorded all it has heard; `again`: it has lost its connection, and will be back), `leave` (a
+-- standby goes).
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
 -- others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
--- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
--- nobody ran in between (given back by one that does not return, and I do not come `again`: after a lost connection, or
--- from where I was not needed).
+-- between that place and its beginning. Who is not has missed some, or may have: a hole is written for every reader, whoever had
+-- it before, and however that one ended.
 define('lease', { 'allow-oom' }, function(args)
   local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
   local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
@@ -16,7 +16,7 @@ define('lease', { 'allow-oom' }, function(args)
   local clock = read_clock()
   local recorder = read_recorder(clock)
   local mine = recorder.owner == me
-  if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then
+  if mine and id > 0 and id <= clock.last and not comes_after(recorder.id, recorder.number, id, number) then
     recorder.id, recorder.number = id, number
     redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
   end
@@ -28,6 +28,10 @@ define('lease', { 'allow-oom' }, function(args)
     -- Who has been cut off while it asked for the lease leaves without knowing that it has it, and it runs out.
     if mine and wanted == 'release' then
       redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', again and 1 or 0)
+      if not is_of_life(clock, recorder.count) then
+        -- Its connection has ended with the earlier life of the server, and it has recorded all of that.
+        redis.call('HSET', RECORDER, 'count', no_publishes(clock))
+      end
       say(clock, TOPIC .. '@recorder', 'released')
       save(clock)
     end
@@ -52,7 +56,7 @@ define('lease', { 'allow-oom' }, function(args)
   if not covered and redis.call('ZCARD', STANDBYS) > 0 then
     return answer('uncovered')
   end
-  if not covered and (recorder.expires > 0 or recorder.returns or again) then
+  if not covered then
     -- Said in its place in the order: a reader that has had what follows would not be told any more.
     say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))
     save(clock)

@@ -27,7 +27,7 @@ define('record', {}, function(args)
   local answer, known, told = { 0, 0 }, {}, {}
   for i = 3, #args, 4 do
     local id, number, channel, data = tonumber(args[i]), tonumber(args[i + 1]), args[i + 2], args[i + 3]
-    if comes_after(id, number, recorder.id, recorder.number) then
+    if recorder.id > clock.last or comes_after(id, number, recorder.id, recorder.number) then
       recorder.id, recorder.number = id, number
       local done, problem = pcall(record_one, clock, known, args[i] .. '.' .. args[i + 1], channel, data)
       if done and not problem then
