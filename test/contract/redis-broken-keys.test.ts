@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { createLogger } from '../../src/logger.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
-import { everyKey, publishedDuring } from '../support/keys.ts';
+import { contents, everyKey, publishCalls } from '../support/keys.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
@@ -76,7 +76,7 @@ describe('a broken key of one channel', function () {
   /** All but what tells the time. */
   async function everything(): Promise<Record<string, string>> {
     const { [`${KEY}:clock`]: _clock, ...others } = await everyKey(redis);
-    return others;
+    return contents(others);
   }
 
   for (const [channel, name, commands] of DAMAGES) {
@@ -87,20 +87,18 @@ describe('a broken key of one channel', function () {
 
       it('is an error by which nothing has happened, and which names the key', async () => {
         const before = await everything();
-        const published = await publishedDuring(redis, async () => {
-          const answers = await Promise.all([
-            redis.call('FCALL', 'sisyphus_publish', 1, KEY, channel, 'text').catch((error: Error) => error.message),
-            ...(channel === 'user:7'
-              ? [redis.call('FCALL', 'sisyphus_grant', 1, KEY, '7', 'room:9').catch((error: Error) => error.message)]
-              : []),
-            store.backlog.publish([say('room:2'), say(channel), say('room:3')]).catch((error: Error) => error.message),
-          ]);
-          for (const answer of answers) {
-            expect(answer).to.match(/(WRONGTYPE|BADKEY) sisyphus:\{0\}:\S+ is .*; expected .*, or no such key/);
-          }
-          expect(answers.at(-1)).to.contain('nothing was published');
-        });
-        expect(published).to.deep.equal([]);
+        const calls = await publishCalls(redis);
+        const message = (error: Error) => error.message;
+        const answers = [
+          await redis.call('FCALL', 'sisyphus_publish', 1, KEY, channel, 'text').catch(message),
+          channel === 'user:7' && (await redis.call('FCALL', 'sisyphus_grant', 1, KEY, '7', 'room:9').catch(message)),
+          await store.backlog.publish([say('room:2'), say(channel), say('room:3')]).catch(message),
+        ];
+        for (const answer of answers.filter((answer) => answer !== false)) {
+          expect(answer).to.match(/(WRONGTYPE|BADKEY) sisyphus:\{0\}:\S+ is .*; expected .*, or no such key/);
+        }
+        expect(answers.at(-1)).to.contain('nothing was published');
+        expect(await publishCalls(redis)).to.equal(calls);
         expect(await everything()).to.deep.equal(before);
       });
 

@@ -3,6 +3,7 @@ import type { Mutation } from './mutations.ts';
 const LUA = 'src/store/redis/lua/';
 const TWINS = 'contract/redis-twins';
 const BROKEN = 'contract/redis-broken-keys';
+const DENIED = 'contract/redis-permissions';
 
 /** Mistakes in the functions in Redis, and in what the gateway makes of their answers. */
 export const LUA_MUTATIONS: Mutation[] = [
@@ -58,8 +59,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a plain PUBLISH that cannot be recorded is lost in silence',
     file: `${LUA}record.lua`,
-    find: "          say(clock, TOPIC .. '@gap', write_channel_gap(clock, channel))\n",
-    replace: '',
+    find: '          local gap = write_channel_gap(clock, channel)',
+    replace: "          local gap = ''",
     caughtBy: BROKEN,
   },
   {
@@ -83,5 +84,47 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: '      this.#known.add(known);\n',
     replace: '',
     caughtBy: 'integration/broken-keys',
+  },
+  {
+    name: 'a denied topic is found out when the message is recorded',
+    file: `${LUA}channel.lua`,
+    find: "may('INCRBY', last) and may('PUBLISH', kept.topic) and",
+    replace: "may('INCRBY', last) and",
+    caughtBy: DENIED,
+  },
+  {
+    name: 'a denied list is found out when the rights are changed',
+    file: `${LUA}change.lua`,
+    find: "  require_permissions(list, { 'SADD', 'SREM', 'ZADD', 'ZREM', 'RPUSH', 'LREM', 'LPOS' })\n",
+    replace: '',
+    caughtBy: DENIED,
+  },
+  {
+    name: 'what is known of the rights is changed before anybody asks',
+    file: `${LUA}channel.lua`,
+    find: '    require_rights(kept.user)\n',
+    replace: '',
+    caughtBy: DENIED,
+  },
+  {
+    name: 'a key of the caller is remembered only if that happens to be allowed',
+    file: `${LUA}once.lua`,
+    find: "  require_permission('SET', remembered)\n",
+    replace: '',
+    caughtBy: DENIED,
+  },
+  {
+    name: 'a new life begins with a message that is refused',
+    file: `${LUA}publish.lua`,
+    find: '  local clock = look_at_clock()\n  local problem = problem_with(clock, channel, data, event)',
+    replace: '  local clock = read_clock()\n  local problem = problem_with(clock, channel, data, event)',
+    caughtBy: DENIED,
+  },
+  {
+    name: 'an error says nothing of what would be right',
+    file: `${LUA}names.lua`,
+    find: "    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()\n",
+    replace: '',
+    caughtBy: DENIED,
   },
 ];

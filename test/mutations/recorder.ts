@@ -11,7 +11,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'the lease is given back by an owner that has not recorded all it heard',
     file: RECORDER,
-    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';",
+    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#isIdle(period) ? 'release' : 'leave';",
     replace: "wait(1000, undefined, { ref: false })]);\n    const wanted = 'release';",
     caughtBy: 'unit/recorder',
     only: 'while it owes',

@@ -53,7 +53,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a place is recorded as often as it is sent',
     file: 'src/store/redis/lua/record.lua',
-    find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
+    find: '    if recorder.id > clock.last or comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
     replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
     scenario: 'held-replies',
   },
@@ -137,8 +137,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a promoted replica is not noticed',
     file: 'src/store/redis/lua/clock.lua',
-    find: '  elseif stored[3] ~= replid then',
-    replace: '  elseif stored[3] == nil then',
+    find: '  if stored[3] ~= replid then',
+    replace: '  if stored[3] == nil then',
     scenario: 'lossy-failover',
   },
   {

@@ -6,6 +6,7 @@ end
 -- future takes nothing else: it begins anew.
 local function add_to_backlog(kept, id, envelope)
   if kept.lost and kept.revision == 0 then
+    require_permission('DEL', kept.backlog)
     redis.call('DEL', kept.backlog)
   end
   local added = xadd(kept, id, envelope)
@@ -16,6 +17,7 @@ local function add_to_backlog(kept, id, envelope)
   if problem or not string.find(added.err, 'equal or smaller', 1, true) then
     return problem or added
   end
+  require_permission('DEL', kept.backlog)
   redis.call('DEL', kept.backlog)
   added = xadd(kept, id, envelope)
   return added.err and added or nil
@@ -46,10 +48,9 @@ local function append(clock, kept, data, options)
   -- By how much, instead of SET: that is half as dear.
   redis.call('INCRBY', kept.base .. ':msg_id', 1)
   redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))
-  -- Every 16th time, or where the one before is so old that 16 of them may take 1 % of the time (2 us a message). Readers go
-  -- by the age of each message: one that is there too long is not read, and a key that went before its last message would
-  -- make what has expired look trimmed.
-  if revision % 16 == 0 or clock.last - kept.last > clock.ttl * 0.625 then
+  -- Readers go by the age of each message: one that is there too long is not read, and a key that went before its last
+  -- message would make what has expired look trimmed.
+  if is_due(clock, kept, clock.last) then
     redis.call('XTRIM', kept.backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
     redis.call('PEXPIRE', kept.backlog, math.ceil(clock.ttl * 1.01) + 1000)
   end

@@ -6,7 +6,7 @@ define('publish', {}, function(args)
   if not data or #args > 3 then
     return redis.error_reply('BADREQUEST FCALL sisyphus_publish 0 <channel> <data> [<event>] is right')
   end
-  local clock = read_clock()
+  local clock = look_at_clock()
   local problem = problem_with(clock, channel, data, event)
   if problem then
     return problem
@@ -16,6 +16,7 @@ define('publish', {}, function(args)
   if not kept then
     return problem
   end
+  begin(clock)
   local id, revision = append(clock, kept, data, { event = event })
   if not id then
     return revision
@@ -42,11 +43,12 @@ local function look_at_all(clock, args)
 end
 
 local function publish_all(args)
-  local clock = read_clock()
+  local clock = look_at_clock()
   local all, problem = look_at_all(clock, args)
   if not all then
     return problem
   end
+  begin(clock)
   local answer = {}
   for i = 4, #args, 3 do
     local event = args[i + 2] ~= '' and args[i + 2] or nil
