@@ -37,7 +37,8 @@ local function answer_of(run, args)
     return answer
   end
   local text = type(answer) == 'table' and answer.err or tostring(answer)
-  if string.find(text, "executing the script can't", 1, true) or string.find(text, '^NOPERM ACL') then
+  -- The words of Redis 7.0, and of later ones.
+  if string.find(text, "executing the script can't", 1, true) or string.find(text, 'ACL failure in script', 1, true) then
     text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()
   end
   return redis.error_reply(text)
