@@ -77,7 +77,7 @@ function retentionOf({ backlog }: Config): (channel: string) => Retention {
 }
 
 function statusOf(recorder: Recorder | undefined): RecorderStatus {
-  if (!recorder) return { role: 'off', recording: false, recorded: 0, fenced: 0, changes: 0 };
+  if (!recorder) return { role: 'off', recording: false, recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   return { role: recorder.role, recording: recorder.isRecording, ...recorder.counters };
 }
 

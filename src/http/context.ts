@@ -27,6 +27,8 @@ export interface RecorderStatus {
   /** Whether somebody records: who has the lease has renewed it lately. */
   recording: boolean;
   recorded: number;
+  /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
+  unrecordable: number;
   fenced: number;
   changes: number;
 }

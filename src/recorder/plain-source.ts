@@ -61,6 +61,20 @@ export interface LeaseAnswer {
   isHeld: boolean;
 }
 
+/** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */
+export interface Failure {
+  channel: string;
+  reason: string;
+}
+
+export interface Recorded {
+  recorded: number;
+  /** They were recorded before. */
+  skipped: number;
+  /** Their places are past all the same, and readers are told by a gap. */
+  failed: Failure[];
+}
+
 /**
  * Where plain PUBLISHes come from, and who records them. Today a pattern subscription; the replication stream, which also
  * has what was published while no gateway ran, could be another.
@@ -74,7 +88,7 @@ export interface PlainSource {
   anchor(name: string): Promise<void>;
   lease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** Records what is not recorded yet, in order. @throws FencedError where another gateway has the lease */
-  record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }>;
+  record(name: string, messages: PlainMessage[]): Promise<Recorded>;
   close(): Promise<void>;
 }
 

@@ -12,6 +12,7 @@ import {
   type PlainListener,
   type PlainSource,
 } from './plain-source.ts';
+import { Unrecordable } from './unrecordable.ts';
 
 /** The lease runs out after this (ms); a standby that asks every `TURN` has it 1.2 s after the owner died. */
 const LEASE = 900;
@@ -48,9 +49,10 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
-  readonly counters = { recorded: 0, fenced: 0, changes: 0 };
+  readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
   readonly #logger: Logger;
+  readonly #unrecordable: Unrecordable;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new Period();
   #recording: Promise<void> | undefined;
@@ -66,6 +68,7 @@ export class Recorder implements PlainListener {
   constructor(source: PlainSource, logger: Logger) {
     this.#source = source;
     this.#logger = logger;
+    this.#unrecordable = new Unrecordable(logger);
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
@@ -269,8 +272,10 @@ export class Recorder implements PlainListener {
       this.#recordedAt = performance.now();
       const batch = period.nextBatch();
       try {
-        const { recorded } = await this.#source.record(period.name, batch);
+        const { recorded, failed } = await this.#source.record(period.name, batch);
         this.counters.recorded += recorded;
+        this.counters.unrecordable += failed.length;
+        this.#unrecordable.note(failed);
         period.forget(batch.at(-1)!);
       } catch (error) {
         if (error instanceof FencedError) {

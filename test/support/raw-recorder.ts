@@ -116,6 +116,8 @@ export class RawRecorder {
 
   #hearRecord(topic: string, text: string): void {
     const [id = '', name = '', count = ''] = text.split('\n', 1)[0]!.split(' ');
+    // A gap has no id.
+    if (!/^\d+$/.test(id)) return;
     this.#place = { id: Number(id), number: 0 };
     if (topic !== 'sisyphus{0}/@anchor') return;
     this.#count = count;

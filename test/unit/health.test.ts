@@ -3,7 +3,14 @@ import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus } from '../../src/http/context.ts';
 import { readyz } from '../../src/http/routes/health.ts';
 
-const RECORDER: RecorderStatus = { role: 'leader', recording: true, recorded: 0, fenced: 0, changes: 0 };
+const RECORDER: RecorderStatus = {
+  role: 'leader',
+  recording: true,
+  recorded: 0,
+  unrecordable: 0,
+  fenced: 0,
+  changes: 0,
+};
 
 function ask(recorder: Partial<RecorderStatus>, others: Partial<HttpContext> = {}): { status: number; body: unknown } {
   const ctx = { status: 0, body: undefined };

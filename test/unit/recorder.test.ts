@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import {
+  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
@@ -10,6 +11,7 @@ import {
   type PlainListener,
   type PlainMessage,
   type PlainSource,
+  type Recorded,
 } from '../../src/recorder/plain-source.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { eventually } from '../support/wait.ts';
@@ -29,6 +31,7 @@ class FakeSource implements PlainSource {
   /** Whether somebody has the lease. */
   isHeld = true;
   holdsAnchors = false;
+  failed: Failure[] = [];
   /** What Redis has counted. */
   count = 0;
   /** What happens to a batch, before or after it is recorded. */
@@ -62,7 +65,7 @@ class FakeSource implements PlainSource {
     return { role, place: this.place, isHeld: this.isHeld };
   }
 
-  async record(_name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+  async record(_name: string, messages: PlainMessage[]): Promise<Recorded> {
     this.asked.push('record');
     this.batches.push(messages.map(({ payload }) => payload.toString()));
     this.counts.push(messages.at(-1)!.count.number);
@@ -76,7 +79,7 @@ class FakeSource implements PlainSource {
     }
     await this.afterRecord();
     const recorded = this.recorded.length - before;
-    return { recorded, skipped: messages.length - recorded };
+    return { recorded, skipped: messages.length - recorded, failed: this.failed };
   }
 
   async close(): Promise<void> {
@@ -157,7 +160,7 @@ describe('the recorder', () => {
       expect(source.batches.flat()).to.deep.equal(count(0, 600));
       // The answer to the last batch comes behind what it recorded.
       await eventually(() => recorder.counters.recorded === 600);
-      expect(recorder.counters).to.deep.equal({ recorded: 600, fenced: 0, changes: 1 });
+      expect(recorder.counters).to.deep.equal({ recorded: 600, unrecordable: 0, fenced: 0, changes: 1 });
     });
 
     it('records at once what comes after a pause, and together what comes close behind it', async () => {

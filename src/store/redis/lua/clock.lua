@@ -110,6 +110,10 @@ end
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
+  require_permissions(GAPS, { 'RPUSH', 'LTRIM' })
+  require_permission('HSET', CLOCK)
+  require_permission('DEL', STANDBYS)
+  require_permission('INFO', 'commandstats')
   redis.call('HSET', CLOCK, 'replid', replid, 'run', run_id())
   -- A master takes a new id, and forgets the old one, where it has had no replica for `repl-backlog-ttl`: nothing has happened.
   if same_run and not string.find(arrival.predecessor, '[^0]') then
@@ -122,41 +126,96 @@ local function succeed(clock, before, same_run)
   redis.call('DEL', STANDBYS)
 end
 
--- The clock, and what the gateways have configured. A store without one begins a new life here (`born`).
-local function read_clock()
-  local stored = redis.call('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
+local function begin_life(clock)
+  require_permissions(CLOCK, { 'HSET', 'HDEL', 'DEL' })
+  require_permission('DEL', GAPS)
+  require_permission('INFO', 'commandstats')
+  if clock.is_mistyped then
+    redis.call('DEL', CLOCK)
+  end
+  -- Positions from before this life are told of it, whatever gaps they stand behind.
+  redis.call('DEL', GAPS)
+  redis.call('HDEL', CLOCK, 'gap', 'recorder')
+  -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
+  -- ACL denies it to a publisher, it is not counted, and gateways find the new life with their next mark.
+  if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then
+    said_by_all = said_by_all + 1
+  end
+  count_anew(clock, replid, 0)
+  redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
+end
+
+-- What look_at_clock found has to come before anything that a function changes.
+local function begin(clock)
+  if clock.begins == 'life' then
+    begin_life(clock)
+  elseif clock.begins == 'branch' then
+    succeed(clock, clock.before, clock.same_run)
+  end
+  clock.begins = nil
+end
+
+-- So far (us) may ids be ahead of Redis's clock, which may have been set back. Beyond that they are not ours.
+local MOST_AHEAD = 86400000000
+
+-- The number that a text is, if it is one of ids, counts and settings, and is exact.
+local function whole(text)
+  local number = text and #text <= 16 and string.find(text, '^%d+$') and tonumber(text)
+  return number and number < 9007199254740990 and number or nil
+end
+
+local function setting(text, most, default)
+  local number = whole(text)
+  return number and number >= 1 and number <= most and number or default
+end
+
+-- Whether a clock is there with all that it goes by.
+local function is_whole(clock, replid_then)
+  local born = whole(clock.born)
+  return clock.last and born and clock.said and born <= clock.last and clock.last <= clock.now + MOST_AHEAD
+    and replid_then and string.find(replid_then, '^%x+$') and string.find(clock.life .. clock.since, '^%w+$')
+end
+
+-- The clock, and what the gateways have configured; changes nothing, see `begin`. A store without one begins a new life (`born`),
+-- and so does one that has lost a part of it.
+local function look_at_clock()
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
     'since')
+  local is_mistyped = stored.err and redis.call('TYPE', CLOCK).ok ~= 'hash'
+  if stored.err and not is_mistyped then
+    error(stored)
+  end
   local time = redis.call('TIME')
   local clock = {
     now = tonumber(time[1]) * 1000000 + tonumber(time[2]),
-    last = tonumber(stored[1] or nil),
+    last = whole(stored[1]),
     born = stored[2],
-    length = tonumber(stored[4] or 100),
-    ttl = tonumber(stored[5] or 86400000),
+    length = setting(stored[4], 1000000, 100),
+    ttl = setting(stored[5], 1000000000000, 86400000),
     rules = stored[6] or '',
-    max = tonumber(stored[7] or 262144),
-    said = tonumber(stored[8] or 0),
+    max = setting(stored[7], 1073741824, 262144),
+    said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
+    is_mistyped = is_mistyped,
   }
   local replid = replication_id(clock.now)
   clock.life = stored[10] or string.sub(stored[3] or replid, 1, 8)
-  if not clock.last then
-    clock.last = clock.now
-    clock.born = digits(clock.now)
-    -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
-    -- ACL denies it to a publisher, it is not counted, and gateways find the new life with their next mark.
-    if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then
-      said_by_all = said_by_all + 1
-    end
-    count_anew(clock, replid, 0)
-    redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
+  if not is_whole(clock, stored[3]) then
+    clock.begins = 'life'
+    clock.last, clock.born, clock.said = clock.now, digits(clock.now), 0
     return clock
   end
   -- What other installations have published on this server since this one has looked is not plain either.
   clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)
   said_counted[clock.born] = said_counted[clock.born] or said_by_all
   if stored[3] ~= replid then
-    succeed(clock, stored[3], stored[9] == run_id())
+    clock.begins, clock.before, clock.same_run = 'branch', stored[3], stored[9] == run_id()
   end
+  return clock
+end
+
+local function read_clock()
+  local clock = look_at_clock()
+  begin(clock)
   return clock
 end

@@ -24,13 +24,33 @@ local function enter(key)
   return nil
 end
 
+-- The rules of an ACL with which a caller may use every function.
+local function what_is_needed()
+  local keys = '~' .. string.sub(PREFIX, 1, -2) .. '* ~user:*:channels'
+  return 'expected ' .. keys .. ' &' .. TOPIC .. '* +fcall +@read +@write +publish +info +time'
+end
+
+-- Redis itself names neither the key nor what would be right.
+local function answer_of(run, args)
+  local done, answer = pcall(run, args)
+  if done and not (type(answer) == 'table' and answer.err) then
+    return answer
+  end
+  local text = type(answer) == 'table' and answer.err or tostring(answer)
+  -- The words of Redis 7.0, and of later ones.
+  if string.find(text, "executing the script can't", 1, true) or string.find(text, 'ACL failure in script', 1, true) then
+    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()
+  end
+  return redis.error_reply(text)
+end
+
 -- A function of the library: `run` is given the arguments. Every one takes the key of its installation, or none.
 local function define(name, flags, run)
   redis.register_function({
     function_name = 'sisyphus_' .. name,
     flags = flags,
     callback = function(keys, args)
-      return enter(keys[1]) or run(args)
+      return enter(keys[1]) or answer_of(run, args)
     end,
   })
 end
@@ -45,7 +65,7 @@ local function topic_of(channel)
 end
 
 local function is_user(id)
-  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+-]')
+  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+|-]')
 end
 
 local function user_of(channel)
