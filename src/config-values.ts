@@ -1,3 +1,5 @@
+import { hasOpenSet } from './glob.ts';
+
 /** What is wrong with a value, and what would be right; never quotes a value that may hold a password. */
 export class Mistake extends Error {}
 
@@ -110,6 +112,9 @@ export function keyPrefix(text: string): string {
 function pattern(text: string): string {
   if (text.startsWith('sisyphus:')) {
     throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);
+  }
+  if (PATTERN.test(text) && hasOpenSet(text)) {
+    throw new Mistake(`holds ${JSON.stringify(text)}: [ opens a set that is not closed, expected such as room:[0-9]*`);
   }
   if (PATTERN.test(text)) return text;
   throw new Mistake(`holds ${JSON.stringify(text)}: a pattern of Redis is right, such as room:* or user:[0-9]*`);

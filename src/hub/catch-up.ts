@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { ChannelSource, Gap, Mark } from './channel-source.ts';
+import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
@@ -146,7 +146,8 @@ export function announceGap(
   logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
   for (const subscription of hub.subscriptions()) {
-    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);
+    const { channel } = subscription;
+    if (mayHaveLost(gap, channel, recordsPlain(channel))) announce(subscription, gap.reason);
   }
 }
 

@@ -22,8 +22,16 @@ export interface Gap {
   reason: Extract<ResetReason, 'forked' | 'unrecorded'>;
   from: Position;
   to: Position;
-  /** Of a fork: the channels that are known to have lost a message. */
+  /**
+   * Of a fork: the channels that are known to have lost a message. Of plain PUBLISHes that were not recorded: the only
+   * channels that have lost some, or none where it may be any of them.
+   */
   lost: string[];
+}
+
+/** Whether plain PUBLISHes on the channel may be lost in a gap of the kind `unrecorded`; `plain`: whether they are recorded. */
+export function mayHaveLost({ lost }: Gap, channel: string, plain: boolean): boolean {
+  return lost.length > 0 ? lost.includes(channel) : plain;
 }
 
 /** What the store says of itself at one moment. */

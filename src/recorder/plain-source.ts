@@ -57,6 +57,22 @@ export interface LeaseAnswer {
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
   /** Everything up to here is recorded. */
   place: Place;
+  /** Whether somebody has the lease, and has renewed it lately. */
+  isHeld: boolean;
+}
+
+/** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */
+export interface Failure {
+  channel: string;
+  reason: string;
+}
+
+export interface Recorded {
+  recorded: number;
+  /** They were recorded before. */
+  skipped: number;
+  /** Their places are past all the same, and readers are told by a gap. */
+  failed: Failure[];
 }
 
 /**
@@ -72,7 +88,7 @@ export interface PlainSource {
   anchor(name: string): Promise<void>;
   lease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** Records what is not recorded yet, in order. @throws FencedError where another gateway has the lease */
-  record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }>;
+  record(name: string, messages: PlainMessage[]): Promise<Recorded>;
   close(): Promise<void>;
 }
 

@@ -12,12 +12,15 @@ import {
   type PlainListener,
   type PlainSource,
 } from './plain-source.ts';
+import { Unrecordable } from './unrecordable.ts';
 
 /** The lease runs out after this (ms); a standby that asks every `TURN` has it 1.2 s after the owner died. */
 const LEASE = 900;
 const TURN = 250;
 /** A gateway that is not needed looks again this often. */
 const SPARE_TURN = 1000;
+/** A lease that was seen to be held so long ago (ms) says nothing of who records now. */
+const HELD_LATELY = 3000;
 /** How often the connection is proven alive, and the place on it. */
 const ANCHOR = 700;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
@@ -46,9 +49,10 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
-  readonly counters = { recorded: 0, fenced: 0, changes: 0 };
+  readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
   readonly #logger: Logger;
+  readonly #unrecordable: Unrecordable;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new Period();
   #recording: Promise<void> | undefined;
@@ -56,18 +60,25 @@ export class Recorder implements PlainListener {
   #recordedAt = Number.NEGATIVE_INFINITY;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
-  #known = false;
+  /** When somebody, also this gateway, was last seen to have the lease (ms). */
+  #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(source: PlainSource, logger: Logger) {
     this.#source = source;
     this.#logger = logger;
+    this.#unrecordable = new Unrecordable(logger);
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
-    if (!this.#known) return 'unknown';
+    if (this.#heldAt === Number.NEGATIVE_INFINITY) return 'unknown';
     return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
+  }
+
+  /** Whether plain PUBLISHes are recorded, by whomever. */
+  get isRecording(): boolean {
+    return performance.now() - this.#heldAt < HELD_LATELY;
   }
 
   start(): void {
@@ -138,7 +149,6 @@ export class Recorder implements PlainListener {
     const period = this.#newPeriod();
     try {
       const { role } = await this.#lease(period, 'ask');
-      this.#known = true;
       this.#state = role === 'spare' ? 'spare' : 'deaf';
       if (role === 'spare') return;
       await this.#source.listen();
@@ -236,17 +246,13 @@ export class Recorder implements PlainListener {
     return this.#state === 'leading' && queue.length === 0;
   }
 
-  #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+  async #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount } = period;
-    return this.#source.lease({
-      name,
-      ttl: LEASE,
-      from,
-      fromCount,
-      upTo,
-      wanted,
-      again: wanted === 'release' && !this.#stopped,
-    });
+    const again = wanted === 'release' && !this.#stopped;
+    const askedAt = performance.now();
+    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
+    if (answer.isHeld) this.#heldAt = askedAt;
+    return answer;
   }
 
   #record(): Promise<void> {
@@ -266,8 +272,10 @@ export class Recorder implements PlainListener {
       this.#recordedAt = performance.now();
       const batch = period.nextBatch();
       try {
-        const { recorded } = await this.#source.record(period.name, batch);
+        const { recorded, failed } = await this.#source.record(period.name, batch);
         this.counters.recorded += recorded;
+        this.counters.unrecordable += failed.length;
+        this.#unrecordable.note(failed);
         period.forget(batch.at(-1)!);
       } catch (error) {
         if (error instanceof FencedError) {

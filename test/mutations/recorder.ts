@@ -11,7 +11,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'the lease is given back by an owner that has not recorded all it heard',
     file: RECORDER,
-    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';",
+    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#isIdle(period) ? 'release' : 'leave';",
     replace: "wait(1000, undefined, { ref: false })]);\n    const wanted = 'release';",
     caughtBy: 'unit/recorder',
     only: 'while it owes',
@@ -58,7 +58,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'what other installations publish is counted as plain',
     file: CLOCK,
-    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)\n',
+    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)\n',
     replace: '',
     caughtBy: 'contract/redis-plain-source',
     only: 'another installation',
@@ -113,6 +113,35 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     find: "if not covered and redis.call('ZCARD', STANDBYS) > 0 then",
     replace: 'if false then',
     ...LEASE,
+  },
+  {
+    name: 'a lease from before the clock was set back is waited for',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: '    free, expires = true,',
+    replace: '    expires =',
+    ...LEASE,
+  },
+  {
+    name: 'who stood by before the clock was set back is waited for',
+    file: 'src/store/redis/lua/lease.lua',
+    find: "  redis.call('ZREMRANGEBYSCORE', STANDBYS, '(' .. digits(clock.now + ttl * 1000), '+inf')\n",
+    replace: '',
+    ...LEASE,
+  },
+  {
+    name: 'who was seen to record once is believed to record',
+    file: RECORDER,
+    find: 'return performance.now() - this.#heldAt < HELD_LATELY;',
+    replace: 'return this.#heldAt > 0;',
+    caughtBy: 'unit/recorder',
+    only: 'does not know who records',
+  },
+  {
+    name: 'a gateway is ready by its role',
+    file: 'src/http/routes/health.ts',
+    find: "return role === 'off' || recording;",
+    replace: "return role !== 'unknown' || recording;",
+    caughtBy: 'unit/health',
   },
   {
     name: 'a lease that ran out is no gap',

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import {
+  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
@@ -10,6 +11,7 @@ import {
   type PlainListener,
   type PlainMessage,
   type PlainSource,
+  type Recorded,
 } from '../../src/recorder/plain-source.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { eventually } from '../support/wait.ts';
@@ -26,7 +28,10 @@ class FakeSource implements PlainSource {
   room: LeaseAnswer['role'] = 'room';
   role: LeaseAnswer['role'] = 'leader';
   place: Place = { id: BEGINNING, number: 0 };
+  /** Whether somebody has the lease. */
+  isHeld = true;
   holdsAnchors = false;
+  failed: Failure[] = [];
   /** What Redis has counted. */
   count = 0;
   /** What happens to a batch, before or after it is recorded. */
@@ -57,10 +62,10 @@ class FakeSource implements PlainSource {
     this.asked.push(request.wanted);
     this.leases.push(request);
     const role = request.wanted === 'keep' ? this.role : request.wanted === 'ask' ? this.room : 'spare';
-    return { role, place: this.place };
+    return { role, place: this.place, isHeld: this.isHeld };
   }
 
-  async record(_name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+  async record(_name: string, messages: PlainMessage[]): Promise<Recorded> {
     this.asked.push('record');
     this.batches.push(messages.map(({ payload }) => payload.toString()));
     this.counts.push(messages.at(-1)!.count.number);
@@ -74,7 +79,7 @@ class FakeSource implements PlainSource {
     }
     await this.afterRecord();
     const recorded = this.recorded.length - before;
-    return { recorded, skipped: messages.length - recorded };
+    return { recorded, skipped: messages.length - recorded, failed: this.failed };
   }
 
   async close(): Promise<void> {
@@ -142,7 +147,9 @@ describe('the recorder', () => {
   describe('that has the lease', () => {
     it('records what it hears, in order, one batch after the other', async () => {
       expect(recorder.role).to.equal('unknown');
+      expect(recorder.isRecording).to.equal(false);
       await lead();
+      expect(recorder.isRecording).to.equal(true);
       source.afterRecord = () => pause(5);
       for (let i = 0; i < 600; i += 20) {
         source.hear(...count(i, i + 20));
@@ -153,7 +160,7 @@ describe('the recorder', () => {
       expect(source.batches.flat()).to.deep.equal(count(0, 600));
       // The answer to the last batch comes behind what it recorded.
       await eventually(() => recorder.counters.recorded === 600);
-      expect(recorder.counters).to.deep.equal({ recorded: 600, fenced: 0, changes: 1 });
+      expect(recorder.counters).to.deep.equal({ recorded: 600, unrecordable: 0, fenced: 0, changes: 1 });
     });
 
     it('records at once what comes after a pause, and together what comes close behind it', async () => {
@@ -329,6 +336,24 @@ describe('the recorder', () => {
       await eventually(() => recorder.role === 'spare');
       expect(source.asked).to.deep.equal(['ask', 'listen', 'anchor', 'keep', 'deafen']);
       expect(source.times('leave')).to.equal(0);
+    });
+  });
+
+  describe('that has seen nobody renew the lease for a while', () => {
+    it('does not know who records, whatever its own role is', async () => {
+      source.role = 'standby';
+      source.isHeld = false;
+      recorder.start();
+      await eventually(() => source.times('keep') > 1);
+      expect(recorder.isRecording).to.equal(false);
+      source.isHeld = true;
+      await eventually(() => recorder.isRecording);
+      expect(recorder.role).to.equal('standby');
+      source.isHeld = false;
+      await pause(2500);
+      expect(recorder.isRecording, 'the lease may be between two owners').to.equal(true);
+      await eventually(() => !recorder.isRecording, 1500);
+      expect(recorder.role).to.equal('standby');
     });
   });
 

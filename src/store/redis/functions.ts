@@ -6,7 +6,20 @@ import type { Keys } from './keys.ts';
 const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
 /** In the order in which they need each other; the functions themselves come last. */
 const FILES = [
-  ...['names', 'clock', 'rights', 'append', 'once', 'recorder'],
+  ...[
+    'names',
+    'permission',
+    'glob',
+    'checks',
+    'clock',
+    'channel-gaps',
+    'rights',
+    'length',
+    'channel',
+    'append',
+    'once',
+    'recorder',
+  ],
   ...['publish', 'change', 'read-rights', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
 ];
 

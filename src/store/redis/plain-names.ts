@@ -8,20 +8,20 @@ import { compileGlob, firstMatch } from '../../glob.ts';
 export class PlainNames {
   /** To PSUBSCRIBE. A name that several of them match is heard several times, and counts with the first. */
   readonly patterns: string[];
-  readonly #prefix: string;
+  readonly prefix: string;
   readonly #globs;
 
   constructor(patterns: string[], prefix: string) {
     // A pattern that begins with a star matches the names with the prefix as well.
     const others = patterns.filter((pattern) => !pattern.startsWith('*') && !pattern.startsWith(prefix));
     this.patterns = [...patterns, ...others.map((pattern) => prefix + pattern)];
-    this.#prefix = prefix;
+    this.prefix = prefix;
     this.#globs = this.patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
   }
 
   /** Gateways that differ in it do not record the same. */
   get description(): string {
-    return [...this.patterns, ...(this.#prefix === '' ? [] : [`prefix=${this.#prefix}`])].join(' ');
+    return [...this.patterns, ...(this.prefix === '' ? [] : [`prefix=${this.prefix}`])].join(' ');
   }
 
   patternOf(name: string): string | undefined {
@@ -29,7 +29,7 @@ export class PlainNames {
   }
 
   channelOf(name: string): string {
-    return name.startsWith(this.#prefix) ? name.slice(this.#prefix.length) : name;
+    return name.startsWith(this.prefix) ? name.slice(this.prefix.length) : name;
   }
 
   /** Whether plain PUBLISHes on the channel are recorded. */
@@ -45,6 +45,6 @@ export class PlainNames {
   }
 
   #candidates(channel: string): string[] {
-    return this.#prefix === '' ? [channel] : [channel, this.#prefix + channel];
+    return this.prefix === '' ? [channel] : [channel, this.prefix + channel];
   }
 }

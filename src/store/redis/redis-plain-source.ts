@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { BEGINNING, parsePosition } from '../../message/position.ts';
 import {
   type Count,
+  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
@@ -9,6 +10,7 @@ import {
   type PlainListener,
   type PlainMessage,
   type PlainSource,
+  type Recorded,
 } from '../../recorder/plain-source.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction } from './functions.ts';
@@ -90,16 +92,20 @@ export class RedisPlainSource implements PlainSource {
       LeaseAnswer['role'],
       string,
       number,
+      number,
     ];
-    return { role: answer[0], place: { id: parsePosition(answer[1]) ?? BEGINNING, number: Number(answer[2]) } };
+    const [answered, last, numbered, held] = answer;
+    const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
+    return { role: answered, place: recorded, isHeld: Number(held) === 1 };
   }
 
-  async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+  async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
     const args: (string | number | Buffer)[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
     try {
-      const [recorded, skipped] = (await callFunction(this.#commands, this.#keys, 'sisyphus_record', args)) as number[];
-      return { recorded: recorded ?? 0, skipped: skipped ?? 0 };
+      const answer = (await callFunction(this.#commands, this.#keys, 'sisyphus_record', args)) as (number | string)[];
+      const [recorded = 0, skipped = 0, ...failed] = answer;
+      return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
     } catch (error) {
       if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
       throw error;
@@ -130,6 +136,15 @@ export class RedisPlainSource implements PlainSource {
     this.#onName(name);
     listener.plain(this.#names.channelOf(name), payload);
   }
+}
+
+/** Of channels and what is wrong with them, in turn. */
+function failuresOf(words: (number | string)[]): Failure[] {
+  const failures: Failure[] = [];
+  for (let i = 0; i + 1 < words.length; i += 2) {
+    failures.push({ channel: String(words[i]), reason: String(words[i + 1]) });
+  }
+  return failures;
 }
 
 function placeOf(text: string): Place | undefined {

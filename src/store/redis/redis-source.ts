@@ -12,14 +12,23 @@ import type { PlainNames } from './plain-names.ts';
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 
+type MarkAnswer = [
+  last: string,
+  born: string,
+  gaps: string[],
+  heads: (string | null)[],
+  database?: string,
+  prefix?: string,
+];
+
 export interface RedisSourceOptions {
   redis: Redis;
   url: string;
   keys: Keys;
   names: PlainNames;
   logger: Logger;
-  /** Called when the store publishes on the topics of another database than this gateway listens to. */
-  onDatabaseDiffers(): void;
+  /** Called when the store has other topics or lists than this gateway. */
+  configure(): void;
 }
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
@@ -29,22 +38,22 @@ export class RedisSource implements ChannelSource {
   readonly #keys: Keys;
   readonly #names: PlainNames;
   readonly #logger: Logger;
-  readonly #onDatabaseDiffers: () => void;
+  readonly #configure: () => void;
   /** Where gaps are said, and that the store has lost its memory. */
   readonly #gaps: string;
   readonly #channels = new Map<string, string>();
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
-  /** The wrong database that was logged last. */
+  /** The database and prefix that were logged last, and are not ours. */
   #reported: string | undefined;
 
-  constructor({ redis, url, keys, names, logger, onDatabaseDiffers }: RedisSourceOptions) {
+  constructor({ redis, url, keys, names, logger, configure }: RedisSourceOptions) {
     this.#redis = redis;
     this.#url = url;
     this.#keys = keys;
     this.#names = names;
     this.#logger = logger;
-    this.#onDatabaseDiffers = onDatabaseDiffers;
+    this.#configure = configure;
     this.#gaps = `${keys.topicPrefix}@gap`;
   }
 
@@ -165,8 +174,8 @@ export class RedisSource implements ChannelSource {
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
       const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [this.#floor, ...channels]);
-      const [last, born, gaps, heads, database] = answer as [string, string, string[], (string | null)[], string];
-      this.#compareDatabase(database);
+      const [last, born, gaps, heads, database = '', prefix = ''] = answer as MarkAnswer;
+      this.#compare(database, prefix);
       return {
         position: parsePosition(last) ?? BEGINNING,
         born: parsePosition(born) ?? BEGINNING,
@@ -180,17 +189,22 @@ export class RedisSource implements ChannelSource {
   }
 
   /**
-   * Empty until a gateway has configured the store. Another number than ours: databases were swapped or restored under
-   * another number, or a proxy counts in its own way.
+   * Both are empty until a gateway has configured the store. Another database: databases were swapped, or restored under another
+   * number, or a proxy counts in its own way. Another prefix: gateways of one installation disagree.
    */
-  #compareDatabase(database: string): void {
-    if (database === '' || Number(database) === this.#keys.database) return;
-    if (database !== this.#reported) {
-      const text = `the store takes its database for ${database}; expected ${this.#keys.database}, as REDIS_URL says`;
-      this.#logger.error({ event: 'database_differs', database }, text);
+  #compare(database: string, prefix: string): void {
+    const mine = `${this.#keys.database} ${this.#names.prefix}`;
+    const stored = `${Number(database)} ${prefix}`;
+    if (stored === mine) return;
+    const isSet = database !== '' && (prefix !== '' || this.#names.prefix === '');
+    if (isSet && stored !== this.#reported) {
+      const event = Number(database) === this.#keys.database ? 'key_prefix_differs' : 'database_differs';
+      const text = `the store takes its database and prefix for "${stored}"; expected "${mine}", as this gateway is told`;
+      this.#logger.error({ event, database, prefix }, text);
     }
-    this.#reported = database;
-    this.#onDatabaseDiffers();
+    this.#reported = stored;
+    // Who has a prefix is right: without one, nothing is found.
+    if (Number(database) !== this.#keys.database || prefix === '') this.#configure();
   }
 
   /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */

@@ -48,14 +48,14 @@ export class RedisStore implements Store {
     this.#commands = commands;
     const hint = new PrefixHint(commands, keyPrefix, logger);
     this.backlog = new RedisBacklog(commands, keys, backlog, (user) => hint.noList(user));
-    const onDatabaseDiffers = (): void => this.configure();
+    const configure = (): void => this.configure();
     this.source = new RedisSource({
       redis: openConnection(url, 'hub', logger),
       url,
       keys,
       names,
       logger,
-      onDatabaseDiffers,
+      configure,
     });
     if (rawChannels.length > 0) {
       const hearing = openConnection(url, 'recorder', logger);

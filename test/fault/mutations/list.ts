@@ -53,7 +53,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a place is recorded as often as it is sent',
     file: 'src/store/redis/lua/record.lua',
-    find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
+    find: '    if recorder.id > clock.last or comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
     replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
     scenario: 'held-replies',
   },
@@ -80,9 +80,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'only the owner of the lease may ask for it, dead or alive',
-    file: 'src/store/redis/lua/lease.lua',
-    find: 'local free = recorder.expires < clock.now',
-    replace: 'local free = recorder.id < 0',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: '  local free = expires < clock.now\n',
+    replace: '  local free = not stored[3]\n',
     scenario: 'recorders-in-turn',
   },
   {
@@ -102,7 +102,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a gap that is known is told to nobody',
     file: CATCH_UP,
-    find: '    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);',
+    find: '    if (mayHaveLost(gap, channel, recordsPlain(channel))) announce(subscription, gap.reason);',
     replace: '',
     scenario: 'killed-subscribers',
   },
@@ -116,29 +116,29 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'revisions have holes',
     file: 'src/store/redis/lua/append.lua',
-    find: "redis.call('INCR', base .. ':msg_id')",
-    replace: "redis.call('INCRBY', base .. ':msg_id', 2)",
+    find: "redis.call('INCRBY', kept.base .. ':msg_id', 1)",
+    replace: "redis.call('INCRBY', kept.base .. ':msg_id', 2)",
     scenario: 'calm',
   },
   {
     mistake: 'the last id of a channel is not kept',
     file: 'src/store/redis/lua/append.lua',
-    find: "redis.call('GETSET', base .. ':msg_last', id)",
-    replace: "redis.call('GET', base .. ':msg_last')",
+    find: "redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))",
+    replace: '',
     scenario: 'killed-connections',
   },
   {
     mistake: 'backlogs are trimmed to a single message',
     file: 'src/store/redis/lua/append.lua',
-    find: "'MAXLEN', length_for(clock, channel)",
+    find: "'MAXLEN', kept.length",
     replace: "'MAXLEN', 1",
     scenario: 'killed-gateways',
   },
   {
     mistake: 'a promoted replica is not noticed',
     file: 'src/store/redis/lua/clock.lua',
-    find: '  elseif stored[3] ~= replid then',
-    replace: '  elseif stored[3] == nil then',
+    find: '  if stored[3] ~= replid then',
+    replace: '  if stored[3] == nil then',
     scenario: 'lossy-failover',
   },
   {

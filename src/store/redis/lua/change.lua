@@ -6,10 +6,10 @@ local function change(args, name, apply)
     return bad_request(name, '<user> <channel> [<data>]')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + - are right, such as 7')
+    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
   end
   local data = args[3] or '<message><' .. name .. '><channel>' .. channel .. '</channel></' .. name .. '></message>'
-  local clock = read_clock()
+  local clock = look_at_clock()
   local problem = problem_with(clock, channel, data, nil)
   if problem then
     return problem
@@ -19,14 +19,18 @@ local function change(args, name, apply)
   if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
     return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
   end
+  require_permissions(list, { 'SADD', 'SREM', 'ZADD', 'ZREM', 'RPUSH', 'LREM', 'LPOS' })
+  local kept
+  kept, problem = look_at(clock, 'user:' .. user)
+  if not kept then
+    return problem
+  end
+  begin(clock)
   -- So that the change is told apart from what was on the list before anybody looked.
   sync_rights(read_rights(user), clock.last)
   apply(kind, list, channel)
-  local id, revision = append(clock, 'user:' .. user, data, { atomic = true })
+  local id, revision = append(clock, kept, data, { atomic = true })
   save(clock)
-  if not id then
-    return revision
-  end
   return { id, revision }
 end
 

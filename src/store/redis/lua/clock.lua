@@ -107,38 +107,13 @@ local function missed_since(before)
   return arrival.missed + calls - arrival.calls - (said_by_all - arrival.said)
 end
 
-local function keys_of_databases()
-  local counts = {}
-  for database, keys in string.gmatch(redis.call('INFO', 'keyspace'), 'db(%d+):keys=(%d+)') do
-    counts[database] = keys
-  end
-  return counts
-end
-
--- By installation and database: the prefix that a gateway has configured.
-local prefixes = {}
-
--- The first key of a new life. A function cannot ask for the number of its database, but this key is one more in that one, and in no
--- other. A grant may come before a gateway can configure the store again, and needs the prefix.
-local function create_clock(clock, replid, prefix)
-  local before = keys_of_databases()
-  redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
-  for database, keys in pairs(keys_of_databases()) do
-    if keys ~= before[database] then
-      clock.database = database
-      redis.call('HSET', CLOCK, 'database', database)
-    end
-  end
-  prefix = prefix or prefixes[KEY .. (clock.database or '')] or false
-  if prefix then
-    redis.call('HSET', CLOCK, 'prefix', prefix)
-  end
-  use_settings(clock.database, prefix)
-end
-
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
+  require_permissions(GAPS, { 'RPUSH', 'LTRIM' })
+  require_permission('HSET', CLOCK)
+  require_permission('DEL', STANDBYS)
+  require_permission('INFO', 'commandstats')
   redis.call('HSET', CLOCK, 'replid', replid, 'run', run_id())
   -- A master takes a new id, and forgets the old one, where it has had no replica for `repl-backlog-ttl`: nothing has happened.
   if same_run and not string.find(arrival.predecessor, '[^0]') then
@@ -151,43 +126,130 @@ local function succeed(clock, before, same_run)
   redis.call('DEL', STANDBYS)
 end
 
--- The clock, and what the gateways have configured. A store without one begins a new life here (`born`).
-local function read_clock()
-  local stored = redis.call('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
+-- A function cannot ask for the number of its database. But a key that does not exist is moved to no other, and Redis refuses to move
+-- it to its own, which changes nothing either way. `false` where there is no MOVE (a Cluster has but one database): a gateway will tell.
+local function own_database()
+  for number = 0, 100000 do
+    local answer = redis.pcall('MOVE', PREFIX .. 'nowhere', number)
+    if type(answer) == 'table' then
+      if is_denied(answer.err) then
+        error(answer)
+      end
+      return string.find(answer.err, 'objects are the same', 1, true) and digits(number) or false
+    end
+  end
+  return false
+end
+
+-- By installation and database: the prefix that a gateway has configured. A life may begin with a grant, which needs it before a
+-- gateway can configure the store again.
+local prefixes = {}
+
+local function use_stored_settings(clock, database, prefix)
+  local known = database and string.find(database, '^%d+$') and database
+  clock.database = known or (clock.begins == 'life' and own_database())
+  clock.prefix = prefix or prefixes[KEY .. (clock.database or '')] or false
+  use_settings(clock.database, clock.prefix)
+end
+
+local function begin_life(clock)
+  require_permissions(CLOCK, { 'HSET', 'HDEL', 'DEL' })
+  require_permission('DEL', GAPS)
+  require_permission('INFO', 'commandstats')
+  if clock.is_mistyped then
+    redis.call('DEL', CLOCK)
+  end
+  -- Positions from before this life are told of it, whatever gaps they stand behind.
+  redis.call('DEL', GAPS)
+  redis.call('HDEL', CLOCK, 'gap', 'recorder')
+  -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
+  -- ACL denies it to a publisher, it is not counted, and gateways find the new life with their next mark.
+  if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then
+    said_by_all = said_by_all + 1
+  end
+  count_anew(clock, replid, 0)
+  redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
+  if clock.database then
+    redis.call('HSET', CLOCK, 'database', clock.database)
+  end
+  if clock.prefix then
+    redis.call('HSET', CLOCK, 'prefix', clock.prefix)
+  end
+end
+
+-- What look_at_clock found has to come before anything that a function changes.
+local function begin(clock)
+  if clock.begins == 'life' then
+    begin_life(clock)
+  elseif clock.begins == 'branch' then
+    succeed(clock, clock.before, clock.same_run)
+  end
+  clock.begins = nil
+end
+
+-- So far (us) may ids be ahead of Redis's clock, which may have been set back. Beyond that they are not ours.
+local MOST_AHEAD = 86400000000
+
+-- The number that a text is, if it is one of ids, counts and settings, and is exact.
+local function whole(text)
+  local number = text and #text <= 16 and string.find(text, '^%d+$') and tonumber(text)
+  return number and number < 9007199254740990 and number or nil
+end
+
+local function setting(text, most, default)
+  local number = whole(text)
+  return number and number >= 1 and number <= most and number or default
+end
+
+-- Whether a clock is there with all that it goes by.
+local function is_whole(clock, replid_then)
+  local born = whole(clock.born)
+  return clock.last and born and clock.said and born <= clock.last and clock.last <= clock.now + MOST_AHEAD
+    and replid_then and string.find(replid_then, '^%x+$') and string.find(clock.life .. clock.since, '^%w+$')
+end
+
+-- The clock, and what the gateways have configured; changes nothing, see `begin`. A store without one begins a new life (`born`),
+-- and so does one that has lost a part of it.
+local function look_at_clock()
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
     'since', 'database', 'prefix')
+  local is_mistyped = stored.err and redis.call('TYPE', CLOCK).ok ~= 'hash'
+  if stored.err and not is_mistyped then
+    error(stored)
+  end
   local time = redis.call('TIME')
   local clock = {
     now = tonumber(time[1]) * 1000000 + tonumber(time[2]),
-    last = tonumber(stored[1] or nil),
+    last = whole(stored[1]),
     born = stored[2],
-    length = tonumber(stored[4] or 100),
-    ttl = tonumber(stored[5] or 86400000),
+    length = setting(stored[4], 1000000, 100),
+    ttl = setting(stored[5], 1000000000000, 86400000),
     rules = stored[6] or '',
-    max = tonumber(stored[7] or 262144),
-    said = tonumber(stored[8] or 0),
+    max = setting(stored[7], 1073741824, 262144),
+    said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
+    is_mistyped = is_mistyped,
   }
   local replid = replication_id(clock.now)
   clock.life = stored[10] or string.sub(stored[3] or replid, 1, 8)
-  clock.database = stored[12]
-  use_settings(clock.database, stored[13])
-  if not clock.last then
-    clock.last = clock.now
-    clock.born = digits(clock.now)
-    create_clock(clock, replid, stored[13])
-    -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
-    -- ACL denies it to a publisher, it is not counted, and gateways find the new life with their next mark.
-    if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then
-      said_by_all = said_by_all + 1
-    end
-    count_anew(clock, replid, 0)
+  if not is_whole(clock, stored[3]) then
+    clock.begins = 'life'
+    clock.last, clock.born, clock.said = clock.now, digits(clock.now), 0
+    use_stored_settings(clock, stored[12], stored[13])
     return clock
   end
+  use_stored_settings(clock, stored[12], stored[13])
   -- What other installations have published since this one was stored is not plain either. Where the library was loaded anew, that is
   -- all it has published since.
   clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)
   if stored[3] ~= replid then
-    succeed(clock, stored[3], stored[9] == run_id())
+    clock.begins, clock.before, clock.same_run = 'branch', stored[3], stored[9] == run_id()
   end
+  return clock
+end
+
+local function read_clock()
+  local clock = look_at_clock()
+  begin(clock)
   return clock
 end

@@ -1,4 +1,4 @@
--- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel], database or '']
+-- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel], database or '', prefix or '']
 -- Asked on the connection that hears the envelopes, the answer stands in their order: everything up to `last` on its
 -- channels has been heard before it. `floor` is the last id the gateway has heard: ids rise above it also on a replica
 -- that was promoted without it; what was heard and is not here is lost.
@@ -18,7 +18,8 @@ define('mark', { 'allow-oom' }, function(args)
     end
     heads = redis.call('MGET', unpack(names))
   end
-  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads, clock.database or '' }
+  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads, clock.database or '',
+    clock.prefix or '' }
 end)
 
 -- FCALL sisyphus_lost 0 <from> <to> <channel>*: these channels have lost messages in the fork between the two ids.

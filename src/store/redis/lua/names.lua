@@ -11,6 +11,19 @@ local given, settings
 -- Longer than any backlog is kept by default: what has gone with it is not missed (ms).
 local RIGHTS_TTL = 7 * 86400000
 
+-- `database`: pub/sub knows no databases, so each has topics of its own; those of 0, and of an unknown one, have no number.
+-- `prefix`: what the application's driver puts before the keys of its lists. Both are `false` where the clock has none.
+local function use_settings(database, prefix)
+  if settings and settings.database == database and settings.prefix == prefix then
+    return
+  end
+  settings = { database = database, prefix = prefix }
+  -- No colon: no pattern of plain channels (`*:*`) matches a topic, so an envelope is never taken for a plain PUBLISH.
+  TOPIC = string.gsub(string.gsub(KEY, ':', '', 1), ':', '/')
+  TOPIC = TOPIC .. ((database or '0') == '0' and '' or '@' .. database) .. '/'
+  LISTS = (prefix or '') .. 'user:'
+end
+
 -- The key that a caller declares names the installation: `sisyphus:{0}`, or `sisyphus:{shop:0}` for the namespace `shop`.
 -- Without a key it is `sisyphus:{0}`. What a driver puts before it does no harm. Answers an error where the key is something else.
 local function enter(keys)
@@ -26,20 +39,32 @@ local function enter(keys)
   KEY, PREFIX = name, name .. ':'
   CLOCK, GAPS = PREFIX .. 'clock', PREFIX .. 'gaps'
   RECORDER, STANDBYS = PREFIX .. 'recorder', PREFIX .. 'standbys'
+  use_settings(false, false)
   return nil
 end
 
--- `database`: pub/sub knows no databases, so each has topics of its own; those of 0, and of an unknown one, have no number.
--- `prefix`: what the application's driver puts before the keys of its lists. Both are `false` where the clock has none.
-local function use_settings(database, prefix)
-  if settings and settings.database == database and settings.prefix == prefix then
-    return
+-- The rules of an ACL with which a caller may use every function.
+local function what_is_needed()
+  local keys = '~' .. KEY .. '* ~' .. LISTS .. '*:channels'
+  return 'expected ' .. keys .. ' &' .. TOPIC .. '* +fcall +@read +@write +publish +info +time'
+end
+
+-- The words of Redis 7.0, and of later ones.
+local function is_denied(text)
+  return string.find(text, "executing the script can't", 1, true) or string.find(text, 'ACL failure in script', 1, true)
+end
+
+-- Redis itself names neither the key nor what would be right.
+local function answer_of(run, args)
+  local done, answer = pcall(run, args)
+  if done and not (type(answer) == 'table' and answer.err) then
+    return answer
   end
-  settings = { database = database, prefix = prefix }
-  -- No colon: no pattern of plain channels (`*:*`) matches a topic, so an envelope is never taken for a plain PUBLISH.
-  TOPIC = string.gsub(string.gsub(KEY, ':', '', 1), ':', '/')
-  TOPIC = TOPIC .. ((database or '0') == '0' and '' or '@' .. database) .. '/'
-  LISTS = (prefix or '') .. 'user:'
+  local text = type(answer) == 'table' and answer.err or tostring(answer)
+  if is_denied(text) then
+    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()
+  end
+  return redis.error_reply(text)
 end
 
 -- A function of the library: `run` is given the arguments. Every one takes the key of its installation, or none.
@@ -48,7 +73,7 @@ local function define(name, flags, run)
     function_name = 'sisyphus_' .. name,
     flags = flags,
     callback = function(keys, args)
-      return enter(keys) or run(args)
+      return enter(keys) or answer_of(run, args)
     end,
   })
 end
@@ -73,7 +98,7 @@ local function list_of(user)
 end
 
 local function is_user(id)
-  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+-]')
+  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+|-]')
 end
 
 local function user_of(channel)

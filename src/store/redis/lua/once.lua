@@ -13,6 +13,7 @@ local function once(key, fingerprint, ms, run)
     end
     return result.answer
   end
+  require_permission('SET', remembered)
   local answer = run()
   if not answer.err then
     redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', ms)
