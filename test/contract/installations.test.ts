@@ -255,6 +255,29 @@ describe('installations on one Redis', () => {
     });
   });
 
+  describe('have lists where their gateways say', () => {
+    const configure = (prefix: string) => redis.fcall('sisyphus_configure', 1, SHOP, 100, 1000, '', 1000, 0, prefix);
+    const grant = (key: string) => redis.fcall('sisyphus_grant', 1, key, '7', 'room:1');
+
+    it('each its own, and a gateway that says nothing takes nothing away', async () => {
+      await configure('app:');
+      await configure('');
+      await redis.fcall('sisyphus_configure', 1, SHOP, 100, 1000, '', 1000);
+      await grant(SHOP);
+      expect(await redis.smembers('app:user:7:channels')).to.deep.equal(['room:1']);
+      await grant(DEFAULT);
+      expect(await redis.smembers('user:7:channels')).to.deep.equal(['room:1']);
+      await configure('other:');
+      await grant(SHOP);
+      expect(await redis.smembers('other:user:7:channels')).to.deep.equal(['room:1']);
+      await redis.hset(`${SHOP}:clock`, 'prefix', '');
+      await configure('');
+      await redis.del('user:7:channels');
+      await grant(SHOP);
+      expect(await redis.smembers('user:7:channels')).to.deep.equal(['room:1']);
+    });
+  });
+
   describe('share one library', () => {
     it('which is not loaded again over one of the same version, nor over a later one', async () => {
       const [{ code }] = await libraries();

@@ -247,6 +247,16 @@ describe('on one Redis', function () {
       expect(textsOf(stream)).to.have.members(['plain', 'fcall']);
       ioredis.disconnect();
     });
+
+    it('keeps it where another gateway is not told of it, which says so, or somebody takes it away', async () => {
+      const other = await start({});
+      const { msg } = await other.waitForLog(({ event }) => event === 'key_prefix_differs');
+      expect(msg).to.match(/^SISYPHUS_KEY_PREFIX=laravel_database_ of another gateway counts; expected one for all/);
+      await client.fcall('sisyphus_grant', 0, '7', 'room:7');
+      expect(await client.smembers(`${PREFIX}user:7:channels`)).to.deep.equal(['room:7']);
+      await client.hset('sisyphus:{0}:clock', 'prefix', '');
+      await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'prefix')) === PREFIX);
+    });
   });
 
   describe('a gateway says in its log', () => {
@@ -275,7 +285,7 @@ describe('on one Redis', function () {
       const stream = await open(gateway, '1');
       // As after SWAPDB.
       await client.hset('sisyphus:{0}:clock', 'database', '0');
-      await gateway.waitForLog(({ event, database }) => event === 'database_differs' && database === '0');
+      await gateway.waitForLog(({ event, stored }) => event === 'database_differs' && stored === '0');
       await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'database')) === '4');
       await client.fcall('sisyphus_publish', 1, 'sisyphus:{0}', 'room:1', 'text');
       await stream.until(() => textsOf(stream).includes('text'));

@@ -117,7 +117,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'a life that begins with a grant does not know the prefix',
     file: 'src/store/redis/lua/configure.lua',
-    find: '    prefixes[KEY .. args[5]] = args[6]\n',
+    find: '    prefixes[KEY .. args[5]] = prefix\n',
     replace: '',
     ...PREFIX,
   },
@@ -152,10 +152,25 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'a database that differs is said and not set right',
     file: 'src/store/redis/redis-source.ts',
-    find: " || prefix === '') this.#configure();",
-    replace: " && prefix === 'x') this.#configure();",
+    find: '    if (!isSameDatabase || (',
+    replace: '    if (isSameDatabase && (',
     caughtBy: 'integration/installations',
     only: 'takes its database',
+  },
+  {
+    name: 'a gateway without a prefix takes that of another away',
+    file: 'src/store/redis/lua/configure.lua',
+    find: "args[6] == '' and clock.prefix or args[6]",
+    replace: 'args[6]',
+    caughtBy: 'contract/installations',
+    only: 'lists where',
+  },
+  {
+    name: 'a prefix that the store has lost is not set again',
+    file: 'src/store/redis/redis-source.ts',
+    find: " || (prefix === '' && this.#names.prefix !== '')",
+    replace: '',
+    ...PREFIX,
   },
   {
     name: 'shared plain channels are not spoken of',

@@ -44,8 +44,8 @@ export class RedisSource implements ChannelSource {
   readonly #channels = new Map<string, string>();
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
-  /** The database and prefix that were logged last, and are not ours. */
-  #reported: string | undefined;
+  /** By event: the word that was logged last. */
+  readonly #reported = new Map<string, string>();
 
   constructor({ redis, url, keys, names, logger, configure }: RedisSourceOptions) {
     this.#redis = redis;
@@ -193,18 +193,26 @@ export class RedisSource implements ChannelSource {
    * number, or a proxy counts in its own way. Another prefix: gateways of one installation disagree.
    */
   #compare(database: string, prefix: string): void {
-    const mine = `${this.#keys.database} ${this.#names.prefix}`;
-    const stored = `${Number(database)} ${prefix}`;
-    if (stored === mine) return;
-    const isSet = database !== '' && (prefix !== '' || this.#names.prefix === '');
-    if (isSet && stored !== this.#reported) {
-      const event = Number(database) === this.#keys.database ? 'key_prefix_differs' : 'database_differs';
-      const text = `the store takes its database and prefix for "${stored}"; expected "${mine}", as this gateway is told`;
-      this.#logger.error({ event, database, prefix }, text);
+    const isSameDatabase = Number(database) === this.#keys.database;
+    if (!isSameDatabase && database !== '') {
+      const expected = `expected ${this.#keys.database}, as REDIS_URL says`;
+      this.#report('database_differs', database, `the store takes its database for ${database}; ${expected}`);
     }
-    this.#reported = stored;
-    // Who has a prefix is right: without one, nothing is found.
-    if (Number(database) !== this.#keys.database || prefix === '') this.#configure();
+    if (prefix !== '' && prefix !== this.#names.prefix) {
+      const expected = `expected one for all gateways; HSET ${this.#keys.declared}:clock prefix "" takes it away`;
+      this.#report(
+        'key_prefix_differs',
+        prefix,
+        `SISYPHUS_KEY_PREFIX=${prefix} of another gateway counts; ${expected}`,
+      );
+    }
+    if (!isSameDatabase || (prefix === '' && this.#names.prefix !== '')) this.#configure();
+  }
+
+  /** Once for each word in a row. */
+  #report(event: string, word: string, text: string): void {
+    if (this.#reported.get(event) !== word) this.#logger.error({ event, stored: word }, text);
+    this.#reported.set(event, word);
   }
 
   /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
