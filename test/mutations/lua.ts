@@ -3,6 +3,7 @@ import type { Mutation } from './mutations.ts';
 const LUA = 'src/store/redis/lua/';
 const TWINS = 'contract/redis-twins';
 const BROKEN = 'contract/redis-broken-keys';
+const LOST = 'contract/redis-half-lost';
 const DENIED = 'contract/redis-permissions';
 
 /** Mistakes in the functions in Redis, and in what the gateway makes of their answers. */
@@ -126,5 +127,54 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: "    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()\n",
     replace: '',
     caughtBy: DENIED,
+  },
+  {
+    name: 'a clock that has lost when it was born goes on',
+    file: `${LUA}clock.lua`,
+    find: 'return clock.last and born and clock.said and born <= clock.last and',
+    replace: 'return clock.last and clock.said and (born or 0) <= clock.last and',
+    caughtBy: LOST,
+  },
+  {
+    name: 'ids go on from wherever somebody has set them',
+    file: `${LUA}clock.lua`,
+    find: ' and clock.last <= clock.now + MOST_AHEAD\n',
+    replace: '\n',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a setting is what somebody has made of it',
+    file: `${LUA}clock.lua`,
+    find: 'return number and number >= 1 and number <= most and number or default',
+    replace: 'return tonumber(text or default)',
+    caughtBy: LOST,
+  },
+  {
+    name: 'gaps that were deleted are forgotten',
+    file: `${LUA}damage.lua`,
+    find: "  if gaps.err or (#gaps == 0 and redis.call('HGET', CLOCK, 'gap')) then",
+    replace: '  if gaps.err then',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a recorder that was deleted is taken for one that never was',
+    file: `${LUA}damage.lua`,
+    find: "    return not redis.call('HGET', CLOCK, 'recorder')\n",
+    replace: '    return true\n',
+    caughtBy: LOST,
+  },
+  {
+    name: 'who stands by for ever keeps others from it',
+    file: `${LUA}lease.lua`,
+    find: '  tidy_standbys(clock)\n',
+    replace: '',
+    caughtBy: LOST,
+  },
+  {
+    name: 'an idempotency key is believed whatever it holds',
+    file: `${LUA}once.lua`,
+    find: "  if is_ours and type(result) == 'table' and result.fingerprint and type(result.answer) == 'table' then",
+    replace: '  if known then',
+    caughtBy: LOST,
   },
 ];

@@ -11,6 +11,7 @@ const FILES = [
     'glob',
     'checks',
     'clock',
+    'damage',
     'channel-gaps',
     'rights',
     'length',

@@ -144,8 +144,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'an Idempotency-Key is not looked at',
     file: 'src/store/redis/lua/once.lua',
-    find: '  if known then\n    local result',
-    replace: "  if known == '?' then\n    local result",
+    find: '  if is_ours and type(result)',
+    replace: "  if known == '?' and type(result)",
     scenario: 'lost-answers',
   },
   {

@@ -4,9 +4,10 @@
 -- that was promoted without it; what was heard and is not here is lost.
 define('mark', { 'allow-oom' }, function(args)
   local clock = read_clock()
+  local gaps = read_gaps(clock)
   local floor = tonumber(args[1])
   if floor > clock.last then
-    write_gap('forked', clock.last, floor + 1)
+    gaps[#gaps + 1] = write_gap('forked', clock.last, floor + 1)
     clock.last = floor + 1
     save(clock)
   end
@@ -18,7 +19,7 @@ define('mark', { 'allow-oom' }, function(args)
     end
     heads = redis.call('MGET', unpack(names))
   end
-  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
+  return { digits(clock.last), clock.born, gaps, heads }
 end)
 
 -- FCALL sisyphus_lost 0 <from> <to> <channel>*: these channels have lost messages in the fork between the two ids.

@@ -15,7 +15,11 @@ end
 -- patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
 -- that place, see plain_publishes).
 local function read_recorder(clock)
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns')
+  local stored = redis.pcall('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns')
+  if not is_recorder_whole(stored) then
+    forget_recorder(clock)
+    stored = {}
+  end
   local expires, count, returns = tonumber(stored[2] or 0), stored[6] or '', stored[7] == '1'
   -- Given back for good means that nobody ran any more who could have heard what the earlier life of the server had left; in this
   -- one counting begins anew. The counts of two lives are not compared otherwise.
