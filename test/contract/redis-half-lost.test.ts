@@ -117,6 +117,15 @@ describe('a store that is half lost', function () {
     });
   }
 
+  it('lets ids rise above what a gateway has heard, but not above all that ids can be', async () => {
+    const { position, born } = await store.source.mark([]);
+    const mark = async (floor: number) => Number(((await redis.fcall('sisyphus_mark', 1, KEY, floor)) as string[])[0]);
+    expect(await mark(9_007_199_254_740_991)).to.equal(position);
+    expect(await mark(position + 2 * 86_400_000_000)).to.equal(position);
+    expect(await mark(position + 1000)).to.be.above(position + 1000);
+    expect((await store.source.mark([])).born).to.equal(born);
+  });
+
   describe('(what the recorder keeps)', () => {
     let recorder: RawRecorder;
     beforeEach(async () => {

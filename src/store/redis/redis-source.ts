@@ -3,10 +3,11 @@ import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
-import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import { PlausibleIds } from './plausible-ids.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
@@ -19,8 +20,8 @@ export class RedisSource implements ChannelSource {
   readonly #url: string;
   readonly #logger: Logger;
   readonly #channels = new Map<string, string>();
+  readonly #plausible = new PlausibleIds();
   #listener: SourceListener | undefined;
-  #floor = BEGINNING;
 
   constructor(redis: Redis, url: string, logger: Logger) {
     this.#redis = redis;
@@ -61,7 +62,6 @@ export class RedisSource implements ChannelSource {
       mark = await this.#markChunk(channels.slice(at, at + CHUNK));
       for (const head of mark.heads) heads.push(head);
     }
-    this.#floor = laterOf(this.#floor, mark.position);
     return { ...mark, heads };
   }
 
@@ -80,7 +80,7 @@ export class RedisSource implements ChannelSource {
   async #up(): Promise<void> {
     try {
       await loadFunctions(this.#redis);
-      await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
+      await this.#markChunk([]);
       await this.#redis.subscribe(GAPS).catch((error: Error) => {
         // Then the self-check finds them.
         if (!error.message.startsWith('NOPERM')) throw error;
@@ -109,8 +109,7 @@ export class RedisSource implements ChannelSource {
     }
     try {
       const message = parseEnvelope(channel, payload);
-      this.#floor = laterOf(this.#floor, message.id);
-      this.#listener?.message(message);
+      this.#listener?.message(message, !this.#plausible.has(message.id));
     } catch (error) {
       // Somebody else's PUBLISH on our topic: the next message's `previous` tells whether anything is missing.
       this.#logger.error({ event: 'envelope_unreadable', channel, reason: (error as Error).message });
@@ -144,13 +143,18 @@ export class RedisSource implements ChannelSource {
 
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
-      const answer = await callFunction(this.#redis, 'sisyphus_mark', [this.#floor, ...channels]);
-      const [last, born, gaps, heads] = answer as [string, string, string[], (string | null)[]];
+      const asked = performance.now();
+      const floor = this.#listener?.position ?? BEGINNING;
+      const answer = await callFunction(this.#redis, 'sisyphus_mark', [floor, ...channels]);
+      const [last, born, gaps, heads, now] = answer as [string, string, string[], (string | null)[], string];
+      const position = parsePosition(last) ?? BEGINNING;
+      this.#plausible.learn(position, parsePosition(now) ?? BEGINNING, asked);
       return {
-        position: parsePosition(last) ?? BEGINNING,
+        position,
         born: parsePosition(born) ?? BEGINNING,
         gaps: gaps.map(parseGap),
-        heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
+        // A head that is ahead of all ids is none: somebody else has set it.
+        heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position)),
       };
     } catch (error) {
       suspect(this.#redis, this.#url, error);
@@ -162,6 +166,10 @@ export class RedisSource implements ChannelSource {
 /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
 function namesOf(channel: string): string[] {
   return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
+}
+
+function notAfter(head: Position | undefined, position: Position): Position {
+  return head === undefined || isAfter(head, position) ? BEGINNING : head;
 }
 
 function parseGap(text: string): Gap {
