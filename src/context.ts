@@ -45,6 +45,8 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
+  // They come back with positions from the future, and are told.
+  hub.onReversed = () => sessions.closeAll('redis');
 
   let draining = false;
   const server = createApp({

@@ -87,7 +87,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'any anchor will do for who was elected',
     file: RECORDER,
-    find: '    if (name !== this.#period.name) return;\n',
+    find: '    if (!isOwn) return;\n',
     replace: '',
     caughtBy: 'unit/recorder',
     only: 'its own anchor',
@@ -174,8 +174,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a place behind every id is believed within a batch',
     file: 'src/store/redis/lua/record.lua',
-    find: 'if recorder.id > clock.last or comes_after(',
-    replace: 'if comes_after(',
+    find: '    local is_made_up = id > clock.last\n',
+    replace: '    local is_made_up = false\n',
     ...LEASE,
   },
   {

@@ -12,6 +12,7 @@ const FILES = [
     'glob',
     'checks',
     'clock',
+    'damage',
     'channel-gaps',
     'rights',
     'length',

@@ -3,11 +3,12 @@ import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
-import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
+import { PlausibleIds } from './plausible-ids.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
@@ -17,6 +18,7 @@ type MarkAnswer = [
   born: string,
   gaps: string[],
   heads: (string | null)[],
+  now: string,
   database?: string,
   prefix?: string,
 ];
@@ -42,8 +44,8 @@ export class RedisSource implements ChannelSource {
   /** Where gaps are said, and that the store has lost its memory. */
   readonly #gaps: string;
   readonly #channels = new Map<string, string>();
+  readonly #plausible = new PlausibleIds();
   #listener: SourceListener | undefined;
-  #floor = BEGINNING;
   /** By event: the word that was logged last. */
   readonly #reported = new Map<string, string>();
 
@@ -90,7 +92,6 @@ export class RedisSource implements ChannelSource {
       mark = await this.#markChunk(channels.slice(at, at + CHUNK));
       for (const head of mark.heads) heads.push(head);
     }
-    this.#floor = laterOf(this.#floor, mark.position);
     return { ...mark, heads };
   }
 
@@ -109,7 +110,7 @@ export class RedisSource implements ChannelSource {
   async #up(): Promise<void> {
     try {
       await loadFunctions(this.#redis, this.#keys);
-      await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [this.#floor]);
+      await this.#markChunk([]);
       await this.#redis.subscribe(this.#gaps).catch((error: Error) => {
         // Then the self-check finds them.
         if (!error.message.startsWith('NOPERM')) throw error;
@@ -138,8 +139,7 @@ export class RedisSource implements ChannelSource {
     }
     try {
       const message = parseEnvelope(channel, payload);
-      this.#floor = laterOf(this.#floor, message.id);
-      this.#listener?.message(message);
+      this.#listener?.message(message, !this.#plausible.has(message.id));
     } catch (error) {
       // Somebody else's PUBLISH on our topic: the next message's `previous` tells whether anything is missing.
       this.#logger.error({ event: 'envelope_unreadable', channel, reason: (error as Error).message });
@@ -173,14 +173,19 @@ export class RedisSource implements ChannelSource {
 
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
-      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [this.#floor, ...channels]);
-      const [last, born, gaps, heads, database = '', prefix = ''] = answer as MarkAnswer;
+      const asked = performance.now();
+      const floor = this.#listener?.position ?? BEGINNING;
+      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [floor, ...channels]);
+      const [last, born, gaps, heads, now, database = '', prefix = ''] = answer as MarkAnswer;
       this.#compare(database, prefix);
+      const position = parsePosition(last) ?? BEGINNING;
+      this.#plausible.learn(position, parsePosition(now) ?? BEGINNING, asked);
       return {
-        position: parsePosition(last) ?? BEGINNING,
+        position,
         born: parsePosition(born) ?? BEGINNING,
         gaps: gaps.map(parseGap),
-        heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
+        // A head that is ahead of all ids is none: somebody else has set it.
+        heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position)),
       };
     } catch (error) {
       suspect(this.#redis, this.#url, error);
@@ -220,6 +225,10 @@ export class RedisSource implements ChannelSource {
     const topic = this.#keys.topic(channel);
     return userOfChannel(channel) === undefined ? [topic] : [topic, ...this.#names.namesOf(channel)];
   }
+}
+
+function notAfter(head: Position | undefined, position: Position): Position {
+  return head === undefined || isAfter(head, position) ? BEGINNING : head;
 }
 
 function parseGap(text: string): Gap {

@@ -17,6 +17,7 @@ local function write_gap(reason, from, to)
   local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to)
   redis.call('RPUSH', GAPS, gap)
   redis.call('LTRIM', GAPS, -32, -1)
+  redis.call('HSET', CLOCK, 'gap', digits(to))
   return gap
 end
 
@@ -107,6 +108,9 @@ local function missed_since(before)
   return arrival.missed + calls - arrival.calls - (said_by_all - arrival.said)
 end
 
+-- Whoever has a position from before this life is told, whatever else there was.
+local begin_life
+
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
@@ -114,6 +118,9 @@ local function succeed(clock, before, same_run)
   require_permission('HSET', CLOCK)
   require_permission('DEL', STANDBYS)
   require_permission('INFO', 'commandstats')
+  if is_mistyped(GAPS, 'list') then
+    return begin_life(clock)
+  end
   redis.call('HSET', CLOCK, 'replid', replid, 'run', run_id())
   -- A master takes a new id, and forgets the old one, where it has had no replica for `repl-backlog-ttl`: nothing has happened.
   if same_run and not string.find(arrival.predecessor, '[^0]') then
@@ -152,14 +159,13 @@ local function use_stored_settings(clock, database, prefix)
   use_settings(clock.database, clock.prefix)
 end
 
-local function begin_life(clock)
+function begin_life(clock)
   require_permissions(CLOCK, { 'HSET', 'HDEL', 'DEL' })
   require_permission('DEL', GAPS)
   require_permission('INFO', 'commandstats')
   if clock.is_mistyped then
     redis.call('DEL', CLOCK)
   end
-  -- Positions from before this life are told of it, whatever gaps they stand behind.
   redis.call('DEL', GAPS)
   redis.call('HDEL', CLOCK, 'gap', 'recorder')
   -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
@@ -213,8 +219,7 @@ end
 local function look_at_clock()
   local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
     'since', 'database', 'prefix')
-  local is_mistyped = stored.err and redis.call('TYPE', CLOCK).ok ~= 'hash'
-  if stored.err and not is_mistyped then
+  if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
   local time = redis.call('TIME')
@@ -228,7 +233,7 @@ local function look_at_clock()
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
-    is_mistyped = is_mistyped,
+    is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)
   clock.life = stored[10] or string.sub(stored[3] or replid, 1, 8)

@@ -88,6 +88,12 @@ local function digits(number)
   return string.format('%d', number)
 end
 
+-- Whether the key holds something else than what the library keeps there.
+local function is_mistyped(key, expected)
+  local is = redis.call('TYPE', key).ok
+  return is ~= 'none' and is ~= expected
+end
+
 local function topic_of(channel)
   return TOPIC .. string.gsub(channel, ':', '/')
 end

@@ -35,7 +35,14 @@ end
 local function read_rights(user)
   local list = list_of(user)
   local known = PREFIX .. 'user:' .. user .. ':rights'
-  local scores = redis.call('ZMSCORE', known, '@version', '@synced', '@unsettled', '@looked')
+  local scores = redis.pcall('ZMSCORE', known, '@version', '@synced', '@unsettled', '@looked')
+  if scores.err and is_mistyped(known, 'zset') then
+    -- Something else is there: nothing is known.
+    redis.call('DEL', known)
+    scores = {}
+  elseif scores.err then
+    error(scores)
+  end
   local added, removed, problem = difference(list, known)
   return {
     known = known,
