@@ -28,7 +28,7 @@ export async function serveWithWorkers(config: Config, logger: Logger, io: Outpu
   workers.start(url);
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
   if (isDemo && port !== undefined) {
-    const { backlog, close } = await connectBacklog(url);
+    const { backlog, close } = await connectBacklog(url, config.namespace);
     await startDemo({ config, port, backlog, privateRedis, stdout: io.stdout }).finally(close);
   }
   const code = await workers.ended;

@@ -5,11 +5,14 @@ import type { RightsChange } from '../message/rights-change.ts';
 
 /** What one subscriber connection says, in Redis's order. */
 export interface SourceListener {
+  /** What readers have been given, at most: ids must rise above it, also where the store has lost it. */
+  readonly position?: Position;
   /** Connected; nothing is subscribed yet. */
   up(): void;
   /** The connection is gone, and with it every subscription. */
   down(): void;
-  message(message: Message): void;
+  /** `isDoubtful`: it has a later id than the store can have given out, unless its clock was set. */
+  message(message: Message, isDoubtful?: boolean): void;
   /** A gap was written: what follows has later ids. */
   gap(gap: Gap): void;
   /** The store has lost its memory, and begins a new life with this id; what follows is of it. */
@@ -25,8 +28,16 @@ export interface Gap {
   reason: Extract<ResetReason, 'forked' | 'unrecorded'>;
   from: Position;
   to: Position;
-  /** Of a fork: the channels that are known to have lost a message. */
+  /**
+   * Of a fork: the channels that are known to have lost a message. Of plain PUBLISHes that were not recorded: the only
+   * channels that have lost some, or none where it may be any of them.
+   */
   lost: string[];
+}
+
+/** Whether plain PUBLISHes on the channel may be lost in a gap of the kind `unrecorded`; `plain`: whether they are recorded. */
+export function mayHaveLost({ lost }: Gap, channel: string, plain: boolean): boolean {
+  return lost.length > 0 ? lost.includes(channel) : plain;
 }
 
 /** What the store says of itself at one moment. */

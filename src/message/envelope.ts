@@ -1,10 +1,11 @@
 import { isPlain, type Message } from './message.ts';
 import { formatPlace, parsePlace, placeOf } from './place.ts';
-import { parsePosition } from './position.ts';
+import { isAfter, parsePosition } from './position.ts';
 import { formatRights, parseRights, type RightsChange } from './rights-change.ts';
 
 /** Whoever may PUBLISH may say this on a topic too: a name that is none could start a field of its own on a stream. */
 const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
+const REVISION = /^[1-9][0-9]{0,15}$/;
 
 /**
  * What travels through Redis and lies in the backlog: one line of header, then the payload byte for byte.
@@ -25,8 +26,8 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
   const position = parsePosition(id);
   const before = parsePosition(previous);
   const place = at === '-' ? position && placeOf(position) : parsePlace(at);
-  const isRight = end >= 0 && Number(revision) >= 1 && EVENT.test(event);
-  if (!isRight || position === undefined || before === undefined || place === undefined) {
+  const isRight = end >= 0 && REVISION.test(revision) && EVENT.test(event) && place !== undefined;
+  if (!isRight || position === undefined || before === undefined || !isAfter(position, before)) {
     throw new TypeError(`not an envelope on ${channel}: ${JSON.stringify(envelope.toString('latin1', 0, 80))}`);
   }
   return {

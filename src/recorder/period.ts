@@ -23,13 +23,33 @@ export class Period {
   queue: PlainMessage[] = [];
   #place: Place = FIRST_PLACE;
   #count = this.fromCount;
+  #overcounts: boolean;
+
+  /** `overcounts`: as the period before had found. */
+  constructor(overcounts = false) {
+    this.#overcounts = overcounts;
+  }
+
+  /**
+   * More was heard between two anchors than Redis has counted: something publishes without PUBLISH, such as a module. What is heard
+   * is not counted any more then: a count that is too low costs a gap too many, one that is too high hides a loss.
+   */
+  get overcounts(): boolean {
+    return this.#overcounts;
+  }
 
   /** Everything heard so far is behind this place, or at it. */
   get place(): Place & { count: Count } {
     return { ...this.#place, count: this.#count };
   }
 
-  anchored(id: Position, count: Count): void {
+  /**
+   * `isOwn`: this gateway has asked for it. Ids rise, so a lower one is somebody else's PUBLISH on a topic of ours, unless one before
+   * it was too high for the same reason: this gateway's own anchors put that right.
+   */
+  anchored(id: Position, count: Count, isOwn = true): void {
+    if (!isOwn && isAfter(this.#place.id, id)) return;
+    if (count.life === this.#count.life && count.number < this.#count.number) this.#overcounts = true;
     this.#place = { id, number: 0 };
     this.#count = count;
   }
@@ -41,7 +61,7 @@ export class Period {
 
   /** A plain PUBLISH went by; it is queued unless it is not one that is recorded. */
   hear(channel: string, payload: Buffer, isRecorded: boolean): void {
-    this.#count = { life: this.#count.life, number: this.#count.number + 1 };
+    if (!this.#overcounts) this.#count = { life: this.#count.life, number: this.#count.number + 1 };
     if (this.from === undefined || !isRecorded) return;
     const { id, number } = this.#place;
     this.#place = { id, number: number + 1 };
@@ -56,6 +76,7 @@ export class Period {
   }
 
   recorded(id: Position): void {
+    if (isAfter(this.#place.id, id)) return;
     this.#place = { id, number: 0 };
   }
 
@@ -63,6 +84,11 @@ export class Period {
   forget({ id, number }: Place): void {
     const later = this.queue.findIndex((one) => isAfter(one.id, id) || (one.id === id && one.number > number));
     this.queue.splice(0, later < 0 ? this.queue.length : later);
+  }
+
+  /** These were sent, and are recorded: whatever their places are, which may be made up by somebody else. */
+  forgetFirst(messages: number): void {
+    this.queue.splice(0, messages);
   }
 
   get hasFullBatch(): boolean {

@@ -18,7 +18,7 @@ export interface PlainMessage extends Place {
 export interface PlainListener {
   up(): void;
   down(): void;
-  /** Once for each PUBLISH on a plain channel, recorded or not. */
+  /** Once for each PUBLISH on a plain channel, recorded or not; nothing that is not in Redis's own count of PUBLISHes. */
   plain(channel: string, payload: Buffer): void;
   /** A record went by; `place` is that of the plain PUBLISH, if it is the record of one. */
   recorded(id: Position, place: Place | undefined): void;
@@ -46,10 +46,7 @@ export interface LeaseRequest {
    * `leave`: stand by no longer.
    */
   wanted: 'ask' | 'keep' | 'release' | 'leave';
-  /**
-   * Has listened before, and lost its connection, or was not needed until now: what went by meanwhile is a gap. Else
-   * nobody ran who could have heard it, and it is lost as ever in Redis. With `release`: it will be back.
-   */
+  /** With `release`: it has only lost its connection, and will be back. */
   again: boolean;
 }
 
@@ -57,6 +54,22 @@ export interface LeaseAnswer {
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
   /** Everything up to here is recorded. */
   place: Place;
+  /** Whether somebody has the lease, and has renewed it lately. */
+  isHeld: boolean;
+}
+
+/** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */
+export interface Failure {
+  channel: string;
+  reason: string;
+}
+
+export interface Recorded {
+  recorded: number;
+  /** They were recorded before. */
+  skipped: number;
+  /** Their places are past all the same, and readers are told by a gap. */
+  failed: Failure[];
 }
 
 /**
@@ -72,7 +85,7 @@ export interface PlainSource {
   anchor(name: string): Promise<void>;
   lease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** Records what is not recorded yet, in order. @throws FencedError where another gateway has the lease */
-  record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }>;
+  record(name: string, messages: PlainMessage[]): Promise<Recorded>;
   close(): Promise<void>;
 }
 

@@ -1,5 +1,5 @@
 import type { Backlog, ReadRequest } from '../backlog/backlog.ts';
-import type { Gap } from '../hub/channel-source.ts';
+import { type Gap, mayHaveLost } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Message } from '../message/message.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
@@ -67,9 +67,11 @@ export async function readChannels(
 
 /** The gap in which something may be lost that was published on the channel after this position. */
 export function gapAfter(gaps: Gap[], channel: string, position: Position, plain: boolean): Gap | undefined {
-  return gaps.find(({ reason, from, to, lost }) => {
+  return gaps.find((gap) => {
+    const { reason, from, to, lost } = gap;
     if (!isAfter(to, position)) return false;
+    if (reason === 'unrecorded') return mayHaveLost(gap, channel, plain);
     // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
-    return reason === 'unrecorded' ? plain : isAfter(position, from) || lost.includes(channel);
+    return isAfter(position, from) || lost.includes(channel);
   });
 }

@@ -20,8 +20,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'published before it is appended',
     file: 'src/store/redis/lua/append.lua',
-    find: "  local added = redis.pcall('XADD'",
-    replace: "  say(clock, topic_of(channel), envelope)\n  local added = redis.pcall('XADD'",
+    find: '  local problem = add_to_backlog(',
+    replace: '  say(clock, kept.topic, envelope)\n  local problem = add_to_backlog(',
     caughtBy: 'integration/failing',
     only: 'wrong type',
   },
@@ -151,16 +151,16 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a new life of the store is found by the self-check alone',
     file: 'src/store/redis/lua/clock.lua',
-    find: "    redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)\n",
-    replace: '',
+    find: "if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then",
+    replace: 'if false then',
     caughtBy: 'integration/resets',
     only: 'FLUSHALL',
   },
   {
     name: 'a new life of the store that is told of while healing is forgotten',
     file: 'src/hub/hub.ts',
-    find: 'if (!this.isOpen) this.#held.add({ born });',
-    replace: 'if (!this.isOpen) return;',
+    find: '    this.#held.add(hint);\n',
+    replace: "    if (!this.isOpen && 'born' in hint) return;\n    this.#held.add(hint);\n",
     caughtBy: 'unit/hub',
     only: 'while it heals',
   },
@@ -175,8 +175,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap that is said while something is held is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) this.#held.add(gap);\n    else if',
-    replace: '    if (!this.isOpen) return;\n    if',
+    find: '    this.#held.add(hint);\n',
+    replace: "    if (!this.isOpen && 'to' in hint) return;\n    this.#held.add(hint);\n",
     caughtBy: 'unit/hub',
   },
   {

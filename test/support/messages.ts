@@ -85,6 +85,8 @@ export const messages: fc.Arbitrary<Message> = fc
     oversize: fc.boolean(),
     rights: fc.option(rightsChanges, { nil: undefined }),
   })
-  .map(({ plain, ...fields }) =>
-    aMessage(plain ? { ...fields, place: { ...plain, number: plain.number + 1 } } : fields),
-  );
+  .map(({ plain, ...fields }) => {
+    const previous = fields.previous < fields.id ? fields.previous : BEGINNING;
+    const place = plain ? { ...plain, number: plain.number + 1 } : placeOf(fields.id);
+    return aMessage({ ...fields, previous, place });
+  });

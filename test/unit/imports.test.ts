@@ -36,6 +36,7 @@ const GROUND = [
   'mask',
   'nearest',
   'output',
+  'redis-url',
   'service-links',
 ];
 

@@ -20,7 +20,7 @@ import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/
 import { parseChanges } from '../../message/rights-change.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction } from './functions.ts';
-import { backlogKey, headKey } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { isUnanswered, toSisyphusError } from './redis-error.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
@@ -41,17 +41,28 @@ interface KnownRights {
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
+  readonly #keys: Keys;
   readonly #retention: Pick<Retention, 'ttl'>;
   readonly #logger: Logger | undefined;
   readonly #problems = new Map<string, string>();
+  /** Called with a user who has no channels but the own one. */
+  readonly #onNoList: (user: string) => void;
   #ready: Promise<boolean> | undefined;
   readonly #look = batched(200, (users: KnownRights[]) => this.#readRights(users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>, logger?: Logger) {
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    retention: Pick<Retention, 'ttl'>,
+    logger?: Logger,
+    onNoList: (user: string) => void = () => undefined,
+  ) {
     this.#redis = redis;
+    this.#keys = keys;
     this.#retention = retention;
     this.#logger = logger;
+    this.#onNoList = onNoList;
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
@@ -91,7 +102,7 @@ export class RedisBacklog implements Backlog {
 
   async #call(name: string, args: Argument[]): Promise<unknown> {
     try {
-      return await callFunction(this.#redis, name, args);
+      return await callFunction(this.#redis, this.#keys, name, args);
     } catch (error) {
       throw toSisyphusError(error);
     }
@@ -125,8 +136,10 @@ export class RedisBacklog implements Backlog {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
     const answer = await this.#twice(() => this.#call('sisyphus_rights', ['look', ...pairs]));
     return (answer as (string[] | string | null)[]).map((fields, i) => {
+      const { user } = users[i]!;
       const rights = Array.isArray(fields) ? rightsOf(fields) : undefined;
-      this.#noteProblem(users[i]!.user, rights ? rights.problem : (fields as string | null));
+      this.#noteProblem(user, rights ? rights.problem : (fields as string | null));
+      if (rights?.channels.size === 0 && rights.problem === undefined) this.#onNoList(user);
       return rights;
     });
   }
@@ -147,9 +160,9 @@ export class RedisBacklog implements Backlog {
     const pipeline = this.#redis.pipeline();
     pipeline.time();
     for (const { channel, after, last } of requests) {
-      pipeline.get(headKey(channel));
-      if (last === undefined) pipeline.xrangeBuffer(backlogKey(channel), `(${after}`, '+');
-      else pipeline.xrevrangeBuffer(backlogKey(channel), '+', '-', 'COUNT', last);
+      pipeline.get(this.#keys.head(channel));
+      if (last === undefined) pipeline.xrangeBuffer(this.#keys.backlog(channel), `(${after}`, '+');
+      else pipeline.xrevrangeBuffer(this.#keys.backlog(channel), '+', '-', 'COUNT', last);
     }
     const replies = await pipeline.exec().catch((error: unknown) => {
       throw toSisyphusError(error);

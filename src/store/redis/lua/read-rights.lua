@@ -46,9 +46,9 @@ end
 -- Looks at a list of which no message tells. A change that it finds is told on the user's topic, by an envelope with revision 0 and
 -- no text, so that it has its place among the messages for everybody who hears them.
 local function look_alone(user, clock)
-  local look = look_at(user)
+  local look = look_at_list(user)
   if not look.version then
-    begin(look)
+    begin_rights(look)
     look.version = string.match(conclude(look, digits(clock.last), clock), ' (%d+)')
   elseif differs(look) then
     local head = redis.call('GET', PREFIX .. 'channel:user:' .. user .. ':msg_last')

@@ -63,10 +63,10 @@ local function version_of(log, known)
 end
 
 -- A look at a user's list. `version` is nil if nothing is known of the user.
-local function look_at(user)
+local function look_at_list(user)
   local base = PREFIX .. 'user:' .. user
   local look = {
-    list = 'user:' .. user .. ':channels',
+    list = list_of(user),
     known = base .. ':rights',
     log = base .. ':changes',
     scores = {},
@@ -176,7 +176,7 @@ local function conclude(look, id, clock)
 end
 
 -- The first look at a user: whatever is on the list counts as having always been there, which replays too much at worst.
-local function begin(look)
+local function begin_rights(look)
   local known = {}
   for _, name in ipairs(look.added) do
     put(known, '0', name)
@@ -191,9 +191,9 @@ end
 -- `plain`: the place of a plain PUBLISH. `change`: changes the list behind the look, and answers { sign, channel } if it did.
 -- Answers what the envelope says.
 local function look_with_message(user, clock, id, previous, plain, change)
-  local look = look_at(user)
+  local look = look_at_list(user)
   if not look.version then
-    begin(look)
+    begin_rights(look)
   else
     local after, number
     if plain then
