@@ -56,20 +56,22 @@ describe('a connection by an address', () => {
 
   it('is never ready with another database than the one that it names', async () => {
     const url = `redis://127.0.0.1:${server.port}/16`;
-    const redis = open(url);
-    const reasons: string[] = [];
-    let isReady = false;
-    redis.on('error', ({ message }: Error) => reasons.push(message));
-    redis.on('ready', () => {
-      isReady = true;
-    });
-    // A second attempt is no better than the first.
-    await eventually(() => reasons.length >= 2);
-    expect([...new Set(reasons)]).to.have.length(1);
-    expect(reasons[0]).to.match(
-      /^database 16 cannot be selected \(ERR DB index.*\); expected one that this Redis has$/,
-    );
-    expect(isReady).to.equal(false);
+    // The driver asks for INFO before it is ready, or does not: it must not get that far.
+    for (const asks of [true, false]) {
+      const redis = open(url);
+      redis.options.enableReadyCheck = asks;
+      const reasons: string[] = [];
+      let isReady = false;
+      redis.on('error', ({ message }: Error) => reasons.push(message));
+      redis.on('ready', () => {
+        isReady = true;
+      });
+      // A second attempt is no better than the first.
+      await eventually(() => reasons.length >= 2);
+      expect([...new Set(reasons)]).to.have.length(1);
+      expect(reasons[0]).to.match(/^database 16 cannot be selected \(ERR .*\); expected one that this Redis has$/);
+      expect(isReady).to.equal(false);
+    }
     const refusal = await connectBacklog(url, undefined).catch((error: Error) => error);
     expect(refusal).to.be.an('error').with.property('message').that.contains('database 16 cannot be selected');
   });

@@ -62,13 +62,17 @@ function isSelect(error: Error & { command?: { name: string } }): boolean {
   return error.command?.name === 'select';
 }
 
+const refused = new WeakSet<Error>();
+
 /**
- * The driver would go on, with database 0. Every listener reports the reason by this error's message. The driver goes by the
- * socket behind this event, and would report a second error if it were gone already.
+ * The driver would go on, with database 0. An error that is thrown here it takes for a fatal one: it reports it once more, to every
+ * listener, and closes the connection before it is ready.
  */
 function refuseDatabase(redis: Redis, error: Error): void {
+  if (refused.has(error)) return;
+  refused.add(error);
   error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected one that this Redis has`;
-  setImmediate(() => redis.stream.destroy());
+  throw error;
 }
 
 function optionsOf(url: string): RedisOptions {
