@@ -130,7 +130,7 @@ export class FaultReader {
   }
 }
 
-type Meaning = Pick<Frame, 'kind' | 'channel' | 'revision' | 'text' | 'reason'>;
+export type Meaning = Pick<Frame, 'kind' | 'channel' | 'revision' | 'text' | 'reason'>;
 
 interface JsonData {
   status?: 'ok' | 'error' | 'failure';
@@ -142,7 +142,7 @@ interface JsonData {
   data?: unknown;
 }
 
-function readJson(data: string, id: string): Meaning {
+export function readJson(data: string, id: string): Meaning {
   const json = JSON.parse(data) as JsonData;
   if (json.status) return { kind: json.status };
   if (json.noop) return { kind: 'noop' };
@@ -154,7 +154,7 @@ function readJson(data: string, id: string): Meaning {
 const STATUS = /^<message><status>(ok|error|failure)<\/status><\/message>$/;
 const RESET = /^<message><reset><channel>([^<]+)<\/channel><reason>([a-z]+)<\/reason><\/reset><\/message>$/;
 
-function readRaw({ event, data = '' }: WireFrame): Meaning {
+export function readRaw({ event, data = '' }: WireFrame): Meaning {
   const [, status] = STATUS.exec(data) ?? [];
   if (status) return { kind: status as 'ok' | 'error' | 'failure' };
   if (data === 'noop') return { kind: 'noop' };
