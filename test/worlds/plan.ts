@@ -56,6 +56,8 @@ export interface Plan {
   stories: readonly Story[];
   /** Streams that drop and come back, or are opened anew, in the midst of it. */
   drops: boolean;
+  /** Some of them begin at the very beginning (`since=0`). */
+  beginning: boolean;
   /** Publishes a second that are none of the application's messages. */
   noise: number;
   /** Worlds that play at the same time. */
@@ -64,7 +66,7 @@ export interface Plan {
 }
 
 /** What may be left out of plans that are drawn. */
-export type Limits = Partial<Pick<Plan, 'ways' | 'changes' | 'stories' | 'drops'>> & {
+export type Limits = Partial<Pick<Plan, 'ways' | 'changes' | 'stories' | 'drops' | 'beginning'>> & {
   distances?: readonly Distance[];
   faults?: readonly Fault[];
 };
@@ -81,9 +83,41 @@ export function drawPlan(random: Random, limits: Limits = {}): Plan {
     changes: limits.changes ?? CHANGES,
     stories: limits.stories ?? STORIES,
     drops: limits.drops ?? true,
+    beginning: limits.beginning ?? true,
     // In the moment of a hole, what others publish counts as lost: that is said in the README's limits.
     noise: calm ? random.pick([0, 0, 20]) : 0,
     parallel: 8,
     env: {},
   };
 }
+
+/** A part of what can be drawn. */
+export interface Part {
+  what: string;
+  limits: Limits;
+  plan: Partial<Plan>;
+}
+
+/** All of it. */
+export const EVERYTHING: readonly Part[] = [
+  { what: 'whatever is drawn, while nothing fails', limits: {}, plan: { faults: [], gateways: 2 } },
+  { what: 'whatever is drawn, while things fail', limits: {}, plan: { faults: FAULTS, gateways: 2 } },
+];
+
+/** As much of it as holds: the short form tries this. */
+export const WHAT_HOLDS: readonly Part[] = [
+  {
+    what: 'rights that change by scripts, on streams that stay',
+    limits: { ways: ['fcall', 'http', 'batch'], changes: ['fcall', 'http'], stories: [], drops: false },
+    plan: { faults: [], distance: 'near', gateways: 2 },
+  },
+  {
+    what: 'streams that drop and come back while things fail, and rights that stay',
+    limits: { changes: [], stories: [], beginning: false },
+    plan: {
+      faults: ['cut a connection', 'cut the hubs', 'kill a gateway', 'stop a gateway'],
+      distance: 'near',
+      gateways: 2,
+    },
+  },
+];

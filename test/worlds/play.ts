@@ -2,7 +2,7 @@ import { Random } from '../fault/random.ts';
 import { doFaults, makeNoise } from './faults.ts';
 import type { Counts, Kind, Violation } from './oracle.ts';
 import { drawPlan, type Limits, type Plan } from './plan.ts';
-import { addCounts, describe } from './report.ts';
+import { addCounts, describe, writeLedger } from './report.ts';
 import { Stage } from './stage.ts';
 import { World } from './world.ts';
 
@@ -14,6 +14,8 @@ export interface Wanted {
   plan?: Partial<Plan>;
   /** Told of each violation, with what happened around it. */
   onViolation?: (text: string, violation: Violation) => void;
+  /** Told of each world in which something was wrong, with everything that happened there. */
+  onWrong?: (world: string, ledger: string) => void;
   onStage?: (line: string) => void;
 }
 
@@ -87,10 +89,18 @@ async function playStage(
   }
 }
 
-async function playWorld(world: World, stage: Stage, outcome: Outcome, { onViolation }: Wanted): Promise<void> {
+async function playWorld(
+  world: World,
+  stage: Stage,
+  outcome: Outcome,
+  { onViolation, onWrong }: Wanted,
+): Promise<void> {
   const { history, verdict } = await world.play();
   outcome.worlds++;
-  if (verdict.violations.length > 0) outcome.wrong++;
+  if (verdict.violations.length > 0) {
+    outcome.wrong++;
+    onWrong?.(world.name, writeLedger(history, stage.deeds));
+  }
   outcome.counts = addCounts(outcome.counts, verdict.counts);
   for (const violation of verdict.violations) {
     outcome.violations[violation.kind] = (outcome.violations[violation.kind] ?? 0) + 1;

@@ -56,6 +56,17 @@ export function ledgerOf(history: History, deeds: readonly Deed[]): Row[] {
   return rows.sort((a, b) => (a.order !== undefined && b.order !== undefined ? a.order - b.order : a.at - b.at));
 }
 
+/** The whole of a world, as text. */
+export function writeLedger(history: History, deeds: readonly Deed[]): string {
+  const rows = ledgerOf(history, deeds);
+  const [{ at: began } = { at: 0 }] = rows;
+  return rows.map((row) => lineOf(row, began)).join('\n');
+}
+
+function lineOf({ at, order, text }: Row, from: number): string {
+  return `${(at - from).toFixed(1).padStart(8)} ms ${String(order ?? '').padStart(7)} ${text}`;
+}
+
 /**
  * A violation, and what happened around it: the rows next to those that are about its message, what the user's list was, and
  * every stream of its reader. What other readers got is left out, unless it is that message.

@@ -2,6 +2,8 @@
  * Random worlds, judged by Redis's own order. A failing run prints what happened around each violation. The seed repeats
  * what is drawn; how long each step takes is the machine's.
  */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Kind } from './oracle.ts';
 import { DISTANCES, FAULTS, type Fault, type Plan, STORIES, type Story } from './plan.ts';
@@ -16,7 +18,8 @@ const USAGE = `npm run worlds -- [options]
   --faults <a,b>    none, or some of: ${FAULTS.join(', ')}
   --stories <a,b>   none, or some of: ${STORIES.join(', ')}
   --parallel <n>    worlds at the same time (8)
-  --show <n>        violations of each kind that are told at length (3)`;
+  --show <n>        violations of each kind that are told at length (3)
+  --keep <folder>   everything that happened in worlds in which something was wrong, a file each`;
 
 const TEXT = { type: 'string' } as const;
 const OPTIONS = {
@@ -28,6 +31,7 @@ const OPTIONS = {
   stories: TEXT,
   parallel: TEXT,
   show: TEXT,
+  keep: TEXT,
   help: { type: 'boolean' },
 } as const;
 
@@ -36,6 +40,7 @@ interface Options {
   seed: number;
   seconds: number;
   show: number;
+  keep: string | undefined;
   plan: Partial<Plan>;
 }
 
@@ -62,6 +67,7 @@ function parseOptions(): Options {
     seed: number('seed') ?? Math.floor(Math.random() * 1_000_000),
     seconds: number('seconds') ?? 60,
     show: number('show') ?? 3,
+    keep: values.keep,
     plan,
   };
 }
@@ -92,7 +98,8 @@ async function main(): Promise<number> {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     return 2;
   }
-  const { help, seed, seconds, show, plan } = options;
+  const { help, seed, seconds, show, keep, plan } = options;
+  if (keep !== undefined) mkdirSync(keep, { recursive: true });
   if (help) {
     console.log(USAGE);
     return 0;
@@ -104,6 +111,9 @@ async function main(): Promise<number> {
     seconds,
     plan,
     onStage: console.log,
+    onWrong: (world, ledger) => {
+      if (keep !== undefined) writeFileSync(join(keep, `${seed}-${world}.txt`), ledger);
+    },
     onViolation: (text, { kind }) => {
       const count = (shown.get(kind) ?? 0) + 1;
       shown.set(kind, count);

@@ -126,10 +126,11 @@ export class World {
     return reader;
   }
 
-  /** An id that was given out in this world, or the beginning. */
-  #somePosition(): number {
+  /** An id that was given out in this world, the beginning, or nothing. */
+  #somePosition(): number | undefined {
+    if (this.#plan.beginning && this.#random.chance(0.2)) return 0;
     const ids = [...this.#annals.publications.values()].flatMap(({ entries }) => entries.map(({ id }) => id));
-    return this.#random.chance(0.2) || ids.length === 0 ? 0 : this.#random.pick(ids);
+    return ids.length === 0 ? undefined : this.#random.pick(ids);
   }
 
   /** Until each reader has everything: what was recorded last of all, too. */
