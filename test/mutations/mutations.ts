@@ -261,4 +261,11 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'integration/failing',
     only: 'keeps the position',
   },
+  {
+    name: 'a revision is left out',
+    file: 'src/store/redis/lua/append.lua',
+    find: "local revision = redis.call('INCR', base .. ':msg_id')",
+    replace: "local revision = redis.call('INCRBY', base .. ':msg_id', 2)",
+    caughtBy: 'worlds/worlds',
+  },
 ];
