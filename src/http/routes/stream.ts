@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import { SisyphusError } from '../../errors.ts';
 import { Session } from '../../session/session.ts';
-import { parseStart, type Start } from '../../session/start.ts';
+import { parseStart, positionOf, type Start } from '../../session/start.ts';
 import type { HttpContext } from '../context.ts';
 import { identify } from '../identify.ts';
 import { STREAM_HEADERS, StreamHeads } from '../stream-head.ts';
@@ -48,7 +48,7 @@ export function streamOpener(context: HttpContext): OpenStream {
       maxBuffer: config.maxBuffer,
     });
     const identity = identify(query);
-    const position = start.kind === 'after' ? start.position : context.hub.position;
+    const position = positionOf(start, context.hub.position);
     if ('refusal' in identity) {
       logger.info({ event: 'stream_refused', reason: identity.refusal });
       connection.close('failure', position);
