@@ -2,12 +2,15 @@ import { createServer, type Server } from 'node:http';
 import type { Socket } from 'node:net';
 import Koa from 'koa';
 import { encodeStatus } from '../connection/encode.ts';
+import type { Refusal } from '../connection/refusal.ts';
+import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { createRouter } from './router.ts';
 import { streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
+import { StreamHeads } from './stream-head.ts';
 
 /** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
 const MAX_HEADERS = 64 * 1024;
@@ -17,8 +20,10 @@ const PATIENCE = 10_000;
 /** The HTTP server, not listening yet. */
 export function createApp(context: HttpContext): Server {
   const app = new Koa();
-  const openStream = streamOpener(context);
-  const router = createRouter(context, openStream);
+  const heads = new StreamHeads(context.config.origins);
+  const refused = new Map<Refusal, number>();
+  const openStream = streamOpener(context, { heads, log: new BoundedLog(context.logger), refused });
+  const router = createRouter(context, openStream, { refused });
   app.silent = true;
   app.use(errors(context.logger));
   app.use(cors(context.config.origins));
@@ -29,7 +34,7 @@ export function createApp(context: HttpContext): Server {
     app.callback(),
   );
   server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => {
-    answerUnreadable(error, socket as Socket, context);
+    answerUnreadable(error, socket as Socket, heads, context);
   });
   openStreamDoor(server, PATIENCE, openStream);
   return server;
@@ -39,6 +44,7 @@ export function createApp(context: HttpContext): Server {
 function answerUnreadable(
   error: NodeJS.ErrnoException & { rawPacket?: Buffer },
   socket: Socket,
+  heads: StreamHeads,
   { hub }: HttpContext,
 ): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
@@ -48,9 +54,9 @@ function answerUnreadable(
   const overflow = error.code === 'HPE_HEADER_OVERFLOW';
   const isStream = /^GET \/(stream)?[? ]/.test(error.rawPacket?.toString('latin1', 0, 16) ?? '');
   if (overflow && isStream) {
-    const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\n';
-    const frame = encodeStatus('failure', hub.position, 30_000 + Math.random() * 30_000, 'raw');
-    socket.end(`${head}X-Accel-Buffering: no\r\nConnection: close\r\n\r\n${frame}`);
+    const retry = 30_000 + Math.random() * 30_000;
+    const frame = encodeStatus('failure', hub.position, retry, 'raw', { reason: 'headers_too_large' });
+    socket.end(`${heads.for(undefined).toString('latin1')}${frame}`);
     return;
   }
   const [status, code, message] = overflow

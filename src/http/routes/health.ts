@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { HttpContext } from '../context.ts';
+import type { HttpCounts } from '../counts.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -20,7 +21,7 @@ export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Contex
 }
 
 /** GET /status: figures for whoever looks, without names. */
-export function status(context: HttpContext): (ctx: Context) => void {
+export function status(context: HttpContext, { refused }: HttpCounts): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {
     let channels = 0;
@@ -40,7 +41,11 @@ export function status(context: HttpContext): (ctx: Context) => void {
       subscriptions,
       lingering: hub.channels - channels,
       recorder: context.recorder(),
-      counters: { ...hub.counters, closed: Object.fromEntries(sessions.closed) },
+      counters: {
+        ...hub.counters,
+        closed: Object.fromEntries(sessions.closed),
+        refused: Object.fromEntries(refused),
+      },
     };
   };
 }
