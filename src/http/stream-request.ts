@@ -1,8 +1,13 @@
+import type { IncomingMessage } from 'node:http';
+import type { Refusal } from '../connection/refusal.ts';
+
 /** What a stream needs of a request. */
 export interface StreamRequest {
   querystring: string;
   lastEventId: string | undefined;
   origin: string | undefined;
+  /** Why there will be no stream, where that does not depend on the user. */
+  refusal?: Refusal;
 }
 
 /** GET / or /stream and lines of printable ASCII, with nothing behind them. */
@@ -12,6 +17,17 @@ const PLAIN = /^GET \/(?:stream)?(?:\?([!"$-~]*))? HTTP\/1\.1\r\n((?:[\w!#$%&'*+
 const SINGLE = new Set(['host', 'origin', 'last-event-id']);
 /** Headers that mean more than a GET. */
 const MORE = new Set(['content-length', 'transfer-encoding', 'upgrade', 'expect']);
+
+/** How a request for a stream begins, to the first byte that decides. */
+const BEGINNINGS = ['GET /?', 'GET / ', 'GET /stream?', 'GET /stream '];
+const LONGEST_BEGINNING = 12;
+
+/** Whether these first bytes are those of a request for a stream; `undefined` if there are too few to tell. */
+export function beginsAsStream(bytes: Buffer): boolean | undefined {
+  const text = bytes.toString('latin1', 0, LONGEST_BEGINNING);
+  if (BEGINNINGS.some((beginning) => text.startsWith(beginning))) return true;
+  return BEGINNINGS.some((beginning) => beginning.startsWith(text)) ? undefined : false;
+}
 
 /**
  * Reads a request for a stream that came whole and is in no way unusual; `undefined` for any other, right or wrong: Node
@@ -31,4 +47,14 @@ export function readStreamRequest(chunk: Buffer): StreamRequest | undefined {
   }
   if (!found.has('host')) return undefined;
   return { querystring, lastEventId: found.get('last-event-id'), origin: found.get('origin') };
+}
+
+/** The same of a request that Node has read. */
+export function streamRequestOf({ url = '', headers }: IncomingMessage): StreamRequest {
+  const [, querystring = ''] = /\?([^#]*)/.exec(url) ?? [];
+  return {
+    querystring,
+    lastEventId: headers['last-event-id']?.toString(),
+    origin: headers.origin,
+  };
 }

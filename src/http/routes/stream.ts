@@ -8,10 +8,12 @@ import { Session } from '../../session/session.ts';
 import type { Start } from '../../session/start.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
+import { exchangeOf } from '../exchange.ts';
 import type { Identity } from '../identify.ts';
+import { inTurn, leaveHttp } from '../leave-http.ts';
 import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
-import type { StreamRequest } from '../stream-request.ts';
+import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
 
 /** A client is told within 2 s that Redis cannot be reached (ms). */
 const PATIENCE = 1700;
@@ -30,16 +32,19 @@ export interface StreamOpenerOptions {
 /** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
 export function stream(openStream: OpenStream): (ctx: Context) => void {
   return (ctx) => {
-    const response = ctx.res;
+    const { req: request, res: response } = ctx;
     ctx.respond = false;
     if (ctx.method === 'HEAD') {
       response.removeHeader('Transfer-Encoding');
       response.writeHead(200, STREAM_HEADERS).end();
       return;
     }
-    if (!response.socket) return;
-    const { 'last-event-id': lastEventId, origin } = ctx.headers;
-    openStream(response.socket, { querystring: ctx.querystring, lastEventId: lastEventId?.toString(), origin });
+    exchangeOf(request.socket).isStream = true;
+    const streamRequest = streamRequestOf(request);
+    inTurn(response, (socket) => {
+      leaveHttp(socket);
+      openStream(socket, streamRequest);
+    });
   };
 }
 
@@ -55,7 +60,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.origin);
     const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
-    const admitted = admit(identity, context);
+    const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, context);
     if ('refusal' in admitted) {
       const position = start.kind === 'after' ? start.position : hub.position;
       refuse(connection, position, admitted.refusal, options);
