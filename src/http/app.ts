@@ -4,9 +4,11 @@ import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import type { HttpCounts } from './counts.ts';
 import { MAX_READ } from './head-size.ts';
+import { keepConnections } from './keep-alive.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { requireHead } from './middleware/head.ts';
+import { lastAnswer } from './middleware/last-answer.ts';
 import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
 import { type OpenStream, streamOpener } from './routes/stream.ts';
@@ -21,7 +23,6 @@ const SERVER_OPTIONS = {
   maxHeaderSize: MAX_READ,
   headersTimeout: PATIENCE,
   requestTimeout: 15_000,
-  keepAliveTimeout: 5000,
   // Node looks every 30 s otherwise: what is late would be answered after 45.
   connectionsCheckingInterval: 1000,
   // Checked where a refusal is told in the body and in the log.
@@ -41,6 +42,7 @@ export function createApp(context: HttpContext): Server {
   server.maxHeadersCount = 0;
   listenForRequests(server, createKoa(context, openStream, counts).callback(), openStream);
   answerUnreadable(server, { log, heads, refused, position: () => hub.position });
+  keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
     late: (socket) => answerSlow(socket, log),
   });
@@ -51,6 +53,7 @@ function createKoa(context: HttpContext, openStream: OpenStream, counts: HttpCou
   const app = new Koa();
   const router = createRouter(context, openStream, counts);
   app.silent = true;
+  app.use(lastAnswer(context.isDraining));
   app.use(errors(context.logger));
   app.use(requireHead);
   app.use(cors(context.config.origins));

@@ -105,4 +105,9 @@ describe('a connection', () => {
     await send('GET /?user=1 HTTP/1.1\r\n\r\n').until(/^HTTP\/1\.1 400 .*"error":"bad_request".*Host/s);
     await world.gateway.waitForLog(({ event, reason }) => event === 'request_refused' && /Host/.test(String(reason)));
   });
+
+  it('is told how long it is kept', async () => {
+    const client = await send(HEALTH).until(/"alive":true/);
+    expect(client.text).to.match(/Keep-Alive: timeout=75\r\n/);
+  });
 });
