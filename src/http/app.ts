@@ -3,6 +3,7 @@ import Koa from 'koa';
 import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import type { HttpCounts } from './counts.ts';
+import { Descriptors } from './descriptors.ts';
 import { MAX_READ } from './head-size.ts';
 import { keepConnections } from './keep-alive.ts';
 import { cors } from './middleware/cors.ts';
@@ -10,6 +11,7 @@ import { errors } from './middleware/errors.ts';
 import { requireHead } from './middleware/head.ts';
 import { lastAnswer } from './middleware/last-answer.ts';
 import { listenForRequests } from './requests.ts';
+import { doorkeeper, sayRoom } from './room.ts';
 import { createRouter } from './router.ts';
 import { type OpenStream, streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
@@ -34,9 +36,9 @@ export function createApp(context: HttpContext): Server {
   const { config, hub, logger } = context;
   const log = new BoundedLog(logger);
   const heads = new StreamHeads(config.origins);
-  const counts: HttpCounts = { refused: new Map() };
-  const { refused } = counts;
-  const openStream = streamOpener(context, { heads, log, refused });
+  const counts: HttpCounts = { descriptors: new Descriptors(), refused: new Map() };
+  const { descriptors, refused } = counts;
+  const openStream = streamOpener(context, { heads, log, descriptors, refused });
   const server = createServer(SERVER_OPTIONS);
   // By default the headers behind the 2,000th are lost in silence, and a position may be among them.
   server.maxHeadersCount = 0;
@@ -45,6 +47,12 @@ export function createApp(context: HttpContext): Server {
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
     late: (socket) => answerSlow(socket, log),
+    admits: doorkeeper(server, descriptors, log),
+  });
+  server.on('listening', () => sayRoom(descriptors, config.maxStreams, logger));
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    // A server that cannot listen is told to whoever started it.
+    if (server.listening) log.warn({ event: 'accept_failed', reason: error.message });
   });
   return server;
 }

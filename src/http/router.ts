@@ -24,7 +24,7 @@ export function createRouter(context: HttpContext, openStream: OpenStream, count
   router.post('/revoke', publishers, rights(context, 'revoke'));
 
   router.get('/healthz', healthz);
-  router.get('/readyz', readyz(context));
+  router.get('/readyz', readyz(context, counts));
   router.get('/status', status(context, counts));
   return router;
 }

@@ -8,11 +8,16 @@ export function healthz(ctx: Context): void {
 }
 
 /** GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. */
-export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Context) => void {
-  return (ctx) => {
+export function readyz(
+  { hub, recorder, isDraining }: HttpContext,
+  { descriptors }: HttpCounts,
+): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
+    const isShort = await descriptors.isShort();
     const reasons = [
       ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
       ...(recorder().role === 'unknown' ? ['no recorder is known'] : []),
+      ...(isShort ? [`nearly all of the ${descriptors.limit} files that the process may open are in use`] : []),
       ...(isDraining() ? ['the gateway is being stopped'] : []),
     ];
     ctx.status = reasons.length === 0 ? 200 : 503;
@@ -21,7 +26,7 @@ export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Contex
 }
 
 /** GET /status: figures for whoever looks, without names. */
-export function status(context: HttpContext, { refused }: HttpCounts): (ctx: Context) => void {
+export function status(context: HttpContext, { descriptors, refused }: HttpCounts): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {
     let channels = 0;
@@ -45,6 +50,7 @@ export function status(context: HttpContext, { refused }: HttpCounts): (ctx: Con
         ...hub.counters,
         closed: Object.fromEntries(sessions.closed),
         refused: Object.fromEntries(refused),
+        dropped: descriptors.dropped,
       },
     };
   };

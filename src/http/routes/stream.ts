@@ -8,6 +8,7 @@ import { Session } from '../../session/session.ts';
 import type { Start } from '../../session/start.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
+import type { Descriptors } from '../descriptors.ts';
 import { exchangeOf } from '../exchange.ts';
 import type { Identity } from '../identify.ts';
 import { inTurn, leaveHttp } from '../leave-http.ts';
@@ -25,6 +26,7 @@ export type OpenStream = (socket: Socket, request: StreamRequest) => void;
 export interface StreamOpenerOptions {
   heads: StreamHeads;
   log: BoundedLog;
+  descriptors: Pick<Descriptors, 'roomFor'>;
   /** Streams that were refused, by the word for it. */
   refused: Map<Refusal, number>;
 }
@@ -60,7 +62,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.origin);
     const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
-    const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, context);
+    const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
     if ('refusal' in admitted) {
       const position = start.kind === 'after' ? start.position : hub.position;
       refuse(connection, position, admitted.refusal, options);
@@ -70,9 +72,15 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   };
 }
 
-function admit(identity: Identity, { config, isDraining, sessions }: HttpContext): Identity {
+function admit(
+  identity: Identity,
+  socket: Socket,
+  { config, isDraining, sessions }: HttpContext,
+  { descriptors }: StreamOpenerOptions,
+): Identity {
   if ('refusal' in identity) return identity;
   if (isDraining()) return { refusal: 'draining' };
+  if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
   if (sessions.admits(identity.user)) return identity;
   return { refusal: sessions.streams < config.maxStreams ? 'user_capacity' : 'capacity' };
 }
