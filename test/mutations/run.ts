@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { gatewayOf, ROOT, withCopy } from '../support/mutated-copy.ts';
+import { HTTP_MUTATIONS } from './http.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
 
@@ -28,7 +29,7 @@ function isCaught(mutation: Mutation): boolean {
 
 const wanted = process.argv.slice(2);
 let missed = 0;
-for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS]) {
+for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS, ...HTTP_MUTATIONS]) {
   if (wanted.length > 0 && !wanted.some((text) => mutation.name.includes(text))) continue;
   const began = Date.now();
   let verdict: string;
