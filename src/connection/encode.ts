@@ -29,17 +29,17 @@ export function encodeMessage(message: Message, format: Format): Buffer {
   return message.rawFrame;
 }
 
-/** What a status says besides, to the developer of the page. */
+/** What a status frame adds for the developer of the page. */
 export interface Remarks {
   /** Why the stream is refused. */
   reason?: Refusal | undefined;
-  /** What was ignored in the request: a sentence each. */
+  /** What was ignored in the request, a sentence each. */
   notes?: readonly string[] | undefined;
 }
 
 /**
- * The first frame of a stream, or its last. Remarks stand inside the frame, behind its fields: every parser skips a comment
- * line, but some clients hear an empty event where a comment is a block of its own.
+ * The first frame of a stream, or its last. Comments stand inside the frame, behind its fields: every parser skips a comment line,
+ * but some clients deliver an empty event for a block of comments alone.
  */
 export function encodeStatus(
   status: Status,

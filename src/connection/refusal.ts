@@ -19,7 +19,7 @@ export const REFUSALS = {
 
 export type Refusal = keyof typeof REFUSALS;
 
-/** The word for a stream that ends for this reason, if nobody knows a more exact one; a reader that has left is told nothing. */
+/** The word for a close reason, if there is no more exact one; a reader that has left is told nothing. */
 export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   client: undefined,
   slow: undefined,

@@ -4,6 +4,7 @@ import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import type { HttpCounts } from './counts.ts';
 import { Descriptors } from './descriptors.ts';
+import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
 import { keepConnections } from './keep-alive.ts';
 import { cors } from './middleware/cors.ts';
@@ -11,7 +12,6 @@ import { errors } from './middleware/errors.ts';
 import { requireHead } from './middleware/head.ts';
 import { lastAnswer } from './middleware/last-answer.ts';
 import { listenForRequests } from './requests.ts';
-import { doorkeeper, sayRoom } from './room.ts';
 import { createRouter } from './router.ts';
 import { type OpenStream, streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
@@ -25,9 +25,9 @@ const SERVER_OPTIONS = {
   maxHeaderSize: MAX_READ,
   headersTimeout: PATIENCE,
   requestTimeout: 15_000,
-  // Node looks every 30 s otherwise: what is late would be answered after 45.
+  // Node looks every 30 s by default: a late request would be answered after up to 45 s.
   connectionsCheckingInterval: 1000,
-  // Checked where a refusal is told in the body and in the log.
+  // `requireHead` checks it, because Node's own 400 has no body and no log line.
   requireHostHeader: false,
 };
 
@@ -40,18 +40,18 @@ export function createApp(context: HttpContext): Server {
   const { descriptors, refused } = counts;
   const openStream = streamOpener(context, { heads, log, descriptors, refused });
   const server = createServer(SERVER_OPTIONS);
-  // By default the headers behind the 2,000th are lost in silence, and a position may be among them.
+  // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
   listenForRequests(server, createKoa(context, openStream, counts).callback(), openStream);
   answerUnreadable(server, { log, heads, refused, position: () => hub.position });
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
     late: (socket) => answerSlow(socket, log),
-    admits: doorkeeper(server, descriptors, log),
+    admits: createAdmission(server, descriptors, log),
   });
-  server.on('listening', () => sayRoom(descriptors, config.maxStreams, logger));
+  server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {
-    // A server that cannot listen is told to whoever started it.
+    // Errors before that reach the caller of `listen`.
     if (server.listening) log.warn({ event: 'accept_failed', reason: error.message });
   });
   return server;

@@ -3,7 +3,7 @@ import type { Logger } from '../logger.ts';
 /** Lines of an event at once, and milliseconds until there is room for another. */
 const LINES = 20;
 const REFILL = 1000;
-/** The same fact again is no news for so long (ms). */
+/** `warnOnce` writes the same fact again after this (ms). */
 const REPEAT = 60_000;
 const MAX_FACTS = 500;
 
@@ -11,18 +11,18 @@ export type Fields = Record<string, unknown> & { event: string };
 
 type Level = 'info' | 'warn';
 
-/** What one event has had of its lines. */
+/** The token bucket of one event. */
 interface Bucket {
   room: number;
-  /** When the room was counted last (ms). */
+  /** When `room` was refilled last (ms). */
   filled: number;
   leftOut: number;
   timer: NodeJS.Timeout | undefined;
 }
 
 /**
- * A log for what any stranger can cause: of each event at most a line a second after the first twenty, and what was left out is
- * counted (`left_out`) in the next line.
+ * A rate-limited log for events that any stranger can cause: after twenty lines, each event gets one line a second, which counts
+ * the lines that were left out (`left_out`).
  */
 export class BoundedLog {
   readonly #logger: Pick<Logger, Level>;
@@ -49,7 +49,7 @@ export class BoundedLog {
     const now = this.#now();
     if (now - (this.#told.get(fact) ?? Number.NEGATIVE_INFINITY) < REPEAT) return;
     if (!this.#write('warn', fields)) return;
-    // Whoever makes up new facts for each request is held by the limit on lines.
+    // A client that makes up new facts is still held by the limit on lines.
     if (this.#told.size >= MAX_FACTS) this.#told.clear();
     this.#told.set(fact, now);
   }
@@ -59,7 +59,7 @@ export class BoundedLog {
     const bucket = this.#bucketOf(fields.event);
     if (bucket.room === 0) {
       bucket.leftOut++;
-      // Where no line follows that could tell the number, one is written for it.
+      // If no other line follows that could carry the count, write one for it.
       bucket.timer ??= setTimeout(() => this.#write(level, { event: fields.event }), 2 * REFILL).unref();
       return false;
     }

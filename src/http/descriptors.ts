@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 
-/** How long a limit that was read holds (ms): reading it takes 50 µs, and somebody may change it while the process runs. */
+/** How long the limit is cached (ms): reading it takes 50 µs, and it may be changed while the process runs. */
 const FRESH = 100;
-/** What is kept free for streams that are refused with a frame, for publishers and for health checks. */
+/** Files kept free for refusing streams with a frame, for publishers and for health checks, at most. */
 const MAX_HEAD_ROOM = 128;
-/** And of that, what no connection from outside gets: Redis may have to be connected to again. */
+/** One in so many of these is kept from all clients, because the gateway may have to reconnect to Redis. */
 const RESERVE_SHARE = 4;
-/** Files that the process has open apart from its clients' connections: 25 to 45 were counted. */
+/** Files that the process opens for itself; 25 to 45 were counted. */
 const OWN_FILES = 64;
 
 export interface DescriptorsOptions {
@@ -22,14 +22,14 @@ export interface DescriptorsOptions {
 export type Room = 'enough' | 'little' | 'none';
 
 /**
- * The files that the process may open, each connection being one. Beyond the limit libuv closes what comes before anybody knows
- * of it, so that connections have to be turned away while there is room.
+ * The file descriptors of the process; each connection takes one. Beyond the limit libuv closes new connections without telling
+ * Node, so streams must be refused before.
  *
- * How many are open is told by the number of the newest one: the kernel gives out the lowest that is free, so that
- * everything below it is taken. Where numbers or the limit are not known, as on other systems than Linux, there is always room.
+ * The kernel gives a new connection the lowest free descriptor, so all below its number are in use. If the numbers or the limit
+ * are unknown, as on other systems than Linux, there is always room.
  */
 export class Descriptors {
-  /** Connections that were closed without an answer. */
+  /** Connections that were closed without a response. */
   dropped = 0;
   readonly #readLimit: () => number | undefined;
   readonly #countOpen: () => Promise<number | undefined>;
@@ -58,14 +58,14 @@ export class Descriptors {
     return this.#limit;
   }
 
-  /** The limit that so many streams ask for, where the process has less. */
+  /** The limit that so many streams need, if the process has a lower one. */
   lacks(streams: number): { limit: number; needed: number } | undefined {
     const { limit } = this;
     const needed = streams + OWN_FILES + MAX_HEAD_ROOM;
     return limit !== undefined && limit < needed ? { limit, needed } : undefined;
   }
 
-  /** Of a connection that has just been accepted. */
+  /** To be called for each connection when it is accepted. */
   accept(socket: Socket): Room {
     const room = this.roomFor(socket);
     this.#isShort = room !== 'enough';
@@ -82,7 +82,7 @@ export class Descriptors {
     return number < limit - headRoom / RESERVE_SHARE ? 'little' : 'none';
   }
 
-  /** Whether streams are turned away at present. Files are counted only if they were few at the last connection. */
+  /** Whether streams are refused at present. Open files are counted only if few were left at the latest connection. */
   async isShort(): Promise<boolean> {
     if (!this.#isShort) return false;
     this.#checking ??= this.#check().finally(() => {
@@ -113,7 +113,7 @@ function readSoftLimit(): number | undefined {
     const [, soft] = /^Max open files +(\w+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
     return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft ?? Number.NaN) || undefined;
   } catch {
-    // There is no such file on this system, or none can be opened: what was known before holds.
+    // This system has no such file, or no file can be opened; the caller keeps the last known limit.
     return undefined;
   }
 }

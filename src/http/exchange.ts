@@ -1,23 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What Node's HTTP does not say of a connection that it reads. */
+/** State of a connection that Node's HTTP reads, which Node does not expose. */
 export interface Exchange {
-  /** The first bytes are those of a request for a stream: Node does not show them if the head turns out to be too long. */
+  /** The connection's first request is for a stream. Node does not expose a head that is too long, so this is kept. */
   readonly beginsAsStream: boolean;
-  /** The request that was read last, and its response. */
+  /** The latest request and its response. */
   last: { request: IncomingMessage; response: ServerResponse } | undefined;
-  /** Requests that were read and are not answered yet. */
+  /** Requests whose responses are not finished yet. */
   owed: number;
-  /** A stream has been asked for: nothing that comes behind is read, and nothing but the stream is written behind. */
+  /** A stream was requested: later requests on the connection are ignored, and only the stream is written to it. */
   isStream: boolean;
-  /** Node can read no further, and this has been dealt with. */
+  /** Node's parser failed, and the error has been handled. */
   isBroken: boolean;
 }
 
 const exchanges = new WeakMap<Socket, Exchange>();
 
-/** A connection is about to be given to Node's HTTP. */
+/** To be called before a connection is passed to Node's HTTP. */
 export function beginExchange(socket: Socket, beginsAsStream: boolean): Exchange {
   const exchange = { beginsAsStream, last: undefined, owed: 0, isStream: false, isBroken: false };
   exchanges.set(socket, exchange);
@@ -28,8 +28,8 @@ export function exchangeOf(socket: Socket): Exchange {
   return exchanges.get(socket) ?? beginExchange(socket, false);
 }
 
-/** Node has read the head of a request. */
-export function note(exchange: Exchange, request: IncomingMessage, response: ServerResponse): void {
+/** To be called when Node has read the head of a request. */
+export function noteRequest(exchange: Exchange, request: IncomingMessage, response: ServerResponse): void {
   exchange.last = { request, response };
   exchange.owed++;
   response.once('finish', () => exchange.owed--);

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http';
 /** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
 export const MAX_HEAD = 64 * 1024;
 /**
- * What Node reads of a head. It does not show a head that is longer, and without the address nobody knows whether it asks for a
- * stream, so that this is more than is accepted.
+ * The largest head that Node parses. Node does not expose a longer one, and then nobody knows whether it asks for a stream and needs
+ * a frame; so this is larger than what is accepted.
  */
 export const MAX_READ = 4 * MAX_HEAD;
 

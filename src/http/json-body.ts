@@ -63,12 +63,12 @@ export class JsonObject {
     this.#source = source;
   }
 
-  /** `undefined` for a member that is not there, whatever the prototype has. */
+  /** `undefined` for a missing member, whatever the prototype has. */
   get(name: string): unknown {
     return Object.hasOwn(this.#members, name) ? this.#members[name] : undefined;
   }
 
-  /** The digits of an integer as they were sent, of any length; else the value. `JSON.parse` would round 64-bit ids. */
+  /** For an integer its digits as they were sent, because `JSON.parse` rounds 64-bit ids; else the value. */
   textOrInteger(name: string): unknown {
     const value = this.get(name);
     if (typeof value !== 'number') return value;
@@ -76,7 +76,7 @@ export class JsonObject {
     return /^\d+$/.test(source) ? source : value;
   }
 
-  /** What is published: a text itself, and anything else as its JSON. @throws SisyphusError `bad_json` */
+  /** The bytes to publish: a string itself, anything else as its JSON. @throws SisyphusError `bad_json` */
   bytes(name: string): Buffer | undefined {
     const value = this.get(name);
     if (value === undefined) return undefined;

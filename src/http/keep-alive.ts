@@ -2,42 +2,42 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 
-/** What clients are told (`Keep-Alive: timeout=75`): those that listen close an idle connection before this (ms). */
+/** The `Keep-Alive: timeout=` that clients are told; those that obey it close an idle connection earlier (ms). */
 const TOLD = 75_000;
 /**
- * How long an idle connection is kept: longer than common balancers keep theirs, so that they close first, and no request is on
- * its way when a connection is closed here. nginx and Amazon's have 60 s, Go's client 90 s, Google's 600 s.
+ * How long an idle connection is kept (ms). Balancers that ignore the header must close first, because a request that they send
+ * while we close is lost. Their defaults: nginx and Amazon 60 s, Go's client 90 s, Google 600 s.
  */
 const KEPT = 620_000;
 
-/** Keeps idle connections, and closes them so that a request which comes in this moment is answered. */
+/** Keeps idle connections for `kept` milliseconds; a request that arrives just before the end is still answered. */
 export function keepConnections(server: Server, { told = TOLD, kept = KEPT } = {}): void {
   server.keepAliveTimeout = told;
-  // With a listener for it Node does not close by itself.
+  // If there is a listener, Node does not close the socket by itself.
   server.on('timeout', (socket: Socket) => {
     if (socket.timeout !== kept - told) socket.setTimeout(kept - told);
     else closeIdle(socket);
   });
 }
 
-/** Closes what is still idle when everything that has arrived by now was read. */
+/** Closes the connection unless a request has already arrived in the kernel's buffer. */
 function closeIdle(socket: Socket): void {
   const { bytesRead } = socket;
-  // Timers run before the event loop looks at sockets, `setImmediate` behind that.
+  // The event loop runs timers, then reads sockets, then runs `setImmediate` callbacks.
   setImmediate(() => {
     if (socket.bytesRead === bytesRead) socket.destroy();
   });
 }
 
-/** Accepts no new connections; those that there are go on being answered. Settles when the last one has ended. */
+/** Stops listening; open connections are still served. Settles when the last one has ended. */
 export function stopAccepting(server: Server): Promise<void> {
-  // The one of HTTP closes idle connections at once, each of which may have a request on its way.
+  // `close` of http.Server would also close idle connections at once, and a request may be on its way on each.
   return new Promise((resolve) => NetServer.prototype.close.call(server, () => resolve()));
 }
 
-/** Ends the connections on which nothing is under way, when everything that has arrived by now was read. */
+/** Closes idle connections, after reading whatever has already arrived on them. */
 export async function endIdle(server: Server): Promise<void> {
-  // The first may come before the event loop looks at sockets, the second not.
+  // The first callback may run before the event loop reads sockets; the second cannot.
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
   server.close();
 }

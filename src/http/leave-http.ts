@@ -1,10 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What Node's HTTP listens for, apart from `close`, at which it frees what it keeps. */
+/** The socket events that Node's HTTP listens for, except `close`: on that it frees its parser. */
 const EVENTS = ['data', 'end', 'error', 'timeout', 'drain'];
 
-/** Acts when the answers to all earlier requests on the connection have been sent, which is at once as a rule. */
+/** Calls `act` when the responses to all earlier requests on the connection have been sent: at once, as a rule. */
 export function inTurn(response: ServerResponse, act: (socket: Socket) => void): void {
   const turn = (socket: Socket): void => {
     if (!socket.destroyed) act(socket);
@@ -14,16 +14,16 @@ export function inTurn(response: ServerResponse, act: (socket: Socket) => void):
 }
 
 /**
- * Takes a socket away from Node's HTTP, which would go on reading requests from it, and answer them, or what it cannot read, or
- * what comes too late, in the middle of a stream. From here on whatever comes is thrown away.
+ * Detaches a socket from Node's HTTP. Otherwise Node would go on parsing, and would write responses to later requests, to bytes that
+ * it cannot parse and to time-outs into the middle of a stream. Whatever the client sends from here on is discarded.
  */
 export function leaveHttp(socket: Socket): void {
-  // Node's parser reads from the handle, past the socket. A listener for `data` ends that.
+  // Node's parser reads from the handle directly; adding a `data` listener makes Node read through the socket again.
   socket.on('data', ignore);
   for (const event of EVENTS) socket.removeAllListeners(event);
   socket.setTimeout(0);
   socket.on('error', ignore);
-  // The client is gone when it ends its side: nothing else is expected of it.
+  // Nothing more is expected of the client, so when it ends its side it has left.
   socket.once('end', () => socket.destroy());
   socket.resume();
 }

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { SisyphusError } from '../errors.ts';
 
-/** A body may have as many bytes as so many of the largest messages: a batch, or a text of which JSON escapes each character. */
+/** The largest body, in largest messages: for batches, and because JSON may escape each character of a text. */
 const FACTOR = 16;
 
 /**
- * The whole body, if it is not too large for messages of so many bytes. The rest of one that is refused is read and thrown
- * away: a connection that is closed with bytes unread is reset, and the client might never see why.
+ * Reads the whole body. If it is too large, the rest is read and discarded: a connection that is closed with unread bytes is
+ * reset, and the client might never see the response.
  *
  * @throws SisyphusError `too_large`, `unsupported_type`, `bad_request`
  */
@@ -16,7 +16,7 @@ export async function readBody(request: IncomingMessage, maxMessage: number): Pr
   if (!/^(identity)?$/i.test(coding)) throw compressed(coding);
   if (Number(request.headers['content-length']) > limit) throw tooLarge(limit);
   const body = await readUpTo(request, limit);
-  // Some senders forget to say so.
+  // The first two bytes of gzip: some senders forget the header.
   if (body[0] === 0x1f && body[1] === 0x8b) throw compressed('gzip');
   return body;
 }
@@ -35,7 +35,7 @@ function readUpTo(request: IncomingMessage, limit: number): Promise<Buffer> {
     };
     request.on('data', take);
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    // Of an ended request it comes too late to matter.
+    // After `end` these have no effect.
     const ended = (): void => reject(new SisyphusError('bad_request', 'the body ended before its end'));
     request.once('error', ended).once('close', ended);
   });

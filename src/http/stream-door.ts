@@ -4,13 +4,13 @@ import { beginExchange } from './exchange.ts';
 import { beginsAsStream, readStreamRequest, type StreamRequest } from './stream-request.ts';
 
 export interface StreamDoorOptions {
-  /** So little has come within the patience that nobody can tell what it asks for. */
+  /** Called instead of closing the socket if a few bytes came, but too few to tell what they ask for. */
   late?: (socket: Socket) => void;
-  /** Whether to let it in at all. */
+  /** Whether a new connection may stay; if not, this has closed it. */
   admits?: (socket: Socket) => boolean;
 }
 
-/** How long a connection may be silent while the server is being closed: a request may be on its way (ms). */
+/** How long a connection may be silent while the server is being closed; a request may be on its way (ms). */
 const LAST_PATIENCE = 1000;
 
 /**
@@ -30,7 +30,7 @@ export function openStreamDoor(
   server.removeAllListeners('connection');
   /** Connected, and silent since (ms). */
   const silent = new Map<Socket, number>();
-  /** What has come of those that have sent too little to tell what they ask for. */
+  /** The bytes so far of connections that have sent too few to tell what they ask for. */
   const begun = new WeakMap<Socket, Buffer>();
 
   // One function for all sockets, which is why it asks for `this`.
@@ -67,7 +67,7 @@ export function openStreamDoor(
   });
 
   const timer = setInterval(() => {
-    // Nobody is waited for long while the server is being closed.
+    // While the server is being closed, silent connections are closed sooner.
     const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
     for (const [socket, since] of silent) {
       if (since > until) return;

@@ -7,26 +7,26 @@ export interface StreamQuery {
   identity: Identity;
   format: Format;
   start: Start;
-  /** What was ignored: a sentence each, of printable ASCII. */
+  /** What was ignored, a sentence each, in printable ASCII. */
   notes: string[];
 }
 
 const PARAMETERS = new Set(['user', 'format', 'lastEventId', 'since', 'overlap']);
 const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
-/** An address is 64 KB at most, and might name thousands of parameters. */
+/** An address of 64 KB may hold thousands of parameters. */
 const MAX_NOTES = 8;
 const MAX_QUOTED = 40;
 
 /**
- * What a stream's request asks for. Whatever cannot be obeyed is ignored, because an EventSource would give up for good on
- * any other answer, and is told in `notes`.
+ * Reads what a request for a stream asks for. What cannot be obeyed is ignored and named in `notes`: a refusal would end an
+ * EventSource for good.
  */
 export function readStreamQuery(querystring: string, lastEventIdHeader: string | undefined): StreamQuery {
   const query = new URLSearchParams(querystring);
   const format = lastOf(query, 'format');
   const since = lastOf(query, 'since');
   const overlap = lastOf(query, 'overlap');
-  // A polyfill appends its own to an address that has one already. An empty one tells nothing, so the one before it counts.
+  // A polyfill appends its own to an address that already has one. An empty one is no position, so the one before it counts.
   const lastEventId = query.getAll('lastEventId').findLast((text) => text !== '');
   return {
     identity: identify(query),
@@ -75,7 +75,7 @@ function quote(name: string, value: string): string {
   return `${name}=${show(value)}`;
 }
 
-/** Nothing that a client sends may end the comment line, or fill the log. */
+/** Client text must not end the comment line or fill the log. */
 function show(text: string): string {
   const printable = text.slice(0, MAX_QUOTED).replace(/[^!-~]/g, '?');
   return text.length > MAX_QUOTED ? `${printable}...` : printable;

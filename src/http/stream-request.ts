@@ -6,7 +6,7 @@ export interface StreamRequest {
   querystring: string;
   lastEventId: string | undefined;
   origin: string | undefined;
-  /** Why there will be no stream, where that does not depend on the user. */
+  /** Set if the stream is refused whoever the user is. */
   refusal?: Refusal;
 }
 
@@ -18,11 +18,11 @@ const SINGLE = new Set(['host', 'origin', 'last-event-id']);
 /** Headers that mean more than a GET. */
 const MORE = new Set(['content-length', 'transfer-encoding', 'upgrade', 'expect']);
 
-/** How a request for a stream begins, to the first byte that decides. */
+/** The first bytes of a request for a stream, up to the byte that decides. */
 const BEGINNINGS = ['GET /?', 'GET / ', 'GET /stream?', 'GET /stream '];
 const LONGEST_BEGINNING = 12;
 
-/** Whether these first bytes are those of a request for a stream; `undefined` if there are too few to tell. */
+/** Whether a request that begins with these bytes is for a stream; `undefined` if there are too few to tell. */
 export function beginsAsStream(bytes: Buffer): boolean | undefined {
   const text = bytes.toString('latin1', 0, LONGEST_BEGINNING);
   if (BEGINNINGS.some((beginning) => text.startsWith(beginning))) return true;
@@ -49,7 +49,7 @@ export function readStreamRequest(chunk: Buffer): StreamRequest | undefined {
   return { querystring, lastEventId: found.get('last-event-id'), origin: found.get('origin') };
 }
 
-/** The same of a request that Node has read. */
+/** The same from a request that Node has read. */
 export function streamRequestOf({ url = '', headers }: IncomingMessage): StreamRequest {
   const [, querystring = ''] = /\?([^#]*)/.exec(url) ?? [];
   return {

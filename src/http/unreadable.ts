@@ -18,7 +18,7 @@ export interface UnreadableOptions {
 
 type ParseError = NodeJS.ErrnoException & { rawPacket?: Buffer; reason?: string };
 
-/** How long a client may take to read the answer and to end its side (ms). */
+/** How long a client may take to read the response and to end its side (ms). */
 const LINGER = 1000;
 const FAILURE_RETRY = 30_000;
 
@@ -28,12 +28,12 @@ const MEANINGS: Record<string, string> = {
   HPE_INVALID_EOF_STATE: 'the request ended before its end',
 };
 
-/** Answers what Node cannot read, and each time leaves a line in the log. */
+/** Answers requests that Node cannot parse or that come too late, with a log line for each. */
 export function answerUnreadable(server: Server, options: UnreadableOptions): void {
   server.on('clientError', (error: ParseError, stream) => {
     const socket = stream as Socket;
     const exchange = exchangeOf(socket);
-    // A stream is, or will be, open there: what comes behind its request, or does not come, is nothing to it.
+    // The connection has a stream, or will have one: errors in what follows its request must not touch it.
     if (exchange.isStream || exchange.isBroken) return;
     exchange.isBroken = true;
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable) {
@@ -56,7 +56,7 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
   });
 }
 
-/** Answers a head of which nothing but a beginning has come in time. */
+/** Answers a request of which only the first few bytes came in time. */
 export function answerSlow(socket: Socket, log: BoundedLog): void {
   const refusal = refusalOf({ code: 'ERR_HTTP_REQUEST_TIMEOUT' });
   log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
@@ -85,11 +85,11 @@ function refusalOf({ code = '', reason, rawPacket }: Partial<ParseError>): Sisyp
   }
 }
 
-/** In its turn: the answers to earlier requests on the connection go out first. */
+/** Sends the refusal after the responses to all earlier requests on the connection. */
 function answer(socket: Socket, { last, owed }: Exchange, refusal: SisyphusError, text: string): void {
   if (last && !last.request.complete) {
     const { response } = last;
-    // It is the body of this request that cannot be read, so this is its answer, and Node sends it in its turn.
+    // The error is in the body of this request, so the refusal is its response, and Node keeps the order.
     if (!response.headersSent) {
       response.writeHead(refusal.status, { 'Content-Type': JSON_TYPE, Connection: 'close' }).end(bodyOf(refusal));
     } else if (response.writableFinished) endWith(socket, '');
@@ -119,7 +119,7 @@ function httpAnswer(refusal: SisyphusError): string {
   return `${head.join('\r\n')}\r\n\r\n${body}`;
 }
 
-/** A request for a stream is answered in a frame, like any other: on anything else an EventSource gives up for good. */
+/** A request for a stream gets a frame, because an EventSource gives up for good on any status but 200. */
 function streamAnswer({ heads, position, refused }: UnreadableOptions): string {
   refused.set('headers_too_large', (refused.get('headers_too_large') ?? 0) + 1);
   const retry = FAILURE_RETRY * (1 + Math.random());
@@ -130,7 +130,7 @@ function streamAnswer({ heads, position, refused }: UnreadableOptions): string {
 function endWith(socket: Socket, text: string): void {
   if (!socket.writable) return;
   socket.end(text);
-  // Closed at once, with bytes that nobody has read, the kernel would send a reset, and the client might lose the answer.
+  // If the socket were closed now with unread bytes, the kernel would send a reset, and the client might lose the response.
   const timer = setTimeout(() => socket.destroy(), LINGER);
   socket.once('close', () => clearTimeout(timer));
 }

@@ -69,8 +69,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a request in the same packet behind that for a stream is obeyed',
     file: 'src/http/requests.ts',
-    find: '    if (exchange.isStream) return;\n    note(',
-    replace: '    note(',
+    find: '    if (exchange.isStream) return;\n    noteRequest(',
+    replace: '    noteRequest(',
     caughtBy: CONNECTIONS,
     only: 'publishes nothing',
   },
@@ -218,7 +218,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   },
   {
     name: 'connections are dropped in silence',
-    file: 'src/http/room.ts',
+    file: 'src/http/file-limit.ts',
     find: "    log.warnOnce('connections_dropped', { event: 'connections_dropped', limit, dropped, reason });\n",
     replace: '',
     caughtBy: 'integration/descriptors',

@@ -9,7 +9,7 @@ export function errors(logger: Logger): Middleware {
       await next();
       if (ctx.respond !== false && ctx.body === undefined) requireRoute(ctx);
     } catch (thrown) {
-      // What went wrong with the body has been answered, and is in the log, or the client has gone.
+      // `answerUnreadable` has answered and logged an error in the body.
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       logger.warn({

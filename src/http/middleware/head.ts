@@ -2,7 +2,7 @@ import type { Context, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import { isTooLong, MAX_HEAD } from '../head-size.ts';
 
-/** What Node would answer by itself, without a word in the log, or would not notice. */
+/** Checks of the head that Node leaves out, or answers without a body and a log line. */
 export async function requireHead(ctx: Context, next: Next): Promise<void> {
   if (isTooLong(ctx.req)) {
     throw new SisyphusError('headers_too_large', `up to ${MAX_HEAD} bytes of headers are right`);

@@ -4,11 +4,11 @@ import type { Logger } from '../logger.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { Descriptors } from './descriptors.ts';
 
-/** How often idle connections are closed at most, while there is little room (ms). */
+/** Idle connections are closed at most this often while few files are left (ms). */
 const PAUSE = 1000;
 
-/** Says at the start whether the process may open as many files as it is to have streams. */
-export function sayRoom(descriptors: Descriptors, maxStreams: number, logger: Logger): void {
+/** Warns at the start if the process may open fewer files than its streams need. */
+export function warnOfFileLimit(descriptors: Descriptors, maxStreams: number, logger: Logger): void {
   const lack = descriptors.lacks(maxStreams);
   if (!lack) return;
   const { limit, needed } = lack;
@@ -18,8 +18,12 @@ export function sayRoom(descriptors: Descriptors, maxStreams: number, logger: Lo
   );
 }
 
-/** Answers whether a new connection may stay; makes room where there is little. */
-export function doorkeeper(server: Server, descriptors: Descriptors, log: BoundedLog): (socket: Socket) => boolean {
+/** Returns the check for new connections: it says whether one may stay, and closes idle ones if few files are left. */
+export function createAdmission(
+  server: Server,
+  descriptors: Descriptors,
+  log: BoundedLog,
+): (socket: Socket) => boolean {
   let closing = false;
   const closeIdle = (): void => {
     if (closing) return;
