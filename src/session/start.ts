@@ -17,7 +17,7 @@ export type Start =
   | { kind: 'overlap'; count: number };
 
 /** The last messages of each channel that `?overlap=` may ask for. */
-const MAX_OVERLAP = 1000;
+export const MAX_OVERLAP = 1000;
 
 export interface StartRequest {
   /** The header, which EventSource sends by itself. */
