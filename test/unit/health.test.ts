@@ -46,7 +46,7 @@ describe('/readyz', () => {
 
   it('gives every reason', async () => {
     const others = { hub: { isAnswered: false }, isDraining: () => true } as unknown as Partial<HttpContext>;
-    expect(await ask({ recording: false }, others).body)
+    expect((await ask({ recording: false }, others)).body)
       .to.have.property('reasons')
       .with.length(3);
   });

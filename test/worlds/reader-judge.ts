@@ -113,14 +113,14 @@ export class ReaderJudge {
     this.#add('altered', frame.at, `${tag} of ${channel} came as ${got}, recorded as ${JSON.stringify(entry)}`, tag);
   }
 
-  #checkRight({ at, stream }: Frame, { tag, channel, place, plain }: Publication): void {
+  #checkRight({ at, stream }: Frame, { tag, channel, place, plain, entries }: Publication): void {
     const opening = this.#openings[stream]!;
     const right = this.#rights.at(channel, place.order, opening);
     const how = `${plain ? 'plain' : 'script'} ${tag} of ${channel} (${place.order}) on stream ${stream}`;
     if (right === 'either') this.#counts.either++;
     if (right === 'no') this.#add(this.#rights.whyNot(channel, place.order), at, how, tag);
-    // Of a channel that was lost meanwhile nothing is given after a return, not even what was published before.
-    else if (place.order < opening.requested && !this.#rights.wasListed(channel, opening)) {
+    // Of a channel that was lost meanwhile nothing is replayed, not even what was published before.
+    else if ((entries[0]?.moment.order ?? 0) < opening.requested && !this.#rights.wasListed(channel, opening)) {
       this.#add('leaked', at, `${how}, which was opened without a right to it`, tag);
     }
   }
@@ -129,7 +129,12 @@ export class ReaderJudge {
     const { okAt } = this.#reader.streams[frame.stream]!;
     const [entry] = entries;
     if (!entry || okAt === undefined || entry.moment.at < okAt) return;
-    this.#checkWait(frame.stream, [entry.moment.at, frame.at], LATE, `${tag} of ${channel}`, tag);
+    // What was published on the user's own channel before it may have changed the rights, which its record tells.
+    const own = this.#history.publications.filter(
+      (other) => other.plain && other.channel === this.#own && other.place.order < entry.moment.order,
+    );
+    const known = Math.max(entry.moment.at, ...own.map((other) => other.entries[0]?.moment.at ?? 0));
+    this.#checkWait(frame.stream, [known, frame.at], LATE, `${tag} of ${channel}`, tag);
   }
 
   #checkStreams(): void {
