@@ -3,7 +3,8 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
+import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
@@ -48,26 +49,11 @@ export async function catchUp(
   channels: string[],
   current: () => boolean,
 ): Promise<void> {
-  const missed: Missed[] = [];
-  const forks: Gap[] = [];
-  let position: Position | undefined;
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
-  for (let at = 0; at === 0 || at < channels.length; at += CHUNK) {
-    const chunk = channels.slice(at, at + CHUNK);
-    const mark = await options.source.mark(chunk);
-    if (!current()) return;
-    forks.push(...learn(hub, options, mark));
-    for (const [i, channel] of chunk.entries()) {
-      const subscription = known.get(channel);
-      const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark.position, forks);
-      if (found) missed.push(found);
-    }
-    // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
-    position ??= mark.position;
-  }
-  if (position === undefined) return;
-  await reportLost(options, missed);
+  const compared = await compareAll(hub, options, channels, known, current);
+  if (!compared) return;
+  const { missed, position } = compared;
+  await reportLost(hub, options, missed);
   const messages = await readMissed(options, missed, position);
   if (!current()) return;
   // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
@@ -79,6 +65,53 @@ export async function catchUp(
   for (const message of messages) hub.deliverHealed(message);
   for (const reader of holding) reader.release();
   hub.position = position;
+}
+
+/**
+ * Compares the channels with what the store has; `undefined` where the connection was lost meanwhile. `position`: up to there all
+ * of them are read, and not beyond, because what was published later was heard, and is held.
+ */
+async function compareAll(
+  hub: Knowledge,
+  options: Resources,
+  channels: string[],
+  known: Map<string, Subscription>,
+  current: () => boolean,
+): Promise<{ missed: Missed[]; position: Position } | undefined> {
+  const { source } = options;
+  const missed: Missed[] = [];
+  const forks: Gap[] = [];
+  const wanted = [...channels];
+  let position: Position | undefined;
+  for (let at = 0; position === undefined || at < wanted.length; at += CHUNK) {
+    const first = position === undefined;
+    const chunk = wanted.slice(at, at + CHUNK);
+    const mark = await (first ? settledMark(source, chunk, current) : source.mark(chunk));
+    if (!current()) return undefined;
+    const fresh = learn(hub, options, mark);
+    await judgeUnheard(source, fresh, hub.position);
+    if (!current()) return undefined;
+    forks.push(...fresh);
+    for (const [i, channel] of chunk.entries()) {
+      const subscription = known.get(channel);
+      const found = subscription && compare(subscription, mark.heads[i] ?? BEGINNING, mark.position, forks);
+      if (found) missed.push(found);
+    }
+    position ??= mark.position;
+    // A fork is learned of once: by all channels, whichever are healed. They follow in chunks of their own.
+    if (fresh.length > 0) {
+      for (const channel of unread(known, wanted)) wanted.push(channel);
+      at += chunk.length - CHUNK;
+    }
+  }
+  return { missed, position };
+}
+
+/** The channels that are heard, and are not among these. */
+function unread(known: Map<string, Subscription>, channels: string[]): string[] {
+  const read = new Set(channels);
+  const heard = [...known.values()].filter(({ head }) => head !== undefined);
+  return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
 }
 
 /**
@@ -132,9 +165,20 @@ function learn(hub: Knowledge, options: Resources, mark: Mark): Gap[] {
     return [];
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
+  for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
   hub.gaps = mark.gaps;
   for (const gap of fresh) announceGap(hub, options, gap);
   return fresh.filter(({ reason }) => reason === 'forked');
+}
+
+/** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
+function announceTurnedOut(hub: Knowledge, { logger }: Resources, before: Gap, { gaps }: Mark): void {
+  const now = gaps.find(({ to }) => to === before.to);
+  if (now?.reason !== 'forked' || isSameGap(before, now)) return;
+  logger.error({ event: 'gap_in_store', ...now });
+  for (const subscription of hub.subscriptions()) {
+    if (hasTurnedOut(before, now, subscription.channel)) announce(subscription, 'forked');
+  }
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
@@ -166,6 +210,7 @@ function compare(subscription: Subscription, head: Position, position: Position,
     announce(subscription, 'forked');
     return { subscription, after: fork.from, head, fork };
   }
+  if (forks.some((one) => mayHaveLost(one, subscription.channel, false))) announce(subscription, 'forked');
   if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
   if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
     subscription.restart(BEGINNING);
@@ -175,12 +220,12 @@ function compare(subscription: Subscription, head: Position, position: Position,
 }
 
 /** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
-async function reportLost({ source }: Resources, missed: Missed[]): Promise<void> {
+async function reportLost({ gaps }: Knowledge, { source }: Resources, missed: Missed[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {
     if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);
   }
-  for (const [fork, channels] of lost) await source.reportLost(fork, channels);
+  for (const [fork, channels] of lost) await addLost(source, gaps.find(({ to }) => to === fork.to) ?? fork, channels);
 }
 
 async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo: Position): Promise<Message[]> {

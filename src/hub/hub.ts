@@ -177,6 +177,8 @@ export class Hub implements SourceListener, Checked {
   gap(gap: Gap): void {
     // Where something is read, its marks tell of what was written before them; what is said behind them waits for its turn.
     if (!this.isOpen) this.#held.add(gap);
+    // Each channel has to be compared with what the store still has.
+    else if (gap.reason === 'forked') void this.heal(undefined);
     else if (!this.gaps.some(({ to }) => to === gap.to)) {
       this.gaps = [...this.gaps, gap].slice(-MOST_GAPS);
       announceGap(this, this.#options, gap);

@@ -280,8 +280,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap that is said while something is held is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) this.#held.add(gap);\n    else if',
-    replace: '    if (!this.isOpen) return;\n    if',
+    find: '    if (!this.isOpen) this.#held.add(gap);\n',
+    replace: '    if (!this.isOpen) return;\n',
     caughtBy: 'unit/hub',
   },
   {
