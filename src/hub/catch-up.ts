@@ -16,10 +16,14 @@ export interface Knowledge {
   born: Position;
   gaps: Gap[];
   onFlushed: () => void;
+  onReversed: () => void;
   subscriptions(): Iterable<Subscription>;
   /** What was heard up to this position and is held. */
   takeHeld(upTo: Position): Message[];
   deliverHealed(message: Message): void;
+  deliverHeard(message: Message): void;
+  /** It was heard, and the store does not have it. */
+  unconfirmed(message: Message): void;
 }
 
 export interface Resources {
@@ -30,6 +34,13 @@ export interface Resources {
 }
 
 type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
+
+/** What the marks of one healing tell. */
+interface News {
+  forks: Gap[];
+  /** Where the store has begun a new life. */
+  born: Position | undefined;
+}
 
 interface Missed {
   subscription: Subscription;
@@ -52,19 +63,41 @@ export async function catchUp(
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
   const compared = await compareAll(hub, options, channels, known, current);
   if (!compared) return;
-  const { missed, position } = compared;
+  const { missed, position, wanted } = compared;
   await reportLost(hub, options, missed);
   const messages = await readMissed(options, missed, position);
   if (!current()) return;
-  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
-  for (const message of hub.takeHeld(position)) messages.push(message);
-  messages.sort((a, b) => comparePositions(a.id, b.id));
   announceOvertaken(hub.position, messages, known, options.logger);
+  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
+  const heard = takeHeard(hub, position, new Set(wanted), new Set(messages.map(({ id }) => id)), known);
+  for (const message of heard) messages.push(message);
+  messages.sort((a, b) => comparePositions(a.id, b.id));
   const holding = holdersOf(messages, known);
   for (const reader of holding) reader.hold();
-  for (const message of messages) hub.deliverHealed(message);
+  for (const message of messages) {
+    if (heard.has(message)) hub.deliverHeard(message);
+    else hub.deliverHealed(message);
+  }
   for (const reader of holding) reader.release();
+  if (isAfter(hub.position, position)) hub.onReversed();
   hub.position = position;
+}
+
+/** What was heard up to this position on other channels than those that were compared: of these the store has everything. */
+function takeHeard(
+  hub: Knowledge,
+  position: Position,
+  compared: Set<string>,
+  read: Set<Position>,
+  known: Map<string, Subscription>,
+): Set<Message> {
+  const heard = new Set<Message>();
+  for (const message of hub.takeHeld(position)) {
+    const head = known.get(message.channel)?.head;
+    if (!compared.has(message.channel)) heard.add(message);
+    else if (!read.has(message.id) && (head === undefined || isAfter(message.id, head))) hub.unconfirmed(message);
+  }
+  return heard;
 }
 
 /**
@@ -77,34 +110,32 @@ async function compareAll(
   channels: string[],
   known: Map<string, Subscription>,
   current: () => boolean,
-): Promise<{ missed: Missed[]; position: Position } | undefined> {
-  const { source } = options;
+): Promise<{ missed: Missed[]; position: Position; wanted: string[] } | undefined> {
+  const { source, logger } = options;
   const missed: Missed[] = [];
-  const forks: Gap[] = [];
+  const news: News = { forks: [], born: undefined };
   const wanted = [...channels];
   let position: Position | undefined;
-  for (let at = 0; position === undefined || at < wanted.length; at += CHUNK) {
-    const first = position === undefined;
+  let at = 0;
+  do {
     const chunk = wanted.slice(at, at + CHUNK);
-    const mark = await (first ? settledMark(source, chunk, current) : source.mark(chunk));
+    const mark = await (at === 0 ? settledMark(source, chunk, current) : source.mark(chunk));
+    at += chunk.length;
     if (!current()) return undefined;
-    const fresh = learn(hub, options, mark);
-    await judgeUnheard(source, fresh, hub.position);
+    const fresh = learn(hub, options, mark, news);
+    await judgeUnheard(source, news.forks, hub.position);
     if (!current()) return undefined;
-    forks.push(...fresh);
+    // A new life and a fork are learned of once: by all channels, whichever are healed.
+    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
-      const found = subscription && compare(subscription, mark.heads[i] ?? BEGINNING, mark.position, forks);
+      const head = mark.heads[i] ?? BEGINNING;
+      const found = subscription && compare(subscription, head, mark.position, news, logger);
       if (found) missed.push(found);
     }
     position ??= mark.position;
-    // A fork is learned of once: by all channels, whichever are healed. They follow in chunks of their own.
-    if (fresh.length > 0) {
-      for (const channel of unread(known, wanted)) wanted.push(channel);
-      at += chunk.length - CHUNK;
-    }
-  }
-  return { missed, position };
+  } while (at < wanted.length);
+  return { missed, position, wanted };
 }
 
 /** The channels that are heard, and are not among these. */
@@ -149,26 +180,26 @@ function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<R
   return holders;
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
-function learn(hub: Knowledge, options: Resources, mark: Mark): Gap[] {
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
+function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
-    if (!flushed) return [];
+    if (!flushed) return false;
+    news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
-    for (const subscription of hub.subscriptions()) {
-      if (subscription.head !== undefined) subscription.restart(BEGINNING);
-      announce(subscription, 'flushed');
-    }
-    return [];
+    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
+    return true;
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
   hub.gaps = mark.gaps;
   for (const gap of fresh) announceGap(hub, options, gap);
-  return fresh.filter(({ reason }) => reason === 'forked');
+  const forks = fresh.filter(({ reason }) => reason === 'forked');
+  news.forks.push(...forks);
+  return forks.length > 0;
 }
 
 /** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
@@ -196,7 +227,13 @@ export function announceGap(
 }
 
 /** What has to be read of this channel, if anything. */
-function compare(subscription: Subscription, head: Position, position: Position, forks: Gap[]): Missed | undefined {
+function compare(
+  subscription: Subscription,
+  head: Position,
+  position: Position,
+  { forks, born }: News,
+  logger: Logger,
+): Missed | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
@@ -204,6 +241,12 @@ function compare(subscription: Subscription, head: Position, position: Position,
   // Denied by an ACL: what may not be heard is not read either.
   if (subscription.refused) return undefined;
   const heard = subscription.head;
+  if (born !== undefined) {
+    // What was heard is of the life before, and what the store still has of it was given then.
+    const isOfThisLife = isAfter(head, born);
+    subscription.restart(isOfThisLife ? BEGINNING : head);
+    return isOfThisLife ? { subscription, after: born, head, fork: undefined } : undefined;
+  }
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
@@ -215,6 +258,10 @@ function compare(subscription: Subscription, head: Position, position: Position,
   if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
+  } else if (isAfter(heard, head) && !isAfter(heard, position)) {
+    // Heard, and not in the store: its readers have had it, whoever published it.
+    logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
+    subscription.restart(head);
   }
   return undefined;
 }

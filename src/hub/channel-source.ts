@@ -4,11 +4,14 @@ import type { ResetReason } from '../message/reset.ts';
 
 /** What one subscriber connection says, in Redis's order. */
 export interface SourceListener {
+  /** What readers have been given, at most: ids must rise above it, also where the store has lost it. */
+  readonly position?: Position;
   /** Connected; nothing is subscribed yet. */
   up(): void;
   /** The connection is gone, and with it every subscription. */
   down(): void;
-  message(message: Message): void;
+  /** `isDoubtful`: it has a later id than the store can have given out, unless its clock was set. */
+  message(message: Message, isDoubtful?: boolean): void;
   /** A gap was written: what follows has later ids. */
   gap(gap: Gap): void;
   /** The store has lost its memory, and begins a new life with this id; what follows is of it. */

@@ -1,8 +1,9 @@
 import type { Message, RightsChange } from './message.ts';
-import { type Position, parsePosition } from './position.ts';
+import { isAfter, type Position, parsePosition } from './position.ts';
 
 /** Whoever may PUBLISH may say this on a topic too: a name that is none could start a field of its own on a stream. */
 const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
+const REVISION = /^[1-9][0-9]{0,15}$/;
 
 /**
  * What travels through Redis and lies in the backlog: one line of header, then the payload byte for byte.
@@ -21,8 +22,8 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
   const [id = '', revision = '', previous = '', after = '', flags = '', event = ''] = fields;
   const position = parsePosition(id);
   const before = parsePosition(previous);
-  const isRight = end >= 0 && Number(revision) >= 1 && EVENT.test(event);
-  if (!isRight || position === undefined || before === undefined) {
+  const isRight = end >= 0 && REVISION.test(revision) && EVENT.test(event);
+  if (!isRight || position === undefined || before === undefined || !isAfter(position, before)) {
     throw new TypeError(`not an envelope on ${channel}: ${JSON.stringify(envelope.toString('latin1', 0, 80))}`);
   }
   return {

@@ -41,7 +41,12 @@ export class Period {
     return { ...this.#place, count: this.#count };
   }
 
-  anchored(id: Position, count: Count): void {
+  /**
+   * `isOwn`: this gateway has asked for it. Ids rise, so a lower one is somebody else's PUBLISH on a topic of ours, unless one before
+   * it was too high for the same reason: this gateway's own anchors put that right.
+   */
+  anchored(id: Position, count: Count, isOwn = true): void {
+    if (!isOwn && isAfter(this.#place.id, id)) return;
     if (count.life === this.#count.life && count.number < this.#count.number) this.#overcounts = true;
     this.#place = { id, number: 0 };
     this.#count = count;
@@ -62,6 +67,7 @@ export class Period {
   }
 
   recorded(id: Position): void {
+    if (isAfter(this.#place.id, id)) return;
     this.#place = { id, number: 0 };
   }
 
@@ -69,6 +75,11 @@ export class Period {
   forget({ id, number }: Place): void {
     const later = this.queue.findIndex((one) => isAfter(one.id, id) || (one.id === id && one.number > number));
     this.queue.splice(0, later < 0 ? this.queue.length : later);
+  }
+
+  /** These were sent, and are recorded: whatever their places are, which may be made up by somebody else. */
+  forgetFirst(messages: number): void {
+    this.queue.splice(0, messages);
   }
 
   get hasFullBatch(): boolean {

@@ -127,12 +127,13 @@ export class Recorder implements PlainListener {
 
   anchored(id: Position, name: string, count: Count): void {
     const { overcounts } = this.#period;
-    this.#period.anchored(id, count);
+    const isOwn = name === this.#period.name;
+    this.#period.anchored(id, count, isOwn);
     if (this.#period.overcounts && !overcounts) {
       const right = 'expected only what PUBLISH has published: until a restart, holes are told more often than needed';
       this.#logger.warn({ event: 'recorder_overcounts' }, right);
     }
-    if (name !== this.#period.name) return;
+    if (!isOwn) return;
     if (this.#state === 'elected') this.#lead();
     if (this.#period.from !== undefined) return;
     this.#period.begin();
@@ -276,7 +277,7 @@ export class Recorder implements PlainListener {
         this.counters.recorded += recorded;
         this.counters.unrecordable += failed.length;
         this.#unrecordable.note(failed);
-        period.forget(batch.at(-1)!);
+        period.forgetFirst(batch.length);
       } catch (error) {
         if (error instanceof FencedError) {
           if (period === this.#period) this.#fence();

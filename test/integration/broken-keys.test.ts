@@ -1,21 +1,11 @@
 import { expect } from 'chai';
+import { resetsOf, textsOf } from '../support/frames-of.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { openStream, type RawStream } from '../support/raw-stream.ts';
+import { openStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const CHANNEL = 'sisyphus:{0}:channel:room:1';
-
-function resetsOf({ frames }: RawStream): string[] {
-  return frames
-    .filter(({ event }) => event === 'reset')
-    .map(({ data }) =>
-      (data ?? '')
-        .replace(/<\/?\w+>/g, ' ')
-        .trim()
-        .replace(/ +/g, ' '),
-    );
-}
 
 describe('a broken key of one channel', function () {
   this.timeout(30_000);
@@ -39,10 +29,6 @@ describe('a broken key of one channel', function () {
 
   async function unrecordable(): Promise<number> {
     return ((await world.gateway.status()).recorder as { unrecordable: number }).unrecordable;
-  }
-
-  function textsOf({ messages }: RawStream): (string | undefined)[] {
-    return messages.filter(({ event }) => event !== 'reset').map(({ data }) => data);
   }
 
   for (const [name, command] of [

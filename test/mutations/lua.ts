@@ -3,6 +3,8 @@ import type { Mutation } from './mutations.ts';
 const LUA = 'src/store/redis/lua/';
 const TWINS = 'contract/redis-twins';
 const BROKEN = 'contract/redis-broken-keys';
+const LOST = 'contract/redis-half-lost';
+const FORGED = 'integration/forged';
 const DENIED = 'contract/redis-permissions';
 
 /** Mistakes in the functions in Redis, and in what the gateway makes of their answers. */
@@ -126,5 +128,127 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: "    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()\n",
     replace: '',
     caughtBy: DENIED,
+  },
+  {
+    name: 'a clock that has lost when it was born goes on',
+    file: `${LUA}clock.lua`,
+    find: 'return clock.last and born and clock.said and born <= clock.last and',
+    replace: 'return clock.last and clock.said and (born or 0) <= clock.last and',
+    caughtBy: LOST,
+  },
+  {
+    name: 'ids go on from wherever somebody has set them',
+    file: `${LUA}clock.lua`,
+    find: ' and clock.last <= clock.now + MOST_AHEAD\n',
+    replace: '\n',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a setting is what somebody has made of it',
+    file: `${LUA}clock.lua`,
+    find: 'return number and number >= 1 and number <= most and number or default',
+    replace: 'return tonumber(text or default)',
+    caughtBy: LOST,
+  },
+  {
+    name: 'gaps that were deleted are forgotten',
+    file: `${LUA}damage.lua`,
+    find: "  if gaps.err or (#gaps == 0 and redis.call('HGET', CLOCK, 'gap')) then",
+    replace: '  if gaps.err then',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a recorder that was deleted is taken for one that never was',
+    file: `${LUA}damage.lua`,
+    find: "    return not redis.call('HGET', CLOCK, 'recorder')\n",
+    replace: '    return true\n',
+    caughtBy: LOST,
+  },
+  {
+    name: 'who stands by for ever keeps others from it',
+    file: `${LUA}lease.lua`,
+    find: '  tidy_standbys(clock)\n',
+    replace: '',
+    caughtBy: LOST,
+  },
+  {
+    name: 'an idempotency key is believed whatever it holds',
+    file: `${LUA}once.lua`,
+    find: "  if is_ours and type(result) == 'table' and result.fingerprint and type(result.answer) == 'table' then",
+    replace: '  if known then',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a gateway lifts the clock to whatever somebody has said',
+    file: `${LUA}mark.lua`,
+    find: 'if floor > clock.last and floor <= clock.now + MOST_AHEAD then',
+    replace: 'if floor > clock.last then',
+    caughtBy: LOST,
+  },
+  {
+    name: 'an id is believed however far ahead it is',
+    file: 'src/store/redis/plausible-ids.ts',
+    find: '    return !isAfter(id, later(this.#latest, passed * (1 + DRIFT) + SLACK));\n',
+    replace: '    return passed >= 0;\n',
+    caughtBy: FORGED,
+  },
+  {
+    name: 'what the store does not confirm is asked for again and again',
+    file: 'src/hub/hub.ts',
+    find: '    this.#drop(this.#held.takeUnconfirmed());\n',
+    replace: '    for (const entry of this.#held.takeUnconfirmed()) this.#held.add(entry);\n',
+    caughtBy: FORGED,
+  },
+  {
+    name: 'what was heard is given although the store does not have it',
+    file: 'src/hub/catch-up.ts',
+    find: '    if (!compared.has(message.channel)) heard.add(message);',
+    replace: '    if (!read.has(message.id)) heard.add(message);',
+    caughtBy: 'unit/hub',
+    only: 'nobody has published',
+  },
+  {
+    name: 'a gap is believed that somebody has made up',
+    file: 'src/hub/hub.ts',
+    find: '    this.#held.add(hint);\n',
+    replace:
+      "    if ('to' in hint) for (const { channel, readers } of this.subscriptions()) for (const reader of readers) reader.reset(channel, hint.reason);\n    this.#held.add(hint);\n",
+    caughtBy: FORGED,
+  },
+  {
+    name: 'a head that is not in the store is looked for again and again',
+    file: 'src/hub/catch-up.ts',
+    find: '    subscription.restart(head);\n  }\n  return undefined;',
+    replace: '  }\n  return undefined;',
+    caughtBy: 'unit/hub',
+    only: 'lets go of a head',
+  },
+  {
+    name: 'an anchor in the past takes the recorder back',
+    file: 'src/recorder/period.ts',
+    find: '    if (!isOwn && isAfter(this.#place.id, id)) return;\n',
+    replace: '',
+    caughtBy: FORGED,
+  },
+  {
+    name: 'what was recorded is taken off the queue by places that somebody has made up',
+    file: 'src/recorder/period.ts',
+    find: '    this.queue.splice(0, messages);\n',
+    replace: '    this.forget(this.queue[messages - 1]!);\n',
+    caughtBy: FORGED,
+  },
+  {
+    name: 'a new life is learned of by the channels that are healed alone',
+    file: 'src/hub/catch-up.ts',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (fresh && !news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    caughtBy: 'unit/hub',
+  },
+  {
+    name: 'ids that go back are told to nobody',
+    file: 'src/hub/catch-up.ts',
+    find: '  if (isAfter(hub.position, position)) hub.onReversed();\n',
+    replace: '',
+    caughtBy: 'unit/hub',
   },
 ];

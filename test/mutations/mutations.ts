@@ -264,8 +264,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a new life of the store that is told of while healing is forgotten',
     file: 'src/hub/hub.ts',
-    find: 'if (!this.isOpen) this.#held.add({ born });',
-    replace: 'if (!this.isOpen) return;',
+    find: '    this.#held.add(hint);\n',
+    replace: "    if (!this.isOpen && 'born' in hint) return;\n    this.#held.add(hint);\n",
     caughtBy: 'unit/hub',
     only: 'while it heals',
   },
@@ -280,8 +280,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap that is said while something is held is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) this.#held.add(gap);\n',
-    replace: '    if (!this.isOpen) return;\n',
+    find: '    this.#held.add(hint);\n',
+    replace: "    if (!this.isOpen && 'to' in hint) return;\n    this.#held.add(hint);\n",
     caughtBy: 'unit/hub',
   },
   {

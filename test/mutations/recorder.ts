@@ -61,7 +61,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'what other installations publish is counted as plain',
     file: CLOCK,
-    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)\n',
+    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)\n',
     replace: '',
     caughtBy: 'contract/redis-plain-source',
     only: 'another installation',
@@ -90,7 +90,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'any anchor will do for who was elected',
     file: RECORDER,
-    find: '    if (name !== this.#period.name) return;\n',
+    find: '    if (!isOwn) return;\n',
     replace: '',
     caughtBy: 'unit/recorder',
     only: 'its own anchor',
@@ -177,8 +177,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a fork is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: '    if (fresh.length > 0) {\n',
-    replace: '    if (fresh.length > 9) {\n',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
     ...FORKED_HUB,
   },
   {
@@ -289,8 +289,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a place behind every id is believed within a batch',
     file: 'src/store/redis/lua/record.lua',
-    find: 'if recorder.id > clock.last or comes_after(',
-    replace: 'if comes_after(',
+    find: '    local is_made_up = id > clock.last\n',
+    replace: '    local is_made_up = false\n',
     ...LEASE,
   },
   {

@@ -73,4 +73,4 @@ export const messages: fc.Arbitrary<Message> = fc
     oversize: fc.boolean(),
     rights: fc.option(rightsChanges, { nil: undefined }),
   })
-  .map((fields) => aMessage(fields));
+  .map((fields) => aMessage({ ...fields, previous: fields.previous < fields.id ? fields.previous : BEGINNING }));

@@ -53,8 +53,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a place is recorded as often as it is sent',
     file: 'src/store/redis/lua/record.lua',
-    find: '    if recorder.id > clock.last or comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
-    replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
+    find: '    if is_made_up or comes_after(id, number, recorder.id, recorder.number) then',
+    replace: '    if true then',
     scenario: 'held-replies',
   },
   {
@@ -67,8 +67,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'one message more than was recorded is taken off the queue',
     file: RECORDER,
-    find: 'period.forget(batch.at(-1)!);\n      } catch',
-    replace: 'period.queue.splice(0, batch.length + 1);\n      } catch',
+    find: 'period.forgetFirst(batch.length);',
+    replace: 'period.forgetFirst(batch.length + 1);',
     scenario: 'recorders-in-turn',
   },
   {
@@ -144,8 +144,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'an Idempotency-Key is not looked at',
     file: 'src/store/redis/lua/once.lua',
-    find: '  if known then\n    local result',
-    replace: "  if known == '?' then\n    local result",
+    find: '  if is_ours and type(result)',
+    replace: "  if known == '?' and type(result)",
     scenario: 'lost-answers',
   },
   {
@@ -158,8 +158,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'functions that are gone stay gone',
     file: 'src/store/redis/functions.ts',
-    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis);',
-    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis);',
+    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis, keys);',
+    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis, keys);',
     scenario: 'functions-gone',
   },
   {
@@ -215,8 +215,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new life of the store is not told to anybody',
     file: CATCH_UP,
-    find: "      announce(subscription, 'flushed');\n    }\n    return [];",
-    replace: '    }\n    return [];',
+    find: "    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');\n",
+    replace: '',
     scenario: 'flushed',
   },
   {

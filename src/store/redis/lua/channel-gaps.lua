@@ -39,7 +39,8 @@ end
 -- What was published on this channel, and could not be recorded, is lost: its readers are told. Answers the gap's text.
 local function write_channel_gap(clock, channel)
   local gaps, named = {}, {}
-  for _, text in ipairs(redis.call('LRANGE', GAPS, 0, -1)) do
+  local texts = redis.pcall('LRANGE', GAPS, 0, -1)
+  for _, text in ipairs(texts.err and {} or texts) do
     local gap = without_channel(text, channel)
     gaps[#gaps + 1] = gap
     if gap and gap.names then
@@ -52,6 +53,11 @@ local function write_channel_gap(clock, channel)
   end
   local from = digits(clock.last)
   gaps[#gaps + 1] = { from = from, to = digits(next_id(clock)), names = { channel } }
+  if texts.err then
+    -- Something else is there: the next mark begins a new life, of which everybody is told.
+    return text_of(gaps[#gaps])
+  end
+  redis.call('HSET', CLOCK, 'gap', gaps[#gaps].to)
   redis.call('DEL', GAPS)
   for i = math.max(1, #gaps - 31), #gaps do
     redis.call('RPUSH', GAPS, text_of(gaps[i]))

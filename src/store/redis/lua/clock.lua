@@ -1,7 +1,7 @@
 -- The order of ids, and the life of the store.
 
 -- How many PUBLISHes the library has made since it was loaded, for any installation on this server, and how many of them
--- the clock of each installation has counted, by its `born`.
+-- the clock of each installation had counted when it was stored last, by its `born`.
 local said_by_all, said_counted = 0, {}
 
 -- Every PUBLISH of the library but that of a new life goes through here and is counted: see plain_publishes.
@@ -109,6 +109,9 @@ local function fork(clock, to)
   save(clock)
 end
 
+-- Whoever has a position from before this life is told, whatever else there was.
+local begin_life
+
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
@@ -116,6 +119,9 @@ local function succeed(clock, before, same_run)
   require_permission('HSET', CLOCK)
   require_permission('DEL', STANDBYS)
   require_permission('INFO', 'commandstats')
+  if is_mistyped(GAPS, 'list') then
+    return begin_life(clock)
+  end
   redis.call('HSET', CLOCK, 'replid', replid, 'run', run_id())
   -- A master takes a new id, and forgets the old one, where it has had no replica for `repl-backlog-ttl`: nothing has happened.
   if same_run and not string.find(arrival.predecessor, '[^0]') then
@@ -127,14 +133,39 @@ local function succeed(clock, before, same_run)
   redis.call('DEL', STANDBYS)
 end
 
-local function begin_life(clock)
+-- A function cannot ask for the number of its database. But a key that does not exist is moved to no other, and Redis refuses to move
+-- it to its own, which changes nothing either way. `false` where there is no MOVE (a Cluster has but one database): a gateway will tell.
+local function own_database()
+  for number = 0, 100000 do
+    local answer = redis.pcall('MOVE', PREFIX .. 'nowhere', number)
+    if type(answer) == 'table' then
+      if is_denied(answer.err) then
+        error(answer)
+      end
+      return string.find(answer.err, 'objects are the same', 1, true) and digits(number) or false
+    end
+  end
+  return false
+end
+
+-- By installation and database: the prefix that a gateway has configured. A life may begin with a grant, which needs it before a
+-- gateway can configure the store again.
+local prefixes = {}
+
+local function use_stored_settings(clock, database, prefix)
+  local known = database and string.find(database, '^%d+$') and database
+  clock.database = known or (clock.begins == 'life' and own_database())
+  clock.prefix = prefix or prefixes[KEY .. (clock.database or '')] or false
+  use_settings(clock.database, clock.prefix)
+end
+
+function begin_life(clock)
   require_permissions(CLOCK, { 'HSET', 'HDEL', 'DEL' })
   require_permission('DEL', GAPS)
   require_permission('INFO', 'commandstats')
   if clock.is_mistyped then
     redis.call('DEL', CLOCK)
   end
-  -- Positions from before this life are told of it, whatever gaps they stand behind.
   redis.call('DEL', GAPS)
   redis.call('HDEL', CLOCK, 'gap', 'recorder')
   -- Before anything of this life: who has heard of the one before must not take what comes for its continuation. Where the
@@ -144,6 +175,12 @@ local function begin_life(clock)
   end
   count_anew(clock, replid, 0)
   redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
+  if clock.database then
+    redis.call('HSET', CLOCK, 'database', clock.database)
+  end
+  if clock.prefix then
+    redis.call('HSET', CLOCK, 'prefix', clock.prefix)
+  end
 end
 
 -- What look_at_clock found has to come before anything that a function changes.
@@ -181,9 +218,8 @@ end
 -- and so does one that has lost a part of it.
 local function look_at_clock()
   local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
-    'since')
-  local is_mistyped = stored.err and redis.call('TYPE', CLOCK).ok ~= 'hash'
-  if stored.err and not is_mistyped then
+    'since', 'database', 'prefix')
+  if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
   local time = redis.call('TIME')
@@ -197,18 +233,20 @@ local function look_at_clock()
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
-    is_mistyped = is_mistyped,
+    is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)
   clock.life = stored[10] or string.sub(stored[3] or replid, 1, 8)
   if not is_whole(clock, stored[3]) then
     clock.begins = 'life'
     clock.last, clock.born, clock.said = clock.now, digits(clock.now), 0
+    use_stored_settings(clock, stored[12], stored[13])
     return clock
   end
-  -- What other installations have published on this server since this one has looked is not plain either.
-  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)
-  said_counted[clock.born] = said_counted[clock.born] or said_by_all
+  use_stored_settings(clock, stored[12], stored[13])
+  -- What other installations have published since this one was stored is not plain either. Where the library was loaded anew, that is
+  -- all it has published since.
+  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)
   if stored[3] ~= replid then
     clock.begins, clock.before, clock.same_run = 'branch', stored[3], stored[9] == run_id()
   end

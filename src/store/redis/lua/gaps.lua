@@ -44,6 +44,7 @@ end
 local function write_gap(reason, from, to, extent)
   local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to) .. (extent and ' ' .. extent or '')
   put_gaps(with_gap(redis.call('LRANGE', GAPS, 0, -1), gap))
+  redis.call('HSET', CLOCK, 'gap', digits(to))
   return gap
 end
 

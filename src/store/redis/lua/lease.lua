@@ -15,6 +15,7 @@ define('lease', { 'allow-oom' }, function(args)
   local wanted, again = args[9], args[10] == 'again'
   local clock = read_clock()
   local recorder = read_recorder(clock)
+  tidy_standbys(clock)
   local mine = recorder.owner == me
   if mine and id > 0 and id <= clock.last and not comes_after(recorder.id, recorder.number, id, number) then
     recorder.id, recorder.number = id, number
@@ -67,5 +68,6 @@ define('lease', { 'allow-oom' }, function(args)
   end
   redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'ttl', ttl, 'id',
     digits(recorder.id), 'number', recorder.number, 'patterns', patterns)
+  redis.call('HSET', CLOCK, 'recorder', 1)
   return answer('leader')
 end)

@@ -6,7 +6,7 @@ local function length_for(clock, channel)
   if clock.rules ~= compiled_text then
     compiled, compiled_text = {}, clock.rules
     for glob, length in string.gmatch(clock.rules, '(%S+)=(%d+)') do
-      compiled[#compiled + 1] = { steps = compile_glob(glob), length = tonumber(length) }
+      compiled[#compiled + 1] = { steps = compile_glob(glob), length = setting(length, 1000000, clock.length) }
     end
   end
   for _, rule in ipairs(compiled) do

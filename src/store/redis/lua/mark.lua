@@ -1,12 +1,15 @@
--- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel]]
+-- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel], now, database or '', prefix or '']
 -- Asked on the connection that hears the envelopes, the answer stands in their order: everything up to `last` on its
 -- channels has been heard before it. `floor` is the last id the gateway has heard: ids rise above it also on a replica
--- that was promoted without it; what was heard and is not here is lost.
+-- that was promoted without it; what was heard and is not here is lost. Not above any number, which would be the end of ids:
+-- what is further ahead than ids can be was never given out. `now`: Redis's clock (us).
 define('mark', { 'allow-oom' }, function(args)
   local clock = read_clock()
+  local gaps = read_gaps(clock)
   local floor = tonumber(args[1])
-  if floor > clock.last then
+  if floor > clock.last and floor <= clock.now + MOST_AHEAD then
     fork(clock, floor + 1)
+    gaps = redis.call('LRANGE', GAPS, 0, -1)
   end
   local heads = {}
   if #args > 1 then
@@ -16,5 +19,6 @@ define('mark', { 'allow-oom' }, function(args)
     end
     heads = redis.call('MGET', unpack(names))
   end
-  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
+  return { digits(clock.last), clock.born, gaps, heads, digits(clock.now), clock.database or '',
+    clock.prefix or '' }
 end)

@@ -15,7 +15,11 @@ end
 -- its connection), patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
 -- that place, see plain_publishes).
 local function read_recorder(clock)
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns', 'ttl')
+  local stored = redis.pcall('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns', 'ttl')
+  if not is_recorder_whole(stored) then
+    forget_recorder(clock)
+    stored = {}
+  end
   local expires, count, returns = tonumber(stored[2] or 0), stored[6] or '', stored[7] == '1'
   local free = expires < clock.now
   -- Further ahead than it is long: the clock has been set back since. Nobody is waited for until it is as late again.
