@@ -8,6 +8,7 @@ import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 import { settledIn } from './redis-plain-source.ts';
@@ -116,8 +117,8 @@ export class RedisSource implements ChannelSource {
     await this.#settle([undefined]);
   }
 
-  async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
-    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, ...channels]);
+  async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
+    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -286,14 +287,4 @@ export class RedisSource implements ChannelSource {
 
 function notAfter(head: Position | undefined, position: Position): Position {
   return head === undefined || isAfter(head, position) ? BEGINNING : head;
-}
-
-function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
 }
