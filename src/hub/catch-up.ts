@@ -47,6 +47,8 @@ interface Missed {
   head: Position;
   /** What was heard here after the fork is not in the store any more. */
   fork: Gap | undefined;
+  /** Whether there was a message at `after`, so that the next one comes after one. */
+  isLast: boolean;
 }
 
 /**
@@ -75,7 +77,7 @@ export async function catchUp(
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark.position, news, options.logger);
+      const found = subscription && compare(subscription, head, mark, news, options.logger);
       if (found) missed.push(found);
     }
     // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
@@ -197,7 +199,7 @@ export function announceGap(
 function compare(
   subscription: Subscription,
   head: Position,
-  position: Position,
+  mark: Mark,
   { forks, born }: News,
   logger: Logger,
 ): Missed | undefined {
@@ -212,19 +214,20 @@ function compare(
     // What was heard is of the life before, and what the store still has of it was given then.
     const isOfThisLife = isAfter(head, born);
     subscription.restart(isOfThisLife ? BEGINNING : head);
-    return isOfThisLife ? { subscription, after: born, head, fork: undefined } : undefined;
+    return isOfThisLife ? { subscription, after: born, head, fork: undefined, isLast: false } : undefined;
   }
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
     announce(subscription, 'forked');
-    return { subscription, after: fork.from, head, fork };
+    return { subscription, after: fork.from, head, fork, isLast: false };
   }
-  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
-  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
+  if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };
+  if (head === BEGINNING && subscription.isForgotten(mark)) return undefined;
+  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, mark.position)) {
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
-  } else if (isAfter(heard, head) && !isAfter(heard, position)) {
+  } else if (isAfter(heard, head) && !isAfter(heard, mark.position)) {
     // Heard, and not in the store: its readers have had it, whoever published it.
     logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
     subscription.restart(head);
@@ -248,10 +251,13 @@ async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo
   );
   logger.info({ event: 'healing', channels: missed.length });
   for (const [i, { gap, messages }] of slices.entries()) {
-    if (!gap) continue;
-    const { subscription, head } = missed[i]!;
-    subscription.restart(messages[0]?.previous ?? head);
-    announce(subscription, gap);
+    const { subscription, head, isLast } = missed[i]!;
+    const [first] = messages;
+    // The counters of the channel were lost, or went long after its last message.
+    const reason = gap ?? (isLast && first?.previous === BEGINNING ? 'flushed' : undefined);
+    if (!reason) continue;
+    subscription.restart(first?.previous ?? head);
+    announce(subscription, reason);
   }
   return slices.flatMap(({ messages }) => messages);
 }

@@ -15,6 +15,7 @@ const FILES = [
     'channel-gaps',
     'rights',
     'length',
+    'growth',
     'channel',
     'append',
     'once',

@@ -3,6 +3,8 @@
 const PREFIX = 'sisyphus:{0}:';
 export const TOPIC_PREFIX = 'sisyphus{0}/';
 
+export const CLOCK_KEY = `${PREFIX}clock`;
+
 export function backlogKey(channel: string): string {
   return `${PREFIX}channel:${channel}:msg_backlog`;
 }
