@@ -79,8 +79,8 @@ function retentionOf({ backlog }: Config): (channel: string) => Retention {
 }
 
 function statusOf(recorder: Recorder | undefined): RecorderStatus {
-  if (!recorder) return { role: 'off', recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
-  return { role: recorder.role, ...recorder.counters };
+  if (!recorder) return { role: 'off', recording: false, recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
+  return { role: recorder.role, recording: recorder.isRecording, ...recorder.counters };
 }
 
 function readVersion(): string {

@@ -42,7 +42,8 @@ export class Gateway {
     recorder?.start();
     this.#outage = setInterval(() => this.#checkOutage(), 200).unref();
     const until = Date.now() + START_PATIENCE;
-    while ((!hub.isOpen || recorder?.role === 'unknown') && Date.now() < until) {
+    // Also until somebody records: who comes sooner would be told of what was published just before.
+    while ((!hub.isOpen || recorder?.isRecording === false) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await listen(server, this.#config);

@@ -24,6 +24,8 @@ export interface HttpContext {
 export interface RecorderStatus {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
+  /** Whether somebody records: who has the lease has renewed it lately. */
+  recording: boolean;
   recorded: number;
   /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
   unrecordable: number;

@@ -6,7 +6,7 @@ import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { catchUp } from './catch-up.ts';
-import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
 import { type Heard, HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
@@ -217,7 +217,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   #knows(hint: Gap | { born: Position }): boolean {
-    return 'born' in hint ? hint.born === this.born : this.gaps.some(({ to }) => to === hint.to);
+    return 'born' in hint ? hint.born === this.born : this.gaps.some((gap) => isSameGap(gap, hint));
   }
 
   /** The subscription of this channel, which is opened if there is none. */

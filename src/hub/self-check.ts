@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
-import type { ChannelSource, Gap, Mark } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type Mark } from './channel-source.ts';
 import type { Subscription } from './subscription.ts';
 
 /** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
@@ -100,8 +100,9 @@ export class SelfCheck {
       const chunk = channels.slice(at, Math.min(at + CHUNK, upTo));
       const mark = await this.#source.mark(chunk);
       if (turn !== hub.turn || !hub.isOpen) return;
-      if (this.#differs(mark) || this.#lags(chunk, mark)) {
-        await hub.heal(mark.born === hub.born ? chunk : undefined);
+      const differs = this.#differs(mark);
+      if (differs || this.#lags(chunk, mark)) {
+        await hub.heal(differs ? undefined : chunk);
         return;
       }
       hub.reached(mark.position);
@@ -127,9 +128,10 @@ export class SelfCheck {
     return true;
   }
 
-  /** Whether the store has begun a new life, or has a new gap. */
+  /** Whether the store has begun a new life, or has a new gap, or knows more of one. */
   #differs({ born, gaps }: Mark): boolean {
-    return born !== this.#hub.born || gaps.at(-1)?.to !== this.#hub.gaps.at(-1)?.to;
+    const known = this.#hub.gaps;
+    return born !== this.#hub.born || gaps.length !== known.length || gaps.some((gap, i) => !isSameGap(gap, known[i]!));
   }
 
   /** Whether the store has a last message here that was not heard, or has lost one that was. */

@@ -95,12 +95,12 @@ export class Subscription {
     if (this.head === undefined) return undefined;
     // Of what was before the first message, or where there is none, the store may have forgotten something.
     const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
-    const isLongAgo = after !== BEGINNING && isAfter(positionBefore(known), after);
-    if (!isAfter(this.head, after)) return isLongAgo && this.head === BEGINNING ? undefined : [];
+    const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
+    if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
     const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
     const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
     const first = recent?.[0];
-    if (isLongAgo && first?.previous === BEGINNING) return undefined;
+    if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
     return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }
 }

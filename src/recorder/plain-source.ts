@@ -57,6 +57,8 @@ export interface LeaseAnswer {
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
   /** Everything up to here is recorded. */
   place: Place;
+  /** Whether somebody has the lease, and has renewed it lately. */
+  isHeld: boolean;
 }
 
 /** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */

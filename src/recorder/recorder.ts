@@ -19,6 +19,8 @@ const LEASE = 900;
 const TURN = 250;
 /** A gateway that is not needed looks again this often. */
 const SPARE_TURN = 1000;
+/** A lease that was seen to be held so long ago (ms) says nothing of who records now. */
+const HELD_LATELY = 3000;
 /** How often the connection is proven alive, and the place on it. */
 const ANCHOR = 700;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
@@ -58,7 +60,8 @@ export class Recorder implements PlainListener {
   #recordedAt = Number.NEGATIVE_INFINITY;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
-  #known = false;
+  /** When somebody, also this gateway, was last seen to have the lease (ms). */
+  #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
@@ -69,8 +72,13 @@ export class Recorder implements PlainListener {
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
-    if (!this.#known) return 'unknown';
+    if (this.#heldAt === Number.NEGATIVE_INFINITY) return 'unknown';
     return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
+  }
+
+  /** Whether plain PUBLISHes are recorded, by whomever. */
+  get isRecording(): boolean {
+    return performance.now() - this.#heldAt < HELD_LATELY;
   }
 
   start(): void {
@@ -142,7 +150,6 @@ export class Recorder implements PlainListener {
     const period = this.#newPeriod();
     try {
       const { role } = await this.#lease(period, 'ask');
-      this.#known = true;
       this.#state = role === 'spare' ? 'spare' : 'deaf';
       if (role === 'spare') return;
       await this.#source.listen();
@@ -240,17 +247,13 @@ export class Recorder implements PlainListener {
     return this.#state === 'leading' && queue.length === 0;
   }
 
-  #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+  async #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount } = period;
-    return this.#source.lease({
-      name,
-      ttl: LEASE,
-      from,
-      fromCount,
-      upTo,
-      wanted,
-      again: wanted === 'release' && !this.#stopped,
-    });
+    const again = wanted === 'release' && !this.#stopped;
+    const askedAt = performance.now();
+    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
+    if (answer.isHeld) this.#heldAt = askedAt;
+    return answer;
   }
 
   #record(): Promise<void> {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
+import { createLogger } from '../../src/logger.ts';
 import type { Count, PlainListener } from '../../src/recorder/plain-source.ts';
 import { openConnection } from '../../src/store/redis/connection.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
@@ -46,7 +47,13 @@ describe('what is heard of plain channels', () => {
     hearing = openConnection(server.url, 'recorder');
     commands = openConnection(server.url, 'commands');
     // Each name with a colon fits two of them, and the topics of other installations fit the third.
-    source = new RedisPlainSource(hearing, commands, server.url, ['*:*', 'room:*', 'sisyphus*']);
+    source = new RedisPlainSource(
+      hearing,
+      commands,
+      server.url,
+      ['*:*', 'room:*', 'sisyphus*'],
+      createLogger('silent'),
+    );
     listener = new Listener();
     source.start(listener);
     await eventually(() => listener.ups === 1);

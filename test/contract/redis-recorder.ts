@@ -92,6 +92,59 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await a.lease('keep')).to.equal('standby');
       });
 
+      it('by another at once where the clock of Redis was set back: no lease is longer than it was made', async () => {
+        const [a, b, c] = [await begin('a'), await begin('b'), await begin('c')];
+        expect(await a.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        const ahead = (microseconds: number) =>
+          redis.eval("redis.call('HINCRBY', KEYS[1], 'expires', ARGV[1])", 1, LEASE, microseconds);
+        // Within its length it still counts.
+        await ahead(-100_000);
+        await ahead(100_000);
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        await ahead(20_000_000);
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('leader');
+        // Given back before the clock was set back, too.
+        expect(await b.lease('release')).to.equal('spare');
+        await ahead(-20_000_000);
+        expect(await c.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('by who stands by, though others seem to, longer than anybody can, from before the clock was set back', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        const now = Number((await redis.time())[0]) * 1e6;
+        await redis.zadd(STANDBYS, now + 20e6, 'dead', now + 21e6, 'dead too');
+        expect(await b.lease('ask', { ttl: 900 })).to.equal('room');
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        await redis.zadd(STANDBYS, now + 20e6, 'dead');
+        // Nor is it waited for by who has not heard all.
+        await say('recorded by nobody');
+        const c = await begin('c');
+        expect(await b.lease('leave')).to.equal('spare');
+        await runOut();
+        expect(await c.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await a.lease('keep')).to.equal('standby');
+      });
+
+      it('and who asks is told whether anybody has it', async () => {
+        const [a, b] = [await begin('a'), await begin('b')];
+        const held = async (recorder: RawRecorder, wanted: 'ask' | 'keep' | 'release', ttl = 60_000) => {
+          await recorder.lease(wanted, { ttl });
+          return recorder.isHeld;
+        };
+        expect(await held(a, 'ask')).to.equal(false);
+        expect(await held(a, 'keep')).to.equal(true);
+        expect(await held(b, 'ask')).to.equal(true);
+        expect(await held(b, 'keep')).to.equal(true);
+        await say('not recorded');
+        const c = await begin('c');
+        await runOut();
+        expect(await held(c, 'ask')).to.equal(false);
+        expect(await held(c, 'keep'), 'uncovered').to.equal(false);
+        expect(await held(b, 'keep')).to.equal(true);
+      });
+
       it('by another as soon as it is given back, and who waits for it hears so', async () => {
         const [a, b] = [await lead('a'), await begin('b')];
         expect(await b.lease('keep')).to.equal('standby');

@@ -241,8 +241,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a new life is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: '    if (learn(hub, options, mark, news)) wanted.push(...unread(known, wanted));\n',
-    replace: '    learn(hub, options, mark, news);\n',
+    find: ' || (position === undefined && news.born !== undefined)) {\n',
+    replace: ') {\n',
     caughtBy: 'unit/hub',
   },
   {
@@ -317,7 +317,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'memory answers for what only the store may know',
     file: 'src/hub/subscription.ts',
-    find: 'return isLongAgo && this.head === BEGINNING ? undefined : [];',
+    find: 'return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];',
     replace: 'return [];',
     caughtBy: 'unit/subscription',
   },

@@ -29,6 +29,8 @@ export class RawRecorder {
   fromCount = '';
   /** Plain PUBLISHes, in order, that it has not recorded. */
   heard: RawPlain[] = [];
+  /** Whether somebody had the lease, as it was answered last. */
+  isHeld = false;
   /** How often a lease was given back. */
   releases = 0;
   readonly #commands: Redis;
@@ -64,7 +66,13 @@ export class RawRecorder {
     const { ttl = 60_000, again = false, upTo = [0, 0, this.fromCount] } = options;
     const beginning = [this.from, this.fromCount];
     const args = [this.name, ttl, this.patterns, ...beginning, ...upTo, wanted, again ? 'again' : '-'];
-    const [role] = (await this.#commands.fcall('sisyphus_lease', 0, ...args)) as [string, string, number];
+    const [role, , , held] = (await this.#commands.fcall('sisyphus_lease', 0, ...args)) as [
+      string,
+      string,
+      number,
+      number,
+    ];
+    this.isHeld = held === 1;
     return role;
   }
 

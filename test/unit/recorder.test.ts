@@ -28,6 +28,8 @@ class FakeSource implements PlainSource {
   room: LeaseAnswer['role'] = 'room';
   role: LeaseAnswer['role'] = 'leader';
   place: Place = { id: BEGINNING, number: 0 };
+  /** Whether somebody has the lease. */
+  isHeld = true;
   holdsAnchors = false;
   failed: Failure[] = [];
   /** What Redis has counted. */
@@ -60,7 +62,7 @@ class FakeSource implements PlainSource {
     this.asked.push(request.wanted);
     this.leases.push(request);
     const role = request.wanted === 'keep' ? this.role : request.wanted === 'ask' ? this.room : 'spare';
-    return { role, place: this.place };
+    return { role, place: this.place, isHeld: this.isHeld };
   }
 
   async record(_name: string, messages: PlainMessage[]): Promise<Recorded> {
@@ -145,7 +147,9 @@ describe('the recorder', () => {
   describe('that has the lease', () => {
     it('records what it hears, in order, one batch after the other', async () => {
       expect(recorder.role).to.equal('unknown');
+      expect(recorder.isRecording).to.equal(false);
       await lead();
+      expect(recorder.isRecording).to.equal(true);
       source.afterRecord = () => pause(5);
       for (let i = 0; i < 600; i += 20) {
         source.hear(...count(i, i + 20));
@@ -332,6 +336,24 @@ describe('the recorder', () => {
       await eventually(() => recorder.role === 'spare');
       expect(source.asked).to.deep.equal(['ask', 'listen', 'anchor', 'keep', 'deafen']);
       expect(source.times('leave')).to.equal(0);
+    });
+  });
+
+  describe('that has seen nobody renew the lease for a while', () => {
+    it('does not know who records, whatever its own role is', async () => {
+      source.role = 'standby';
+      source.isHeld = false;
+      recorder.start();
+      await eventually(() => source.times('keep') > 1);
+      expect(recorder.isRecording).to.equal(false);
+      source.isHeld = true;
+      await eventually(() => recorder.isRecording);
+      expect(recorder.role).to.equal('standby');
+      source.isHeld = false;
+      await pause(2500);
+      expect(recorder.isRecording, 'the lease may be between two owners').to.equal(true);
+      await eventually(() => !recorder.isRecording, 1500);
+      expect(recorder.role).to.equal('standby');
     });
   });
 

@@ -10,6 +10,7 @@ const FILES = [
     'permission',
     'glob',
     'checks',
+    'gaps',
     'clock',
     'damage',
     'channel-gaps',
@@ -21,7 +22,7 @@ const FILES = [
     'once',
     'recorder',
   ],
-  ...['publish', 'change', 'read-rights', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
+  ...['publish', 'change', 'read-rights', 'mark', 'lost', 'configure', 'anchor', 'lease', 'record', 'version'],
 ];
 
 const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;

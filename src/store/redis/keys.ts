@@ -17,3 +17,8 @@ export function headKey(channel: string): string {
 export function topicOf(channel: string): string {
   return TOPIC_PREFIX + channel.replaceAll(':', '/');
 }
+
+/** No name of a channel has a slash. */
+export function channelOfTopic(topic: string): string {
+  return topic.slice(TOPIC_PREFIX.length).replaceAll('/', ':');
+}

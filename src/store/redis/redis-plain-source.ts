@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import { compileGlob, firstMatch } from '../../glob.ts';
-import { BEGINNING, parsePosition } from '../../message/position.ts';
+import type { Gap } from '../../hub/channel-source.ts';
+import type { Logger } from '../../logger.ts';
+import { BEGINNING, isAfter, parsePosition } from '../../message/position.ts';
 import {
   type Count,
   type Failure,
@@ -13,15 +15,20 @@ import {
   type PlainSource,
   type Recorded,
 } from '../../recorder/plain-source.ts';
+import { Witness } from '../../recorder/witness.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction } from './functions.ts';
-import { TOPIC_PREFIX } from './keys.ts';
+import { channelOfTopic, TOPIC_PREFIX } from './keys.ts';
+import { parseGap } from './parse-gap.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
 const RECORDS = `${TOPIC_PREFIX}*`;
 const ANCHOR = `${TOPIC_PREFIX}@anchor`;
 const RELEASED = `${TOPIC_PREFIX}@recorder`;
+const GAPS = `${TOPIC_PREFIX}@gap`;
+/** A fork in which more channels have lost a message is everybody's. */
+const MOST_LOST = 501;
 /**
  * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
  * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
@@ -32,12 +39,17 @@ const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
+  readonly #logger: Logger;
   readonly #commands: Redis;
   readonly #patterns: string[];
   readonly #globs;
+  readonly #witness = new Witness();
+  /** Of the forks up to here it is said what is known of them. */
+  #testified = BEGINNING;
 
-  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[]) {
+  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[], logger: Logger) {
     this.#hearing = hearing;
+    this.#logger = logger;
     this.#url = url;
     this.#commands = commands;
     this.#patterns = patterns;
@@ -48,18 +60,20 @@ export class RedisPlainSource implements PlainSource {
     this.#hearing.on('pmessageBuffer', (pattern: string, name: Buffer, payload: Buffer) => {
       this.#hear(listener, String(pattern), name.toString('latin1'), payload);
     });
-    this.#hearing.on('ready', () => listener.up());
+    this.#hearing.on('ready', () => this.#up(listener));
     this.#hearing.on('close', () => listener.down());
-    if (this.#hearing.status === 'ready') listener.up();
+    if (this.#hearing.status === 'ready') this.#up(listener);
   }
 
   async listen(): Promise<void> {
     // As the hub does, before anything is subscribed.
-    await callFunction(this.#hearing, 'sisyphus_mark', [BEGINNING]);
+    await this.#testify();
+    this.#witness.interrupt();
     await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
   }
 
   async deafen(): Promise<void> {
+    this.#witness.interrupt();
     await this.#hearing.punsubscribe(RECORDS, ...this.#patterns);
   }
 
@@ -81,8 +95,11 @@ export class RedisPlainSource implements PlainSource {
       LeaseAnswer['role'],
       string,
       number,
+      number,
     ];
-    return { role: answer[0], place: { id: parsePosition(answer[1]) ?? BEGINNING, number: Number(answer[2]) } };
+    const [answered, last, numbered, held] = answer;
+    const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
+    return { role: answered, place: recorded, isHeld: Number(held) === 1 };
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
@@ -102,23 +119,63 @@ export class RedisPlainSource implements PlainSource {
     await closeConnection(this.#hearing);
   }
 
+  /** Whether or not it is about to hear again: others wait for what only those know who have heard everything. */
+  #up(listener: PlainListener): void {
+    listener.up();
+    this.#testify().catch((error: Error) => this.#logger.warn({ event: 'testimony_failed', reason: error.message }));
+  }
+
+  /** Says which channels have lost a message, where the store turns out to have lost what it gave out last. */
+  async #testify(): Promise<void> {
+    const { floor } = this.#witness;
+    if (floor === BEGINNING) return;
+    const [, , gaps] = (await callFunction(this.#hearing, 'sisyphus_mark', [floor])) as [string, string, string[]];
+    for (const gap of gaps) await this.#testifyOf(parseGap(gap));
+  }
+
+  async #testifyOf({ reason, from, to, extent }: Gap): Promise<void> {
+    if (reason !== 'forked' || extent === 'all' || extent === 'old' || !isAfter(to, this.#testified)) return;
+    const { channels, heardAll } = this.#witness.testify({ from, to });
+    if (heardAll || channels.length > 0) {
+      const words = [from, to, heardAll ? '@heard' : '@some', ...channels.slice(0, MOST_LOST)];
+      await callFunction(this.#hearing, 'sisyphus_lost', words);
+    }
+    this.#testified = to;
+  }
+
   #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
     if (pattern === RECORDS) {
-      if (name === RELEASED) listener.released();
-      else if (name === ANCHOR) {
-        const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
-        const [life = '', number = ''] = count.split(':');
-        listener.anchored(parsePosition(id) ?? BEGINNING, anchor, { life, number: Number(number) });
-      } else {
-        const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
-        const position = parsePosition(id);
-        if (position !== undefined) listener.recorded(position, placeOf(place));
-      }
+      this.#hearRecord(listener, name, payload);
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
     if (UNCOUNTED.test(name) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
     listener.plain(name, payload);
+  }
+
+  #hearRecord(listener: PlainListener, name: string, payload: Buffer): void {
+    if (name === RELEASED) listener.released();
+    else if (name === GAPS) this.#hearGap(payload.toString('latin1'));
+    else if (name === ANCHOR) {
+      const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
+      const [life = '', number = ''] = count.split(':');
+      const position = parsePosition(id) ?? BEGINNING;
+      this.#witness.anchored(position);
+      listener.anchored(position, anchor, { life, number: Number(number) });
+    } else {
+      const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
+      const position = parsePosition(id);
+      if (position === undefined) return;
+      this.#witness.hear(channelOfTopic(name), position);
+      listener.recorded(position, placeOf(place));
+    }
+  }
+
+  /** The store turns out to have lost something while the connection goes on. */
+  #hearGap(text: string): void {
+    if (!text.startsWith('forked ')) return;
+    const failed = (error: Error): void => this.#logger.warn({ event: 'testimony_failed', reason: error.message });
+    this.#testifyOf(parseGap(text)).catch(failed);
   }
 }
 

@@ -7,6 +7,7 @@ import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import { parseGap } from './parse-gap.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
@@ -65,8 +66,8 @@ export class RedisSource implements ChannelSource {
     return { ...mark, heads };
   }
 
-  async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
-    await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
+  async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
+    await callFunction(this.#redis, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -172,14 +173,4 @@ function namesOf(channel: string): string[] {
 
 function notAfter(head: Position | undefined, position: Position): Position {
   return head === undefined || isAfter(head, position) ? BEGINNING : head;
-}
-
-function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
 }

@@ -36,7 +36,8 @@ export class RedisStore implements Store {
     this.backlog = new RedisBacklog(this.#commands, backlog);
     this.source = new RedisSource(openConnection(url, 'hub', logger), url, logger);
     if (rawChannels.length > 0) {
-      this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, url, rawChannels);
+      const hearing = openConnection(url, 'recorder', logger);
+      this.plain = new RedisPlainSource(hearing, this.#commands, url, rawChannels, logger);
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];

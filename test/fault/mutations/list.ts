@@ -80,9 +80,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'only the owner of the lease may ask for it, dead or alive',
-    file: 'src/store/redis/lua/lease.lua',
-    find: 'local free = recorder.expires < clock.now',
-    replace: 'local free = recorder.id < 0',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: '  local free = expires < clock.now\n',
+    replace: '  local free = not stored[3]\n',
     scenario: 'recorders-in-turn',
   },
   {

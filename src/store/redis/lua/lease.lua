@@ -1,5 +1,5 @@
 -- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
---   ->  [role, id, number]
+--   ->  [role, id, number, 1 if somebody has it whose time has not run out]
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
 -- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
 -- owner gives it back, having recorded all it has heard; `again`: it has lost its connection, and will be back), `leave` (a
@@ -22,7 +22,7 @@ define('lease', { 'allow-oom' }, function(args)
     redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
   end
   local function answer(role)
-    return { role, digits(recorder.id), recorder.number }
+    return { role, digits(recorder.id), recorder.number, (role == 'leader' or not recorder.free) and 1 or 0 }
   end
   if wanted == 'release' or wanted == 'leave' then
     redis.call('ZREM', STANDBYS, me)
@@ -39,11 +39,11 @@ define('lease', { 'allow-oom' }, function(args)
     return answer('spare')
   end
   redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
-  local free = recorder.expires < clock.now
+  redis.call('ZREMRANGEBYSCORE', STANDBYS, '(' .. digits(clock.now + ttl * 1000), '+inf')
   if wanted == 'ask' then
-    return answer((free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
+    return answer((recorder.free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
   end
-  if not mine and not free then
+  if not mine and not recorder.free then
     if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
       return answer('spare')
     end
@@ -66,8 +66,8 @@ define('lease', { 'allow-oom' }, function(args)
     recorder.id, recorder.number = from, 0
     redis.call('HSET', RECORDER, 'count', from_count)
   end
-  redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
-    'number', recorder.number, 'patterns', patterns)
+  redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'ttl', ttl, 'id',
+    digits(recorder.id), 'number', recorder.number, 'patterns', patterns)
   redis.call('HSET', CLOCK, 'recorder', 1)
   return answer('leader')
 end)
