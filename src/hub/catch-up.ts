@@ -33,8 +33,6 @@ export interface Resources {
   recordsPlain: (channel: string) => boolean;
 }
 
-type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
-
 /** What the marks of one healing tell. */
 interface News {
   forks: Gap[];
@@ -198,8 +196,8 @@ function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): Gap[
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
-  hub.gaps = mark.gaps;
   for (const gap of fresh) announceGap(hub, options, gap);
+  hub.gaps = mark.gaps;
   const forks = fresh.filter(({ reason }) => reason === 'forked');
   news.forks.push(...forks);
   return forks;
@@ -216,12 +214,10 @@ function announceTurnedOut(hub: Knowledge, { logger }: Resources, before: Gap, {
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
-export function announceGap(
-  hub: Pick<Knowledge, 'subscriptions'>,
-  { recordsPlain, logger }: GapOptions,
-  gap: Gap,
-): void {
-  logger.error({ event: 'gap_in_store', ...gap });
+function announceGap(hub: Knowledge, { recordsPlain, logger }: Resources, gap: Gap): void {
+  // A channel that cannot be recorded has another gap with each message, and is logged once.
+  const isRepeated = gap.reason === 'unrecorded' && hub.gaps.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
+  if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
   for (const subscription of hub.subscriptions()) {
     const { channel } = subscription;

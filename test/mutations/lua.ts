@@ -321,4 +321,25 @@ export const LUA_MUTATIONS: Mutation[] = [
     replace: 'return [];',
     caughtBy: 'unit/subscription',
   },
+  {
+    name: 'a channel that cannot be recorded is logged by every gateway with each message',
+    file: 'src/hub/catch-up.ts',
+    find: '  if (!isRepeated) logger.error',
+    replace: '  logger.error',
+    caughtBy: 'integration/broken-keys',
+  },
+  {
+    name: 'a recorder that has lost its key goes on',
+    file: `${LUA}recorder.lua`,
+    find: '    forget_recorder(clock)\n',
+    replace: '',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a mark fails for good where gaps are of another type',
+    file: `${LUA}damage.lua`,
+    find: "  if gaps.err and not is_mistyped(GAPS, 'list') then",
+    replace: '  if gaps.err then',
+    caughtBy: LOST,
+  },
 ];
