@@ -33,8 +33,6 @@ export interface Resources {
   recordsPlain: (channel: string) => boolean;
 }
 
-type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
-
 /** What the marks of one healing tell. */
 interface News {
   forks: Gap[];
@@ -48,6 +46,8 @@ interface Missed {
   head: Position;
   /** What was heard here after the fork is not in the store any more. */
   fork: Gap | undefined;
+  /** Whether there was a message at `after`, so that the next one comes after one. */
+  isLast: boolean;
 }
 
 /**
@@ -111,7 +111,7 @@ async function compareAll(
   known: Map<string, Subscription>,
   current: () => boolean,
 ): Promise<{ missed: Missed[]; position: Position; wanted: string[] } | undefined> {
-  const { source, logger } = options;
+  const { source } = options;
   const missed: Missed[] = [];
   const news: News = { forks: [], born: undefined };
   const wanted = [...channels];
@@ -119,19 +119,20 @@ async function compareAll(
   let at = 0;
   do {
     const chunk = wanted.slice(at, at + CHUNK);
-    const mark = await (at === 0 ? settledMark(source, chunk, current) : source.mark(chunk));
     at += chunk.length;
+    const mark = await (position === undefined ? settledMark(source, chunk, current) : source.mark(chunk));
     if (!current()) return undefined;
     const fresh = learn(hub, options, mark, news);
-    await judgeUnheard(source, news.forks, hub.position);
+    await judgeUnheard(source, fresh, hub.position);
     if (!current()) return undefined;
-    // A new life and a fork are learned of once: by all channels, whichever are healed.
-    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
-      const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark.position, news, logger);
+      const found = subscription && compare(subscription, mark.heads[i] ?? BEGINNING, mark, news, options.logger);
       if (found) missed.push(found);
+    }
+    // A fork and a new life are learned of once: by all channels, whichever are healed.
+    if (fresh.length > 0 || (position === undefined && news.born !== undefined)) {
+      for (const channel of unread(known, wanted)) wanted.push(channel);
     }
     position ??= mark.position;
   } while (at < wanted.length);
@@ -180,26 +181,26 @@ function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<R
   return holders;
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
-function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
+function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): Gap[] {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
-    if (!flushed) return false;
+    if (!flushed) return [];
     news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
     for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
-    return true;
+    return [];
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
-  hub.gaps = mark.gaps;
   for (const gap of fresh) announceGap(hub, options, gap);
+  hub.gaps = mark.gaps;
   const forks = fresh.filter(({ reason }) => reason === 'forked');
   news.forks.push(...forks);
-  return forks.length > 0;
+  return forks;
 }
 
 /** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
@@ -213,12 +214,10 @@ function announceTurnedOut(hub: Knowledge, { logger }: Resources, before: Gap, {
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
-export function announceGap(
-  hub: Pick<Knowledge, 'subscriptions'>,
-  { recordsPlain, logger }: GapOptions,
-  gap: Gap,
-): void {
-  logger.error({ event: 'gap_in_store', ...gap });
+function announceGap(hub: Knowledge, { recordsPlain, logger }: Resources, gap: Gap): void {
+  // A channel that cannot be recorded has another gap with each message, and is logged once.
+  const isRepeated = gap.reason === 'unrecorded' && hub.gaps.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
+  if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
   for (const subscription of hub.subscriptions()) {
     const { channel } = subscription;
@@ -230,7 +229,7 @@ export function announceGap(
 function compare(
   subscription: Subscription,
   head: Position,
-  position: Position,
+  mark: Mark,
   { forks, born }: News,
   logger: Logger,
 ): Missed | undefined {
@@ -245,20 +244,21 @@ function compare(
     // What was heard is of the life before, and what the store still has of it was given then.
     const isOfThisLife = isAfter(head, born);
     subscription.restart(isOfThisLife ? BEGINNING : head);
-    return isOfThisLife ? { subscription, after: born, head, fork: undefined } : undefined;
+    return isOfThisLife ? { subscription, after: born, head, fork: undefined, isLast: false } : undefined;
   }
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
     announce(subscription, 'forked');
-    return { subscription, after: fork.from, head, fork };
+    return { subscription, after: fork.from, head, fork, isLast: false };
   }
   if (forks.some((one) => mayHaveLost(one, subscription.channel, false))) announce(subscription, 'forked');
-  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
-  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
+  if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };
+  if (head === BEGINNING && subscription.isForgotten(mark)) return undefined;
+  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, mark.position)) {
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
-  } else if (isAfter(heard, head) && !isAfter(heard, position)) {
+  } else if (isAfter(heard, head) && !isAfter(heard, mark.position)) {
     // Heard, and not in the store: its readers have had it, whoever published it.
     logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
     subscription.restart(head);
@@ -282,10 +282,13 @@ async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo
   );
   logger.info({ event: 'healing', channels: missed.length });
   for (const [i, { gap, messages }] of slices.entries()) {
-    if (!gap) continue;
-    const { subscription, head } = missed[i]!;
-    subscription.restart(messages[0]?.previous ?? head);
-    announce(subscription, gap);
+    const { subscription, head, isLast } = missed[i]!;
+    const [first] = messages;
+    // The counters of the channel were lost, or went long after its last message.
+    const reason = gap ?? (isLast && first?.previous === BEGINNING ? 'flushed' : undefined);
+    if (!reason) continue;
+    subscription.restart(first?.previous ?? head);
+    announce(subscription, reason);
   }
   return slices.flatMap(({ messages }) => messages);
 }

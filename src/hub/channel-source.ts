@@ -64,8 +64,10 @@ export interface Mark {
   born: Position;
   /** In order; few, or none. */
   gaps: Gap[];
-  /** The id of the last message of each channel asked for, `BEGINNING` where there never was one. */
+  /** The id of the last message of each channel asked for, `BEGINNING` where none is known. */
   heads: Position[];
+  /** The store's clock, where it has one of its own. */
+  now?: Position;
 }
 
 /** What the hub needs from a store: to hear channels, in one order. */

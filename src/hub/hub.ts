@@ -233,7 +233,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   #knows(hint: Gap | { born: Position }): boolean {
-    return 'born' in hint ? hint.born === this.born : this.gaps.some(({ to }) => to === hint.to);
+    return 'born' in hint ? hint.born === this.born : this.gaps.some((gap) => isSameGap(gap, hint));
   }
 
   /** Of a fork more may become known. */

@@ -101,7 +101,7 @@ export class SelfCheck {
       const mark = await this.#source.mark(chunk);
       if (turn !== hub.turn || !hub.isOpen) return;
       const differs = this.#differs(mark);
-      if (differs || this.#lags(chunk, mark.heads, mark.position)) {
+      if (differs || this.#lags(chunk, mark)) {
         await hub.heal(differs ? undefined : chunk);
         return;
       }
@@ -135,13 +135,14 @@ export class SelfCheck {
   }
 
   /** Whether the store has a last message here that was not heard, or has lost one that was. */
-  #lags(channels: string[], heads: Position[], position: Position): boolean {
+  #lags(channels: string[], mark: Mark): boolean {
     return channels.some((channel, i) => {
       const subscription = this.#hub.subscription(channel);
-      const head = heads[i] ?? BEGINNING;
+      const head = mark.heads[i] ?? BEGINNING;
       if (subscription?.head === undefined || subscription.refused) return false;
       if (isAfter(head, subscription.head)) return true;
-      return isAfter(subscription.head, head) && !isAfter(subscription.head, position);
+      if (head === BEGINNING && subscription.isForgotten(mark)) return false;
+      return isAfter(subscription.head, head) && !isAfter(subscription.head, mark.position);
     });
   }
 }

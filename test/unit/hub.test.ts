@@ -5,7 +5,7 @@ import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
-import { BEGINNING, justAfter, justBefore, type Position } from '../../src/message/position.ts';
+import { BEGINNING, justAfter, justBefore, laterOf, type Position } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
@@ -505,6 +505,52 @@ describe('the hub', () => {
       await hub.heal(undefined);
       expect(hub.position).to.equal(low);
       expect(reversals).to.equal(1);
+    });
+  });
+
+  describe('when the store has forgotten a channel that is followed', () => {
+    const DAY = 86_400_000_000;
+
+    /** A hub that has heard the only message of a channel so many days ago, whose counters have gone since. */
+    async function aHubAfter(days: number) {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1']);
+      const [published] = await backlog.publish([{ channel: 'room:1', data: Buffer.from('1') }]);
+      const { id } = published!;
+      await turn();
+      let head = BEGINNING;
+      const now = (id + days * DAY) as Position;
+      source.mark = async () => ({ position: laterOf(id, head), born: hub.born, gaps: [], heads: [head], now });
+      const first = aMessage({
+        channel: 'room:1',
+        id: (now + 5) as Position,
+        revision: 1,
+        payload: Buffer.from('first'),
+      });
+      backlog.read = async () => [{ channel: 'room:1', messages: [first], gap: undefined }];
+      const publish = async (): Promise<void> => {
+        head = first.id;
+        hub.message(first);
+        await eventually(() => hub.isOpen);
+      };
+      return { hub, heard, publish };
+    }
+
+    it('is silent where it was long ago, and tells when its revisions begin again', async () => {
+      const { hub, heard, publish } = await aHubAfter(0.5);
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['1']);
+      await publish();
+      expect(heard).to.deep.equal(['1', 'flushed room:1', 'first']);
+    });
+
+    it('tells at once where it cannot have been forgotten yet', async () => {
+      const { hub, heard } = await aHubAfter(0.2);
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['1', 'flushed room:1']);
     });
   });
 

@@ -17,6 +17,7 @@ const FILES = [
     'channel-gaps',
     'rights',
     'length',
+    'growth',
     'channel',
     'append',
     'once',

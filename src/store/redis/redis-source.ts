@@ -237,9 +237,11 @@ export class RedisSource implements ChannelSource {
       const [last, born, gaps, heads, now, database = '', prefix = ''] = answer as MarkAnswer;
       this.#compare(database, prefix);
       const position = parsePosition(last) ?? BEGINNING;
-      this.#plausible.learn(position, parsePosition(now) ?? BEGINNING, asked);
+      const clock = parsePosition(now) ?? BEGINNING;
+      this.#plausible.learn(position, clock, asked);
       return {
         position,
+        now: clock,
         born: parsePosition(born) ?? BEGINNING,
         gaps: gaps.map(parseGap),
         // A head that is ahead of all ids is none: somebody else has set it.

@@ -202,6 +202,8 @@ local function whole(text)
   return number and number < 9007199254740990 and number or nil
 end
 
+local MOST_TTL = 1000000000000
+
 local function setting(text, most, default)
   local number = whole(text)
   return number and number >= 1 and number <= most and number or default
@@ -218,7 +220,7 @@ end
 -- and so does one that has lost a part of it.
 local function look_at_clock()
   local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
-    'since', 'database', 'prefix')
+    'since', 'database', 'prefix', 'raised')
   if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
@@ -228,11 +230,12 @@ local function look_at_clock()
     last = whole(stored[1]),
     born = stored[2],
     length = setting(stored[4], 1000000, 100),
-    ttl = setting(stored[5], 1000000000000, 86400000),
+    ttl = setting(stored[5], MOST_TTL, 86400000),
     rules = stored[6] or '',
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
+    raised = whole(stored[14]) or 0,
     is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)

@@ -9,7 +9,7 @@ define('mark', { 'allow-oom' }, function(args)
   local floor = tonumber(args[1])
   if floor > clock.last and floor <= clock.now + MOST_AHEAD then
     fork(clock, floor + 1)
-    gaps = redis.call('LRANGE', GAPS, 0, -1)
+    gaps = read_gaps(clock)
   end
   local heads = {}
   if #args > 1 then
