@@ -6,6 +6,7 @@ import { Flusher } from './connection/flusher.ts';
 import { compileGlob, firstMatch } from './glob.ts';
 import { createApp } from './http/app.ts';
 import type { RecorderStatus } from './http/context.ts';
+import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Logger } from './logger.ts';
 import { Recorder } from './recorder/recorder.ts';
@@ -24,6 +25,10 @@ export interface Context {
   recorder: Recorder | undefined;
   server: Server;
   drain(): void;
+  /** Settles when the last connection has ended. */
+  stopAccepting(): Promise<void>;
+  /** Ends the connections on which nothing is under way. */
+  endIdle(): Promise<void>;
 }
 
 /** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
@@ -66,7 +71,17 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   const drain = (): void => {
     draining = true;
   };
-  return { store, privateRedis, hub, sessions, recorder, server, drain };
+  return {
+    store,
+    privateRedis,
+    hub,
+    sessions,
+    recorder,
+    server,
+    drain,
+    stopAccepting: () => stopAccepting(server),
+    endIdle: () => endIdle(server),
+  };
 }
 
 /** What is kept of a channel: the first rule that fits, or what is kept of any. */

@@ -256,7 +256,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the error at connect forgets the position that the client brought',
     file: 'src/session/session.ts',
-    find: "if (start.kind === 'after') this.#position = start.position;",
+    find: '    this.#position = positionOf(start, hub.position);\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'keeps the position',
@@ -264,8 +264,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a revision is left out',
     file: 'src/store/redis/lua/append.lua',
-    find: "local revision = redis.call('INCR', base .. ':msg_id')",
-    replace: "local revision = redis.call('INCRBY', base .. ':msg_id', 2)",
+    find: 'local revision = kept.revision + 1',
+    replace: 'local revision = kept.revision + 2',
     caughtBy: 'worlds/worlds',
   },
 ];

@@ -9,6 +9,8 @@ export function errors(logger: Logger): Middleware {
       await next();
       if (ctx.respond !== false && ctx.body === undefined) requireRoute(ctx);
     } catch (thrown) {
+      // `answerUnreadable` has answered and logged an error in the body.
+      if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       logger.warn({
         event: 'request_refused',
@@ -20,7 +22,6 @@ export function errors(logger: Logger): Middleware {
       ctx.status = error.status;
       if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
       if (error.status === 503) ctx.set('Retry-After', '2');
-      if (error.code === 'too_large') ctx.set('Connection', 'close');
       ctx.body = { error: error.code, message: error.message };
     }
   };

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus } from '../context.ts';
+import type { HttpCounts } from '../counts.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -7,11 +8,16 @@ export function healthz(ctx: Context): void {
 }
 
 /** GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. */
-export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Context) => void {
-  return (ctx) => {
+export function readyz(
+  { hub, recorder, isDraining }: HttpContext,
+  { descriptors }: HttpCounts,
+): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
+    const isShort = await descriptors.isShort();
     const reasons = [
       ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
       ...(isRecorded(recorder()) ? [] : ['no recorder is known: nobody has renewed its lease lately']),
+      ...(isShort ? [`nearly all of the ${descriptors.limit} files that the process may open are in use`] : []),
       ...(isDraining() ? ['the gateway is being stopped'] : []),
     ];
     ctx.status = reasons.length === 0 ? 200 : 503;
@@ -24,7 +30,7 @@ function isRecorded({ role, recording }: RecorderStatus): boolean {
 }
 
 /** GET /status: figures for whoever looks, without names. */
-export function status(context: HttpContext): (ctx: Context) => void {
+export function status(context: HttpContext, { descriptors, refused }: HttpCounts): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {
     let channels = 0;
@@ -45,7 +51,12 @@ export function status(context: HttpContext): (ctx: Context) => void {
       subscriptions,
       lingering: hub.channels - channels,
       recorder: context.recorder(),
-      counters: { ...hub.counters, closed: Object.fromEntries(sessions.closed) },
+      counters: {
+        ...hub.counters,
+        closed: Object.fromEntries(sessions.closed),
+        refused: Object.fromEntries(refused),
+        dropped: descriptors.dropped,
+      },
     };
   };
 }

@@ -14,8 +14,10 @@ import { settledIn } from './redis-plain-source.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes where the old one has just died. */
+/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes if the old one has just died. */
 const SETTLE_PATIENCE = 1500;
+/** Then it is asked again (ms): nobody may have listened. */
+const SETTLE_AGAIN = 400;
 
 type MarkAnswer = [
   last: string,
@@ -143,14 +145,19 @@ export class RedisSource implements ChannelSource {
   }
 
   async #settleOnce(): Promise<void> {
-    const id =
-      parsePosition((await callFunction(this.#redis, this.#keys, 'sisyphus_settle', [])) as string) ?? BEGINNING;
-    // The answer may be read together with what follows it.
-    if (!isAfter(id, this.#settledUpTo)) return;
-    await new Promise<void>((resolve) => {
-      const waiting = { id, settle: resolve };
+    for (const until = performance.now() + SETTLE_PATIENCE; performance.now() < until; ) {
+      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_settle', []);
+      const id = parsePosition(answer as string) ?? BEGINNING;
+      // The answer may be read together with what follows it.
+      if (!isAfter(id, this.#settledUpTo) || (await this.#isSettled(id))) return;
+    }
+  }
+
+  #isSettled(id: Position): Promise<boolean> {
+    return new Promise((resolve) => {
+      const waiting = { id, settle: () => resolve(true) };
       this.#settling.add(waiting);
-      setTimeout(() => this.#settling.delete(waiting) && resolve(), SETTLE_PATIENCE).unref();
+      setTimeout(() => this.#settling.delete(waiting) && resolve(false), SETTLE_AGAIN).unref();
     });
   }
 

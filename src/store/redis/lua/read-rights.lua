@@ -52,11 +52,14 @@ local function look_alone(user, clock)
     look.version = string.match(conclude(look, digits(clock.last), clock), ' (%d+)')
   elseif differs(look) then
     local head = redis.call('GET', PREFIX .. 'channel:user:' .. user .. ':msg_last')
-    local from = math.max(tonumber(look.version), tonumber(head or 0) or 0)
+    local from = look_before(look, head or 0)
     local id = digits(next_id(clock))
     take_over(look, id, id .. '.0', digits(from))
     say(clock, topic_of('user:' .. user), id .. ' 0 0 - - - ' .. conclude(look, id, clock) .. '\n')
     look.version = id
+  elseif clock.last > look_before(look, 0) then
+    -- A plain PUBLISH from before this look does not announce what comes after it.
+    redis.call('ZADD', look.log, digits(clock.last), '=')
   end
   look.version = digits(tonumber(look.version))
   return look
