@@ -62,8 +62,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a plain PUBLISH that cannot be recorded is lost in silence',
     file: `${LUA}record.lua`,
-    find: '          local gap = write_channel_gap(clock, channel)',
-    replace: "          local gap = ''",
+    find: '          say_gap(clock, write_channel_gap(clock, channel))\n',
+    replace: '',
     caughtBy: BROKEN,
   },
   {

@@ -167,7 +167,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap is found by the self-check alone',
     file: 'src/store/redis/lua/lease.lua',
-    find: "say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))",
+    find: "say_gap(clock, write_gap('unrecorded', recorder.id, next_id(clock)))",
     replace: "write_gap('unrecorded', recorder.id, next_id(clock))",
     caughtBy: 'contract/redis-store',
     only: 'said in its place',

@@ -98,14 +98,24 @@ local function missed_since(before)
   return arrival.missed + calls - arrival.calls - (said_by_all - arrival.said)
 end
 
--- What was given out after the clock's last id, and before this one, is lost.
-local function fork(clock, to)
-  local gap = write_gap('forked', clock.last, to, was_heard(clock.last) and '?' or '-')
-  clock.last = to
-  -- Where the ACL denies it to a publisher, gateways find the gap with their next mark.
+-- Where the ACL denies it to the caller, gateways find the gap with their next mark.
+local function say_gap(clock, gap)
   if redis.acl_check_cmd('PUBLISH', TOPIC .. '@gap', gap) then
     say(clock, TOPIC .. '@gap', gap)
   end
+end
+
+local function require_gaps()
+  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
+  require_permission('HSET', CLOCK)
+end
+
+-- What was given out after the clock's last id, and before this one, is lost.
+local function fork(clock, to)
+  require_gaps()
+  local gap = write_gap('forked', clock.last, to, was_heard(clock.last) and '?' or '-')
+  clock.last = to
+  say_gap(clock, gap)
   save(clock)
 end
 
@@ -115,8 +125,7 @@ local begin_life
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
-  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
-  require_permission('HSET', CLOCK)
+  require_gaps()
   require_permission('DEL', STANDBYS)
   require_permission('INFO', 'commandstats')
   if is_mistyped(GAPS, 'list') then

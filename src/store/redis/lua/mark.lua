@@ -6,11 +6,6 @@
 define('mark', { 'allow-oom' }, function(args)
   local clock = read_clock()
   local gaps = read_gaps(clock)
-  local floor = tonumber(args[1])
-  if floor > clock.last and floor <= clock.now + MOST_AHEAD then
-    fork(clock, floor + 1)
-    gaps = read_gaps(clock)
-  end
   local heads = {}
   if #args > 1 then
     local names = {}
@@ -18,6 +13,11 @@ define('mark', { 'allow-oom' }, function(args)
       names[#names + 1] = PREFIX .. 'channel:' .. args[i] .. ':msg_last'
     end
     heads = redis.call('MGET', unpack(names))
+  end
+  local floor = tonumber(args[1])
+  if floor > clock.last and floor <= clock.now + MOST_AHEAD then
+    fork(clock, floor + 1)
+    gaps = read_gaps(clock)
   end
   return { digits(clock.last), clock.born, gaps, heads, digits(clock.now), clock.database or '',
     clock.prefix or '' }

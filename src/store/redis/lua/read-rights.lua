@@ -65,6 +65,15 @@ local function look_alone(user, clock)
   return look
 end
 
+-- What look_alone and renew change and say, and what an answer reads.
+local function require_look(user)
+  require_rights(user)
+  local log, channel = PREFIX .. 'user:' .. user .. ':changes', 'user:' .. user
+  require_permissions(log, { 'ZRANGE', 'PTTL' })
+  require_permission('GET', PREFIX .. 'channel:' .. channel .. ':msg_last')
+  require_permission('PUBLISH', topic_of(channel))
+end
+
 -- FCALL sisyphus_rights 1 <key> look (<user> <known version or '-'>)*
 --   ->  for each user: nil (still that version), or what is wrong with the list of that version, or
 --       [version, problem or '', 'channel …', 'id it was granted with, or 0 …', '', 'change,…', 'unsettled' or '']
@@ -72,15 +81,18 @@ end
 -- yet may move one of them to its own place (see sisyphus_settle).
 define('rights', { 'allow-oom' }, function(args)
   local clock = read_clock()
-  local last, recorder = clock.last, nil
+  local last, recorder = clock.last, read_recorder(clock)
   local answer = {}
+  require_permission('HSET', CLOCK)
+  for i = 2, #args, 2 do
+    require_look(args[i])
+  end
   for i = 2, #args, 2 do
     local look = look_alone(args[i], clock)
     renew(look, clock)
     if look.version == args[i + 1] then
       answer[#answer + 1] = look.problem or false
     else
-      recorder = recorder or read_recorder(clock)
       answer[#answer + 1] = rights_of(look, look.version, not is_recording(clock, recorder) or is_settled(look, recorder))
     end
   end
@@ -97,6 +109,8 @@ define('settle', { 'allow-oom' }, function()
   if not is_recording(clock, read_recorder(clock)) then
     return '0'
   end
+  require_permission('HSET', CLOCK)
+  require_permission('PUBLISH', TOPIC .. '@settle')
   local id = digits(next_id(clock))
   say(clock, TOPIC .. '@settle', id)
   save(clock)
