@@ -93,17 +93,19 @@ export function gatewayUrl(text: string): string {
   throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
 }
 
-const SENTINEL = /^redis\+sentinel:\/\/(?:[^@/\s]*@)?[^@/,\s]+(?:,[^@/,\s]+)*\/[^/\s]+(?:\/\d+)?$/;
+/** Of one installation among several on a Redis. */
+export function namespace(text: string): string {
+  if (/^[A-Za-z0-9_.-]{1,64}$/.test(text)) return text;
+  throw new Mistake('is no namespace: expected 1 to 64 of A-Z a-z 0-9 _ . -, such as shop');
+}
 
-/** Only its form: connecting is the store's business. */
-export function redisUrl(text: string): string {
-  if (/^\/[^\0\s]+$/.test(text) || SENTINEL.test(text)) return text;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'redis+unix:' && url.pathname.length > 1) return text;
-  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$|^\/\d+$/.test(url.pathname)) return text;
+/** What a driver puts before names. It becomes part of patterns, so nothing in it may mean something there. */
+export function keyPrefix(text: string): string {
+  if (/^sisyphus[:{]/.test(text))
+    throw new Mistake("is the gateway's own: expected the prefix of the application's driver");
+  if (/^[!-~]{1,64}$/.test(text) && !/[*?[\]\\]/.test(text)) return text;
   throw new Mistake(
-    'is no Redis: redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path ' +
-      'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right',
+    'is no prefix: expected 1 to 64 visible ASCII characters but * ? [ ] \\, such as laravel_database_',
   );
 }
 

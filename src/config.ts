@@ -4,28 +4,33 @@ import {
   gatewayUrl,
   host,
   integer,
+  keyPrefix,
   Mistake,
+  namespace,
   oneOf,
   origins,
   patterns,
-  redisUrl,
   rules,
   secret,
   size,
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
+import { redisUrl } from './redis-url.ts';
 
 /** Durations in milliseconds, sizes in bytes. A long file: a variable has a line in each of its tables, which are read side by side. */
 export interface Config {
   port: number;
   host: string;
   redisUrl: string | undefined;
+  namespace: string | undefined;
   auth: 'open';
   publishSecret: string | undefined;
   noopInterval: number;
   backlog: { length: number; ttl: number; rules: { pattern: string; length: number }[] };
   /** Empty: plain PUBLISHes are not recorded. */
   rawChannels: string[];
+  /** Empty for none. */
+  keyPrefix: string;
   redisGrace: number;
   maxStreams: number;
   maxStreamsPerUser: number;
@@ -53,6 +58,7 @@ export const VARIABLES = [
   variable('PORT', 'port', '3001', 'where it listens; `0` takes any free port'),
   variable('HOST', 'host', '127.0.0.1', 'the address it listens on: this machine alone while `SISYPHUS_AUTH=open`'),
   variable('REDIS_URL', 'redis-url', 'none', 'the Redis; without it a private one, or memory'),
+  variable('SISYPHUS_NAMESPACE', 'namespace', 'none', 'a name for all keys and topics, where several share a Redis'),
   variable('SISYPHUS_AUTH', 'auth', 'open', 'who a client is: `open` trusts `?user=`'),
   variable('SISYPHUS_PUBLISH_SECRET', 'publish-secret', 'none', 'without it publishing over HTTP is off (403)'),
   variable('SISYPHUS_NOOP_INTERVAL', 'noop-interval', '15s', 'silence after which a stream gets a `noop`'),
@@ -60,6 +66,12 @@ export const VARIABLES = [
   variable('SISYPHUS_BACKLOG_TTL', 'backlog-ttl', '24h', 'how long they are kept'),
   variable('SISYPHUS_BACKLOG_RULES', 'backlog-rules', 'none', 'other lengths by pattern: `sticker:*=1,room:*=500`'),
   variable('SISYPHUS_RAW_CHANNELS', 'raw-channels', '*:*', 'plain channels that are recorded; empty: none'),
+  variable(
+    'SISYPHUS_KEY_PREFIX',
+    'key-prefix',
+    'none',
+    'what a driver puts before names of lists and plain channels: `laravel_database_`',
+  ),
   variable('SISYPHUS_REDIS_GRACE', 'redis-grace', '5s', 'how long Redis may be away before streams end with `error`'),
   variable('SISYPHUS_MAX_STREAMS', 'max-streams', '10000', 'open streams'),
   variable('SISYPHUS_MAX_STREAMS_PER_USER', 'max-streams-per-user', '20', 'open streams of one user'),
@@ -82,6 +94,7 @@ const SCHEMA = z.object({
   PORT: read(integer(0, 65_535)),
   HOST: read(host),
   REDIS_URL: read(redisUrl).optional(),
+  SISYPHUS_NAMESPACE: read(namespace).optional(),
   SISYPHUS_AUTH: read(auth),
   SISYPHUS_PUBLISH_SECRET: read(secret).optional(),
   SISYPHUS_NOOP_INTERVAL: read(duration('10ms', '24h')),
@@ -89,6 +102,7 @@ const SCHEMA = z.object({
   SISYPHUS_BACKLOG_TTL: read(duration('1ms', '3650d')),
   SISYPHUS_BACKLOG_RULES: read(rules).default([]),
   SISYPHUS_RAW_CHANNELS: read(patterns),
+  SISYPHUS_KEY_PREFIX: read(keyPrefix).default(''),
   SISYPHUS_REDIS_GRACE: read(duration('0s', '24h')),
   SISYPHUS_MAX_STREAMS: read(integer(1, 10_000_000)),
   SISYPHUS_MAX_STREAMS_PER_USER: read(integer(1, 10_000_000)),
@@ -175,6 +189,7 @@ function toConfig(values: z.output<typeof SCHEMA>): Config {
     port: values.PORT,
     host: values.HOST,
     redisUrl: values.REDIS_URL,
+    namespace: values.SISYPHUS_NAMESPACE,
     auth: values.SISYPHUS_AUTH,
     publishSecret: values.SISYPHUS_PUBLISH_SECRET,
     noopInterval: values.SISYPHUS_NOOP_INTERVAL,
@@ -184,6 +199,7 @@ function toConfig(values: z.output<typeof SCHEMA>): Config {
       rules: values.SISYPHUS_BACKLOG_RULES,
     },
     rawChannels: values.SISYPHUS_RAW_CHANNELS,
+    keyPrefix: values.SISYPHUS_KEY_PREFIX,
     redisGrace: values.SISYPHUS_REDIS_GRACE,
     maxStreams: values.SISYPHUS_MAX_STREAMS,
     maxStreamsPerUser: values.SISYPHUS_MAX_STREAMS_PER_USER,

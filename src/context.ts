@@ -39,8 +39,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   }
   if (privateRedis) announcePrivateRedis(privateRedis, logger);
 
-  const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
-  const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
+  const recordsPlain = (channel: string): boolean => redis?.recordsPlain(channel) ?? false;
   const { backlog, source } = store;
   const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });

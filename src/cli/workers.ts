@@ -33,7 +33,7 @@ export async function serveWithWorkers(config: Config, logger: Logger, demo: Wri
   workers.start();
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
   if (demo && port !== undefined) {
-    const { backlog, close } = await connectBacklog(url);
+    const { backlog, close } = await connectBacklog(url, config.namespace);
     await startDemo({ config, port, backlog, privateRedis, stdout: demo }).finally(close);
   }
   const code = await workers.ended;

@@ -3,7 +3,7 @@ import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.
 /** Channels whose last record is remembered, 5 MB at most; what went on in others longer ago, this gateway does not know. */
 const MOST_CHANNELS = 50_000;
 /** An id so far (us) behind the last anchor is not one of the store's: somebody has published what looks like a record. */
-const FURTHEST = 3_600_000_000;
+const FURTHEST = 60_000_000;
 
 /** What a gateway that hears all records knows of a part of the order. */
 export interface Testimony {

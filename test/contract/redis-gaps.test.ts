@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
@@ -14,7 +15,7 @@ describe('the gaps of the store in Redis', () => {
   before(async () => {
     server = await startRedis();
     client = server.client();
-    await loadFunctions(client);
+    await loadFunctions(client, new Keys(undefined, 0));
   });
   beforeEach(() => client.flushall());
   after(() => server.stop());

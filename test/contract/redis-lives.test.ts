@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
 import { Pair } from '../fault/support/replication.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -32,7 +33,7 @@ describe('a server that takes over the store', function () {
   /** The only recorder leads, has recorded what was published, and is stopped as in a deploy. */
   async function comeAndGo(server: RedisServer): Promise<void> {
     const client = clientOf(server);
-    await loadFunctions(client);
+    await loadFunctions(client, new Keys(undefined, 0));
     const recorder = await RawRecorder.begin(() => clientOf(server), 'a');
     expect(await recorder.lease('keep')).to.equal('leader');
     await client.publish('room:1', 'recorded');

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
+import { Keys as Names } from '../../src/store/redis/keys.ts';
 import { contents, everyKey, type Keys, publishCalls, restoreKeys } from '../support/keys.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
@@ -73,7 +74,7 @@ describe('a caller who may not do all that a function does', function () {
   before(async () => {
     server = await startRedis();
     redis = server.client();
-    await loadFunctions(redis);
+    await loadFunctions(redis, new Names(undefined, 0));
     states.empty = await everyKey(redis);
     await redis.sadd(LISTS[0]!, 'room:1');
     await redis.rpush(LISTS[1]!, 'room:1', 'room:2');

@@ -4,6 +4,8 @@ import { createLogger } from '../../src/logger.ts';
 import type { Count, PlainListener } from '../../src/recorder/plain-source.ts';
 import { openConnection } from '../../src/store/redis/connection.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
+import { PlainNames } from '../../src/store/redis/plain-names.ts';
 import { RedisPlainSource } from '../../src/store/redis/redis-plain-source.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
@@ -40,6 +42,7 @@ describe('what is heard of plain channels', () => {
   let commands: Redis;
   let source: RedisPlainSource;
   let listener: Listener;
+  const keys = new Keys(undefined, 0);
 
   before(async () => {
     server = await startRedis();
@@ -47,17 +50,14 @@ describe('what is heard of plain channels', () => {
     hearing = openConnection(server.url, 'recorder');
     commands = openConnection(server.url, 'commands');
     // Each name with a colon fits two of them, and the topics of other installations fit the third.
-    source = new RedisPlainSource(
-      hearing,
-      commands,
-      server.url,
-      ['*:*', 'room:*', 'sisyphus*'],
-      createLogger('silent'),
-    );
+    const names = new PlainNames(['*:*', 'room:*', 'sisyphus*'], '');
+    const logger = createLogger('silent');
+    const onName = () => undefined;
+    source = new RedisPlainSource({ hearing, commands, url: server.url, keys, names, onName, logger });
     listener = new Listener();
     source.start(listener);
     await eventually(() => listener.ups === 1);
-    await loadFunctions(commands);
+    await loadFunctions(commands, keys);
     await source.listen();
   });
   after(async () => {

@@ -241,8 +241,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a new life is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: ' || (position === undefined && news.born !== undefined)) {\n',
-    replace: ') {\n',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (fresh && !news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
     caughtBy: 'unit/hub',
   },
   {

@@ -61,7 +61,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'what other installations publish is counted as plain',
     file: CLOCK,
-    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)\n',
+    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)\n',
     replace: '',
     caughtBy: 'contract/redis-plain-source',
     only: 'another installation',
@@ -177,8 +177,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a fork is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: '    if (fresh.length > 0 || (position',
-    replace: '    if (fresh.length > 9 || (position',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
     ...FORKED_HUB,
   },
   {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { gatewayOf, ROOT, withCopy } from '../support/mutated-copy.ts';
+import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
@@ -29,7 +30,7 @@ function isCaught(mutation: Mutation): boolean {
 
 const wanted = process.argv.slice(2);
 let missed = 0;
-for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS, ...LUA_MUTATIONS]) {
+for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS, ...LUA_MUTATIONS, ...INSTALLATION_MUTATIONS]) {
   if (wanted.length > 0 && !wanted.some((text) => mutation.name.includes(text))) continue;
   const began = Date.now();
   let verdict: string;

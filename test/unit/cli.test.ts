@@ -167,6 +167,19 @@ describe('publishing from the command line over Redis', () => {
     expect(await client.exists('user:7:channels')).to.equal(0);
   });
 
+  it('does so in the namespace and the database that are named, also where functions are gone', async () => {
+    const client = redis.client({ db: 3 });
+    await client.call('FUNCTION', 'FLUSH');
+    const env = { REDIS_URL: `${redis.url}/3`, SISYPHUS_NAMESPACE: 'shop' };
+    expect((await runCommand(['publish', 'room:1', 'x'], { env })).stdout).to.match(/^\d{16} 1\n$/);
+    const flags = ['--redis-url', `${redis.url}?db=3`, '--namespace', 'blog'];
+    expect((await runCommand(['publish', 'room:1', 'x', ...flags])).stdout).to.match(/^\d{16} 1\n$/);
+    expect((await client.keys('*:clock')).sort()).to.deep.equal(['sisyphus:{blog:0}:clock', 'sisyphus:{shop:0}:clock']);
+    const wrong = await runCommand(['publish', 'room:1', 'x'], { env: { ...env, SISYPHUS_NAMESPACE: 'a:b' } });
+    expect(wrong.code).to.equal(2);
+    expect(wrong.stderr).to.match(/^sisyphus: SISYPHUS_NAMESPACE="a:b" is no namespace: expected 1 to 64 of /);
+  });
+
   it('ends with 1 within seconds where no Redis is', async () => {
     const { code, stderr } = await runCommand(['publish', 'room:1', 'x', '--redis-url', 'redis://127.0.0.1:9']);
     expect(code).to.equal(1);

@@ -28,7 +28,7 @@ import {
 } from '../../message/position.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction } from './functions.ts';
-import { backlogKey, CLOCK_KEY, headKey } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { isUnanswered, toSisyphusError } from './redis-error.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
@@ -53,15 +53,25 @@ interface KnownRights {
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
+  readonly #keys: Keys;
   readonly #retention: Pick<Retention, 'ttl'>;
+  /** Called with a user who has no channels but the own one. */
+  readonly #onNoList: (user: string) => void;
   #ready: Promise<boolean> | undefined;
   readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
   readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    retention: Pick<Retention, 'ttl'>,
+    onNoList: (user: string) => void = () => undefined,
+  ) {
     this.#redis = redis;
+    this.#keys = keys;
     this.#retention = retention;
+    this.#onNoList = onNoList;
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
@@ -109,7 +119,7 @@ export class RedisBacklog implements Backlog {
 
   async #call(name: string, args: Argument[]): Promise<unknown> {
     try {
-      return await callFunction(this.#redis, name, args);
+      return await callFunction(this.#redis, this.#keys, name, args);
     } catch (error) {
       throw toSisyphusError(error);
     }
@@ -146,17 +156,22 @@ export class RedisBacklog implements Backlog {
       | 'unsettled'
       | null
     )[];
-    return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));
+    return answer.map((fields, i) => {
+      if (!Array.isArray(fields)) return fields ?? undefined;
+      const rights = rightsOf(fields);
+      if (rights.channels.size === 0 && rights.problem === undefined) this.#onNoList(users[i]!.user);
+      return rights;
+    });
   }
 
   async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
     const pipeline = this.#redis.pipeline();
     pipeline.time();
-    pipeline.hmget(CLOCK_KEY, 'ttl', 'raised', 'lived');
+    pipeline.hmget(this.#keys.clock, 'ttl', 'raised', 'lived');
     for (const { channel, after, last } of requests) {
-      pipeline.get(headKey(channel));
-      if (last === undefined) pipeline.xrangeBuffer(backlogKey(channel), `(${after}`, '+');
-      else pipeline.xrevrangeBuffer(backlogKey(channel), '+', '-', 'COUNT', last);
+      pipeline.get(this.#keys.head(channel));
+      if (last === undefined) pipeline.xrangeBuffer(this.#keys.backlog(channel), `(${after}`, '+');
+      else pipeline.xrevrangeBuffer(this.#keys.backlog(channel), '+', '-', 'COUNT', last);
     }
     const replies = await pipeline.exec().catch((error: unknown) => {
       throw toSisyphusError(error);

@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import { compileGlob, firstMatch } from '../../glob.ts';
 import type { Gap } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
 import { BEGINNING, isAfter, parsePosition } from '../../message/position.ts';
@@ -18,15 +17,12 @@ import {
 import { Witness } from '../../recorder/witness.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction } from './functions.ts';
-import { channelOfTopic, TOPIC_PREFIX } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
+import type { PlainNames } from './plain-names.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
-const RECORDS = `${TOPIC_PREFIX}*`;
-const ANCHOR = `${TOPIC_PREFIX}@anchor`;
-const RELEASED = `${TOPIC_PREFIX}@recorder`;
-const GAPS = `${TOPIC_PREFIX}@gap`;
 /** A fork in which more channels have lost a message is everybody's. */
 const MOST_LOST = 501;
 /**
@@ -35,25 +31,40 @@ const MOST_LOST = 501;
  */
 const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
+export interface RedisPlainSourceOptions {
+  hearing: Redis;
+  commands: Redis;
+  url: string;
+  keys: Keys;
+  names: PlainNames;
+  /** Called with the name of each plain PUBLISH, as the application wrote it. */
+  onName(name: string): void;
+  logger: Logger;
+}
+
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
   readonly #logger: Logger;
   readonly #commands: Redis;
-  readonly #patterns: string[];
-  readonly #globs;
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
+  readonly #records: string;
+  readonly #onName: (name: string) => void;
   readonly #witness = new Witness();
   /** Of the forks up to here it is said what is known of them. */
   #testified = BEGINNING;
 
-  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[], logger: Logger) {
+  constructor({ hearing, commands, url, keys, names, onName, logger }: RedisPlainSourceOptions) {
     this.#hearing = hearing;
     this.#logger = logger;
     this.#url = url;
     this.#commands = commands;
-    this.#patterns = patterns;
-    this.#globs = patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
+    this.#keys = keys;
+    this.#names = names;
+    this.#onName = onName;
+    this.#records = `${keys.topicPrefix}*`;
   }
 
   start(listener: PlainListener): void {
@@ -69,17 +80,17 @@ export class RedisPlainSource implements PlainSource {
     // As the hub does, before anything is subscribed.
     await this.#testify();
     this.#witness.interrupt();
-    await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
+    await this.#hearing.psubscribe(this.#records, ...this.#names.patterns);
   }
 
   async deafen(): Promise<void> {
     this.#witness.interrupt();
-    await this.#hearing.punsubscribe(RECORDS, ...this.#patterns);
+    await this.#hearing.punsubscribe(this.#records, ...this.#names.patterns);
   }
 
   async anchor(name: string): Promise<void> {
     try {
-      await callFunction(this.#hearing, 'sisyphus_anchor', [name]);
+      await callFunction(this.#hearing, this.#keys, 'sisyphus_anchor', [name]);
     } catch (error) {
       suspect(this.#hearing, this.#url, error);
       throw error;
@@ -87,11 +98,11 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async lease({ name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest): Promise<LeaseAnswer> {
-    const patterns = this.#patterns.join(' ');
+    const patterns = this.#names.description;
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
     const place = [id, number, formatCount(count)];
     const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
-    const answer = (await callFunction(this.#commands, 'sisyphus_lease', args)) as [
+    const answer = (await callFunction(this.#commands, this.#keys, 'sisyphus_lease', args)) as [
       LeaseAnswer['role'],
       string,
       number,
@@ -106,7 +117,7 @@ export class RedisPlainSource implements PlainSource {
     const args: (string | number | Buffer)[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
     try {
-      const answer = (await callFunction(this.#commands, 'sisyphus_record', args)) as (number | string)[];
+      const answer = (await callFunction(this.#commands, this.#keys, 'sisyphus_record', args)) as (number | string)[];
       const [recorded = 0, skipped = 0, ...failed] = answer;
       return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
     } catch (error) {
@@ -129,7 +140,8 @@ export class RedisPlainSource implements PlainSource {
   async #testify(): Promise<void> {
     const { floor } = this.#witness;
     if (floor === BEGINNING) return;
-    const [, , gaps] = (await callFunction(this.#hearing, 'sisyphus_mark', [floor])) as [string, string, string[]];
+    const answer = await callFunction(this.#hearing, this.#keys, 'sisyphus_mark', [floor]);
+    const [, , gaps] = answer as [string, string, string[]];
     for (const gap of gaps) await this.#testifyOf(parseGap(gap));
   }
 
@@ -138,25 +150,26 @@ export class RedisPlainSource implements PlainSource {
     const { channels, heardAll } = this.#witness.testify({ from, to });
     if (heardAll || channels.length > 0) {
       const words = [from, to, heardAll ? '@heard' : '@some', ...channels.slice(0, MOST_LOST)];
-      await callFunction(this.#hearing, 'sisyphus_lost', words);
+      await callFunction(this.#hearing, this.#keys, 'sisyphus_lost', words);
     }
     this.#testified = to;
   }
 
   #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
-    if (pattern === RECORDS) {
-      this.#hearRecord(listener, name, payload);
+    if (pattern === this.#records) {
+      this.#hearRecord(listener, name.slice(this.#keys.topicPrefix.length), payload);
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
-    if (UNCOUNTED.test(name) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
-    listener.plain(name, payload);
+    if (UNCOUNTED.test(name) || this.#names.patternOf(name) !== pattern) return;
+    this.#onName(name);
+    listener.plain(this.#names.channelOf(name), payload);
   }
 
-  #hearRecord(listener: PlainListener, name: string, payload: Buffer): void {
-    if (name === RELEASED) listener.released();
-    else if (name === GAPS) this.#hearGap(payload.toString('latin1'));
-    else if (name === ANCHOR) {
+  #hearRecord(listener: PlainListener, topic: string, payload: Buffer): void {
+    if (topic === '@recorder') listener.released();
+    else if (topic === '@gap') this.#hearGap(payload.toString('latin1'));
+    else if (topic === '@anchor') {
       const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
       const [life = '', number = ''] = count.split(':');
       const position = parsePosition(id) ?? BEGINNING;
@@ -166,7 +179,7 @@ export class RedisPlainSource implements PlainSource {
       const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
       const position = parsePosition(id);
       if (position === undefined) return;
-      this.#witness.hear(channelOfTopic(name), position);
+      this.#witness.hear(topic.replaceAll('/', ':'), position);
       listener.recorded(position, placeOf(place));
     }
   }

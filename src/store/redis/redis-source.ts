@@ -6,28 +6,58 @@ import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
-import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
+import type { PlainNames } from './plain-names.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** Where gaps are said, and that the store has lost its memory. */
-const GAPS = `${TOPIC_PREFIX}@gap`;
+
+type MarkAnswer = [
+  last: string,
+  born: string,
+  gaps: string[],
+  heads: (string | null)[],
+  now: string,
+  database?: string,
+  prefix?: string,
+];
+
+export interface RedisSourceOptions {
+  redis: Redis;
+  url: string;
+  keys: Keys;
+  names: PlainNames;
+  logger: Logger;
+  /** Called when the store has other topics or lists than this gateway. */
+  configure(): void;
+}
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
   readonly #redis: Redis;
   readonly #url: string;
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
   readonly #logger: Logger;
+  readonly #configure: () => void;
+  /** Where gaps are said, and that the store has lost its memory. */
+  readonly #gaps: string;
   readonly #channels = new Map<string, string>();
   readonly #plausible = new PlausibleIds();
   #listener: SourceListener | undefined;
+  /** By event: the word that was logged last. */
+  readonly #reported = new Map<string, string>();
 
-  constructor(redis: Redis, url: string, logger: Logger) {
+  constructor({ redis, url, keys, names, logger, configure }: RedisSourceOptions) {
     this.#redis = redis;
     this.#url = url;
+    this.#keys = keys;
+    this.#names = names;
     this.#logger = logger;
+    this.#configure = configure;
+    this.#gaps = `${keys.topicPrefix}@gap`;
   }
 
   start(listener: SourceListener): void {
@@ -50,7 +80,7 @@ export class RedisSource implements ChannelSource {
   }
 
   unsubscribe(channels: string[]): void {
-    const names = channels.flatMap(namesOf);
+    const names = channels.flatMap((channel) => this.#namesOf(channel));
     for (const name of names) this.#channels.delete(name);
     // Where this fails the connection is gone, and the subscription with it.
     if (names.length > 0 && this.#redis.status === 'ready') this.#redis.unsubscribe(...names).catch(() => undefined);
@@ -67,7 +97,7 @@ export class RedisSource implements ChannelSource {
   }
 
   async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
-    await callFunction(this.#redis, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
+    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -80,12 +110,12 @@ export class RedisSource implements ChannelSource {
    */
   async #up(): Promise<void> {
     try {
-      await loadFunctions(this.#redis);
+      await loadFunctions(this.#redis, this.#keys);
       await this.#markChunk([]);
-      await this.#redis.subscribe(GAPS).catch((error: Error) => {
+      await this.#redis.subscribe(this.#gaps).catch((error: Error) => {
         // Then the self-check finds them.
         if (!error.message.startsWith('NOPERM')) throw error;
-        this.#logger.warn({ event: 'channel_refused', channel: GAPS, reason: error.message });
+        this.#logger.warn({ event: 'channel_refused', channel: this.#gaps, reason: error.message });
       });
       this.#listener?.up();
     } catch (error) {
@@ -95,7 +125,7 @@ export class RedisSource implements ChannelSource {
   }
 
   #hear(name: string, payload: Buffer): void {
-    if (name === GAPS) {
+    if (name === this.#gaps) {
       const text = payload.toString('latin1');
       const [, born] = /^born (\d+)$/.exec(text) ?? [];
       if (born) this.#listener?.reborn(parsePosition(born) ?? BEGINNING);
@@ -104,7 +134,7 @@ export class RedisSource implements ChannelSource {
     }
     const channel = this.#channels.get(name);
     if (channel === undefined) return;
-    if (!name.startsWith(TOPIC_PREFIX)) {
+    if (!name.startsWith(this.#keys.topicPrefix)) {
       this.#listener?.plain(userOfChannel(channel)!, payload);
       return;
     }
@@ -137,7 +167,7 @@ export class RedisSource implements ChannelSource {
   }
 
   async #subscribeNames(channels: string[]): Promise<void> {
-    const names = channels.flatMap((channel) => namesOf(channel).map((name) => [name, channel] as const));
+    const names = channels.flatMap((channel) => this.#namesOf(channel).map((name) => [name, channel] as const));
     for (const [name, channel] of names) this.#channels.set(name, channel);
     await this.#redis.subscribe(...names.map(([name]) => name));
   }
@@ -146,8 +176,9 @@ export class RedisSource implements ChannelSource {
     try {
       const asked = performance.now();
       const floor = this.#listener?.position ?? BEGINNING;
-      const answer = await callFunction(this.#redis, 'sisyphus_mark', [floor, ...channels]);
-      const [last, born, gaps, heads, now] = answer as [string, string, string[], (string | null)[], string];
+      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [floor, ...channels]);
+      const [last, born, gaps, heads, now, database = '', prefix = ''] = answer as MarkAnswer;
+      this.#compare(database, prefix);
       const position = parsePosition(last) ?? BEGINNING;
       const clock = parsePosition(now) ?? BEGINNING;
       this.#plausible.learn(position, clock, asked);
@@ -164,11 +195,39 @@ export class RedisSource implements ChannelSource {
       throw error;
     }
   }
-}
 
-/** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
-function namesOf(channel: string): string[] {
-  return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
+  /**
+   * Both are empty until a gateway has configured the store. Another database: databases were swapped, or restored under another
+   * number, or a proxy counts in its own way. Another prefix: gateways of one installation disagree.
+   */
+  #compare(database: string, prefix: string): void {
+    const isSameDatabase = Number(database) === this.#keys.database;
+    if (!isSameDatabase && database !== '') {
+      const expected = `expected ${this.#keys.database}, as REDIS_URL says`;
+      this.#report('database_differs', database, `the store takes its database for ${database}; ${expected}`);
+    }
+    if (prefix !== '' && prefix !== this.#names.prefix) {
+      const expected = `expected one for all gateways; HSET ${this.#keys.declared}:clock prefix "" takes it away`;
+      this.#report(
+        'key_prefix_differs',
+        prefix,
+        `SISYPHUS_KEY_PREFIX=${prefix} of another gateway counts; ${expected}`,
+      );
+    }
+    if (!isSameDatabase || (prefix === '' && this.#names.prefix !== '')) this.#configure();
+  }
+
+  /** Once for each word in a row. */
+  #report(event: string, word: string, text: string): void {
+    if (this.#reported.get(event) !== word) this.#logger.error({ event, stored: word }, text);
+    this.#reported.set(event, word);
+  }
+
+  /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
+  #namesOf(channel: string): string[] {
+    const topic = this.#keys.topic(channel);
+    return userOfChannel(channel) === undefined ? [topic] : [topic, ...this.#names.namesOf(channel)];
+  }
 }
 
 function notAfter(head: Position | undefined, position: Position): Position {

@@ -158,8 +158,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'functions that are gone stay gone',
     file: 'src/store/redis/functions.ts',
-    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis);',
-    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis);',
+    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis, keys);',
+    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis, keys);',
     scenario: 'functions-gone',
   },
   {

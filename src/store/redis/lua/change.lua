@@ -3,7 +3,7 @@
 local function change(args, name, apply)
   local user, channel = args[1], args[2]
   if not channel or #args > 3 then
-    return redis.error_reply('BADREQUEST FCALL sisyphus_' .. name .. ' 0 <user> <channel> [<data>] is right')
+    return bad_request(name, '<user> <channel> [<data>]')
   end
   if not is_user(user) then
     return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
@@ -14,7 +14,7 @@ local function change(args, name, apply)
   if problem then
     return problem
   end
-  local list = 'user:' .. user .. ':channels'
+  local list = list_of(user)
   local kind = redis.call('TYPE', list).ok
   if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
     return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
@@ -56,17 +56,17 @@ local function remove(kind, list, channel)
   end
 end
 
--- FCALL sisyphus_grant 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+-- FCALL sisyphus_grant 1 sisyphus:{0} <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
 define('grant', {}, function(args)
   return change(args, 'grant', add)
 end)
 
--- FCALL sisyphus_revoke 0 <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
+-- FCALL sisyphus_revoke 1 sisyphus:{0} <user> <channel> [<data>]  ->  [id, revision] of the message on `user:<user>`
 define('revoke', {}, function(args)
   return change(args, 'revoke', remove)
 end)
 
--- FCALL sisyphus_change 0 <idempotency key> <fingerprint> <ms to remember> <grant|revoke> <user> <channel> [<data>]
+-- FCALL sisyphus_change 1 sisyphus:{0} <idempotency key> <fingerprint> <ms to remember> <grant|revoke> <user> <channel> [<data>]
 --   ->  [id, revision]: as the two above, once
 define('change', {}, function(args)
   return once(args[1], args[2], args[3], function()

@@ -1,7 +1,7 @@
 -- The order of ids, and the life of the store.
 
 -- How many PUBLISHes the library has made since it was loaded, for any installation on this server, and how many of them
--- the clock of each installation has counted, by its `born`.
+-- the clock of each installation had counted when it was stored last, by its `born`.
 local said_by_all, said_counted = 0, {}
 
 -- Every PUBLISH of the library but that of a new life goes through here and is counted: see plain_publishes.
@@ -142,6 +142,32 @@ local function succeed(clock, before, same_run)
   redis.call('DEL', STANDBYS)
 end
 
+-- A function cannot ask for the number of its database. But a key that does not exist is moved to no other, and Redis refuses to move
+-- it to its own, which changes nothing either way. `false` where there is no MOVE (a Cluster has but one database): a gateway will tell.
+local function own_database()
+  for number = 0, 100000 do
+    local answer = redis.pcall('MOVE', PREFIX .. 'nowhere', number)
+    if type(answer) == 'table' then
+      if is_denied(answer.err) then
+        error(answer)
+      end
+      return string.find(answer.err, 'objects are the same', 1, true) and digits(number) or false
+    end
+  end
+  return false
+end
+
+-- By installation and database: the prefix that a gateway has configured. A life may begin with a grant, which needs it before a
+-- gateway can configure the store again.
+local prefixes = {}
+
+local function use_stored_settings(clock, database, prefix)
+  local known = database and string.find(database, '^%d+$') and database
+  clock.database = known or (clock.begins == 'life' and own_database())
+  clock.prefix = prefix or prefixes[KEY .. (clock.database or '')] or false
+  use_settings(clock.database, clock.prefix)
+end
+
 function begin_life(clock)
   require_permissions(CLOCK, { 'HSET', 'HDEL', 'DEL' })
   require_permission('DEL', GAPS)
@@ -158,6 +184,12 @@ function begin_life(clock)
   end
   count_anew(clock, replid, 0)
   redis.call('HSET', CLOCK, 'last', clock.born, 'born', clock.born, 'replid', replid, 'run', run_id())
+  if clock.database then
+    redis.call('HSET', CLOCK, 'database', clock.database)
+  end
+  if clock.prefix then
+    redis.call('HSET', CLOCK, 'prefix', clock.prefix)
+  end
 end
 
 -- What look_at_clock found has to come before anything that a function changes.
@@ -197,7 +229,7 @@ end
 -- and so does one that has lost a part of it.
 local function look_at_clock()
   local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
-    'since', 'raised')
+    'since', 'database', 'prefix', 'raised')
   if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
@@ -212,7 +244,7 @@ local function look_at_clock()
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
-    raised = whole(stored[12]) or 0,
+    raised = whole(stored[14]) or 0,
     is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)
@@ -220,11 +252,13 @@ local function look_at_clock()
   if not is_whole(clock, stored[3]) then
     clock.begins = 'life'
     clock.last, clock.born, clock.said = clock.now, digits(clock.now), 0
+    use_stored_settings(clock, stored[12], stored[13])
     return clock
   end
-  -- What other installations have published on this server since this one has looked is not plain either.
-  clock.said = clock.said + said_by_all - (said_counted[clock.born] or said_by_all)
-  said_counted[clock.born] = said_counted[clock.born] or said_by_all
+  use_stored_settings(clock, stored[12], stored[13])
+  -- What other installations have published since this one was stored is not plain either. Where the library was loaded anew, that is
+  -- all it has published since.
+  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)
   if stored[3] ~= replid then
     clock.begins, clock.before, clock.same_run = 'branch', stored[3], stored[9] == run_id()
   end

@@ -19,7 +19,7 @@ local ON_RIGHTS = { 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE', 'ZSCORE', 'ZADD', 'ZRE
 
 -- What rights.lua does with a user's list and with what is known of it. A denied ZDIFF would look like a list that is none.
 local function require_rights(user)
-  local list, known = 'user:' .. user .. ':channels', PREFIX .. 'user:' .. user .. ':rights'
+  local list, known = list_of(user), PREFIX .. 'user:' .. user .. ':rights'
   require_permissions(list, ON_LIST)
   require_permissions(known, ON_RIGHTS)
   require_permission('ZDIFF', 2, list, known)

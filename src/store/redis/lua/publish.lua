@@ -1,10 +1,10 @@
--- FCALL sisyphus_publish 0 <channel> <data> [<event>]  ->  [id, revision]
+-- FCALL sisyphus_publish 1 sisyphus:{0} <channel> <data> [<event>]  ->  [id, revision]
 -- Errors: BADCHANNEL, TOOLARGE, BADEVENT, BADKEY and WRONGTYPE (a key of the channel is broken), and Redis's own (OOM, READONLY,
 -- NOREPLICAS): nothing is delivered then.
 define('publish', {}, function(args)
   local channel, data, event = args[1], args[2], args[3]
   if not data or #args > 3 then
-    return redis.error_reply('BADREQUEST FCALL sisyphus_publish 0 <channel> <data> [<event>] is right')
+    return bad_request('publish', '<channel> <data> [<event>]')
   end
   local clock = look_at_clock()
   local problem = problem_with(clock, channel, data, event)
@@ -63,7 +63,7 @@ local function publish_all(args)
   return answer
 end
 
--- FCALL sisyphus_publish_batch 0 <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
+-- FCALL sisyphus_publish_batch 1 sisyphus:{0} <idempotency key or ''> <fingerprint> <ms to remember> (<channel> <data> <event or ''>)*
 --   ->  [id, revision, id, revision, …]: all, or an error and none
 define('publish_batch', {}, function(args)
   return once(args[1], args[2], args[3], function()

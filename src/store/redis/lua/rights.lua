@@ -33,7 +33,7 @@ end
 
 -- What is known of a user's rights, and how the list differs from it.
 local function read_rights(user)
-  local list = 'user:' .. user .. ':channels'
+  local list = list_of(user)
   local known = PREFIX .. 'user:' .. user .. ':rights'
   local scores = redis.pcall('ZMSCORE', known, '@version', '@synced', '@unsettled', '@looked')
   if scores.err and is_mistyped(known, 'zset') then
