@@ -342,4 +342,12 @@ export const LUA_MUTATIONS: Mutation[] = [
     replace: '  if gaps.err then',
     caughtBy: LOST,
   },
+  {
+    name: 'whoever says that a lease was given back has the store asked each time',
+    file: 'src/recorder/recorder.ts',
+    find: '    if (this.#turning) {\n',
+    replace: '    if (this.#turning && this.#stopped) {\n',
+    caughtBy: 'unit/recorder',
+    only: 'looks once more',
+  },
 ];
