@@ -53,6 +53,8 @@ interface Missed {
 /**
  * Brings the hub up to what the store has: reads what was missed on these channels, tells the readers what cannot be
  * read any more, and gives them the rest in the order of ids. Messages that are heard meanwhile stay held by the hub.
+ *
+ * A long file: the steps of one healing, in their order.
  */
 export async function catchUp(
   hub: Knowledge,
