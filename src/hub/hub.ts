@@ -5,6 +5,7 @@ import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import { Failures } from '../repeats.ts';
 import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { HeldBack } from './held-back.ts';
@@ -46,6 +47,7 @@ export class Hub implements SourceListener, Checked {
   readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions;
+  readonly #failures: Failures;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
   readonly #held = new HeldBack();
@@ -68,6 +70,7 @@ export class Hub implements SourceListener, Checked {
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#failures = new Failures(options.logger);
     this.#now = options.now ?? Date.now;
     this.#subscriptions = new Subscriptions(options.retention, this.#now);
     this.#opening = new Opening(this, options.source, options.logger);
@@ -162,7 +165,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   down(): void {
-    if (this.#state !== 'down') this.#options.logger.warn({ event: 'hub_down' });
+    if (this.#state !== 'down') this.#options.logger.debug({ event: 'hub_down' });
     this.#turn++;
     this.#state = 'down';
     this.#held.clear();
@@ -239,7 +242,7 @@ export class Hub implements SourceListener, Checked {
       if (!current()) return;
       // Nothing else asks the store until this is done, so nothing else would notice how long it has been away.
       this.unanswered();
-      this.#options.logger.warn({ event: 'heal_failed', reason: (error as Error).message });
+      this.#failures.log('heal_failed', error);
       setTimeout(() => current() && void this.#heal(channels, subscribe), 200).unref();
       return;
     }

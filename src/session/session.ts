@@ -5,6 +5,7 @@ import type { Reader } from '../hub/subscription.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import { isExpected } from '../repeats.ts';
 import type { Cuts } from './cuts.ts';
 import { Held } from './held.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
@@ -222,7 +223,8 @@ export class Session implements Reader {
     this.#drain().catch((error: Error) => {
       // Who has left is owed nothing.
       if (this.connection.closed) return;
-      this.#options.logger.warn({ event: 'session_failed', user: this.user, reason: error.message });
+      const level = isExpected(error) ? 'debug' : 'error';
+      this.#options.logger[level]({ event: 'session_failed', user: this.user, err: error });
       this.connection.close('redis', this.#position);
     });
   }

@@ -26,7 +26,7 @@ const KNOWS: Record<string, string[]> = {
   gateway: ['context'],
   cli: ['backlog', 'gateway', 'message', 'store'],
 };
-const GROUND = ['config', 'config-values', 'errors', 'glob', 'logger', 'nearest'];
+const GROUND = ['config', 'config-values', 'errors', 'glob', 'logger', 'nearest', 'repeats'];
 
 const DOORS: [string, RegExp][] = [
   ['koa', /^http\//],

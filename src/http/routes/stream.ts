@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
-import { SisyphusError } from '../../errors.ts';
+import { isExpected } from '../../repeats.ts';
 import { Session } from '../../session/session.ts';
 import { parseStart, type Start } from '../../session/start.ts';
 import type { HttpContext } from '../context.ts';
@@ -11,6 +11,7 @@ import type { StreamRequest } from '../stream-request.ts';
 
 /** A client is told within 2 s that Redis cannot be reached (ms). */
 const PATIENCE = 1700;
+const LATE = 'Redis does not answer in time';
 
 export type OpenStream = (socket: Socket, request: StreamRequest) => void;
 
@@ -64,15 +65,18 @@ export function streamOpener(context: HttpContext): OpenStream {
 function open(session: Session, start: Start, { sessions, logger }: HttpContext): void {
   sessions.add(session);
   // Each step has a limit of its own; together they might take longer than a client should wait.
-  const timer = setTimeout(() => session.opened || session.close('redis'), PATIENCE);
+  const timer = setTimeout(() => session.opened || sessions.turnAway(session, LATE), PATIENCE);
   session
     .open(start)
     .then(
       () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
       (error: unknown) => {
-        const reason = error instanceof SisyphusError ? 'redis' : 'internal';
-        logger.warn({ event: 'stream_failed', user: session.user, error });
-        session.close(reason);
+        if (isExpected(error)) {
+          sessions.turnAway(session, (error as Error).message);
+          return;
+        }
+        logger.error({ event: 'stream_failed', user: session.user, err: error });
+        session.close('internal');
       },
     )
     .finally(() => clearTimeout(timer));
