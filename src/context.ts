@@ -7,8 +7,10 @@ import { compileGlob, firstMatch } from './glob.ts';
 import { createApp } from './http/app.ts';
 import type { RecorderStatus } from './http/context.ts';
 import { Hub } from './hub/hub.ts';
+import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
 import { Recorder } from './recorder/recorder.ts';
+import { Outage } from './session/outage.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { MemoryStore } from './store/memory/memory-store.ts';
 import { announcePrivateRedis, type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
@@ -21,6 +23,7 @@ export interface Context {
   privateRedis: PrivateRedis | undefined;
   hub: Hub;
   sessions: SessionRegistry;
+  outage: Outage;
   recorder: Recorder | undefined;
   server: Server;
   drain(): void;
@@ -42,8 +45,10 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
   const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
   const { backlog, source } = store;
+  const troubles = (): Trouble[] => store.troubles();
   const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
+  const outage = new Outage({ hub, sessions, troubles, grace: config.redisGrace, logger });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
 
@@ -57,6 +62,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
     logger: logger.child({ component: 'http' }),
     flusher: new Flusher(),
     recorder: () => statusOf(recorder),
+    troubles,
     isDraining: () => draining,
     version: readVersion(),
     store: store.kind,
@@ -64,7 +70,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const drain = (): void => {
     draining = true;
   };
-  return { store, privateRedis, hub, sessions, recorder, server, drain };
+  return { store, privateRedis, hub, sessions, outage, recorder, server, drain };
 }
 
 /** What is kept of a channel: the first rule that fits, or what is kept of any. */

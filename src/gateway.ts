@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
 import { type Context, createContext } from './context.ts';
 import type { Logger } from './logger.ts';
+import { Failures } from './repeats.ts';
 
 /** How long a start waits for Redis; the gateway listens all the same, and says `error` until Redis is there (ms). */
 const START_PATIENCE = 2000;
@@ -11,13 +12,14 @@ const START_PATIENCE = 2000;
 export class Gateway {
   readonly #config: Config;
   readonly #logger: Logger;
+  readonly #failures: Failures;
   #context: Context | undefined;
-  #outage: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(config: Config, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
+    this.#failures = new Failures(logger);
   }
 
   get port(): number {
@@ -31,16 +33,14 @@ export class Gateway {
   async start(): Promise<void> {
     const context = await createContext(this.#config, this.#logger);
     this.#context = context;
-    const { hub, sessions, recorder, server } = context;
+    const { hub, sessions, recorder, outage, server } = context;
     hub.onHealed = () => {
-      sessions
-        .rereadAll()
-        .catch((error: Error) => this.#logger.warn({ event: 'reread_failed', reason: error.message }));
+      sessions.rereadAll().catch((error: unknown) => this.#failures.log('reread_failed', error));
     };
     hub.start();
     sessions.start();
     recorder?.start();
-    this.#outage = setInterval(() => this.#checkOutage(), 200).unref();
+    outage.start();
     const until = Date.now() + START_PATIENCE;
     while ((!hub.isOpen || recorder?.role === 'unknown') && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -65,7 +65,7 @@ export class Gateway {
   async #stop(): Promise<void> {
     const { context } = this;
     if (!context) return;
-    const { server, sessions, recorder, hub, store } = context;
+    const { server, sessions, recorder, outage, hub, store } = context;
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     context.drain();
     const closed = new Promise((resolve) => server.close(resolve));
@@ -73,20 +73,13 @@ export class Gateway {
     await sessions.drain(this.#config.drain);
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2500).unref())]);
     server.closeAllConnections();
-    clearInterval(this.#outage);
+    outage.stop();
     sessions.stop();
     await recorder?.stop();
     await hub.close();
     await store.close();
     await context.privateRedis?.close();
     this.#logger.info({ event: 'stopped' });
-  }
-
-  /** Redis away for longer than the grace: every reader is told, and comes back with its position. */
-  #checkOutage(): void {
-    const { hub, sessions } = this.#context!;
-    if (hub.downSince === undefined || sessions.streams === 0) return;
-    if (Date.now() - hub.downSince > this.#config.redisGrace) sessions.closeAll('redis');
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gatewayOf, ROOT, withCopy } from '../support/mutated-copy.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
+import { REFUSING_MUTATIONS } from './refusing.ts';
 
 const TEST_LIMIT = 240_000;
 
@@ -28,7 +29,7 @@ function isCaught(mutation: Mutation): boolean {
 
 const wanted = process.argv.slice(2);
 let missed = 0;
-for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS]) {
+for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS, ...REFUSING_MUTATIONS]) {
   if (wanted.length > 0 && !wanted.some((text) => mutation.name.includes(text))) continue;
   const began = Date.now();
   let verdict: string;

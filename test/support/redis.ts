@@ -22,6 +22,8 @@ export interface ClientOptions {
   db?: number;
   username?: string;
   password?: string;
+  /** Without it, INFO is not asked for. */
+  enableReadyCheck?: boolean;
 }
 
 interface Options {
@@ -69,7 +71,11 @@ class Server implements RedisServer {
     const quiet = ['--save', '', '--appendonly', 'no', '--loglevel', 'warning'];
     const child = new Child('redis-server', [...fixed, ...quiet, ...this.#args]);
     this.#child = child;
-    const probe = new Redis(this.port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 });
+    const probe = new Redis(this.port, '127.0.0.1', {
+      lazyConnect: true,
+      enableReadyCheck: false,
+      retryStrategy: () => 20,
+    });
     probe.on('error', () => {}); // refused until it listens
     try {
       await eventually(async () => {

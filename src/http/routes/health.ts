@@ -6,16 +6,24 @@ export function healthz(ctx: Context): void {
   ctx.body = { alive: true };
 }
 
-/** GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. */
-export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Context) => void {
+/**
+ * GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. Where Redis refuses what only
+ * publishers need, streams may come, and the reason is given all the same.
+ */
+export function readyz(context: HttpContext): (ctx: Context) => void {
   return (ctx) => {
-    const reasons = [
-      ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
-      ...(recorder().role === 'unknown' ? ['no recorder is known'] : []),
-      ...(isDraining() ? ['the gateway is being stopped'] : []),
-    ];
-    ctx.status = reasons.length === 0 ? 200 : 503;
-    ctx.body = reasons.length === 0 ? { ready: true } : { ready: false, reasons };
+    const troubles = context.troubles();
+    const reasonsOf = (stops: boolean): string[] =>
+      troubles.filter((trouble) => (trouble.stops !== 'publishing') === stops).map(({ reason }) => reason);
+    const [stopping, others] = [reasonsOf(true), reasonsOf(false)];
+    if (!context.hub.isAnswered && stopping.length === 0) stopping.push('Redis does not answer');
+    // Where nothing may be recorded, nobody can tell who would.
+    if (context.recorder().role === 'unknown' && others.length === 0) stopping.push('no recorder is known');
+    if (context.isDraining()) stopping.push('the gateway is being stopped');
+    const ready = stopping.length === 0;
+    const reasons = [...stopping, ...others];
+    ctx.status = ready ? 200 : 503;
+    ctx.body = { ready, ...(reasons.length > 0 && { reasons }) };
   };
 }
 
@@ -33,6 +41,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
       version: context.version,
       store: context.store,
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
+      reasons: context.troubles().map(({ reason }) => reason),
       draining: context.isDraining(),
       streams: sessions.streams,
       users: sessions.users,

@@ -18,9 +18,10 @@ import type { Message, PublishedAt } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { batched } from './batch.ts';
-import { type Argument, callFunction } from './functions.ts';
+import { type Argument, callFunction, ReadableFunction } from './functions.ts';
 import { backlogKey, headKey } from './keys.ts';
-import { isUnanswered, toSisyphusError } from './redis-error.ts';
+import { isStateRefusal, isUnanswered, toSisyphusError } from './redis-error.ts';
+import { Standing } from './standing.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
 const REMEMBERED = 300_000;
@@ -45,20 +46,24 @@ interface KnownRights {
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #retention: Pick<Retention, 'ttl'>;
+  readonly #standing: Standing;
+  readonly #rights: ReadableFunction;
   #ready: Promise<boolean> | undefined;
   readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
   readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
+  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>, standing = new Standing()) {
     this.#redis = redis;
     this.#retention = retention;
+    this.#standing = standing;
+    this.#rights = new ReadableFunction(redis, 'sisyphus_rights');
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
     const args = onceArguments(idempotency);
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
-    const answer = (await this.#twice(() => this.#call('sisyphus_publish_batch', args))) as string[];
+    const answer = (await this.#twice(() => this.#write('sisyphus_publish_batch', args))) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }
 
@@ -94,14 +99,19 @@ export class RedisBacklog implements Backlog {
     idempotency: Idempotency | undefined,
   ): Promise<Published> {
     const args = [...onceArguments(idempotency), verb, user, channel, ...(data ? [data] : [])];
-    const answer = await this.#twice(() => this.#call('sisyphus_change', args));
+    const answer = await this.#twice(() => this.#write('sisyphus_change', args));
     return published(`user:${user}`, answer as string[]);
   }
 
-  async #call(name: string, args: Argument[]): Promise<unknown> {
+  async #write(name: string, args: Argument[]): Promise<unknown> {
     try {
-      return await callFunction(this.#redis, name, args);
+      const answer = await callFunction(this.#redis, name, args);
+      this.#standing.worked('publishing');
+      this.#standing.wrote('commands');
+      return answer;
     } catch (error) {
+      // Anything else may be the fault of this message, or of its channel.
+      if (isStateRefusal(error)) this.#standing.failed('publishing', error);
       throw toSisyphusError(error);
     }
   }
@@ -132,12 +142,16 @@ export class RedisBacklog implements Backlog {
 
   async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unsettled')[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const answer = (await this.#twice(() => this.#call('sisyphus_rights', [mode, ...pairs]))) as (
-      | string[]
-      | 'unsettled'
-      | null
-    )[];
-    return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));
+    const { answer } = await this.#twice(async () => {
+      try {
+        return await this.#rights.call([mode, ...pairs], pairs);
+      } catch (error) {
+        throw toSisyphusError(error);
+      }
+    });
+    return (answer as (string[] | 'unsettled' | null)[]).map((fields) =>
+      Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined),
+    );
   }
 
   async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {

@@ -12,8 +12,10 @@ import {
   type PlainSource,
 } from '../../recorder/plain-source.ts';
 import { closeConnection, suspect } from './connection.ts';
-import { callFunction } from './functions.ts';
+import { type Argument, callFunction } from './functions.ts';
 import { TOPIC_PREFIX } from './keys.ts';
+import { toSisyphusError } from './redis-error.ts';
+import type { Standing } from './standing.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
@@ -27,10 +29,12 @@ export class RedisPlainSource implements PlainSource {
   readonly #url: string;
   readonly #commands: Redis;
   readonly #patterns: string[];
+  readonly #standing: Standing;
   readonly #globs;
 
-  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[]) {
+  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[], standing: Standing) {
     this.#hearing = hearing;
+    this.#standing = standing;
     this.#url = url;
     this.#commands = commands;
     this.#patterns = patterns;
@@ -47,18 +51,20 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async listen(): Promise<void> {
-    // As the hub does, before anything is subscribed.
-    await callFunction(this.#hearing, 'sisyphus_mark', [BEGINNING]);
-    await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
+    await answered(async () => {
+      // As the hub does, before anything is subscribed.
+      await this.#ask(this.#hearing, 'sisyphus_mark', [BEGINNING]);
+      await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
+    });
   }
 
   async deafen(): Promise<void> {
-    await this.#hearing.punsubscribe(RECORDS, ...this.#patterns);
+    await answered(() => this.#hearing.punsubscribe(RECORDS, ...this.#patterns));
   }
 
   async anchor(name: string): Promise<void> {
     try {
-      await callFunction(this.#hearing, 'sisyphus_anchor', [name]);
+      await answered(() => this.#ask(this.#hearing, 'sisyphus_anchor', [name]));
     } catch (error) {
       suspect(this.#hearing, this.#url, error);
       throw error;
@@ -70,7 +76,7 @@ export class RedisPlainSource implements PlainSource {
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
     const place = [id, number, formatCount(count)];
     const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
-    const answer = (await callFunction(this.#commands, 'sisyphus_lease', args)) as [
+    const answer = (await answered(() => this.#ask(this.#commands, 'sisyphus_lease', args))) as [
       LeaseAnswer['role'],
       string,
       number,
@@ -79,19 +85,28 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
-    const args: (string | number | Buffer)[] = [name, formatCount(messages.at(-1)!.count)];
+    const args: Argument[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
-    try {
-      const [recorded, skipped] = (await callFunction(this.#commands, 'sisyphus_record', args)) as number[];
-      return { recorded: recorded ?? 0, skipped: skipped ?? 0 };
-    } catch (error) {
-      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
-      throw error;
-    }
+    const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_record', args));
+    const [recorded, skipped] = answer as number[];
+    return { recorded: recorded ?? 0, skipped: skipped ?? 0 };
   }
 
   async close(): Promise<void> {
     await closeConnection(this.#hearing);
+  }
+
+  async #ask(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
+    try {
+      const answer = await callFunction(redis, name, args);
+      if (redis === this.#commands) this.#standing.worked('recording');
+      this.#standing.wrote(redis === this.#commands ? 'commands' : 'recorder');
+      return answer;
+    } catch (error) {
+      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
+      this.#standing.failed('recording', error);
+      throw error;
+    }
   }
 
   #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
@@ -111,6 +126,15 @@ export class RedisPlainSource implements PlainSource {
     // A channel that two patterns match is heard twice: the first pattern counts.
     if (name.startsWith(TOPIC_PREFIX) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
     listener.plain(name, payload);
+  }
+}
+
+/** What the driver said becomes an error of ours; that another gateway has the lease is none of the driver's. */
+async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof FencedError ? error : toSisyphusError(error);
   }
 }
 

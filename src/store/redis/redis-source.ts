@@ -1,12 +1,18 @@
 import type { Redis } from 'ioredis';
+import { SisyphusError } from '../../errors.ts';
 import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, laterOf, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection, suspect } from './connection.ts';
-import { callFunction, loadFunctions } from './functions.ts';
+import { callFunction, loadFunctionsIfAllowed, ReadableFunction } from './functions.ts';
 import { TOPIC_PREFIX, topicOf } from './keys.ts';
+import { Backoff } from './pace.ts';
+import { requireFit } from './probe.ts';
+import { parseGap, parseHead, ReadOnlyMarks } from './read-only-marks.ts';
+import { isAccessRefusal, isReply, refusesWrites, toSisyphusError } from './redis-error.ts';
+import type { Standing } from './standing.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
@@ -18,20 +24,33 @@ export class RedisSource implements ChannelSource {
   readonly #redis: Redis;
   readonly #url: string;
   readonly #logger: Logger;
+  readonly #standing: Standing;
   readonly #channels = new Map<string, string>();
+  readonly #mark: ReadableFunction;
+  readonly #readOnly = new ReadOnlyMarks();
+  readonly #pause = new Backoff();
+  #again: NodeJS.Timeout | undefined;
+  /** Counts connections: what began on an earlier one says nothing of this. */
+  #turn = 0;
+  #isUp = false;
   #listener: SourceListener | undefined;
   #floor = BEGINNING;
 
-  constructor(redis: Redis, url: string, logger: Logger) {
+  constructor(redis: Redis, url: string, logger: Logger, standing: Standing) {
     this.#redis = redis;
     this.#url = url;
     this.#logger = logger;
+    this.#standing = standing;
+    this.#mark = new ReadableFunction(redis, 'sisyphus_mark');
   }
 
   start(listener: SourceListener): void {
     this.#listener = listener;
     this.#redis.on('messageBuffer', (topic: Buffer, payload: Buffer) => this.#hear(topic.toString('latin1'), payload));
     this.#redis.on('close', () => {
+      clearTimeout(this.#again);
+      this.#turn++;
+      this.#isUp = false;
       this.#channels.clear();
       listener.down();
     });
@@ -41,8 +60,12 @@ export class RedisSource implements ChannelSource {
 
   async subscribe(channels: string[]): Promise<string[]> {
     const refused: string[] = [];
-    for (let at = 0; at < channels.length; at += CHUNK) {
-      refused.push(...(await this.#subscribeChunk(channels.slice(at, at + CHUNK))));
+    try {
+      for (let at = 0; at < channels.length; at += CHUNK) {
+        refused.push(...(await this.#subscribeChunk(channels.slice(at, at + CHUNK))));
+      }
+    } catch (error) {
+      throw toSisyphusError(error);
     }
     return refused;
   }
@@ -55,21 +78,29 @@ export class RedisSource implements ChannelSource {
   }
 
   async mark(channels: string[]): Promise<Mark> {
+    if (!this.#isUp) throw new SisyphusError('redis_unavailable', 'Redis is not connected, or is refusing');
     const heads: Position[] = [];
     let mark: Mark | undefined;
     for (let at = 0; mark === undefined || at < channels.length; at += CHUNK) {
-      mark = await this.#markChunk(channels.slice(at, at + CHUNK));
+      mark = await this.#markChunk(channels.slice(at, at + CHUNK)).catch((error: unknown) => {
+        throw toSisyphusError(error);
+      });
       for (const head of mark.heads) heads.push(head);
     }
-    this.#floor = laterOf(this.#floor, mark.position);
     return { ...mark, heads };
   }
 
   async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
-    await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
+    try {
+      await callFunction(this.#redis, 'sisyphus_lost', [from, to, ...channels]);
+    } catch (error) {
+      // It takes no writes: those who are here are told all the same.
+      if (!refusesWrites(error)) throw toSisyphusError(error);
+    }
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#again);
     await closeConnection(this.#redis);
   }
 
@@ -78,19 +109,35 @@ export class RedisSource implements ChannelSource {
    * that none which somebody hears is taken for one of the old master's.
    */
   async #up(): Promise<void> {
+    const turn = this.#turn;
     try {
-      await loadFunctions(this.#redis);
-      await callFunction(this.#redis, 'sisyphus_mark', [this.#floor]);
+      await requireFit(this.#redis);
+      await loadFunctionsIfAllowed(this.#redis);
+      await this.#markChunk([]);
       await this.#redis.subscribe(GAPS).catch((error: Error) => {
         // Then the self-check finds them.
-        if (!error.message.startsWith('NOPERM')) throw error;
+        if (!isAccessRefusal(error)) throw error;
         this.#logger.warn({ event: 'channel_refused', channel: GAPS, reason: error.message });
       });
+      if (turn !== this.#turn) return;
+      this.#pause.reset();
+      this.#isUp = true;
+      this.#standing.worked('reading');
       this.#listener?.up();
     } catch (error) {
-      this.#logger.error({ event: 'functions_refused', reason: (error as Error).message });
-      this.#redis.disconnect(true);
+      if (turn === this.#turn) this.#refused(error);
     }
+  }
+
+  /** Redis has not answered, and a new connection may be answered; or it has refused, and would refuse that to any other. */
+  #refused(error: unknown): void {
+    this.#standing.failed('reading', error);
+    if (!isReply(error)) {
+      this.#redis.disconnect(true);
+      return;
+    }
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.#up(), this.#pause.next()).unref();
   }
 
   #hear(name: string, payload: Buffer): void {
@@ -144,32 +191,30 @@ export class RedisSource implements ChannelSource {
 
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
-      const answer = await callFunction(this.#redis, 'sisyphus_mark', [this.#floor, ...channels]);
-      const [last, born, gaps, heads] = answer as [string, string, string[], (string | null)[]];
-      return {
-        position: parsePosition(last) ?? BEGINNING,
-        born: parsePosition(born) ?? BEGINNING,
-        gaps: gaps.map(parseGap),
-        heads: heads.map((head) => parsePosition(head ?? '') ?? BEGINNING),
-      };
+      const { answer, isReadOnly, refusal } = await this.#mark.call([this.#floor, ...channels], channels);
+      if (refusal) this.#standing.failed('marking', refusal);
+      const mark = isReadOnly ? this.#readOnly.read(answer, this.#floor) : this.#markOf(answer);
+      if (this.#isUp) this.#standing.worked('reading');
+      return mark;
     } catch (error) {
+      this.#standing.failed('reading', error);
       suspect(this.#redis, this.#url, error);
       throw error;
     }
+  }
+
+  #markOf(answer: unknown): Mark {
+    const [last, born, gaps, heads] = answer as [string, string, string[], (string | null)[]];
+    const position = parsePosition(last) ?? BEGINNING;
+    this.#standing.worked('marking');
+    this.#standing.wrote('hub');
+    this.#readOnly.reset();
+    this.#floor = laterOf(this.#floor, position);
+    return { position, born: parsePosition(born) ?? BEGINNING, gaps: gaps.map(parseGap), heads: heads.map(parseHead) };
   }
 }
 
 /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
 function namesOf(channel: string): string[] {
   return userOfChannel(channel) === undefined ? [topicOf(channel)] : [topicOf(channel), channel];
-}
-
-function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
 }
