@@ -34,7 +34,14 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   const url = config.redisUrl ?? privateRedis?.url;
   const redis =
-    url === undefined ? undefined : new RedisStore({ ...config, url, logger: logger.child({ component: 'redis' }) });
+    url === undefined
+      ? undefined
+      : new RedisStore({
+          ...config,
+          url,
+          isPrivate: privateRedis !== undefined,
+          logger: logger.child({ component: 'redis' }),
+        });
   const retention = retentionOf(config);
   const store = redis ?? new MemoryStore({ retention, maxMessage: config.maxMessage });
   if (!redis) {

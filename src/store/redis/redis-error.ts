@@ -65,7 +65,7 @@ const STATE = /^(READONLY|MISCONF|NOREPLICAS|OOM)\b/;
  * nobody may, because the command was renamed.
  */
 const ACCESS =
-  /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown Redis command called from script)/;
+  /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
 
 /** Whether the same without a write may be answered. */
 export function refusesWrites(error: unknown): boolean {

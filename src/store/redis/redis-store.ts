@@ -1,28 +1,31 @@
-import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Config } from '../../config.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
 import type { Store } from '../store.ts';
-import { closeConnection, openConnection, suspect, userOf } from './connection.ts';
+import { closeConnection, openConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctionsIfAllowed } from './functions.ts';
+import { inspectRedis } from './inspect.ts';
 import { Backoff } from './pace.ts';
-import { probe, requireFit } from './probe.ts';
+import { requireFit } from './probe.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisSource } from './redis-source.ts';
 import { Standing } from './standing.ts';
+import type { Weakness } from './weaknesses.ts';
 
 export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> & {
   url: string;
   logger: Logger;
+  /** It ends with the gateway: nobody expects it to keep anything. */
+  isPrivate?: boolean;
 };
 
 /** A command that is answered this often (ms) proves the connection alive. */
 const HEARTBEAT = 700;
 /** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
-const PROBED = 5000;
+const PROBED = 2000;
 
 /** One connection for commands, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
@@ -35,6 +38,7 @@ export class RedisStore implements Store {
   readonly #standing = new Standing();
   readonly #configuration: (string | number)[];
   readonly #rawChannels: string[];
+  readonly #isPrivate: boolean;
   readonly #logger: Logger;
   readonly #url: string;
   readonly #heartbeat: NodeJS.Timeout;
@@ -43,12 +47,15 @@ export class RedisStore implements Store {
   #wanted = 0;
   #configured = 0;
   #isLooking = false;
+  readonly #said = new Set<string>();
+  #later: NodeJS.Timeout | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ url, logger, backlog, maxMessage, rawChannels }: RedisStoreOptions) {
+  constructor({ url, logger, backlog, maxMessage, rawChannels, isPrivate = false }: RedisStoreOptions) {
     this.#logger = logger;
     this.#url = url;
     this.#rawChannels = rawChannels;
+    this.#isPrivate = isPrivate;
     const standing = this.#standing;
     this.#commands = openConnection(url, 'commands', standing);
     this.backlog = new RedisBacklog(this.#commands, backlog, standing);
@@ -59,10 +66,7 @@ export class RedisStore implements Store {
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];
-    this.#commands.on('ready', () => {
-      this.configure();
-      this.#warnOfEviction();
-    });
+    this.#commands.on('ready', () => this.configure());
     standing.onRefused = () => void this.#look();
     this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
   }
@@ -110,34 +114,35 @@ export class RedisStore implements Store {
 
   /** On a connection of its own, whose failure says nothing that the others would not say. */
   async #probe(): Promise<void> {
-    const isDue = this.#standing.isRefused || performance.now() - this.#probedAt > PROBED;
-    if (!isDue || this.#closing.signal.aborted || this.#commands.status !== 'ready') return;
+    if (this.#closing.signal.aborted || this.#commands.status !== 'ready') return;
+    const early = this.#standing.isRefused ? 0 : this.#probedAt + PROBED - performance.now();
+    if (early > 0) {
+      this.#later ??= setTimeout(() => {
+        this.#later = undefined;
+        void this.#look();
+      }, early).unref();
+      return;
+    }
     this.#probedAt = performance.now();
-    const redis = openConnection(this.#url, 'probe');
     try {
-      await once(redis, 'ready', { signal: AbortSignal.timeout(2000) });
-      const { lasting, state } = await probe(redis, { user: userOf(this.#url), patterns: this.#rawChannels });
+      const { lasting, state, weaknesses } = await inspectRedis(this.#url, this.#rawChannels);
       this.#standing.found(lasting);
       // Nobody may publish for a long time, and find out.
       if (state.length === 0) this.#standing.worked('publishing');
+      this.#warn(weaknesses);
     } catch (error) {
       this.#logger.debug({ event: 'probe_failed', reason: (error as Error).message });
-    } finally {
-      await closeConnection(redis);
     }
   }
 
-  /** What Redis evicts is gone without a word: backlogs, who may see what, and the clock. */
-  #warnOfEviction(): void {
-    this.#commands.info('memory').then(
-      (info) => {
-        const [, policy] = /^maxmemory_policy:(\S+)/m.exec(info) ?? [];
-        if (/^maxmemory:0\b/m.test(info) || policy === 'noeviction') return;
-        this.#logger.warn({ event: 'redis_evicts', policy }, 'maxmemory-policy noeviction is right');
-      },
-      // Managed Redis may not allow it.
-      () => undefined,
-    );
+  /** Once for each: a failover may lead to a Redis that is set up otherwise. */
+  #warn(weaknesses: Weakness[]): void {
+    for (const { event, ...fields } of weaknesses) {
+      if (this.#said.has(fields.reason) || (this.#isPrivate && event === 'redis_keeps_nothing')) continue;
+      this.#said.add(fields.reason);
+      // What it keeps is a choice.
+      this.#logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
+    }
   }
 
   async ping(): Promise<boolean> {
@@ -153,6 +158,7 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#later);
     this.#closing.abort();
     await Promise.all([closeConnection(this.#commands), this.source.close(), this.plain?.close()]);
   }
