@@ -71,6 +71,10 @@ describe('the standing with Redis', () => {
     now += 60_000;
     expect(reasons()).to.equal('Redis refuses INFO');
     standing.found([]);
+    now += 1900;
+    expect(reasons()).to.equal('');
+    // Whatever it is that is denied, it was not among what was tried.
+    now += 200;
     expect(reasons()).to.contain('NOPERM');
   });
 

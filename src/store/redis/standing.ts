@@ -7,8 +7,10 @@ import { explain, isAccessRefusal, isReply } from './redis-error.ts';
  */
 export type Task = 'reading' | 'marking' | 'publishing' | 'recording' | 'configuration';
 
-/** A connection may be lost for a moment, and a refusal be explained a moment later, before anybody is told (ms). */
+/** A connection may be lost for a moment before anybody is told (ms). */
 const PATIENCE = 500;
+/** What the ACL denies is explained by trying, and is asked for again a moment after it is denied no longer (ms). */
+const EXPLAINED = 2000;
 
 const UNREACHABLE = 'Redis cannot be reached';
 
@@ -27,6 +29,7 @@ export class Standing {
   readonly #refusals = new Map<string, Refusal>();
   readonly #away = new Map<string, { since: number; detail: string }>();
   #findings: Trouble[] = [];
+  #foundAt = Number.NEGATIVE_INFINITY;
   /** By connection: since when each write is refused, because the server is a replica (ms). */
   readonly #readOnlySince = new Map<string, number>();
   /** When a write was last accepted on the connection for commands (ms). */
@@ -84,6 +87,7 @@ export class Standing {
   /** What was found by trying everything that a gateway needs. */
   found(troubles: Trouble[]): void {
     this.#findings = troubles;
+    this.#foundAt = this.#now();
   }
 
   /** What is wrong now, each reason once. */
@@ -98,7 +102,7 @@ export class Standing {
     const isExplained = this.#findings.length > 0;
     for (const [task, { reason, detail, isAccess, since }] of this.#refusals) {
       // Redis does not always say what it denies; trying one command after the other does.
-      if (isAccess && (isExplained || now - since < PATIENCE)) continue;
+      if (isAccess && (isExplained || now - Math.max(since, this.#foundAt) < EXPLAINED)) continue;
       troubles.push({ stops: STOPS[task] ?? 'publishing', reason, detail });
     }
     troubles.sort((a, b) => Number(a.stops === 'publishing') - Number(b.stops === 'publishing'));
