@@ -32,6 +32,8 @@ export function judgeSlice({ after, head, entries, ttl, now }: KeptSlice): Judge
   // Where nothing is kept, all of it is missing, and the head is the last of it.
   const lastMissing = messages[0]?.previous ?? head;
   if (!isAfter(lastMissing, after)) return { messages, gap: undefined };
+  // A first message with another before it: what counts the channel's messages was lost.
+  if (messages[0]?.revision === 1) return { messages, gap: 'flushed' };
   return { messages, gap: isAfter(oldest, lastMissing) ? 'expired' : 'trimmed' };
 }
 

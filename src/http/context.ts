@@ -20,6 +20,8 @@ export interface HttpContext {
   /** What the store does not do now. */
   troubles: () => Trouble[];
   isDraining: () => boolean;
+  /** For `/status`: what somebody should think about. */
+  warnings: () => string[];
   version: string;
   store: 'redis' | 'memory';
 }
@@ -27,7 +29,11 @@ export interface HttpContext {
 export interface RecorderStatus {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
+  /** Whether somebody records: who has the lease has renewed it lately. */
+  recording: boolean;
   recorded: number;
+  /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
+  unrecordable: number;
   fenced: number;
   changes: number;
 }

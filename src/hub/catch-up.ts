@@ -1,9 +1,9 @@
 import type { Backlog } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
-import type { Message } from '../message/message.ts';
+import { isPlain, type Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { ChannelSource, Gap, Mark } from './channel-source.ts';
+import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
@@ -15,10 +15,14 @@ export interface Knowledge {
   born: Position;
   gaps: Gap[];
   onFlushed: () => void;
+  onReversed: () => void;
   subscriptions(): Iterable<Subscription>;
   /** What was heard up to this position and is held. */
   takeHeld(upTo: Position): Message[];
   deliverHealed(message: Message): void;
+  deliverHeard(message: Message): void;
+  /** It was heard, and the store does not have it. */
+  unconfirmed(message: Message): void;
 }
 
 export interface Resources {
@@ -29,6 +33,13 @@ export interface Resources {
 }
 
 type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
+
+/** What the marks of one healing tell. */
+interface News {
+  forks: Gap[];
+  /** Where the store has begun a new life. */
+  born: Position | undefined;
+}
 
 interface Missed {
   subscription: Subscription;
@@ -49,36 +60,68 @@ export async function catchUp(
   current: () => boolean,
 ): Promise<void> {
   const missed: Missed[] = [];
-  const forks: Gap[] = [];
+  const news: News = { forks: [], born: undefined };
   let position: Position | undefined;
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
-  for (let at = 0; at === 0 || at < channels.length; at += CHUNK) {
-    const chunk = channels.slice(at, at + CHUNK);
+  const wanted = [...channels];
+  let at = 0;
+  do {
+    const chunk = wanted.slice(at, at + CHUNK);
+    at += chunk.length;
     const mark = await options.source.mark(chunk);
     if (!current()) return;
-    forks.push(...learn(hub, options, mark));
+    // A new life is learned of once: by all channels, whichever are healed.
+    if (learn(hub, options, mark, news)) wanted.push(...unread(known, wanted));
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark.position, forks);
+      const found = subscription && compare(subscription, head, mark.position, news, options.logger);
       if (found) missed.push(found);
     }
     // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
     position ??= mark.position;
-  }
-  if (position === undefined) return;
+  } while (at < wanted.length);
   await reportLost(options, missed);
   const messages = await readMissed(options, missed, position);
   if (!current()) return;
-  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
-  for (const message of hub.takeHeld(position)) messages.push(message);
-  messages.sort((a, b) => comparePositions(a.id, b.id));
   announceOvertaken(hub.position, messages, known, options.logger);
+  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
+  const heard = takeHeard(hub, position, new Set(wanted), new Set(messages.map(({ id }) => id)), known);
+  for (const message of heard) messages.push(message);
+  messages.sort((a, b) => comparePositions(a.id, b.id));
   const holding = holdersOf(messages, known);
   for (const reader of holding) reader.hold();
-  for (const message of messages) hub.deliverHealed(message);
+  for (const message of messages) {
+    if (heard.has(message)) hub.deliverHeard(message);
+    else hub.deliverHealed(message);
+  }
   for (const reader of holding) reader.release();
+  if (isAfter(hub.position, position)) hub.onReversed();
   hub.position = position;
+}
+
+/** The channels that are heard, and are not among these. */
+function unread(known: Map<string, Subscription>, channels: string[]): string[] {
+  const read = new Set(channels);
+  const heard = [...known.values()].filter(({ head }) => head !== undefined);
+  return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
+}
+
+/** What was heard up to this position on other channels than those that were compared: of these the store has everything. */
+function takeHeard(
+  hub: Knowledge,
+  position: Position,
+  compared: Set<string>,
+  read: Set<Position>,
+  known: Map<string, Subscription>,
+): Set<Message> {
+  const heard = new Set<Message>();
+  for (const message of hub.takeHeld(position)) {
+    const head = known.get(message.channel)?.head;
+    if (!compared.has(message.channel)) heard.add(message);
+    else if (!read.has(message.id) && (head === undefined || isAfter(message.id, head))) hub.unconfirmed(message);
+  }
+  return heard;
 }
 
 /**
@@ -104,37 +147,36 @@ function announceOvertaken(
 }
 
 /**
- * The readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published, before
- * messages with lower ids than its own; who hears it holds what follows it, and this is heard now.
+ * The readers whose rights change with one of these messages that was published before it was recorded: it counts from its place,
+ * and messages behind that place have lower ids than its own. They hold what they are given until all of it is there.
  */
 function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<Reader> {
   const holders = new Set<Reader>();
-  for (const { channel, rights, after } of messages) {
-    if (!rights || after === undefined) continue;
-    for (const reader of known.get(channel)?.readers ?? []) holders.add(reader);
+  for (const message of messages) {
+    if (!message.rights || !isPlain(message)) continue;
+    for (const reader of known.get(message.channel)?.readers ?? []) holders.add(reader);
   }
   return holders;
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
-function learn(hub: Knowledge, options: Resources, mark: Mark): Gap[] {
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether it is a new life. */
+function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
-    if (!flushed) return [];
+    if (!flushed) return false;
+    news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
-    for (const subscription of hub.subscriptions()) {
-      if (subscription.head !== undefined) subscription.restart(BEGINNING);
-      announce(subscription, 'flushed');
-    }
-    return [];
+    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
+    return true;
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   hub.gaps = mark.gaps;
   for (const gap of fresh) announceGap(hub, options, gap);
-  return fresh.filter(({ reason }) => reason === 'forked');
+  news.forks.push(...fresh.filter(({ reason }) => reason === 'forked'));
+  return false;
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
@@ -146,12 +188,19 @@ export function announceGap(
   logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
   for (const subscription of hub.subscriptions()) {
-    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);
+    const { channel } = subscription;
+    if (mayHaveLost(gap, channel, recordsPlain(channel))) announce(subscription, gap.reason);
   }
 }
 
 /** What has to be read of this channel, if anything. */
-function compare(subscription: Subscription, head: Position, position: Position, forks: Gap[]): Missed | undefined {
+function compare(
+  subscription: Subscription,
+  head: Position,
+  position: Position,
+  { forks, born }: News,
+  logger: Logger,
+): Missed | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
@@ -159,6 +208,12 @@ function compare(subscription: Subscription, head: Position, position: Position,
   // Denied by an ACL: what may not be heard is not read either.
   if (subscription.refused) return undefined;
   const heard = subscription.head;
+  if (born !== undefined) {
+    // What was heard is of the life before, and what the store still has of it was given then.
+    const isOfThisLife = isAfter(head, born);
+    subscription.restart(isOfThisLife ? BEGINNING : head);
+    return isOfThisLife ? { subscription, after: born, head, fork: undefined } : undefined;
+  }
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
@@ -169,6 +224,10 @@ function compare(subscription: Subscription, head: Position, position: Position,
   if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
+  } else if (isAfter(heard, head) && !isAfter(heard, position)) {
+    // Heard, and not in the store: its readers have had it, whoever published it.
+    logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
+    subscription.restart(head);
   }
   return undefined;
 }

@@ -3,13 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { inspectRedis } from '../../src/store/redis/inspect.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
+import { PlainNames } from '../../src/store/redis/plain-names.ts';
 import { runCommand } from '../support/command-line.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 
 /** The events of what a Redis weakens, as `serve` would log them. */
 async function found(url: string): Promise<string[]> {
-  return (await inspectRedis(url, ['*:*'])).weaknesses.map(({ event }) => event);
+  return (await inspectRedis(url, new Keys(undefined, 0), new PlainNames(['*:*'], ''))).weaknesses.map(
+    ({ event }) => event,
+  );
 }
 
 describe('what a Redis weakens', () => {

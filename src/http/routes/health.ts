@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { HttpContext } from '../context.ts';
+import type { HttpContext, RecorderStatus } from '../context.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -17,14 +17,20 @@ export function readyz(context: HttpContext): (ctx: Context) => void {
       troubles.filter((trouble) => (trouble.stops !== 'publishing') === stops).map(({ reason }) => reason);
     const [stopping, others] = [reasonsOf(true), reasonsOf(false)];
     if (!context.hub.isAnswered && stopping.length === 0) stopping.push('Redis does not answer');
-    // Where nothing may be recorded, nobody can tell who would.
-    if (context.recorder().role === 'unknown' && others.length === 0) stopping.push('no recorder is known');
+    // Where nothing may be recorded, nobody can renew a lease.
+    if (!isRecorded(context.recorder()) && others.length === 0) {
+      stopping.push('no recorder is known: nobody has renewed its lease lately');
+    }
     if (context.isDraining()) stopping.push('the gateway is being stopped');
     const ready = stopping.length === 0;
     const reasons = [...stopping, ...others];
     ctx.status = ready ? 200 : 503;
     ctx.body = { ready, ...(reasons.length > 0 && { reasons }) };
   };
+}
+
+function isRecorded({ role, recording }: RecorderStatus): boolean {
+  return role === 'off' || recording;
 }
 
 /** GET /status: figures for whoever looks, without names. */
@@ -43,6 +49,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
       reasons: context.troubles().map(({ reason }) => reason),
       draining: context.isDraining(),
+      warnings: context.warnings(),
       streams: sessions.streams,
       users: sessions.users,
       channels,

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
 import { isReply } from './redis-error.ts';
@@ -65,6 +67,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     failure = error;
     // The driver asks for INFO before it calls a connection ready; where that was renamed, none would ever be.
     if (isReply(error) && /unknown command ['`]?info/i.test(error.message)) redis.options.enableReadyCheck = false;
+    if (isSelect(error)) refuseDatabase(redis, error);
   });
   redis.on('ready', () => {
     failure = undefined;
@@ -77,38 +80,41 @@ export function openConnection(url: string, name: string, standing?: Standing): 
 
 /** As whom the gateway comes to Redis. */
 export function userOf(url: string): string {
-  return optionsOf(url).username ?? 'default';
+  return parseRedisUrl(url).username ?? 'default';
+}
+
+function isSelect(error: Error & { command?: { name: string } }): boolean {
+  return error.command?.name === 'select';
+}
+
+const refused = new WeakSet<Error>();
+
+/**
+ * The driver would go on, with database 0. An error that is thrown here it takes for a fatal one: it reports it once more, to every
+ * listener, and closes the connection before it is ready.
+ */
+function refuseDatabase(redis: Redis, error: Error): void {
+  if (refused.has(error)) return;
+  refused.add(error);
+  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected one that this Redis has`;
+  throw error;
 }
 
 function optionsOf(url: string): RedisOptions {
-  if (url.startsWith('/')) return { path: url };
-  if (url.startsWith('redis+unix://')) return { path: decodeURIComponent(url.slice('redis+unix://'.length)) };
-  if (url.startsWith('redis+sentinel://')) return sentinelOptions(url);
-  const { protocol, hostname, port, username, password, pathname } = new URL(url);
-  return {
-    host: hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
-    port: Number(port) || 6379,
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: { servername: hostname } }),
-  };
-}
-
-function sentinelOptions(url: string): RedisOptions {
-  const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/?]+)(?:\/(\d+))?$/.exec(url);
-  if (!match) throw new TypeError(`not a Sentinel address: ${url.replace(/\/\/.*@/, '//…@')}`);
-  const [, username, password, hosts = '', name = '', db] = match;
-  return {
-    name,
-    sentinels: hosts.split(',').map((address) => {
-      const [host = '', port = '26379'] = address.split(':');
-      return { host, port: Number(port) };
-    }),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(db && { db: Number(db) }),
-  };
+  const address = parseRedisUrl(url);
+  const { username, password, database } = address;
+  const options = { ...(username && { username }), ...(password && { password }), db: database };
+  switch (address.kind) {
+    case 'socket':
+      return { path: address.path, ...options };
+    case 'sentinel':
+      return { name: address.name, sentinels: address.sentinels, ...options };
+    case 'host': {
+      const { host, port, tls } = address;
+      // An address is no server name: RFC 6066, section 3.
+      return { host, port, ...(tls && { tls: isIP(host) ? {} : { servername: host } }), ...options };
+    }
+  }
 }
 
 const suspects = new WeakSet<Redis>();

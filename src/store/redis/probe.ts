@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
 import type { Trouble } from '../../hub/trouble.ts';
 import { COMMANDS } from './functions.ts';
-import { TOPIC_PREFIX } from './keys.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
 import { explain, isAccessRefusal, isReply, isStateRefusal, UnfitError } from './redis-error.ts';
 import { distinct } from './standing.ts';
-import { LIST, READING, TOPIC, TRIALS } from './trials.ts';
+import { READING, trialsOf } from './trials.ts';
 
 interface Trial {
   command: string;
@@ -21,8 +22,8 @@ interface Denied extends Trial {
 export interface ProbeOptions {
   /** As whom the gateway comes. */
   user: string;
-  /** Of plain channels. */
-  patterns: string[];
+  keys: Keys;
+  names: PlainNames;
 }
 
 export interface Probed {
@@ -64,13 +65,13 @@ export async function requireFit(redis: Redis): Promise<void> {
  * Tries everything that a gateway asks of Redis, as the gateway's own user, and changes nothing: commands are queued in a
  * transaction, which tells whether each would be allowed, and the transaction is discarded. Needs a connection of its own.
  */
-export async function probe(redis: Redis, { user, patterns }: ProbeOptions): Promise<Probed> {
+export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): Promise<Probed> {
   const problem = await problemOfServer(redis);
   if (problem) return { lasting: [{ stops: 'readers', reason: problem }], state: [] };
   const state: Trouble[] = [];
   const troubles: Trouble[] = [];
   const denied: Denied[] = [];
-  for (const one of [...(await tryQueued(redis)), ...(await trySubscribing(redis, patterns))]) {
+  for (const one of [...(await tryQueued(redis, keys, names)), ...(await trySubscribing(redis, keys, names))]) {
     if (isAccessRefusal(one.error)) denied.push(one);
     else if (isStateRefusal(one.error)) state.push({ stops: 'publishing', ...explain(one.error) });
     else if (/unknown (sub)?command/i.test(one.error.message))
@@ -83,24 +84,26 @@ export async function probe(redis: Redis, { user, patterns }: ProbeOptions): Pro
   return { lasting: distinct(troubles), state: distinct(state) };
 }
 
-function queuedTrials(): Trial[] {
-  const stops = (command: string): Trouble['stops'] => (READING.has(command) ? 'readers' : 'publishing');
-  const own = [...new Set([...COMMANDS, 'XRANGE', 'XREVRANGE'])].map((command): Trial => {
-    const pattern = command === 'PUBLISH' ? `${TOPIC_PREFIX}*` : 'sisyphus:*';
-    return { command, args: TRIALS[command] ?? [], stops: stops(command), pattern };
+function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {
+  const trials = trialsOf(keys);
+  const [list, lists] = [`${prefix}user:probe:channels`, `${prefix}user:*:channels`];
+  const [own, topics] = [`${keys.declared}*`, `${keys.topicPrefix}*`];
+  const used = [...new Set([...COMMANDS, 'XRANGE', 'XREVRANGE'])].map((command): Trial => {
+    const stops = READING.has(command) ? 'readers' : 'publishing';
+    return { command, args: trials[command] ?? [], stops, pattern: command === 'PUBLISH' ? topics : own };
   });
   return [
-    { command: 'FCALL_RO', args: ['sisyphus_version', '0'], stops: 'readers' },
-    { command: 'FCALL', args: ['sisyphus_mark', '0', '0'], stops: 'publishing' },
+    { command: 'FCALL_RO', args: ['sisyphus_version', '1', keys.declared], stops: 'readers', pattern: own },
+    { command: 'FCALL', args: ['sisyphus_mark', '1', keys.declared, '0'], stops: 'publishing', pattern: own },
     { command: 'FUNCTION', args: ['LOAD', '#!lua name=sisyphus\n'], stops: 'publishing' },
-    ...own,
-    { command: 'TYPE', args: [LIST], stops: 'readers', pattern: 'user:*:channels' },
-    { command: 'SADD', args: [LIST, ''], stops: 'publishing', pattern: 'user:*:channels' },
+    ...used,
+    { command: 'TYPE', args: [list], stops: 'readers', pattern: lists },
+    { command: 'SADD', args: [list, ''], stops: 'publishing', pattern: lists },
   ];
 }
 
-async function tryQueued(redis: Redis): Promise<Denied[]> {
-  const trials = queuedTrials();
+async function tryQueued(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
+  const trials = queuedTrials(keys, names);
   try {
     // Waited for: if transactions are denied, the rest would be carried out.
     await redis.call('MULTI');
@@ -113,15 +116,15 @@ async function tryQueued(redis: Redis): Promise<Denied[]> {
   return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
 }
 
-async function trySubscribing(redis: Redis, patterns: string[]): Promise<Denied[]> {
-  const topics = `${TOPIC_PREFIX}*`;
+async function trySubscribing(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
+  const topics = `${keys.topicPrefix}*`;
   const about = (command: string, name: string, pattern = name): Trial => {
     return { command, args: [name], stops: 'publishing', pattern };
   };
   const trials = [
-    about('SUBSCRIBE', TOPIC, topics),
-    about('SUBSCRIBE', 'user:probe', 'user:*'),
-    ...[topics, ...patterns].map((pattern) => about('PSUBSCRIBE', pattern)),
+    about('SUBSCRIBE', keys.topic('probe'), topics),
+    about('SUBSCRIBE', `${names.prefix}user:probe`, `${names.prefix}user:*`),
+    ...[topics, ...names.patterns].map((pattern) => about('PSUBSCRIBE', pattern)),
   ];
   const settled = await Promise.allSettled(
     trials.map(({ command, args: [name = ''] }) => {

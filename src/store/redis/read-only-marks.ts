@@ -1,73 +1,64 @@
 import type { Gap, Mark } from '../../hub/channel-source.ts';
-import { BEGINNING, isAfter, justAfter, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, isAfter, justAfter, justBefore, laterOf, type Position } from '../../message/position.ts';
 import { UnfitError } from './redis-error.ts';
 
 /** A replica may be so far behind its master (ms); what has not come by then may be lost. */
 const LAG = 3000;
 
+/** What the store says of itself; without a position and a birth there is none. */
+export interface ReadOnlyMark extends Omit<Mark, 'position' | 'born'> {
+  position: Position | undefined;
+  born: Position | undefined;
+}
+
 /**
- * Reads what `sisyphus_mark_ro` answers. A Redis that takes no writes cannot note that it has lost what was heard from it, or
+ * Judges what `sisyphus_mark_ro` answers. A Redis that takes no writes cannot note that it has lost what was heard from it, or
  * that it is empty: until it can, that is kept here, so that readers are told, and once.
  */
 export class ReadOnlyMarks {
   readonly #now: () => number;
   #behindSince: number | undefined;
+  #fork: Gap | undefined;
+  /** Of the life that an empty store may begin. */
+  #born: Position | undefined;
 
   constructor(now: () => number = performance.now.bind(performance)) {
     this.#now = now;
   }
 
+  /** Above what ids must rise, if `position` is what readers may have been given: a fork is to be written as it was told. */
+  floor(position: Position): Position {
+    return this.#fork?.to === position ? justBefore(position) : position;
+  }
+
   /** It takes writes. */
   reset(): void {
     this.#behindSince = undefined;
+    this.#fork = undefined;
+    this.#born = undefined;
   }
 
-  /** `floor`: the last id that was heard. @throws UnfitError while a replica may still get what was heard from its master */
-  read(answer: unknown, floor: Position): Mark {
-    const [last, born, role, isSameBranch, gaps, heads] = answer as [
-      string,
-      string,
-      string,
-      number,
-      string[],
-      (string | null)[],
-    ];
-    const mark = { gaps: gaps.map(parseGap), heads: heads.map(parseHead) };
-    const [position, birth] = [parsePosition(last), parsePosition(born)];
-    if (position === undefined || birth === undefined) {
-      // There is no store yet. Whoever has something of an earlier one is told that it is gone.
-      const born = floor === BEGINNING ? BEGINNING : justAfter(floor);
-      return { ...mark, gaps: [], position: born, born };
+  /**
+   * `floor`: what readers may have been given. `isReplica`: of a master with which it has everything in common.
+   * @throws UnfitError while a replica may still get from its master what it lacks
+   */
+  judge({ position, born, gaps, heads }: ReadOnlyMark, floor: Position, isReplica: boolean): Mark {
+    if (position === undefined || born === undefined) {
+      // Whoever has something of an earlier life is told that it is gone.
+      this.#born ??= floor === BEGINNING ? BEGINNING : justAfter(floor);
+      return { gaps: [], heads, position: laterOf(this.#born, floor), born: this.#born };
     }
+    this.#born = undefined;
     if (!isAfter(floor, position)) {
       this.#behindSince = undefined;
-      return { ...mark, position, born: birth };
+      this.#fork = undefined;
+      return { gaps, heads, position, born };
     }
     this.#behindSince ??= this.#now();
-    if (role === 'slave' && isSameBranch === 1 && this.#now() - this.#behindSince < LAG) {
+    if (isReplica && this.#now() - this.#behindSince < LAG) {
       throw new UnfitError('this Redis is a replica that is behind its master: expected the master');
     }
-    // As sisyphus_mark writes it when it can, so that the two are one.
-    const to = justAfter(floor);
-    return {
-      ...mark,
-      gaps: [...mark.gaps, { reason: 'forked', from: position, to, lost: [] }],
-      position: to,
-      born: birth,
-    };
+    this.#fork ??= { reason: 'forked', from: position, to: justAfter(floor), lost: [] };
+    return { gaps: [...gaps, this.#fork], heads, position: laterOf(this.#fork.to, floor), born };
   }
-}
-
-export function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
-}
-
-export function parseHead(head: string | null): Position {
-  return parsePosition(head ?? '') ?? BEGINNING;
 }

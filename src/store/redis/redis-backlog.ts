@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type {
   Backlog,
@@ -13,13 +12,15 @@ import type {
   Slice,
 } from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
+import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
-import type { Message, PublishedAt } from '../../message/message.ts';
+import type { Message } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { parseChanges } from '../../message/rights-change.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction, ReadableFunction } from './functions.ts';
-import { backlogKey, headKey } from './keys.ts';
+import type { Keys } from './keys.ts';
 import { isStateRefusal, isUnanswered, toSisyphusError } from './redis-error.ts';
 import { Standing } from './standing.ts';
 
@@ -30,12 +31,8 @@ const REMEMBERED_FOR_RETRY = 30_000;
 /** How long to wait for Redis to come back before asking again. */
 const RETRY_WITHIN = 1200;
 
-/**
- * How often (ms) and how many times is looked whether a plain PUBLISH that may have announced a change is recorded. It takes
- * a few milliseconds as a rule, and 1.2 s where the recorder has just died.
- */
-const LOOK = 40;
-const LOOKS = 40;
+/** Users whose list has something wrong with it, and of whom it has been said. */
+const MOST_PROBLEMS = 10_000;
 
 interface KnownRights {
   user: string;
@@ -45,19 +42,33 @@ interface KnownRights {
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
+  readonly #keys: Keys;
   readonly #retention: Pick<Retention, 'ttl'>;
   readonly #standing: Standing;
   readonly #rights: ReadableFunction;
+  readonly #logger: Logger | undefined;
+  readonly #problems = new Map<string, string>();
+  /** Called with a user who has no channels but the own one. */
+  readonly #onNoList: (user: string) => void;
   #ready: Promise<boolean> | undefined;
-  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
-  readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
+  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights(users));
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>, standing = new Standing()) {
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    retention: Pick<Retention, 'ttl'>,
+    standing = new Standing(),
+    logger?: Logger,
+    onNoList: (user: string) => void = () => undefined,
+  ) {
     this.#redis = redis;
+    this.#keys = keys;
     this.#retention = retention;
     this.#standing = standing;
-    this.#rights = new ReadableFunction(redis, 'sisyphus_rights');
+    this.#rights = new ReadableFunction(redis, keys, 'sisyphus_rights');
+    this.#logger = logger;
+    this.#onNoList = onNoList;
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
@@ -76,15 +87,7 @@ export class RedisBacklog implements Backlog {
   }
 
   async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
-    const answers = await this.#look(users);
-    for (let looks = 1; ; looks++) {
-      const unsettled = [...answers.keys()].filter((i) => answers[i] === 'unsettled');
-      if (unsettled.length === 0) return answers as (Rights | undefined)[];
-      await wait(LOOK);
-      const ask = looks < LOOKS ? this.#look : this.#settle;
-      const again = await ask(unsettled.map((i) => users[i]!));
-      for (const [at, i] of unsettled.entries()) answers[i] = again[at];
-    }
+    return this.#look(users);
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
@@ -105,7 +108,7 @@ export class RedisBacklog implements Backlog {
 
   async #write(name: string, args: Argument[]): Promise<unknown> {
     try {
-      const answer = await callFunction(this.#redis, name, args);
+      const answer = await callFunction(this.#redis, this.#keys, name, args);
       this.#standing.worked('publishing');
       this.#standing.wrote('commands');
       return answer;
@@ -140,27 +143,43 @@ export class RedisBacklog implements Backlog {
     return this.#ready;
   }
 
-  async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unsettled')[]> {
+  async #readRights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
     const { answer } = await this.#twice(async () => {
       try {
-        return await this.#rights.call([mode, ...pairs], pairs);
+        return await this.#rights.call(['look', ...pairs], pairs);
       } catch (error) {
         throw toSisyphusError(error);
       }
     });
-    return (answer as (string[] | 'unsettled' | null)[]).map((fields) =>
-      Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined),
-    );
+    return (answer as (string[] | string | null)[]).map((fields, i) => {
+      const { user } = users[i]!;
+      const rights = Array.isArray(fields) ? rightsOf(fields) : undefined;
+      this.#noteProblem(user, rights ? rights.problem : (fields as string | null));
+      if (rights?.channels.size === 0 && rights.problem === undefined) this.#onNoList(user);
+      return rights;
+    });
+  }
+
+  /** What is wrong with a user's list is said once, until something else is. */
+  #noteProblem(user: string, problem: string | null | undefined): void {
+    if (!problem) {
+      this.#problems.delete(user);
+      return;
+    }
+    if (this.#problems.get(user) === problem) return;
+    if (this.#problems.size >= MOST_PROBLEMS) this.#problems.clear();
+    this.#problems.set(user, problem);
+    this.#logger?.warn({ event: 'list_unreadable', user, reason: problem });
   }
 
   async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
     const pipeline = this.#redis.pipeline();
     pipeline.time();
     for (const { channel, after, last } of requests) {
-      pipeline.get(headKey(channel));
-      if (last === undefined) pipeline.xrangeBuffer(backlogKey(channel), `(${after}`, '+');
-      else pipeline.xrevrangeBuffer(backlogKey(channel), '+', '-', 'COUNT', last);
+      pipeline.get(this.#keys.head(channel));
+      if (last === undefined) pipeline.xrangeBuffer(this.#keys.backlog(channel), `(${after}`, '+');
+      else pipeline.xrevrangeBuffer(this.#keys.backlog(channel), '+', '-', 'COUNT', last);
     }
     const replies = await pipeline.exec().catch((error: unknown) => {
       throw toSisyphusError(error);
@@ -224,18 +243,17 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
   return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
 }
 
-function rightsOf([version = '', problem = '', names = '', places = '', plain = '']: string[]): Rights {
+function rightsOf([version = '', problem = '', names = '', ids = '', , changes = '', state = '']: string[]): Rights {
   const channels = new Map<string, Position>();
-  const announced = new Map<string, PublishedAt>();
-  const granted = places.split(' ');
+  const granted = ids.split(' ');
   for (const [i, name] of names.split(' ').entries()) {
     if (isChannel(name)) channels.set(name, parsePosition(granted[i] ?? '') ?? BEGINNING);
   }
-  const words = plain.split(' ');
-  for (let i = 0; i + 2 < words.length; i += 3) {
-    const after = parsePosition(words[i + 1]!);
-    const id = parsePosition(words[i + 2]!);
-    if (after !== undefined && id !== undefined) announced.set(words[i]!, { id, after });
-  }
-  return { version: parsePosition(version) ?? BEGINNING, channels, announced, problem: problem || undefined };
+  return {
+    version: parsePosition(version) ?? BEGINNING,
+    channels,
+    changes: (changes && parseChanges(changes)) || [],
+    unsettled: state === 'unsettled',
+    problem: problem || undefined,
+  };
 }

@@ -1,44 +1,63 @@
 import type { Redis } from 'ioredis';
-import { compileGlob, firstMatch } from '../../glob.ts';
-import { BEGINNING, parsePosition } from '../../message/position.ts';
+import { parsePlace } from '../../message/place.ts';
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import {
   type Count,
+  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
-  type Place,
   type PlainListener,
   type PlainMessage,
   type PlainSource,
+  type Recorded,
 } from '../../recorder/plain-source.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { type Argument, callFunction } from './functions.ts';
-import { TOPIC_PREFIX } from './keys.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
 import { toSisyphusError } from './redis-error.ts';
 import type { Standing } from './standing.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
-const RECORDS = `${TOPIC_PREFIX}*`;
-const ANCHOR = `${TOPIC_PREFIX}@anchor`;
-const RELEASED = `${TOPIC_PREFIX}@recorder`;
+/**
+ * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
+ * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
+ */
+const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
+
+export interface RedisPlainSourceOptions {
+  hearing: Redis;
+  commands: Redis;
+  url: string;
+  keys: Keys;
+  names: PlainNames;
+  standing: Standing;
+  /** Called with the name of each plain PUBLISH, as the application wrote it. */
+  onName(name: string): void;
+}
 
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
   readonly #commands: Redis;
-  readonly #patterns: string[];
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
   readonly #standing: Standing;
-  readonly #globs;
+  readonly #records: string;
+  readonly #onName: (name: string) => void;
 
-  constructor(hearing: Redis, commands: Redis, url: string, patterns: string[], standing: Standing) {
+  constructor({ hearing, commands, url, keys, names, standing, onName }: RedisPlainSourceOptions) {
     this.#hearing = hearing;
     this.#standing = standing;
     this.#url = url;
     this.#commands = commands;
-    this.#patterns = patterns;
-    this.#globs = patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
+    this.#keys = keys;
+    this.#names = names;
+    this.#onName = onName;
+    this.#records = `${keys.topicPrefix}*`;
   }
 
   start(listener: PlainListener): void {
@@ -54,12 +73,12 @@ export class RedisPlainSource implements PlainSource {
     await answered(async () => {
       // As the hub does, before anything is subscribed.
       await this.#ask(this.#hearing, 'sisyphus_mark', [BEGINNING]);
-      await this.#hearing.psubscribe(RECORDS, ...this.#patterns);
+      await this.#hearing.psubscribe(this.#records, ...this.#names.patterns);
     });
   }
 
   async deafen(): Promise<void> {
-    await answered(() => this.#hearing.punsubscribe(RECORDS, ...this.#patterns));
+    await answered(() => this.#hearing.punsubscribe(this.#records, ...this.#names.patterns));
   }
 
   async anchor(name: string): Promise<void> {
@@ -72,7 +91,7 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async lease({ name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest): Promise<LeaseAnswer> {
-    const patterns = this.#patterns.join(' ');
+    const patterns = this.#names.description;
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
     const place = [id, number, formatCount(count)];
     const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
@@ -80,16 +99,19 @@ export class RedisPlainSource implements PlainSource {
       LeaseAnswer['role'],
       string,
       number,
+      number,
     ];
-    return { role: answer[0], place: { id: parsePosition(answer[1]) ?? BEGINNING, number: Number(answer[2]) } };
+    const [role, last, numbered, held] = answer;
+    const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
+    return { role, place: recorded, isHeld: Number(held) === 1 };
   }
 
-  async record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }> {
+  async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
     const args: Argument[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
     const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_record', args));
-    const [recorded, skipped] = answer as number[];
-    return { recorded: recorded ?? 0, skipped: skipped ?? 0 };
+    const [recorded = 0, skipped = 0, ...failed] = answer as (number | string)[];
+    return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
   }
 
   async close(): Promise<void> {
@@ -98,7 +120,7 @@ export class RedisPlainSource implements PlainSource {
 
   async #ask(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
     try {
-      const answer = await callFunction(redis, name, args);
+      const answer = await callFunction(redis, this.#keys, name, args);
       if (redis === this.#commands) this.#standing.worked('recording');
       this.#standing.wrote(redis === this.#commands ? 'commands' : 'recorder');
       return answer;
@@ -110,22 +132,26 @@ export class RedisPlainSource implements PlainSource {
   }
 
   #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
-    if (pattern === RECORDS) {
-      if (name === RELEASED) listener.released();
-      else if (name === ANCHOR) {
+    if (pattern === this.#records) {
+      const topic = name.slice(this.#keys.topicPrefix.length);
+      if (topic === '@recorder') listener.released();
+      else if (topic === '@anchor') {
         const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
         const [life = '', number = ''] = count.split(':');
         listener.anchored(parsePosition(id) ?? BEGINNING, anchor, { life, number: Number(number) });
-      } else {
+      } else if (topic === '@settle') listener.settle(positionIn(payload));
+      else if (topic === '@settled') listener.settled(settledIn(payload));
+      else {
         const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
         const position = parsePosition(id);
-        if (position !== undefined) listener.recorded(position, placeOf(place));
+        if (position !== undefined) listener.recorded(position, parsePlace(place));
       }
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
-    if (name.startsWith(TOPIC_PREFIX) || firstMatch(this.#globs, name)?.pattern !== pattern) return;
-    listener.plain(name, payload);
+    if (UNCOUNTED.test(name) || this.#names.patternOf(name) !== pattern) return;
+    this.#onName(name);
+    listener.plain(this.#names.channelOf(name), payload);
   }
 }
 
@@ -138,10 +164,22 @@ async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-function placeOf(text: string): Place | undefined {
-  const [id = '', number = ''] = text.split('.');
-  const position = parsePosition(id);
-  return position === undefined ? undefined : { id: position, number: Number(number) };
+/** The id up to which everything is recorded: `upto <id>`. */
+export function settledIn(payload: Buffer): Position {
+  return parsePosition(/^upto (\d+)$/.exec(payload.toString('latin1'))?.[1] ?? '') ?? BEGINNING;
+}
+
+function positionIn(payload: Buffer): Position {
+  return parsePosition(payload.toString('latin1')) ?? BEGINNING;
+}
+
+/** Of channels and what is wrong with them, in turn. */
+function failuresOf(words: (number | string)[]): Failure[] {
+  const failures: Failure[] = [];
+  for (let i = 0; i + 1 < words.length; i += 2) {
+    failures.push({ channel: String(words[i]), reason: String(words[i + 1]) });
+  }
+  return failures;
 }
 
 function formatCount({ life, number }: Count): string {

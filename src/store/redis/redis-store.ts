@@ -3,11 +3,15 @@ import type { Redis } from 'ioredis';
 import type { Config } from '../../config.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
+import { parseRedisUrl } from '../../redis-url.ts';
 import type { Store } from '../store.ts';
 import { closeConnection, openConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctionsIfAllowed } from './functions.ts';
 import { inspectRedis } from './inspect.ts';
+import { Keys } from './keys.ts';
 import { Backoff } from './pace.ts';
+import { PlainNames } from './plain-names.ts';
+import { PrefixHint } from './prefix-hint.ts';
 import { requireFit } from './probe.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
@@ -15,12 +19,13 @@ import { RedisSource } from './redis-source.ts';
 import { Standing } from './standing.ts';
 import type { Weakness } from './weaknesses.ts';
 
-export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> & {
-  url: string;
-  logger: Logger;
-  /** It ends with the gateway: nobody expects it to keep anything. */
-  isPrivate?: boolean;
-};
+export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> &
+  Partial<Pick<Config, 'namespace' | 'keyPrefix'>> & {
+    url: string;
+    logger: Logger;
+    /** It ends with the gateway: nobody expects it to keep anything. */
+    isPrivate?: boolean;
+  };
 
 /** A command that is answered this often (ms) proves the connection alive. */
 const HEARTBEAT = 700;
@@ -35,9 +40,10 @@ export class RedisStore implements Store {
   /** `undefined` where no plain channels are recorded. */
   readonly plain: RedisPlainSource | undefined;
   readonly #commands: Redis;
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
   readonly #standing = new Standing();
   readonly #configuration: (string | number)[];
-  readonly #rawChannels: string[];
   readonly #isPrivate: boolean;
   readonly #logger: Logger;
   readonly #url: string;
@@ -51,24 +57,39 @@ export class RedisStore implements Store {
   #later: NodeJS.Timeout | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ url, logger, backlog, maxMessage, rawChannels, isPrivate = false }: RedisStoreOptions) {
+  constructor(options: RedisStoreOptions) {
+    const { url, logger, backlog, maxMessage, rawChannels, namespace, keyPrefix = '', isPrivate = false } = options;
+    const keys = new Keys(namespace, parseRedisUrl(url).database);
+    const names = new PlainNames(rawChannels, keyPrefix);
     this.#logger = logger;
     this.#url = url;
-    this.#rawChannels = rawChannels;
+    this.#keys = keys;
+    this.#names = names;
     this.#isPrivate = isPrivate;
     const standing = this.#standing;
-    this.#commands = openConnection(url, 'commands', standing);
-    this.backlog = new RedisBacklog(this.#commands, backlog, standing);
-    this.source = new RedisSource(openConnection(url, 'hub', standing), url, logger, standing);
+    const commands = openConnection(url, 'commands', standing);
+    this.#commands = commands;
+    const hint = new PrefixHint(commands, keyPrefix, logger);
+    this.backlog = new RedisBacklog(commands, keys, backlog, standing, logger, (user) => hint.noList(user));
+    const configure = (): void => this.configure();
+    const redis = openConnection(url, 'hub', standing);
+    this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure });
     if (rawChannels.length > 0) {
       const hearing = openConnection(url, 'recorder', standing);
-      this.plain = new RedisPlainSource(hearing, this.#commands, url, rawChannels, standing);
+      const onName = (name: string): void => hint.heard(name);
+      this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName });
+      this.#warnOfSharedChannels(rawChannels, namespace, keyPrefix);
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
-    this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage];
+    this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage, keys.database, keyPrefix];
     this.#commands.on('ready', () => this.configure());
     standing.onRefused = () => void this.#look();
     this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
+  }
+
+  /** Whether plain PUBLISHes on this channel are recorded. */
+  recordsPlain(channel: string): boolean {
+    return this.#names.record(channel);
   }
 
   troubles(): Trouble[] {
@@ -102,8 +123,8 @@ export class RedisStore implements Store {
     const wanted = this.#wanted;
     try {
       await requireFit(this.#commands);
-      await loadFunctionsIfAllowed(this.#commands);
-      await callFunction(this.#commands, 'sisyphus_configure', this.#configuration);
+      await loadFunctionsIfAllowed(this.#commands, this.#keys);
+      await callFunction(this.#commands, this.#keys, 'sisyphus_configure', this.#configuration);
       this.#configured = wanted;
       this.#standing.worked('configuration');
       this.#standing.wrote('commands');
@@ -125,7 +146,7 @@ export class RedisStore implements Store {
     }
     this.#probedAt = performance.now();
     try {
-      const { lasting, state, weaknesses } = await inspectRedis(this.#url, this.#rawChannels);
+      const { lasting, state, weaknesses } = await inspectRedis(this.#url, this.#keys, this.#names);
       this.#standing.found(lasting);
       // Nobody may publish for a long time, and find out.
       if (state.length === 0) this.#standing.worked('publishing');
@@ -143,6 +164,20 @@ export class RedisStore implements Store {
       // What it keeps is a choice.
       this.#logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
     }
+  }
+
+  /** PUBLISH knows neither databases nor namespaces: what one application publishes plainly, every installation hears. */
+  #warnOfSharedChannels(patterns: string[], namespace: string | undefined, prefix: string): void {
+    const { database } = this.#keys;
+    if (namespace === undefined && database === 0) return;
+    if (prefix !== '' && patterns.every((pattern) => pattern.startsWith(prefix))) return;
+    const own = prefix || `${namespace ?? `db${database}`}:`;
+    this.#logger.warn(
+      { event: 'plain_channels_shared', namespace, database, patterns },
+      `plain channels have neither a database nor a namespace: what other applications publish on this Redis on ${patterns.join(' ')} ` +
+        `is recorded here too; expected SISYPHUS_KEY_PREFIX=${own} and SISYPHUS_RAW_CHANNELS=${own}*:* if this application puts ` +
+        `${own} before its names, or an empty SISYPHUS_RAW_CHANNELS if it publishes by FCALL or HTTP`,
+    );
   }
 
   async ping(): Promise<boolean> {

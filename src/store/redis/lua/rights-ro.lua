@@ -1,46 +1,61 @@
--- FCALL_RO sisyphus_rights_ro 1 <key> (<user> <known version or '-'>)*
---   ->  for each user: nil (still that version, and the list is as it was), or as sisyphus_rights answers
--- For a Redis that takes no writes: the list as it is now, and nothing of it stored. What is on it and was not known counts from
--- the last time somebody looked, as it would there. The version is the stored one: no message has told of a later one.
+-- The list as it is now, as rights_of answers it, and nothing of it stored. A change that nobody has seen yet stands behind `last`:
+-- nothing is published here meanwhile. The version stays, because no message tells of a later one.
+local function rights_without_writing(user, known_version, last)
+  local base = PREFIX .. 'user:' .. user
+  local look = { known = base .. ':rights', log = base .. ':changes' }
+  local stored = redis.pcall('ZMSCORE', look.log, '@', '#')
+  local is_known = not stored.err and stored[1] and redis.pcall('ZCARD', look.known) == tonumber(stored[2] or -1)
+  if not is_known then
+    -- No such key: as if nobody had ever looked at the list.
+    look.known, look.log = base .. ':nothing', base .. ':nothing'
+  end
+  local added, removed
+  added, removed, look.problem = difference(list_of(user), look.known)
+  local version = is_known and digits(tonumber(stored[1])) or last
+  local rights = rights_of(look, version, true)
+  local is_removed, names, ids, changes = {}, {}, {}, {}
+  for _, name in ipairs(removed) do
+    is_removed[name] = true
+    changes[#changes + 1] = '-' .. name .. '/' .. last .. '.0'
+  end
+  local next_granted = string.gmatch(rights[4], '%S+')
+  for name in string.gmatch(rights[3], '%S+') do
+    local granted = next_granted()
+    if not is_removed[name] then
+      names[#names + 1], ids[#ids + 1] = name, granted
+    end
+  end
+  for _, name in ipairs(added) do
+    if is_channel(name) then
+      names[#names + 1], ids[#ids + 1] = name, is_known and last or '0'
+      if is_known then
+        changes[#changes + 1] = '+' .. name .. '/' .. last .. '.0'
+      end
+    else
+      rights[2] = rights[2] ~= '' and rights[2] or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
+    end
+  end
+  if version == known_version and #changes == 0 then
+    return rights[2] ~= '' and rights[2] or false
+  end
+  rights[3], rights[4] = table.concat(names, ' '), table.concat(ids, ' ')
+  if #changes > 0 then
+    rights[6] = (rights[6] ~= '' and rights[6] .. ',' or '') .. table.concat(changes, ',')
+  end
+  return rights
+end
+
+-- FCALL_RO sisyphus_rights_ro 1 <key> (<user> <known version or '-'>)*  ->  as sisyphus_rights, for a Redis that takes no writes
 define('rights_ro', { 'no-writes', 'allow-oom' }, function(args)
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'database', 'prefix')
+  if stored.err then
+    stored = {}
+  end
+  use_settings(stored[2] or false, stored[3] or false)
+  local last = whole(stored[1]) and stored[1] or '0'
   local answer = {}
   for i = 1, #args, 2 do
-    local rights = read_rights(args[i])
-    local removed, is_changed = {}, false
-    for _, name in ipairs(rights.removed) do
-      if string.sub(name, 1, 1) ~= '@' then
-        removed[name], is_changed = true, true
-      end
-    end
-    local version, problem = digits(tonumber(rights.version)), rights.problem
-    local names, places, announced = {}, {}, ''
-    local since = version == '0' and '0' or digits(rights.synced)
-    local known = rights_of(rights.known, version, problem)
-    local granted = string.gmatch(known[4], '%S+')
-    for name in string.gmatch(known[3], '%S+') do
-      local place = granted()
-      if not removed[name] then
-        names[#names + 1], places[#places + 1] = name, place
-      end
-    end
-    for name, after, by in string.gmatch(known[5], '(%S+) (%S+) (%S+)') do
-      if not removed[name] then
-        announced = announced .. (announced == '' and '' or ' ') .. name .. ' ' .. after .. ' ' .. by
-      end
-    end
-    for _, name in ipairs(rights.added) do
-      if is_channel(name) then
-        names[#names + 1], places[#places + 1] = name, since
-        is_changed = true
-      else
-        problem = problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
-      end
-    end
-    if version == args[i + 1] and not is_changed then
-      answer[#answer + 1] = false
-    else
-      answer[#answer + 1] = { version, problem or '', table.concat(names, ' '), table.concat(places, ' '), announced }
-    end
+    answer[#answer + 1] = rights_without_writing(args[i], args[i + 1], last)
   end
   return answer
 end)
