@@ -6,6 +6,7 @@ import { Flusher } from './connection/flusher.ts';
 import { compileGlob, firstMatch } from './glob.ts';
 import { createApp } from './http/app.ts';
 import type { RecorderStatus } from './http/context.ts';
+import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
@@ -27,6 +28,10 @@ export interface Context {
   recorder: Recorder | undefined;
   server: Server;
   drain(): void;
+  /** Settles when the last connection has ended. */
+  stopAccepting(): Promise<void>;
+  /** Ends the connections on which nothing is under way. */
+  endIdle(): Promise<void>;
 }
 
 /** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
@@ -79,7 +84,18 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   const drain = (): void => {
     draining = true;
   };
-  return { store, privateRedis, hub, sessions, outage, recorder, server, drain };
+  return {
+    store,
+    privateRedis,
+    hub,
+    sessions,
+    outage,
+    recorder,
+    server,
+    drain,
+    stopAccepting: () => stopAccepting(server),
+    endIdle: () => endIdle(server),
+  };
 }
 
 /** What is kept of a channel: the first rule that fits, or what is kept of any. */

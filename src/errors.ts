@@ -10,6 +10,7 @@ export const ERRORS = {
   publishing_off: 403,
   not_found: 404,
   method_not_allowed: 405,
+  request_timeout: 408,
   idempotency_conflict: 409,
   too_large: 413,
   unsupported_type: 415,

@@ -79,9 +79,9 @@ export class Gateway {
     const { server, sessions, recorder, outage, hub, store } = context;
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     context.drain();
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeIdleConnections();
+    const closed = context.stopAccepting();
     await sessions.drain(this.#config.drain);
+    await context.endIdle();
     await isSettled(closed, SERVER_PATIENCE);
     server.closeAllConnections();
     outage.stop();

@@ -3,6 +3,7 @@ import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
+import type { Refusal } from './refusal.ts';
 
 /** What a session writes to. Nothing throws; what cannot be written ends the connection. */
 export interface Connection {
@@ -18,6 +19,6 @@ export interface Connection {
   noop(position: Position): void;
   /** Settles when so little is unsent that more may follow, or the connection has ended. */
   drained(): Promise<void>;
-  /** A last frame, where the reason has one, and the end. */
-  close(reason: CloseReason, position: Position): void;
+  /** A last frame, where the reason has one, and the end. `refusal` is for the frame, if it says more than the reason. */
+  close(reason: CloseReason, position: Position, refusal?: Refusal): void;
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Message } from '../message/message.ts';
 import { formatPosition, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { Refusal } from './refusal.ts';
 import { toJson } from './to-json.ts';
 
 /** `raw` forwards payloads untouched; `json` wraps each for code rather than eyes. */
@@ -28,10 +29,33 @@ export function encodeMessage(message: Message, format: Format): Buffer {
   return message.rawFrame;
 }
 
-/** The first frame of a stream, or its last. */
-export function encodeStatus(status: Status, position: Position, retryMs: number, format: Format): Buffer {
-  const data = format === 'json' ? JSON.stringify({ status }) : `<message><status>${status}</status></message>`;
-  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n\n`);
+/** What a status frame adds for the developer of the page. */
+export interface Remarks {
+  /** Why the stream is refused. */
+  reason?: Refusal | undefined;
+  /** What was ignored in the request, a sentence each. */
+  notes?: readonly string[] | undefined;
+}
+
+/**
+ * The first frame of a stream, or its last. Comments stand inside the frame, behind its fields: every parser skips a comment line,
+ * but some clients deliver an empty event for a block of comments alone.
+ */
+export function encodeStatus(
+  status: Status,
+  position: Position,
+  retryMs: number,
+  format: Format,
+  { reason, notes = [] }: Remarks = {},
+): Buffer {
+  const json = format === 'json';
+  const data = json ? JSON.stringify({ status, reason }) : `<message><status>${status}</status></message>`;
+  const comments = (json || !reason ? notes : [reason, ...notes]).map(commentOf).join('');
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n${comments}\n`);
+}
+
+function commentOf(text: string): string {
+  return `: ${text.replace(LINE_END, ' ')}\n`;
 }
 
 let lastNoop: { position: Position; format: Format; frame: Buffer } | undefined;

@@ -15,6 +15,7 @@ import {
   type Status,
 } from './encode.ts';
 import type { Flusher } from './flusher.ts';
+import { REFUSAL_OF, type Refusal } from './refusal.ts';
 import { Waiting } from './waiting.ts';
 
 /** Unsent bytes up to which a replay goes on without waiting: a socket's own buffer, about. */
@@ -27,6 +28,8 @@ export interface EventStreamOptions {
   socket: Socket;
   /** The head of the response. */
   head: Buffer;
+  /** Comment lines for the first frame. */
+  notes?: readonly string[] | undefined;
   format: Format;
   flusher: Flusher;
   /** Unsent bytes before the reader is too slow. */
@@ -60,12 +63,15 @@ export class EventStream implements Connection {
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Until it has been sent. */
   #head: Buffer | undefined;
+  /** Until the first frame has been sent. */
+  #notes: readonly string[] | undefined;
   readonly #random: () => number;
   #whenSent: (() => void) | undefined;
 
-  constructor({ socket, head, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
+  constructor({ socket, head, notes, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
     this.#socket = socket;
     this.#head = head;
+    this.#notes = notes;
     this.#format = format;
     this.#flusher = flusher;
     this.#maxBuffer = maxBuffer;
@@ -78,12 +84,15 @@ export class EventStream implements Connection {
     return this.#reason !== undefined;
   }
 
-  open(status: Status, position: Position): void {
+  open(status: Status, position: Position, reason?: Refusal): void {
     if (this.closed || !this.#head) return;
     this.#socket.setNoDelay(true);
     learnDirectWrite(this.#socket);
-    this.#write(Buffer.concat([this.#head, encodeStatus(status, position, this.#retry(status), this.#format)]));
+    const remarks = { reason, notes: this.#notes };
+    const frame = encodeStatus(status, position, this.#retry(status), this.#format, remarks);
+    this.#write(Buffer.concat([this.#head, frame]));
     this.#head = undefined;
+    this.#notes = undefined;
     this.lastSent = performance.now();
   }
 
@@ -132,7 +141,7 @@ export class EventStream implements Connection {
     this.lastSent = performance.now();
   }
 
-  close(reason: CloseReason, position: Position): void {
+  close(reason: CloseReason, position: Position, refusal = REFUSAL_OF[reason]): void {
     if (this.closed) return;
     if (reason === 'client' || reason === 'slow') {
       this.#reason = reason;
@@ -140,10 +149,10 @@ export class EventStream implements Connection {
       return;
     }
     if (this.#head) {
-      this.open(reason === 'failure' ? 'failure' : 'error', position);
+      this.open(reason === 'failure' ? 'failure' : 'error', position, refusal);
     } else {
       this.flush();
-      this.#socket.write(this.#goodbye(reason, position));
+      this.#socket.write(this.#goodbye(reason, position, refusal));
     }
     this.#reason = reason;
     this.#socket.end();
@@ -171,10 +180,10 @@ export class EventStream implements Connection {
     this.#congested = left !== 0;
   }
 
-  #goodbye(reason: CloseReason, position: Position): Buffer {
+  #goodbye(reason: CloseReason, position: Position, refusal: Refusal | undefined): Buffer {
     if (reason === 'shutdown') return encodeGoodbye(position, this.#retry('ok'), this.#format);
     const status = reason === 'failure' ? 'failure' : 'error';
-    return encodeStatus(status, position, this.#retry(status), this.#format);
+    return encodeStatus(status, position, this.#retry(status), this.#format, { reason: refusal });
   }
 
   #send(frame: Buffer, urgent: boolean): void {

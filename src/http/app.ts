@@ -1,63 +1,71 @@
 import { createServer, type Server } from 'node:http';
-import type { Socket } from 'node:net';
 import Koa from 'koa';
-import { encodeStatus } from '../connection/encode.ts';
+import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
+import type { HttpCounts } from './counts.ts';
+import { Descriptors } from './descriptors.ts';
+import { createAdmission, warnOfFileLimit } from './file-limit.ts';
+import { MAX_READ } from './head-size.ts';
+import { keepConnections } from './keep-alive.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
+import { requireHead } from './middleware/head.ts';
+import { lastAnswer } from './middleware/last-answer.ts';
+import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
-import { streamOpener } from './routes/stream.ts';
+import { type OpenStream, streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
+import { StreamHeads } from './stream-head.ts';
+import { answerSlow, answerUnreadable } from './unreadable.ts';
 
-/** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
-const MAX_HEADERS = 64 * 1024;
 /** For the head of a request (ms). */
 const PATIENCE = 10_000;
 
+const SERVER_OPTIONS = {
+  maxHeaderSize: MAX_READ,
+  headersTimeout: PATIENCE,
+  requestTimeout: 15_000,
+  // Node looks every 30 s by default: a late request would be answered after up to 45 s.
+  connectionsCheckingInterval: 1000,
+  // `requireHead` checks it, because Node's own 400 has no body and no log line.
+  requireHostHeader: false,
+};
+
 /** The HTTP server, not listening yet. */
 export function createApp(context: HttpContext): Server {
-  const app = new Koa();
-  const openStream = streamOpener(context);
-  const router = createRouter(context, openStream);
-  app.silent = true;
-  app.use(errors(context.logger));
-  app.use(cors(context.config.origins));
-  app.use(router.routes());
-  app.use(router.allowedMethods());
-  const server = createServer(
-    { maxHeaderSize: MAX_HEADERS, headersTimeout: PATIENCE, requestTimeout: 15_000, keepAliveTimeout: 5000 },
-    app.callback(),
-  );
-  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => {
-    answerUnreadable(error, socket as Socket, context);
+  const { config, hub, logger } = context;
+  const log = new BoundedLog(logger);
+  const heads = new StreamHeads(config.origins);
+  const counts: HttpCounts = { descriptors: new Descriptors(), refused: new Map() };
+  const { descriptors, refused } = counts;
+  const openStream = streamOpener(context, { heads, log, descriptors, refused });
+  const server = createServer(SERVER_OPTIONS);
+  // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
+  server.maxHeadersCount = 0;
+  listenForRequests(server, createKoa(context, openStream, counts).callback(), openStream);
+  answerUnreadable(server, { log, heads, refused, position: () => hub.position });
+  keepConnections(server);
+  openStreamDoor(server, PATIENCE, openStream, {
+    late: (socket) => answerSlow(socket, log),
+    admits: createAdmission(server, descriptors, log),
   });
-  openStreamDoor(server, PATIENCE, openStream);
+  server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
+  server.on('error', (error: NodeJS.ErrnoException) => {
+    // Errors before that reach the caller of `listen`.
+    if (server.listening) log.warn({ event: 'accept_failed', reason: error.message });
+  });
   return server;
 }
 
-/** A request that Node could not read. One that would be a stream gets its answer in a frame, like any other. */
-function answerUnreadable(
-  error: NodeJS.ErrnoException & { rawPacket?: Buffer },
-  socket: Socket,
-  { hub }: HttpContext,
-): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const overflow = error.code === 'HPE_HEADER_OVERFLOW';
-  const isStream = /^GET \/(stream)?[? ]/.test(error.rawPacket?.toString('latin1', 0, 16) ?? '');
-  if (overflow && isStream) {
-    const head = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform\r\n';
-    const frame = encodeStatus('failure', hub.position, 30_000 + Math.random() * 30_000, 'raw');
-    socket.end(`${head}X-Accel-Buffering: no\r\nConnection: close\r\n\r\n${frame}`);
-    return;
-  }
-  const [status, code, message] = overflow
-    ? ['431 Request Header Fields Too Large', 'headers_too_large', `up to ${MAX_HEADERS} bytes of headers are right`]
-    : ['400 Bad Request', 'bad_request', 'this is no HTTP request that can be read'];
-  const body = JSON.stringify({ error: code, message });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+function createKoa(context: HttpContext, openStream: OpenStream, counts: HttpCounts): Koa {
+  const app = new Koa();
+  const router = createRouter(context, openStream, counts);
+  app.silent = true;
+  app.use(lastAnswer(context.isDraining));
+  app.use(errors(context.logger));
+  app.use(requireHead);
+  app.use(cors(context.config.origins));
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  return app;
 }

@@ -7,6 +7,8 @@ export const STREAM_HEADERS = {
   'Cache-Control': 'no-cache, no-transform',
   // nginx would hold back the first byte for 4 s.
   'X-Accel-Buffering': 'no',
+  // The same for every intermediary (draft-ietf-httpbis-incremental): forward what comes as it comes.
+  Incremental: '?1',
   // The body has no length and no chunks: it ends with the connection.
   Connection: 'close',
 };

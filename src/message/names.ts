@@ -1,4 +1,4 @@
-import { SisyphusError } from '../errors.ts';
+import { type ErrorCode, SisyphusError } from '../errors.ts';
 
 const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
 const USER = /^[A-Za-z0-9_.@+|-]{1,128}$/;
@@ -20,6 +20,7 @@ export function isUser(id: string): boolean {
 /** @throws SisyphusError `bad_channel` */
 export function requireChannel(name: unknown): string {
   if (typeof name === 'string' && isChannel(name)) return name;
+  requireText('channel', name, 'bad_channel', '"room:918"');
   throw new SisyphusError(
     'bad_channel',
     `channel ${quote(name)}: 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; names under sisyphus: are the gateway's own`,
@@ -29,12 +30,14 @@ export function requireChannel(name: unknown): string {
 /** @throws SisyphusError `bad_user` */
 export function requireUser(id: unknown): string {
   if (typeof id === 'string' && isUser(id)) return id;
+  requireText('user', id, 'bad_user', '"7"');
   throw new SisyphusError('bad_user', `user ${quote(id)}: 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7`);
 }
 
 /** @throws SisyphusError `bad_event` */
 export function requireEvent(name: unknown): string {
   if (typeof name === 'string' && EVENT.test(name) && !RESERVED_EVENTS.has(name)) return name;
+  requireText('event', name, 'bad_event', '"moved"');
   throw new SisyphusError(
     'bad_event',
     `event ${quote(name)}: 1 to 128 of A-Z a-z 0-9 _ . : - are right, and not one of ${[...RESERVED_EVENTS].join(', ')}`,
@@ -51,6 +54,18 @@ export function userOfChannel(channel: string): string | undefined {
   if (!channel.startsWith('user:')) return undefined;
   const user = channel.slice(5);
   return isUser(user) ? user : undefined;
+}
+
+/** Names a wrong type as one. */
+function requireText(what: string, value: unknown, code: ErrorCode, example: string): void {
+  if (value === undefined || typeof value === 'string') return;
+  const type =
+    value === null
+      ? 'null'
+      : Array.isArray(value)
+        ? 'an array'
+        : `${/^[ao]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`;
+  throw new SisyphusError(code, `${what} ${quote(value)} is ${type}: expected a string, such as ${example}`);
 }
 
 function quote(value: unknown): string {

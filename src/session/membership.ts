@@ -6,10 +6,10 @@ import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { isLater, type Place } from '../message/place.ts';
-import { earlier, isAfter, laterOf, type Position } from '../message/position.ts';
+import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Gate, Reset } from './gate.ts';
-import { readChannels } from './read-channels.ts';
+import { readChannels, type Wanted } from './read-channels.ts';
 import { Timeline } from './timeline.ts';
 
 /**
@@ -81,9 +81,38 @@ export class Membership {
     return this.timeline.isQuiet;
   }
 
-  /** The channels of which something may be owed, without the user's own. */
-  get channels(): string[] {
-    return [...new Set([...this.timeline.channels, ...this.#ended])];
+  /**
+   * What is to be read for a reader that has everything up to `position`, when its stream opens. `listed`: the list with which it
+   * opened; of a channel that is not on it, only what was published behind a later grant is owed, even if the user had it once.
+   */
+  owedAtFirst(position: Position, listed: Pick<Rights, 'channels' | 'version'>): Wanted[] {
+    const { timeline } = this;
+    const wanted: Wanted[] = [{ channel: this.own, after: position }];
+    for (const channel of this.#followed) {
+      if (listed.channels.has(channel)) {
+        wanted.push({ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) });
+        continue;
+      }
+      const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
+      const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));
+      if (isOwed) wanted.push({ channel, after: laterOf(position, grant.id) });
+    }
+    return wanted;
+  }
+
+  /** The same for a stream that is open, and has been told of the gaps of all channels that it has read. */
+  owedAgain(position: Position): Wanted[] {
+    const wanted: Wanted[] = [{ channel: this.own, after: position, isRead: true }];
+    for (const channel of this.#followed) {
+      const gain = this.#gained.get(channel);
+      if (gain && !gain.before) wanted.push({ channel, after: isAfter(gain.id, position) ? gain.from : position });
+      else wanted.push({ channel, after: this.timeline.startOf(channel, position), isRead: true });
+    }
+    return wanted;
+  }
+
+  get #followed(): Set<string> {
+    return new Set([...this.timeline.channels, ...this.#ended]);
   }
 
   /** The list has to be read again. */
@@ -96,7 +125,7 @@ export class Membership {
    * channels on the list. If a change was heard before the list that it belongs to was known, the list is read once more: what is
    * replayed has to be judged by all changes up to the seam. @throws SisyphusError `redis_unavailable`
    */
-  async open(): Promise<Pick<Rights, 'channels' | 'unsettled'>> {
+  async open(): Promise<Pick<Rights, 'channels' | 'version' | 'unsettled'>> {
     const { hub } = this.#options;
     await hub.follow(this.#reader, [this.own]);
     let rights: Rights | undefined;
@@ -108,7 +137,7 @@ export class Membership {
       this.#gained.clear();
       await hub.follow(this.#reader, this.timeline.channels);
     } while (this.#isStale && !this.#left);
-    return { channels: rights?.channels ?? new Map(), unsettled: rights?.unsettled ?? false };
+    return rights ?? { channels: new Map(), version: BEGINNING, unsettled: false };
   }
 
   /** A change of the list was heard, with a message or by itself. Answers whether there is something to do. */
@@ -118,12 +147,15 @@ export class Membership {
       this.#isStale = true;
       return true;
     }
-    this.timeline.apply({ before, now, changes });
     this.#changedAt = this.#now();
+    const followed = this.#followed;
+    this.timeline.apply({ before, now, changes });
     for (const { channel, kind, place, was } of changes) {
-      if (channel === this.own) continue;
+      // What has moved on a channel that was on no list of this reader's does not concern it.
+      if (channel === this.own || (was && !followed.has(channel))) continue;
       if (kind === 'granted') this.#gain(channel, { id: now, from: place.id, before: was });
       else if (!this.#ended.includes(channel)) this.#ended.push(channel);
+      followed.add(channel);
     }
     return this.isGaining;
   }
@@ -144,14 +176,14 @@ export class Membership {
     );
   }
 
-  /** Reads the whole list. */
-  async reread(): Promise<void> {
+  /** Reads the whole list, and follows what is new on it; what was published there is read by whoever calls. */
+  async reread(): Promise<Pick<Rights, 'unsettled'>> {
     this.#isStale = false;
     const rights = await this.#persistently(() => this.#read());
-    if (!rights || this.#left) return;
-    if (rights.unsettled) await this.#persistently(() => this.#options.hub.settle());
-    if (this.#left) return;
+    if (!rights || this.#left) return { unsettled: false };
     this.#take(rights);
+    await this.#persistently(() => this.#options.hub.follow(this.#reader, [...this.#gained.keys()]));
+    return rights;
   }
 
   /**
@@ -187,10 +219,9 @@ export class Membership {
     this.#merge(gate, gained, resets, messages, position, behind());
   }
 
-  /** These channels have been read up to this position, and what was read was judged by the timeline as it is now. */
-  haveRead(channels: ReadonlyMap<string, unknown>, upTo: Position): void {
+  /** What is owed up to this position has been read, and judged by the timeline as it is now. */
+  haveRead(upTo: Position): void {
     for (const [channel, gain] of this.#gained) {
-      if (!channels.has(channel)) continue;
       // The channel is followed: only what is behind its earlier place was not for the user before.
       if (gain.before) this.#gained.delete(channel);
       else gain.from = laterOf(gain.from, upTo);
@@ -254,7 +285,7 @@ export class Membership {
       this.#isStale = true;
       return;
     }
-    const followed = new Set([...timeline.channels, ...this.#ended]);
+    const followed = this.#followed;
     const { channels } = rights;
     timeline.replace(rights);
     timeline.channels = timeline.channels.filter((channel) => channel !== this.own);

@@ -13,6 +13,8 @@ export interface Wanted {
   after: Position;
   /** Why nothing can be promised, whatever the backlog says: then only the backlog is asked. */
   broken?: ResetReason | undefined;
+  /** It has been read before: the reader has been told of its gaps by the hub. */
+  isRead?: boolean;
 }
 
 export interface Sources {
@@ -46,8 +48,9 @@ export async function readChannels(
   const reasons = new Map<string, ResetReason>();
   const messages: Message[] = [];
   const reads: ReadRequest[] = [];
-  for (const { channel, after, broken } of wanted) {
-    const reason = broken ?? gapAfter(known, channel, after, recordsPlain(channel))?.reason;
+  for (const { channel, after, broken, isRead } of wanted) {
+    const gap = isRead ? undefined : gapAfter(known, channel, after, recordsPlain(channel));
+    const reason = broken ?? gap?.reason;
     if (reason) reasons.set(channel, reason);
     // What the hub has heard is not looked for in the backlog, which may have been trimmed since.
     const recent = broken ? undefined : hub.recent(channel, after);
@@ -68,10 +71,9 @@ export async function readChannels(
 /** The gap in which something may be lost that was published on the channel after this position. */
 export function gapAfter(gaps: Gap[], channel: string, position: Position, plain: boolean): Gap | undefined {
   return gaps.find((gap) => {
-    const { reason, from, to, lost } = gap;
+    const { reason, from, to } = gap;
     if (!isAfter(to, position)) return false;
-    if (reason === 'unrecorded') return mayHaveLost(gap, channel, plain);
     // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
-    return isAfter(position, from) || lost.includes(channel);
+    return (reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain);
   });
 }

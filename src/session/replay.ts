@@ -1,18 +1,12 @@
-import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { Backlog } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, comparePositions, isAfter, justAfter, justBefore, type Position } from '../message/position.ts';
+import { BEGINNING, comparePositions, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Reset } from './gate.ts';
-import { readChannels } from './read-channels.ts';
-import type { Start } from './start.ts';
+import { readChannels, type Wanted } from './read-channels.ts';
+import { NOWHERE, type Start } from './start.ts';
 import type { Timeline } from './timeline.ts';
-
-/**
- * The position of a client whose own is none of ours, until it has read what follows: older than any store, so that it is
- * told again if the connection breaks before it was.
- */
-const NOWHERE = justAfter(BEGINNING);
 
 export interface Replay {
   /** What the client has until it has read what follows. */
@@ -29,24 +23,33 @@ export interface ReplayOptions {
   recordsPlain: (channel: string) => boolean;
 }
 
-/** What a reader gets before it goes over to live: everything after its position, up to the seam. `own`: the user's channel. */
+/**
+ * What a reader gets when its stream opens, before it goes over to live: everything after its position, up to the seam. `owedAfter`:
+ * which channels are to be read, and from where on, for a reader that has everything up to a position.
+ */
 export async function readReplay(
   start: Start,
   seam: Position,
-  own: string,
-  channels: Rights['channels'],
+  owedAfter: (position: Position) => Wanted[],
   options: ReplayOptions,
 ): Promise<Replay> {
   if (start.kind === 'now') return { position: seam, resets: [], messages: [] };
-  if (start.kind === 'overlap') return overlap(start.count, [own, ...channels.keys()], seam, options);
-  const { hub, timeline } = options;
+  if (start.kind === 'overlap') return overlap(start.count, owedAfter(BEGINNING), seam, options);
+  const { hub } = options;
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
-  const wanted = [own, ...channels.keys()].map((channel) => {
-    const after = timeline.startOf(channel, position, channels.get(channel));
-    return { channel, after, broken: brokenSince(start, after, hub) };
-  });
+  const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));
   // From the beginning means from the beginning of this life: no gap was missed before it.
-  const gaps = position === BEGINNING ? [] : hub.gaps;
+  return readMissed(wanted, position, seam, options, position === BEGINNING ? [] : hub.gaps);
+}
+
+/** What a reader that has everything up to `position` has missed of these channels, up to the seam. */
+export async function readMissed(
+  wanted: Wanted[],
+  position: Position,
+  seam: Position,
+  options: ReplayOptions,
+  gaps = options.hub.gaps,
+): Promise<Replay> {
   const { resets, messages } = await readChannels(wanted, seam, { ...options, gaps });
   // Granted by a plain PUBLISH that was recorded late: what followed it may have a lower id than what the reader has.
   const overtaken = new Set(messages.filter(({ id }) => !isAfter(id, position)).map(({ channel }) => channel));
@@ -65,11 +68,11 @@ function brokenSince(start: Start, after: Position, hub: Hub): ResetReason | und
 
 async function overlap(
   count: number,
-  names: string[],
+  wanted: Wanted[],
   seam: Position,
   { backlog, timeline }: ReplayOptions,
 ): Promise<Replay> {
-  const slices = await backlog.read(names.map((channel) => ({ channel, after: BEGINNING, upTo: seam, last: count })));
+  const slices = await backlog.read(wanted.map(({ channel, after }) => ({ channel, after, upTo: seam, last: count })));
   const messages = slices.flatMap((slice) => slice.messages.filter((message) => timeline.allows(message)));
   messages.sort((a, b) => comparePositions(a.id, b.id));
   const [first] = messages;

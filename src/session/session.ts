@@ -11,8 +11,9 @@ import { isExpected } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import { readReplay } from './replay.ts';
-import type { Start } from './start.ts';
+import type { Wanted } from './read-channels.ts';
+import { type Replay, type ReplayOptions, readMissed, readReplay } from './replay.ts';
+import { positionOf, type Start } from './start.ts';
 
 /** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
@@ -45,6 +46,7 @@ export class Session implements Reader {
   #position = BEGINNING;
   #gate: Gate | undefined;
   #draining = false;
+  #isHeld = false;
   #opened = false;
   /** What was missed has been given: what is held may follow. */
   #begun = false;
@@ -76,20 +78,21 @@ export class Session implements Reader {
   async open(start: Start): Promise<void> {
     const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
-    if (start.kind === 'after') this.#position = start.position;
-    const { channels: granted, unsettled } = await this.#membership.open();
+    this.#position = positionOf(start, hub.position);
+    const listed = await this.#membership.open();
     // Another gateway may have been further than this one has heard: then it is no position from the future.
     if (start.kind === 'after' && isAfter(start.position, hub.position)) await hub.refresh();
     if (this.connection.closed) return;
     const seam = hub.position;
     if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {
       // Before anything is read: the client knows at once that it is connected.
-      this.#position = start.kind === 'after' ? start.position : seam;
+      this.#position = positionOf(start, seam);
       this.#openConnection();
     }
-    await this.#settle(unsettled, this.#expected?.count ?? 0);
+    await this.#settle(listed.unsettled);
     if (this.connection.closed) return;
-    await this.#replay(start, seam, granted);
+    const owedAfter = (position: Position): Wanted[] => this.#membership.owedAtFirst(position, listed);
+    await this.#replay(seam, (options) => readReplay(start, seam, owedAfter, options));
     this.#begun = true;
     await this.#drain();
   }
@@ -100,7 +103,7 @@ export class Session implements Reader {
       this.#give(message);
       return;
     }
-    this.hold();
+    this.#closeGate();
     this.#gate!.add(message, this.#expected?.count ?? 0);
     this.#kick();
   }
@@ -119,17 +122,18 @@ export class Session implements Reader {
 
   changed(channel: string, change: RightsChange): void {
     if (channel !== this.#membership.own || !this.#membership.changed(change)) return;
-    this.hold();
+    this.#closeGate();
     this.#kick();
   }
 
+  /** Until `release` nothing is given: what is heard behind it may change the rights at a place before it. */
   hold(): void {
-    if (this.#gate) return;
-    this.#gate = new Gate(this.#options.maxBuffer);
-    this.onHold();
+    this.#isHeld = true;
+    this.#closeGate();
   }
 
   release(): void {
+    this.#isHeld = false;
     this.#kick();
   }
 
@@ -144,7 +148,7 @@ export class Session implements Reader {
   /** Reads the list again: after a reconnect, or if nothing else tells what is on it. */
   refresh(): void {
     this.#membership.expire();
-    this.hold();
+    this.#closeGate();
     this.#kick();
   }
 
@@ -170,7 +174,13 @@ export class Session implements Reader {
   close(reason: CloseReason): void {
     this.#membership.leave();
     this.#gate = new Gate(0);
-    this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
+    this.connection.close(reason, this.#position);
+  }
+
+  #closeGate(): void {
+    if (this.#gate) return;
+    this.#gate = new Gate(this.#options.maxBuffer);
+    this.onHold();
   }
 
   #now(): number {
@@ -180,33 +190,33 @@ export class Session implements Reader {
   /** A message on the user's own channel: it may be a record that is waited for, and carry a change of rights. */
   #hearOwn(message: Message): void {
     this.#expected?.confirm(message, this.#now());
-    if (message.rights && this.#membership.changed(message.rights)) this.hold();
+    if (message.rights && this.#membership.changed(message.rights)) this.#closeGate();
   }
 
   /**
-   * Until the changes of rights stand where they will stay for everything up to the seam: what was published plainly before it, heard
-   * here or not, is recorded, or will never be.
+   * Until everything up to now can be judged: what was published plainly before, heard here or not, is recorded, or will never be;
+   * and every change of rights that was heard meanwhile is in the timeline.
    */
-  async #settle(unsettled: boolean, count: number): Promise<void> {
-    if (unsettled) await this.#options.hub.settle();
-    while (!this.connection.closed && !this.#areRecorded(count)) {
-      await this.#options.hub.settle();
-      if (!this.#areRecorded(count)) await wait(LOOK_AGAIN);
+  async #settle(unsettled: boolean): Promise<void> {
+    const count = this.#expected?.count ?? 0;
+    for (let isUnsettled = unsettled; ; ) {
+      if (isUnsettled) await this.#options.hub.settle();
+      while (!this.connection.closed && !this.#areRecorded(count)) {
+        await this.#options.hub.settle();
+        if (!this.#areRecorded(count)) await wait(LOOK_AGAIN);
+      }
+      if (this.connection.closed || !this.#membership.isStale) return;
+      isUnsettled = (await this.#membership.reread()).unsettled;
     }
   }
 
-  /**
-   * What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. `granted`:
-   * with which id a channel was granted, if no change tells.
-   */
-  async #replay(start: Start, seam: Position, granted?: Map<string, Position>): Promise<void> {
+  /** What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. */
+  async #replay(seam: Position, read: (options: ReplayOptions) => Promise<Replay>): Promise<void> {
     const { connection } = this;
-    const { own, timeline } = this.#membership;
-    const channels = new Map(this.#membership.channels.map((channel) => [channel, granted?.get(channel) ?? BEGINNING]));
     const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
-    const options = { ...this.#options, backlog, timeline };
-    const { position, resets, messages } = await readReplay(start, seam, own, channels, options);
-    this.#membership.haveRead(channels, seam);
+    const options = { ...this.#options, backlog, timeline: this.#membership.timeline };
+    const { position, resets, messages } = await read(options);
+    this.#membership.haveRead(seam);
     this.#position = position;
     if (!this.#opened) this.#openConnection();
     for (const [i, { channel, reason }] of resets.entries()) {
@@ -253,7 +263,7 @@ export class Session implements Reader {
   }
 
   #kick(): void {
-    if (this.#draining || !this.#begun) return;
+    if (this.#draining || this.#isHeld || !this.#begun) return;
     this.#drain().catch((error: Error) => {
       // Who has left is owed nothing.
       if (this.connection.closed) return;
@@ -269,10 +279,12 @@ export class Session implements Reader {
     this.#draining = true;
     const membership = this.#membership;
     try {
-      while (this.#gate && !this.connection.closed) {
+      while (this.#gate && !this.#isHeld && !this.connection.closed) {
         const gate = this.#gate;
         if (membership.isStale) {
-          await membership.reread();
+          const seam = this.#options.hub.position;
+          await this.#settle(false);
+          await this.#catchUp(seam);
           continue;
         }
         const dropped = gate.takeDropped(this.#areRecorded);
@@ -301,8 +313,10 @@ export class Session implements Reader {
     await this.connection.drained();
   }
 
-  /** More came than is held: it is read again, from the hub's memory or the backlogs. */
+  /** What is not held, or could not be judged when it was heard, is read again: from the hub's memory, or the backlogs. */
   async #catchUp(upTo: Position): Promise<void> {
-    await this.#replay({ kind: 'after', position: this.#position }, upTo);
+    if (this.connection.closed) return;
+    const wanted = this.#membership.owedAgain(this.#position);
+    await this.#replay(upTo, (options) => readMissed(wanted, this.#position, upTo, options));
   }
 }

@@ -1,4 +1,10 @@
-import { type Position, parsePosition } from '../message/position.ts';
+import { BEGINNING, justAfter, type Position, parsePosition } from '../message/position.ts';
+
+/**
+ * The position of a client whose own is none of ours, until it has read what follows: older than any store, so that it is
+ * told again if the connection breaks before it was.
+ */
+export const NOWHERE = justAfter(BEGINNING);
 
 /** Where a reader wants to begin. */
 export type Start =
@@ -11,7 +17,7 @@ export type Start =
   | { kind: 'overlap'; count: number };
 
 /** The last messages of each channel that `?overlap=` may ask for. */
-const MAX_OVERLAP = 1000;
+export const MAX_OVERLAP = 1000;
 
 export interface StartRequest {
   /** The header, which EventSource sends by itself. */
@@ -28,9 +34,8 @@ export interface StartRequest {
  */
 export function parseStart({ lastEventIdHeader, lastEventId, since, overlap }: StartRequest): Start {
   const brought = lastEventIdHeader || lastEventId;
-  // What a client was given that has never got as far as an `ok`, while Redis was away from the start.
-  if (brought === '0') return { kind: 'now' };
-  const text = brought || since;
+  // A client that has not had anything begins as its address says, once more.
+  const text = brought === '0' ? since : brought || since;
   if (text) {
     const position = parsePosition(text);
     return position === undefined ? { kind: 'unreadable' } : { kind: 'after', position };
@@ -39,4 +44,21 @@ export function parseStart({ lastEventIdHeader, lastEventId, since, overlap }: S
     return { kind: 'overlap', count: Math.min(Number(overlap), MAX_OVERLAP) };
   }
   return { kind: 'now' };
+}
+
+/**
+ * What a client that began so has until it is given something: with this it comes back to the same beginning. `now`: the
+ * position of the gateway.
+ */
+export function positionOf(start: Start, now: Position): Position {
+  switch (start.kind) {
+    case 'after':
+      return start.position;
+    case 'now':
+      return now;
+    case 'overlap':
+      return BEGINNING;
+    case 'unreadable':
+      return NOWHERE;
+  }
 }

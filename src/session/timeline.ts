@@ -74,6 +74,10 @@ export class Timeline {
     )?.place;
   }
 
+  lastGrantOf(channel: string): Place | undefined {
+    return this.#changes.findLast((change) => change.channel === channel && change.kind === 'granted')?.place;
+  }
+
   /** Nothing can come any more that was published before this position. */
   forgetBefore(position: Position): void {
     this.#changes = this.#changes.filter(({ place }) => isAfter(place.id, position));

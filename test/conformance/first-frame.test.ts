@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 import { isOk, type RawStream } from '../support/raw-stream.ts';
+import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const OK = /^id: (\d{16})\ndata: <message><status>ok<\/status><\/message>\nretry: (\d+)\n\n$/;
-const FAILURE = /^id: (\d+)\ndata: <message><status>failure<\/status><\/message>\nretry: (\d+)\n\n$/;
+const FAILURE =
+  /^id: (\d+)\ndata: <message><status>failure<\/status><\/message>\nretry: (\d+)\n: (missing|blank|repeated|malformed)\n/;
 
 /** As they stand in the URL. */
 const MALFORMED: Record<string, string> = {
@@ -162,7 +164,87 @@ describe('the first frame', () => {
   it('of a failure is JSON for those who want JSON', async () => {
     const stream = await firstFrame('/?user=*&format=json');
     await stream.ended(1_000);
-    expect(stream.frames[0]!.data).to.equal('{"status":"failure"}');
+    expect(stream.frames[0]!.data).to.equal('{"status":"failure","reason":"malformed"}');
+    expect(stream.frames[0]!.comments).to.deep.equal([]);
+  });
+
+  for (const [path, reason] of [
+    ['/', 'missing'],
+    ['/?user=', 'blank'],
+    ['/?user=1&user=1', 'repeated'],
+    ['/?user=*', 'malformed'],
+  ] as const) {
+    it(`of a failure says why, in a word: ${path} is ${reason}`, async () => {
+      const stream = await firstFrame(path);
+      expect(String(stream.bytes)).to.match(new RegExp(`^id: \\d+\ndata: .*\nretry: \\d+\n: ${reason}\n\n$`));
+    });
+  }
+
+  it('is an error with the word for it where the user has too many streams, and where all have', async () => {
+    const small = await startWorld({ SISYPHUS_MAX_STREAMS: '3', SISYPHUS_MAX_STREAMS_PER_USER: '2' });
+    try {
+      await Promise.all(['1', '1', '2'].map((user) => small.openOk({ path: `/?user=${user}` })));
+      // The whole gateway is full.
+      for (const [user, format, expected] of [
+        ['3', 'raw', '<message><status>error</status></message>'],
+        ['3', 'json', '{"status":"error","reason":"capacity"}'],
+      ]) {
+        const stream = small.open({ path: `/?user=${user}&format=${format}` });
+        await stream.ended();
+        expect(stream.frames[0]!.data).to.equal(expected);
+        expect(stream.frames[0]!.comments).to.deep.equal(format === 'raw' ? ['capacity'] : []);
+        expect(stream.frames[0]!.retry).to.be.within(5_000, 10_000);
+      }
+      small.closeStreams();
+      await eventually(async () => (await small.gateway.status()).streams === 0);
+      await Promise.all(['1', '1'].map((user) => small.openOk({ path: `/?user=${user}` })));
+      const stream = small.open({ path: '/?user=1' });
+      await stream.ended();
+      expect(stream.frames[0]!.comments).to.deep.equal(['user_capacity']);
+      const { counters } = await small.gateway.status();
+      expect(counters).to.have.property('refused').that.deep.equals({ capacity: 2, user_capacity: 1 });
+    } finally {
+      await small.stop();
+    }
+  });
+
+  it('takes the last position of an address that has two, as one to which a polyfill has added its own', async () => {
+    const { id: first } = await world.publish.fcall('room:1', 'the first');
+    const { id: last } = await world.publish.fcall('room:1', 'the last');
+    const stream = await firstFrame(`/?user=1&lastEventId=${first}&lastEventId=${last}`);
+    expect(stream.frames[0]!.id).to.equal(last);
+    expect(stream.frames[0]!.comments).to.deep.equal([]);
+    // An empty one is no position, and must not lose the one that there is.
+    expect((await firstFrame(`/?user=1&lastEventId=${first}&lastEventId=`)).frames[0]!.id).to.equal(first);
+  });
+
+  it('tells the developer of the page what was ignored, and the log, once', async () => {
+    const path = '/?user=1&usr=2&format=xml&since=abc&overlap=x';
+    const notes = [
+      'unknown parameter usr: expected user, format, lastEventId, since, overlap',
+      'format=xml: expected raw or json',
+      'since=abc: expected the id of a message, such as 1795206467123456',
+      'overlap=x: expected a number from 1 to 1000',
+    ];
+    for (let i = 0; i < 3; i++) {
+      const stream = await firstFrame(path);
+      expect(stream.frames[0]!.fields).to.deep.equal(['id', 'data', 'retry']);
+      expect(stream.frames[0]!.comments).to.deep.equal(notes);
+    }
+    const lines = world.gateway.logs.filter(({ event }) => event === 'parameter_ignored');
+    for (const note of notes)
+      expect(
+        lines.filter(({ reason }) => reason === note),
+        note,
+      ).to.have.length(1);
+  });
+
+  it('tells it behind the word for a refusal, and in JSON too', async () => {
+    const raw = await firstFrame('/?User=1');
+    expect(raw.frames[0]!.comments).to.have.length(2);
+    expect(raw.frames[0]!.comments[0]).to.equal('missing');
+    const json = await firstFrame('/?User=1&format=json');
+    expect(json.frames[0]!.comments[0]).to.match(/^unknown parameter User/);
   });
 });
 

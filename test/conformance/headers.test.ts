@@ -55,6 +55,7 @@ describe('headers', () => {
       expect(stream.header('content-type')).to.match(/^text\/event-stream(; ?charset=utf-8)?$/i);
       expect(stream.header('cache-control')).to.equal('no-cache, no-transform');
       expect(stream.header('x-accel-buffering')).to.equal('no');
+      expect(stream.header('incremental')).to.equal('?1');
       expect(stream.header('content-length')).to.equal(undefined);
       expect(stream.header('content-encoding')).to.equal(undefined);
       expect(stream.header('x-powered-by')).to.equal(undefined);
@@ -66,6 +67,7 @@ describe('headers', () => {
       expect(answer.header('content-type')).to.match(/^text\/event-stream/);
       expect(answer.header('cache-control')).to.equal('no-cache, no-transform');
       expect(answer.header('x-accel-buffering')).to.equal('no');
+      expect(answer.header('incremental')).to.equal('?1');
       expect(answer.bytes).to.have.length(0);
     });
   }

@@ -191,7 +191,7 @@ describe('a store that is half lost', function () {
     await publishOne(store, 'user:7');
   });
 
-  it('(by a Redis that drops what functions wrote when it starts again) begins a new life', async () => {
+  it('(by a Redis that drops what functions wrote when it starts again) begins a new life', async function () {
     // As `user default off`, but that a server which is being started can be asked whether it is there.
     const anybody = ['--user', 'default', 'on', 'nopass', '-@all', '+ping', '+hello', '+info', '+client'];
     const app = ['--user', 'app', 'on', 'nopass', '~*', '&*', '+@all'];
@@ -209,9 +209,10 @@ describe('a store that is half lost', function () {
       await client.set('last', 'write');
       other.kill('SIGKILL');
       await other.restart();
-      expect(await client.hkeys(CLOCK))
-        .to.include('length')
-        .and.not.to.include('born');
+      const fields = await client.hkeys(CLOCK);
+      expect(fields).to.include('length');
+      // Redis 7 and 8 do; Valkey 9 does not.
+      if (fields.includes('born')) this.skip();
       const second = await openStore(url);
       const published = await publishOne(second, 'room:1');
       expect(published.id).to.be.above(id);

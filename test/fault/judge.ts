@@ -56,12 +56,12 @@ export function judge(ledger: Ledger): Verdict {
 /** Without a fault that entitles to it, what was acknowledged is in the record, whether or not anybody reads it. */
 function checkLost(ledger: Ledger, truths: Truths): Violation[] {
   if (ledger.licences.length > 0) return [];
-  const gone = truths.lost.filter(({ channel }) => !ledger.denied.includes(channel)).map((one) => lostOf(one));
-  if (!ledger.recorded) return gone;
-  const kept = new Set(ledger.recorded.map(({ id }) => id));
-  for (const { id, publication } of truths.byId.values())
-    if (!kept.has(id) && publication) gone.push(lostOf(publication));
-  return gone;
+  const gone = [...truths.lost];
+  const kept = new Set(ledger.recorded?.map(({ id }) => id));
+  if (ledger.recorded) {
+    for (const { id, publication } of truths.byId.values()) if (!kept.has(id) && publication) gone.push(publication);
+  }
+  return gone.filter(({ channel }) => !ledger.denied.includes(channel)).map((one) => lostOf(one));
 }
 
 function lostOf({ channel, sentAt, way, text }: Publication): Violation {

@@ -138,9 +138,13 @@ export class Load {
 
   #sequence = 0;
 
-  /** Publishes one message from here, and writes it down. */
-  async publish(way: 'plain' | 'fcall', channel: string, text: string): Promise<Publication> {
-    const words = way === 'plain' ? ['PUBLISH', channel, text] : ['FCALL', 'sisyphus_publish', '0', channel, text];
+  /** Publishes one message from here, and writes it down. `words`: by a command of your own. */
+  async publish(
+    way: 'plain' | 'fcall',
+    channel: string,
+    text: string,
+    words = commandOf(way, channel, text),
+  ): Promise<Publication> {
     const head = {
       publisher: 'main',
       connection: this.#world.admin.connection,
@@ -263,4 +267,8 @@ export class Load {
   #crash(what: string): void {
     if (!this.#ended) this.#world.ledger.problems.push({ at: now(), who: 'the run', what });
   }
+}
+
+function commandOf(way: 'plain' | 'fcall', channel: string, text: string): string[] {
+  return way === 'plain' ? ['PUBLISH', channel, text] : ['FCALL', 'sisyphus_publish', '0', channel, text];
 }

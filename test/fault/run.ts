@@ -6,11 +6,11 @@ import { parseArgs } from 'node:util';
 import { Random } from './random.ts';
 import { describeFailure } from './report.ts';
 import type { Scenario } from './scenario.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { HOLDING, NOT_MENDED_YET, SCENARIOS } from './scenarios.ts';
 
 const USAGE = `npm run fault -- [options]
 
-  --scenario <a,b>  only these; --list names them
+  --scenario <a,b>  only these; --list names them (without it: all that are expected to hold)
   --seed <n>        repeats the plan of a run; by default one by chance, which is printed
   --short           seconds instead of the length that a scenario's figure is stated for
   --seconds <n>     a length of your own
@@ -54,7 +54,7 @@ function parseOptions(): Wanted {
     list: values.list === true,
     help: values.help === true,
     long: !values.short,
-    scenarios: scenarios ?? SCENARIOS,
+    scenarios: scenarios ?? HOLDING,
     seed: number('seed') ?? Math.floor(Math.random() * 1_000_000),
     minutes: number('minutes'),
     seconds: number('seconds'),
@@ -113,8 +113,11 @@ async function main(): Promise<number> {
     return 2;
   }
   if (wanted.help) console.log(USAGE);
-  else if (wanted.list) for (const { name, sentence } of SCENARIOS) console.log(`${name}: ${sentence}`);
-  else {
+  else if (wanted.list) {
+    for (const { name, sentence } of SCENARIOS) {
+      console.log(`${name}${NOT_MENDED_YET.includes(name) ? ' (not mended yet)' : ''}: ${sentence}`);
+    }
+  } else {
     const failed = await runAll(wanted);
     console.log(failed === 0 ? 'all held' : `${failed} failed`);
     return failed === 0 ? 0 : 1;

@@ -9,6 +9,11 @@ import * as mix from './scenarios/mix.ts';
 import * as names from './scenarios/names.ts';
 import * as recorder from './scenarios/recorder.ts';
 import * as redis from './scenarios/redis.ts';
+import * as refusing from './scenarios/refusing.ts';
+import * as replays from './scenarios/replays.ts';
+import * as rights from './scenarios/rights.ts';
+import * as starved from './scenarios/starved.ts';
+import * as store from './scenarios/store.ts';
 import * as unheard from './scenarios/unheard.ts';
 
 /** Every scenario there is; a new one is an export of its file. */
@@ -23,5 +28,27 @@ export const SCENARIOS: Scenario[] = [
   failover,
   unheard,
   away,
+  refusing,
+  store,
+  starved,
+  replays,
+  rights,
   mix,
 ].flatMap((file) => Object.values(file));
+
+/** Scenarios whose fault is known and not mended yet: a run of all leaves them out; by name they are run all the same. */
+export const NOT_MENDED_YET: readonly string[] = [
+  'rights-through-time',
+  'redis-restarted-quickly',
+  'lossy-failover-away',
+  'power-loss-away',
+  'large-replays',
+  'refusing-redis',
+  'starved-redis',
+  'starved-gateway',
+  'starved-both',
+  'growing-lists',
+];
+
+/** What is expected to hold. */
+export const HOLDING = SCENARIOS.filter(({ name }) => !NOT_MENDED_YET.includes(name));

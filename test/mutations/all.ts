@@ -1,3 +1,4 @@
+import { HTTP_MUTATIONS } from './http.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
@@ -15,4 +16,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...RIGHTS_MUTATIONS,
   ...LUA_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
+  ...HTTP_MUTATIONS,
 ];

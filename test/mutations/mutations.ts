@@ -42,7 +42,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'heads are not compared after a lost connection',
     file: 'src/hub/catch-up.ts',
-    find: '  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };\n',
+    find: '  if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'subscriber connection cut|last message before silence',
@@ -167,7 +167,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap is found by the self-check alone',
     file: 'src/store/redis/lua/lease.lua',
-    find: "say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))",
+    find: "say_gap(clock, write_gap('unrecorded', recorder.id, next_id(clock)))",
     replace: "write_gap('unrecorded', recorder.id, next_id(clock))",
     caughtBy: 'contract/redis-store',
     only: 'said in its place',
@@ -256,7 +256,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the error at connect forgets the position that the client brought',
     file: 'src/session/session.ts',
-    find: "if (start.kind === 'after') this.#position = start.position;",
+    find: '    this.#position = positionOf(start, hub.position);\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'keeps the position',
@@ -264,8 +264,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a revision is left out',
     file: 'src/store/redis/lua/append.lua',
-    find: "local revision = redis.call('INCR', base .. ':msg_id')",
-    replace: "local revision = redis.call('INCRBY', base .. ':msg_id', 2)",
+    find: 'local revision = kept.revision + 1',
+    replace: 'local revision = kept.revision + 2',
     caughtBy: 'worlds/worlds',
   },
 ];

@@ -52,6 +52,13 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     ...WAITING,
   },
   {
+    name: 'what is healed is given one by one, though rights change with what follows',
+    file: SESSION,
+    find: '    this.#isHeld = true;\n',
+    replace: '',
+    ...WAITING,
+  },
+  {
     name: 'what was more than is held is forgotten',
     file: SESSION,
     find: 'if (dropped !== undefined) await this.#catchUp(dropped);',
@@ -97,7 +104,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'ok moves the position past what is to be replayed',
     file: SESSION,
-    find: "      this.#position = start.kind === 'after' ? start.position : seam;\n",
+    find: '      this.#position = positionOf(start, seam);\n',
     replace: '      this.#position = seam;\n',
     caughtBy: 'conformance/drops',
   },

@@ -9,6 +9,8 @@ export interface Frame {
   /** The `data:` lines joined by `\n`; `undefined` where there is none. */
   data: string | undefined;
   retry: number | undefined;
+  /** The comment lines behind the fields of a status. */
+  comments: string[];
   /** When its last byte was read, by `performance.now()`. */
   at: number;
   /** How many bytes of the body came before its end. */
@@ -17,7 +19,10 @@ export interface Frame {
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What the contract allows, and no more: LF only, valid UTF-8, `name: value` lines, no comments. Anything else throws. */
+/**
+ * What the contract allows, and no more: LF only, valid UTF-8, `name: value` lines, comments only behind the `retry:` of a status.
+ * Anything else throws.
+ */
 export class FrameReader {
   #pending: Buffer = Buffer.alloc(0);
   #consumed = 0;
@@ -50,6 +55,7 @@ function parseFrame(bytes: Buffer, at: number, end: number): Frame {
     event: undefined,
     data: undefined,
     retry: undefined,
+    comments: [],
     at,
     end,
   };
@@ -58,6 +64,11 @@ function parseFrame(bytes: Buffer, at: number, end: number): Frame {
     const name = colon < 0 ? line : line.slice(0, colon);
     const rest = colon < 0 ? '' : line.slice(colon + 1);
     const value = rest.startsWith(' ') ? rest.slice(1) : rest;
+    if (colon === 0 && frame.retry !== undefined) {
+      frame.comments.push(value);
+      continue;
+    }
+    if (frame.comments.length > 0) throw new Error(`a field behind a comment: ${JSON.stringify(line.slice(0, 200))}`);
     frame.fields.push(name);
     if (name === 'data') frame.data = frame.data === undefined ? value : `${frame.data}\n${value}`;
     else if (name === 'id') frame.id = value;

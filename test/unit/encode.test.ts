@@ -160,6 +160,37 @@ describe('the properties of frames', () => {
   }
 });
 
+describe('a status as a frame', () => {
+  const remarks = { reason: 'missing' as const, notes: ['one', 'two'] };
+
+  it('has its id, its data and its time to come back, and no more where nothing is wrong', () => {
+    expect(encodeStatus('ok', at, 3817.4, 'raw').toString()).to.equal(
+      'id: 1795206467123456\ndata: <message><status>ok</status></message>\nretry: 3817\n\n',
+    );
+    expect(encodeStatus('ok', at, 1, 'json', { notes: [] }).toString()).to.equal(
+      'id: 1795206467123456\ndata: {"status":"ok"}\nretry: 1\n\n',
+    );
+  });
+
+  it('says why, and what was ignored, in comments behind its fields', () => {
+    expect(encodeStatus('failure', at, 1, 'raw', remarks).toString()).to.equal(
+      'id: 1795206467123456\ndata: <message><status>failure</status></message>\nretry: 1\n: missing\n: one\n: two\n\n',
+    );
+    expect(encodeStatus('failure', at, 1, 'json', remarks).toString()).to.equal(
+      'id: 1795206467123456\ndata: {"status":"failure","reason":"missing"}\nretry: 1\n: one\n: two\n\n',
+    );
+  });
+
+  it('is one event for every parser, and a note cannot add to it', () => {
+    const notes = ['a\ndata: b', 'a\r\n\r\ndata: b\n\n', 'a\rid: 1'];
+    const { heard, retry, wrong } = decode(encodeStatus('ok', at, 5, 'raw', { notes }));
+    expect(heard).to.have.length(1);
+    expect(heard[0]).to.include({ id: String(at), data: '<message><status>ok</status></message>' });
+    expect(retry).to.equal(5);
+    expect(wrong).to.have.length(3);
+  });
+});
+
 describe('a message as JSON', () => {
   const dataOf = (payload: string) =>
     JSON.parse(decode(json(aMessage({ payload: Buffer.from(payload) }))).heard[0]!.data);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus } from '../../src/http/context.ts';
+import type { HttpCounts } from '../../src/http/counts.ts';
 import { readyz } from '../../src/http/routes/health.ts';
 import type { Trouble } from '../../src/hub/trouble.ts';
 
@@ -13,54 +14,62 @@ const RECORDER: RecorderStatus = {
   changes: 0,
 };
 
-function ask(recorder: Partial<RecorderStatus>, others: Partial<HttpContext> = {}): { status: number; body: unknown } {
+async function ask(
+  recorder: Partial<RecorderStatus>,
+  others: Partial<HttpContext> = {},
+): Promise<{ status: number; body: unknown }> {
   const ctx = { status: 0, body: undefined };
   const hub = { isAnswered: true };
   const recorded = () => ({ ...RECORDER, ...recorder });
   const context = { hub, recorder: recorded, isDraining: () => false, troubles: () => [], ...others };
-  readyz(context as unknown as HttpContext)(ctx as unknown as Context);
+  const counts = {
+    descriptors: { isShort: async () => false, limit: 1024 },
+    refused: new Map(),
+  } as unknown as HttpCounts;
+  await readyz(context as unknown as HttpContext, counts)(ctx as unknown as Context);
   return ctx;
 }
 
 describe('/readyz', () => {
-  it('says yes where Redis answers and somebody records, or nobody has to', () => {
+  it('says yes where Redis answers and somebody records, or nobody has to', async () => {
     for (const role of ['leader', 'standby', 'spare'] as const) {
-      expect(ask({ role })).to.deep.equal({ status: 200, body: { ready: true } });
+      expect(await ask({ role })).to.deep.equal({ status: 200, body: { ready: true } });
     }
-    expect(ask({ role: 'off', recording: false }).status).to.equal(200);
+    expect((await ask({ role: 'off', recording: false })).status).to.equal(200);
   });
 
-  it('says no where nobody has renewed the lease lately, whatever the role of the gateway is', () => {
+  it('says no where nobody has renewed the lease lately, whatever the role of the gateway is', async () => {
     for (const role of ['unknown', 'leader', 'standby', 'spare'] as const) {
-      const { status, body } = ask({ role, recording: false });
+      const { status, body } = await ask({ role, recording: false });
       expect(status).to.equal(503);
       expect(body).to.have.deep.property('reasons', ['no recorder is known: nobody has renewed its lease lately']);
     }
   });
 
-  it('says yes where only publishers are refused, also if nobody can renew the lease for it, and gives the reason', () => {
+  it('says yes where only publishers are refused, also if nobody can renew the lease for it, and gives the reason', async () => {
     const troubles = (): Trouble[] => [{ stops: 'publishing', reason: 'Redis is a read-only replica' }];
     for (const recording of [true, false]) {
-      const { status, body } = ask({ recording }, { troubles });
+      const { status, body } = await ask({ recording }, { troubles });
       expect(status).to.equal(200);
       expect(body).to.deep.equal({ ready: true, reasons: ['Redis is a read-only replica'] });
     }
     const others = { hub: { isAnswered: false }, troubles } as unknown as Partial<HttpContext>;
-    expect(ask({}, others).body).to.deep.equal({
+    expect((await ask({}, others)).body).to.deep.equal({
       ready: false,
       reasons: ['Redis does not answer', 'Redis is a read-only replica'],
     });
   });
 
-  it('says no where readers are refused, and why, instead of that Redis is not there', () => {
+  it('says no where readers are refused, and why, instead of that Redis is not there', async () => {
     const troubles = (): Trouble[] => [{ stops: 'readers', reason: 'Redis refuses ZDIFF' }];
     const others = { hub: { isAnswered: false }, troubles } as unknown as Partial<HttpContext>;
-    expect(ask({}, others)).to.deep.equal({ status: 503, body: { ready: false, reasons: ['Redis refuses ZDIFF'] } });
+    const { status, body } = await ask({}, others);
+    expect({ status, body }).to.deep.equal({ status: 503, body: { ready: false, reasons: ['Redis refuses ZDIFF'] } });
   });
 
-  it('gives every reason', () => {
+  it('gives every reason', async () => {
     const others = { hub: { isAnswered: false }, isDraining: () => true } as unknown as Partial<HttpContext>;
-    expect(ask({ recording: false }, others).body)
+    expect((await ask({ recording: false }, others)).body)
       .to.have.property('reasons')
       .with.length(3);
   });

@@ -59,6 +59,8 @@ describe('the raw stream reader of the tests', () => {
     ['a CR', Buffer.from('data: a\rb\n\n')],
     ['bytes that are no UTF-8', Buffer.from('data: \xff\n\n', 'latin1')],
     ['a comment', Buffer.from(': hello\n\n')],
+    ['a comment in a message', Buffer.from('data: a\n: hello\nid: 1\n\n')],
+    ['a comment before the fields of a status', Buffer.from(': hello\nid: 1\ndata: a\nretry: 1\n\n')],
     ['an unknown field', Buffer.from('data: a\nnot published by me\n\n')],
   ] as const) {
     it(`refuses ${what}`, async () => {

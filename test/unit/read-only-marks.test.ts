@@ -24,7 +24,7 @@ describe('marks of a Redis that takes no writes', () => {
   });
 
   it('tell of what was heard and is gone, each time the same, as it is written when it can be', () => {
-    const fork = { reason: 'forked', from: 2000, to: 2501, lost: [] };
+    const fork = { reason: 'forked', from: 2000, to: 2501, lost: [], extent: 'known' };
     const told = judge(2000, 2500);
     expect(told).to.deep.include({ position: 2501, gaps: [fork] });
     // That is what readers have been given by then.

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { VARIABLES } from '../../src/config.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
+import { REFUSALS } from '../../src/connection/refusal.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { RESET_REASONS } from '../../src/message/reset.ts';
 import { SCENARIOS } from '../fault/scenarios.ts';
@@ -39,6 +40,11 @@ describe('the README', () => {
   it('has every close reason', () => {
     const rows = table('close reason').map(([name, meaning]) => [plain(name!), meaning]);
     expect(rows).to.deep.equal(Object.entries(CLOSE_REASONS));
+  });
+
+  it('has every word for a refusal', () => {
+    const rows = table('refusal').map(([word, why]) => [plain(word!), why]);
+    expect(rows).to.deep.equal(Object.entries(REFUSALS));
   });
 
   it('has every error code and its status', () => {

@@ -347,6 +347,16 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     expect(client.texts.slice(1)).to.deep.equal(['at once']);
   });
 
+  it('gives nothing of what is healed until it has heard all of it', async () => {
+    session.hold();
+    session.receive(toRoom(10, 'behind the revocation'));
+    await turns(3);
+    expect(client.texts.slice(1)).to.deep.equal([]);
+    session.receive(news(11, 1, { now: id(11), changes: revoked(plainly(1)) }));
+    session.release();
+    expect(await given(id(11))).to.deep.equal(['news']);
+  });
+
   it('reads again what was more than it holds, in order and without a gap', async () => {
     session.plain('user:7', Buffer.from('news'));
     for (let i = 0; i < 3; i++) {

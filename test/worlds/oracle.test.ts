@@ -299,6 +299,30 @@ describe('the oracle of the worlds', () => {
     });
   });
 
+  it('a message may wait for the record of what was published before it on the user’s own channel', () => {
+    tale.connects();
+    const own = tale.plain('user:7');
+    const message = tale.script('room:1');
+    const later = tale.script('room:1');
+    const streams = tale.history.readers[0]!.streams;
+    const frame = {
+      stream: 0,
+      at: later.place.at + 1,
+      kind: 'message',
+      id: later.entries[0]!.id,
+      text: later.text,
+    } as const;
+    tale.history.readers.push({ name: 'another', user: '8', streams, frames: [frame] });
+    tale.waits(2000);
+    const late = (): string[] => tale.verdicts.filter((kind) => kind === 'late');
+    tale.gets(message);
+    expect(late(), 'the record has not come').to.deep.equal(['late']);
+    tale.history.readers[0]!.frames.pop();
+    tale.record(own);
+    tale.gets(message);
+    expect(late(), 'the record has come').to.deep.equal([]);
+  });
+
   describe('with changes of rights', () => {
     for (const way of ['plain', 'script', 'one step'] as const) {
       const tell = (): void => {
@@ -354,6 +378,15 @@ describe('the oracle of the worlds', () => {
       tale.record(secret);
       tale.gets(secret);
       expect(tale.verdicts).to.deep.equal(['early']);
+    });
+
+    it('comes back after a revocation: what is recorded only now is judged by its own place', () => {
+      const before = tale.plain('room:1');
+      tale.changes();
+      tale.connects();
+      tale.record(before);
+      tale.gets(before);
+      expect(tale.verdicts).to.deep.equal([]);
     });
 
     it('granted again while the reader was away: the first stretch may be replayed or not', () => {

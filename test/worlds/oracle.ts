@@ -1,5 +1,7 @@
 import type { History, Publication } from './history.ts';
-import { ReaderJudge } from './reader-judge.ts';
+import { ReaderRecord } from './reader-record.ts';
+import { checkWhatCame } from './what-came.ts';
+import { checkWhatIsMissing } from './what-is-missing.ts';
 
 export type Kind =
   /** A reader was owed it, and neither got it nor was told. */
@@ -76,7 +78,13 @@ export function judge(history: History): Verdict {
     looks: history.looks.length,
   };
   const violations = [...checkRecord(history.publications), ...checkRevisions(history.publications)];
-  for (const reader of history.readers) violations.push(...new ReaderJudge(history, reader, counts).judge());
+  for (const reader of history.readers) {
+    const record = new ReaderRecord(history, reader);
+    counts.streams += reader.streams.length;
+    checkWhatCame(record, counts);
+    checkWhatIsMissing(record, counts);
+    violations.push(...record.violations);
+  }
   return { violations, counts };
 }
 

@@ -11,6 +11,8 @@ export function errors(logger: Logger): Middleware {
       await next();
       if (ctx.respond !== false && ctx.body === undefined) requireRoute(ctx);
     } catch (thrown) {
+      // `answerUnreadable` has answered and logged an error in the body.
+      if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       // What Redis refuses it refuses to every publisher, however many there are.
       const times = isExpected(error) ? repeats.due(`${error.code} ${error.message}`) : 1;
@@ -20,7 +22,6 @@ export function errors(logger: Logger): Middleware {
       ctx.status = error.status;
       if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
       if (error.status === 503) ctx.set('Retry-After', '2');
-      if (error.code === 'too_large') ctx.set('Connection', 'close');
       ctx.body = { error: error.code, message: error.message };
     }
   };

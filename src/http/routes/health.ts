@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus } from '../context.ts';
+import type { HttpCounts } from '../counts.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -10,8 +11,9 @@ export function healthz(ctx: Context): void {
  * GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. Where Redis refuses what only
  * publishers need, streams may come, and the reason is given all the same.
  */
-export function readyz(context: HttpContext): (ctx: Context) => void {
-  return (ctx) => {
+export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
+    const isShort = await descriptors.isShort();
     const troubles = context.troubles();
     const reasonsOf = (stops: boolean): string[] =>
       troubles.filter((trouble) => (trouble.stops !== 'publishing') === stops).map(({ reason }) => reason);
@@ -21,6 +23,7 @@ export function readyz(context: HttpContext): (ctx: Context) => void {
     if (!isRecorded(context.recorder()) && others.length === 0) {
       stopping.push('no recorder is known: nobody has renewed its lease lately');
     }
+    if (isShort) stopping.push(`nearly all of the ${descriptors.limit} files that the process may open are in use`);
     if (context.isDraining()) stopping.push('the gateway is being stopped');
     const ready = stopping.length === 0;
     const reasons = [...stopping, ...others];
@@ -34,7 +37,7 @@ function isRecorded({ role, recording }: RecorderStatus): boolean {
 }
 
 /** GET /status: figures for whoever looks, without names. */
-export function status(context: HttpContext): (ctx: Context) => void {
+export function status(context: HttpContext, { descriptors, refused }: HttpCounts): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {
     let channels = 0;
@@ -56,7 +59,12 @@ export function status(context: HttpContext): (ctx: Context) => void {
       subscriptions,
       lingering: hub.channels - channels,
       recorder: context.recorder(),
-      counters: { ...hub.counters, closed: Object.fromEntries(sessions.closed) },
+      counters: {
+        ...hub.counters,
+        closed: Object.fromEntries(sessions.closed),
+        refused: Object.fromEntries(refused),
+        dropped: descriptors.dropped,
+      },
     };
   };
 }

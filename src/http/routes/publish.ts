@@ -6,13 +6,10 @@ import { idempotencyOf } from '../idempotency.ts';
 import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
 
-/** A batch may have as many bytes as so many of the largest messages. */
-const BODY_FACTOR = 16;
-
 /** POST /publish: one message or a batch, all of it or nothing; the answer has an id and a revision for each. */
 export function publish({ backlog, config: { maxMessage } }: HttpContext): (ctx: Context) => Promise<void> {
   return async (ctx) => {
-    const body = await readBody(ctx.req, BODY_FACTOR * maxMessage);
+    const body = await readBody(ctx.req, maxMessage);
     const type = ctx.get('Content-Type');
     const { publications, single } = parsePublications(type, body, { maxMessage });
     const published = await backlog.publish(publications, idempotencyOf(ctx, body));

@@ -1,33 +1,53 @@
 import type { Socket } from 'node:net';
 import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
+import type { Refusal } from '../../connection/refusal.ts';
+import type { Position } from '../../message/position.ts';
 import { isExpected } from '../../repeats.ts';
 import { Session } from '../../session/session.ts';
-import { parseStart, type Start } from '../../session/start.ts';
+import { positionOf, type Start } from '../../session/start.ts';
+import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
-import { identify } from '../identify.ts';
-import { STREAM_HEADERS, StreamHeads } from '../stream-head.ts';
-import type { StreamRequest } from '../stream-request.ts';
+import type { Descriptors } from '../descriptors.ts';
+import { exchangeOf } from '../exchange.ts';
+import type { Identity } from '../identify.ts';
+import { inTurn, leaveHttp } from '../leave-http.ts';
+import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
+import { readStreamQuery } from '../stream-query.ts';
+import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
 
 /** A client is told within 2 s that Redis cannot be reached (ms). */
 const PATIENCE = 1700;
 const LATE = 'Redis does not answer in time';
+/** Refusals that stay the same however often the client asks. */
+const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'headers_too_large']);
 
 export type OpenStream = (socket: Socket, request: StreamRequest) => void;
+
+export interface StreamOpenerOptions {
+  heads: StreamHeads;
+  log: BoundedLog;
+  descriptors: Pick<Descriptors, 'roomFor'>;
+  /** Streams that were refused, by the word for it. */
+  refused: Map<Refusal, number>;
+}
 
 /** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
 export function stream(openStream: OpenStream): (ctx: Context) => void {
   return (ctx) => {
-    const response = ctx.res;
+    const { req: request, res: response } = ctx;
     ctx.respond = false;
     if (ctx.method === 'HEAD') {
       response.removeHeader('Transfer-Encoding');
       response.writeHead(200, STREAM_HEADERS).end();
       return;
     }
-    if (!response.socket) return;
-    const { 'last-event-id': lastEventId, origin } = ctx.headers;
-    openStream(response.socket, { querystring: ctx.querystring, lastEventId: lastEventId?.toString(), origin });
+    exchangeOf(request.socket).isStream = true;
+    const streamRequest = streamRequestOf(request);
+    inTurn(response, (socket) => {
+      leaveHttp(socket);
+      openStream(socket, streamRequest);
+    });
   };
 }
 
@@ -35,31 +55,48 @@ export function stream(openStream: OpenStream): (ctx: Context) => void {
  * One reader, one stream. Always 200: on anything else a browser gives up for good, so that whatever is wrong is said in
  * the first frame.
  */
-export function streamOpener(context: HttpContext): OpenStream {
-  const { config, flusher, logger, sessions } = context;
-  const heads = new StreamHeads(config.origins);
-  return (socket, { querystring, lastEventId, origin }) => {
-    const query = new URLSearchParams(querystring);
-    const start = startOf(lastEventId, query);
-    const connection = new EventStream({
-      socket,
-      head: heads.for(origin),
-      format: query.get('format') === 'json' ? 'json' : 'raw',
-      flusher,
-      maxBuffer: config.maxBuffer,
-    });
-    const identity = identify(query);
-    const position = start.kind === 'after' ? start.position : context.hub.position;
-    if ('refusal' in identity) {
-      logger.info({ event: 'stream_refused', reason: identity.refusal });
-      connection.close('failure', position);
-    } else if (context.isDraining() || !sessions.admits(identity.user)) {
-      logger.warn({ event: 'stream_refused', user: identity.user, reason: 'capacity' });
-      connection.close('capacity', position);
+export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
+  const { config, flusher, hub } = context;
+  const { heads, log } = options;
+  return (socket, request) => {
+    const { identity, format, start, notes } = readStreamQuery(request.querystring, request.lastEventId);
+    for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
+    const head = heads.for(request.origin);
+    const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
+    const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
+    if ('refusal' in admitted) {
+      refuse(connection, positionOf(start, hub.position), admitted.refusal, options);
     } else {
-      open(new Session({ ...context, user: identity.user, connection, maxBuffer: config.maxBuffer }), start, context);
+      open(new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer }), start, context);
     }
   };
+}
+
+function admit(
+  identity: Identity,
+  socket: Socket,
+  { config, isDraining, sessions }: HttpContext,
+  { descriptors }: StreamOpenerOptions,
+): Identity {
+  if ('refusal' in identity) return identity;
+  if (isDraining()) return { refusal: 'draining' };
+  if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
+  if (sessions.admits(identity.user)) return identity;
+  return { refusal: sessions.streams < config.maxStreams ? 'user_capacity' : 'capacity' };
+}
+
+function refuse(
+  connection: EventStream,
+  position: Position,
+  refusal: Refusal,
+  { log, refused }: StreamOpenerOptions,
+): void {
+  refused.set(refusal, (refused.get(refusal) ?? 0) + 1);
+  const isFailure = FAILURES.has(refusal);
+  const line = { event: 'stream_refused', reason: refusal };
+  if (isFailure) log.info(line);
+  else log.warn(line);
+  connection.close(isFailure ? 'failure' : 'capacity', position, refusal);
 }
 
 function open(session: Session, start: Start, { sessions, logger }: HttpContext): void {
@@ -80,13 +117,4 @@ function open(session: Session, start: Start, { sessions, logger }: HttpContext)
       },
     )
     .finally(() => clearTimeout(timer));
-}
-
-function startOf(lastEventIdHeader: string | undefined, query: URLSearchParams): Start {
-  return parseStart({
-    lastEventIdHeader,
-    lastEventId: query.get('lastEventId') ?? undefined,
-    since: query.get('since') ?? undefined,
-    overlap: query.get('overlap') ?? undefined,
-  });
 }

@@ -58,7 +58,7 @@ export class ReadOnlyMarks {
     if (isReplica && this.#now() - this.#behindSince < LAG) {
       throw new UnfitError('this Redis is a replica that is behind its master: expected the master');
     }
-    this.#fork ??= { reason: 'forked', from: position, to: justAfter(floor), lost: [] };
+    this.#fork ??= { reason: 'forked', from: position, to: justAfter(floor), lost: [], extent: 'known' };
     return { gaps: [...gaps, this.#fork], heads, position: laterOf(this.#fork.to, floor), born };
   }
 }

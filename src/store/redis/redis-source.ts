@@ -9,7 +9,9 @@ import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, hasFunctions, loadFunctionsIfAllowed, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { type MarkAnswer, markOf } from './mark-answer.ts';
 import { Backoff } from './pace.ts';
+import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 import { requireFit } from './probe.ts';
@@ -20,21 +22,10 @@ import type { Standing } from './standing.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes where the old one has just died. */
+/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes if the old one has just died. */
 const SETTLE_PATIENCE = 1500;
-
-type MarkAnswer = [
-  last: string,
-  born: string,
-  gaps: string[],
-  heads: (string | null)[],
-  now: string,
-  database?: string,
-  prefix?: string,
-  // Of the form that writes nothing.
-  role?: string,
-  isSameBranch?: number,
-];
+/** Then it is asked again (ms): nobody may have listened. */
+const SETTLE_AGAIN = 400;
 
 export interface RedisSourceOptions {
   redis: Redis;
@@ -145,9 +136,9 @@ export class RedisSource implements ChannelSource {
     await this.#settle([undefined]);
   }
 
-  async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
+  async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
     try {
-      await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, ...channels]);
+      await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
     } catch (error) {
       // It takes no writes: those who are here are told all the same.
       if (!refusesWrites(error)) throw toSisyphusError(error);
@@ -199,13 +190,18 @@ export class RedisSource implements ChannelSource {
   }
 
   async #settleOnce(): Promise<void> {
-    const id = await this.#askToSettle();
-    // The answer may be read together with what follows it.
-    if (!isAfter(id, this.#settledUpTo)) return;
-    await new Promise<void>((resolve) => {
-      const waiting = { id, settle: resolve };
+    for (const until = performance.now() + SETTLE_PATIENCE; performance.now() < until; ) {
+      const id = await this.#askToSettle();
+      // The answer may be read together with what follows it.
+      if (!isAfter(id, this.#settledUpTo) || (await this.#isSettled(id))) return;
+    }
+  }
+
+  #isSettled(id: Position): Promise<boolean> {
+    return new Promise((resolve) => {
+      const waiting = { id, settle: () => resolve(true) };
       this.#settling.add(waiting);
-      setTimeout(() => this.#settling.delete(waiting) && resolve(), SETTLE_PATIENCE).unref();
+      setTimeout(() => this.#settling.delete(waiting) && resolve(false), SETTLE_AGAIN).unref();
     });
   }
 
@@ -294,15 +290,15 @@ export class RedisSource implements ChannelSource {
       const { answer, isReadOnly, refusal } = await this.#mark.call([floor, ...channels], channels);
       if (refusal) this.#standing.failed('marking', refusal);
       const mark = markOf(answer as MarkAnswer);
-      const { position = BEGINNING, born = BEGINNING, role, isSameBranch } = mark;
-      this.#plausible.learn(position, mark.now, asked);
+      const { position = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
+      this.#plausible.learn(position, now, asked);
       if (!this.#isRefused) this.#standing.worked('reading');
-      if (isReadOnly) return this.#readOnly.judge(mark, floor, role === 'slave' && isSameBranch);
+      if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };
       this.#readOnly.reset();
       this.#standing.worked('marking');
       this.#standing.wrote('hub');
       this.#compare(mark.database, mark.prefix);
-      return { position, born, gaps: mark.gaps, heads: mark.heads };
+      return { position, born, now, gaps, heads };
     } catch (error) {
       this.#standing.failed('reading', error);
       suspect(this.#redis, this.#url, error);
@@ -342,34 +338,4 @@ export class RedisSource implements ChannelSource {
     const topic = this.#keys.topic(channel);
     return userOfChannel(channel) === undefined ? [topic] : [topic, ...this.#names.namesOf(channel)];
   }
-}
-
-function notAfter(head: Position | undefined, position: Position): Position {
-  return head === undefined || isAfter(head, position) ? BEGINNING : head;
-}
-
-function markOf([last, born, gaps, heads, now, database = '', prefix = '', role = '', branch = 1]: MarkAnswer) {
-  const position = parsePosition(last);
-  return {
-    position,
-    born: parsePosition(born),
-    gaps: gaps.map(parseGap),
-    // A head that is ahead of all ids is none: somebody else has set it.
-    heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position ?? BEGINNING)),
-    now: parsePosition(now) ?? BEGINNING,
-    database,
-    prefix,
-    role,
-    isSameBranch: branch === 1,
-  };
-}
-
-function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
 }

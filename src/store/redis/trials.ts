@@ -4,6 +4,7 @@ import type { Keys } from './keys.ts';
 export function trialsOf(keys: Keys): Record<string, string[]> {
   const key = keys.backlog('probe');
   return {
+    COPY: [key, key],
     DECR: [key],
     DEL: [key],
     EXISTS: [key],
@@ -30,6 +31,7 @@ export function trialsOf(keys: Keys): Record<string, string[]> {
     PEXPIRE: [key, '1'],
     PTTL: [key],
     PUBLISH: [keys.topic('probe'), ''],
+    RENAME: [key, key],
     RPUSH: [key, ''],
     SADD: [key, ''],
     SCARD: [key],
@@ -46,6 +48,7 @@ export function trialsOf(keys: Keys): Record<string, string[]> {
     XTRIM: [key, 'MINID', '1'],
     ZADD: [key, '1', ''],
     ZCARD: [key],
+    ZCOUNT: [key, '0', '1'],
     ZDIFF: ['2', key, key],
     ZMSCORE: [key, ''],
     ZRANGE: [key, '0', '-1'],

@@ -33,16 +33,14 @@ end
 
 -- Nobody knows any more up to where everything is recorded.
 local function forget_recorder(clock)
+  require_gaps()
   require_permission('DEL', RECORDER)
-  require_permissions(CLOCK, { 'HDEL', 'HSET' })
-  require_permissions(GAPS, { 'RPUSH', 'LTRIM' })
+  require_permission('HDEL', CLOCK)
   redis.call('DEL', RECORDER)
   redis.call('HDEL', CLOCK, 'recorder')
   local from = clock.last
   local gap = write_gap('unrecorded', from, next_id(clock))
-  if redis.acl_check_cmd('PUBLISH', TOPIC .. '@gap', gap) then
-    say(clock, TOPIC .. '@gap', gap)
-  end
+  say_gap(clock, gap)
   save(clock)
 end
 

@@ -13,6 +13,10 @@ define('lease', { 'allow-oom' }, function(args)
   local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
   local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
   local wanted, again = args[9], args[10] == 'again'
+  require_gaps()
+  require_permission('HSET', RECORDER)
+  require_permission('PUBLISH', TOPIC .. '@recorder')
+  require_permissions(STANDBYS, { 'ZADD', 'ZREM', 'ZREMRANGEBYSCORE', 'ZCARD', 'ZSCORE', 'DEL' })
   local clock = read_clock()
   local recorder = read_recorder(clock)
   tidy_standbys(clock)
@@ -59,7 +63,7 @@ define('lease', { 'allow-oom' }, function(args)
   end
   if not covered then
     -- Said in its place in the order: a reader that has had what follows would not be told any more.
-    say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))
+    say_gap(clock, write_gap('unrecorded', recorder.id, next_id(clock)))
     save(clock)
   end
   if comes_after(from, 0, recorder.id, recorder.number) then

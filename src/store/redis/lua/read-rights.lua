@@ -52,14 +52,26 @@ local function look_alone(user, clock)
     look.version = string.match(conclude(look, digits(clock.last), clock), ' (%d+)')
   elseif differs(look) then
     local head = redis.call('GET', PREFIX .. 'channel:user:' .. user .. ':msg_last')
-    local from = math.max(tonumber(look.version), tonumber(head or 0) or 0)
+    local from = look_before(look, head or 0)
     local id = digits(next_id(clock))
     take_over(look, id, id .. '.0', digits(from))
     say(clock, topic_of('user:' .. user), id .. ' 0 0 - - - ' .. conclude(look, id, clock) .. '\n')
     look.version = id
+  elseif clock.last > look_before(look, 0) then
+    -- A plain PUBLISH from before this look does not announce what comes after it.
+    redis.call('ZADD', look.log, digits(clock.last), '=')
   end
   look.version = digits(tonumber(look.version))
   return look
+end
+
+-- What look_alone and renew change and say, and what an answer reads.
+local function require_look(user)
+  require_rights(user)
+  local log, channel = PREFIX .. 'user:' .. user .. ':changes', 'user:' .. user
+  require_permissions(log, { 'ZRANGE', 'PTTL' })
+  require_permission('GET', PREFIX .. 'channel:' .. channel .. ':msg_last')
+  require_permission('PUBLISH', topic_of(channel))
 end
 
 -- FCALL sisyphus_rights 1 <key> look (<user> <known version or '-'>)*
@@ -69,15 +81,18 @@ end
 -- yet may move one of them to its own place (see sisyphus_settle).
 define('rights', { 'allow-oom' }, function(args)
   local clock = read_clock()
-  local last, recorder = clock.last, nil
+  local last, recorder = clock.last, read_recorder(clock)
   local answer = {}
+  require_permission('HSET', CLOCK)
+  for i = 2, #args, 2 do
+    require_look(args[i])
+  end
   for i = 2, #args, 2 do
     local look = look_alone(args[i], clock)
     renew(look, clock)
     if look.version == args[i + 1] then
       answer[#answer + 1] = look.problem or false
     else
-      recorder = recorder or read_recorder(clock)
       answer[#answer + 1] = rights_of(look, look.version, not is_recording(clock, recorder) or is_settled(look, recorder))
     end
   end
@@ -94,6 +109,8 @@ define('settle', { 'allow-oom' }, function()
   if not is_recording(clock, read_recorder(clock)) then
     return '0'
   end
+  require_permission('HSET', CLOCK)
+  require_permission('PUBLISH', TOPIC .. '@settle')
   local id = digits(next_id(clock))
   say(clock, TOPIC .. '@settle', id)
   save(clock)

@@ -19,9 +19,9 @@ end
 -- is past all the same, and its readers are told, once for this call: whoever reads the channel's state then reads it behind
 -- all of them. Without a channel it is the answer to sisyphus_settle: everything before it is recorded now.
 define('record', {}, function(args)
-  require_permission('HSET', CLOCK)
+  require_gaps()
   require_permission('HSET', RECORDER)
-  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
+  require_permission('PUBLISH', TOPIC .. '@settled')
   local clock = read_clock()
   local recorder = read_recorder(clock)
   if recorder.owner ~= args[1] then
@@ -48,11 +48,7 @@ define('record', {}, function(args)
         answer[#answer + 1] = type(problem) == 'table' and problem.err or tostring(problem)
         if not told[channel] then
           told[channel] = true
-          local gap = write_channel_gap(clock, channel)
-          -- Where the ACL denies it, gateways find the gap with their next mark.
-          if redis.acl_check_cmd('PUBLISH', TOPIC .. '@gap', gap) then
-            say(clock, TOPIC .. '@gap', gap)
-          end
+          say_gap(clock, write_channel_gap(clock, channel))
         end
       end
     else

@@ -7,7 +7,8 @@
 --
 -- `…:user:<id>:rights`: the list as of the last look: channel -> the id of the look with which it was granted, or 0.
 -- `…:user:<id>:changes`: the changes, for as long as a backlog is kept: `[.]<sign><channel>/<place>/<id of the look before>` -> the
---   id of the look with which it was seen; `@` -> the version, which is the id of the last change; `#` -> how many channels are known.
+--   id of the look with which it was seen; `@` -> the version, which is the id of the last change; `#` -> how many channels are known; `=` -> the
+--   last id that was given out when somebody looked last who found no change.
 --
 -- Invariant: what the changes make of the list, each applied at its place, is the list as of the last look. A message is for the
 -- user if the list has its channel at the message's own place, however the message and the changes were published.
@@ -46,12 +47,12 @@ local function difference(list, known)
   return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
 end
 
--- The version, and whether both keys are what the library made of them; `#` in the changes is how many channels are known. If
--- somebody has deleted or damaged one, nothing is known of the user.
+-- The version and the last look without a change, if both keys are what the library made of them. If somebody has deleted or
+-- damaged one, nothing is known of the user.
 local function version_of(log, known)
-  local stored = redis.pcall('ZMSCORE', log, '@', '#')
+  local stored = redis.pcall('ZMSCORE', log, '@', '#', '=')
   if not stored.err and stored[1] and redis.pcall('ZCARD', known) == tonumber(stored[2] or -1) then
-    return stored[1]
+    return stored[1], stored[3]
   end
   for _, key in ipairs({ log, known }) do
     local kind = redis.call('TYPE', key).ok
@@ -72,7 +73,7 @@ local function look_at_list(user)
     scores = {},
     told = {},
   }
-  look.version = version_of(look.log, look.known)
+  look.version, look.looked = version_of(look.log, look.known)
   local added, removed, problem = difference(look.list, look.known)
   look.added, look.removed, look.problem = {}, removed, problem
   for _, name in ipairs(added) do
@@ -87,6 +88,11 @@ end
 
 local function differs(look)
   return #look.added > 0 or #look.removed > 0
+end
+
+-- The id of the look before, or one that was given out before it; `previous`: of the last message on the user's channel.
+local function look_before(look, previous)
+  return math.max(tonumber(look.version), tonumber(look.looked or 0), tonumber(previous) or 0)
 end
 
 local function put(scores, score, name)
@@ -202,7 +208,7 @@ local function look_with_message(user, clock, id, previous, plain, change)
       move_to(look, after, number)
     end
     if differs(look) then
-      local from = math.max(tonumber(look.version), tonumber(previous))
+      local from = look_before(look, previous)
       -- Published before the look before this one: then it did not announce what that one had not seen.
       local place = after and after >= from and plain or id .. '.0'
       take_over(look, id, place, digits(from))

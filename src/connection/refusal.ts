@@ -1,0 +1,31 @@
+import type { CloseReason } from './close-reason.ts';
+
+/**
+ * Why a stream is refused, or ends with a status: one word, which the frame carries for the developer of the page; the
+ * README's table is checked against this list.
+ */
+export const REFUSALS = {
+  missing: 'the address has no `user`',
+  blank: '`user` has no value',
+  repeated: '`user` is in the address more than once',
+  malformed: '`user` is no user id',
+  headers_too_large: 'the head of the request is larger than 64 KB',
+  capacity: 'the gateway has as many streams as it may have, or may not open more files',
+  user_capacity: 'the user has as many streams as one user may have',
+  draining: 'the gateway is being stopped',
+  redis: 'Redis cannot be reached',
+  internal: 'a mistake in the gateway; the log has it',
+} as const;
+
+export type Refusal = keyof typeof REFUSALS;
+
+/** The word for a close reason, if there is no more exact one; a reader that has left is told nothing. */
+export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
+  client: undefined,
+  slow: undefined,
+  shutdown: 'draining',
+  redis: 'redis',
+  capacity: 'capacity',
+  failure: 'malformed',
+  internal: 'internal',
+};

@@ -1,0 +1,86 @@
+import type { Logger } from '../logger.ts';
+
+/** Lines of an event at once, and milliseconds until there is room for another. */
+const LINES = 20;
+const REFILL = 1000;
+/** `warnOnce` writes the same fact again after this (ms). */
+const REPEAT = 60_000;
+const MAX_FACTS = 500;
+
+export type Fields = Record<string, unknown> & { event: string };
+
+type Level = 'info' | 'warn';
+
+/** The token bucket of one event. */
+interface Bucket {
+  room: number;
+  /** When `room` was refilled last (ms). */
+  filled: number;
+  leftOut: number;
+  timer: NodeJS.Timeout | undefined;
+}
+
+/**
+ * A rate-limited log for events that any stranger can cause: after twenty lines, each event gets one line a second, which counts
+ * the lines that were left out (`left_out`).
+ */
+export class BoundedLog {
+  readonly #logger: Pick<Logger, Level>;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, Bucket>();
+  readonly #told = new Map<string, number>();
+
+  /** @param now of a clock that never goes back (ms) */
+  constructor(logger: Pick<Logger, Level>, now: () => number = performance.now.bind(performance)) {
+    this.#logger = logger;
+    this.#now = now;
+  }
+
+  info(fields: Fields): void {
+    this.#write('info', fields);
+  }
+
+  warn(fields: Fields): void {
+    this.#write('warn', fields);
+  }
+
+  /** A line, unless the same was written within the last minute. */
+  warnOnce(fact: string, fields: Fields): void {
+    const now = this.#now();
+    if (now - (this.#told.get(fact) ?? Number.NEGATIVE_INFINITY) < REPEAT) return;
+    if (!this.#write('warn', fields)) return;
+    // A client that makes up new facts is still held by the limit on lines.
+    if (this.#told.size >= MAX_FACTS) this.#told.clear();
+    this.#told.set(fact, now);
+  }
+
+  /** Answers whether there was room for it. */
+  #write(level: Level, fields: Fields): boolean {
+    const bucket = this.#bucketOf(fields.event);
+    if (bucket.room === 0) {
+      bucket.leftOut++;
+      // If no other line follows that could carry the count, write one for it.
+      bucket.timer ??= setTimeout(() => this.#write(level, { event: fields.event }), 2 * REFILL).unref();
+      return false;
+    }
+    bucket.room--;
+    clearTimeout(bucket.timer);
+    bucket.timer = undefined;
+    this.#logger[level](bucket.leftOut > 0 ? { ...fields, left_out: bucket.leftOut } : fields);
+    bucket.leftOut = 0;
+    return true;
+  }
+
+  #bucketOf(event: string): Bucket {
+    const now = this.#now();
+    let bucket = this.#buckets.get(event);
+    if (!bucket) {
+      bucket = { room: LINES, filled: now, leftOut: 0, timer: undefined };
+      this.#buckets.set(event, bucket);
+    }
+    const gained = Math.floor((now - bucket.filled) / REFILL);
+    bucket.filled += gained * REFILL;
+    bucket.room = Math.min(LINES, bucket.room + gained);
+    return bucket;
+  }
+}

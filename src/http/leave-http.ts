@@ -1,0 +1,32 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** The socket events that Node's HTTP listens for, except `close`: on that it frees its parser. */
+const EVENTS = ['data', 'end', 'error', 'timeout', 'drain'];
+
+/** Calls `act` when the responses to all earlier requests on the connection have been sent: at once, as a rule. */
+export function inTurn(response: ServerResponse, act: (socket: Socket) => void): void {
+  const turn = (socket: Socket): void => {
+    if (!socket.destroyed) act(socket);
+  };
+  if (response.socket) turn(response.socket);
+  else response.once('socket', turn);
+}
+
+/**
+ * Detaches a socket from Node's HTTP. Otherwise Node would go on parsing, and would write responses to later requests, to bytes that
+ * it cannot parse and to time-outs into the middle of a stream. Whatever the client sends from here on is discarded.
+ */
+export function leaveHttp(socket: Socket): void {
+  // Node's parser reads from the handle directly; adding a `data` listener makes Node read through the socket again.
+  socket.on('data', ignore);
+  for (const event of EVENTS) socket.removeAllListeners(event);
+  socket.setTimeout(0);
+  socket.on('error', ignore);
+  // Nothing more is expected of the client, so when it ends its side it has left.
+  socket.once('end', () => socket.destroy());
+  socket.resume();
+}
+
+/** The close that follows says all. */
+function ignore(): void {}

@@ -1,0 +1,33 @@
+import { requireChannel, requireUser } from '../message/names.ts';
+import { JsonObject, mediaTypeOf, parseJson, requireSize, textOf, unsupported } from './json-body.ts';
+
+export interface RightsChange {
+  user: string;
+  channel: string;
+  /** Another text than the usual one. */
+  data: Buffer | undefined;
+}
+
+const MEMBERS = ['user', 'channel', 'data'];
+const EXAMPLE = '{"user":"7","channel":"room:918"}';
+
+/**
+ * What the body of `POST /grant` and `/revoke` asks for, read as strictly as that of `/publish`.
+ *
+ * @param limits.maxMessage in bytes
+ * @throws SisyphusError `bad_*`, `too_large`, `unsupported_type`
+ */
+export function parseRightsChange(
+  contentType: string | undefined,
+  body: Buffer,
+  limits: { maxMessage: number },
+): RightsChange {
+  const type = mediaTypeOf(contentType);
+  if (type !== 'application/json') throw unsupported(type, 'application/json');
+  const text = textOf(body);
+  const names = { what: 'the body', example: EXAMPLE };
+  const object = new JsonObject(parseJson(text, 'the body', EXAMPLE), text, MEMBERS, names);
+  const data = object.bytes('data');
+  if (data) requireSize(data, limits.maxMessage);
+  return { user: requireUser(object.textOrInteger('user')), channel: requireChannel(object.get('channel')), data };
+}

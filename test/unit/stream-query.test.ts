@@ -1,0 +1,71 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { readStreamQuery } from '../../src/http/stream-query.ts';
+
+const notesOn = (querystring: string) => readStreamQuery(querystring, undefined).notes;
+
+describe('the address of a stream', () => {
+  it('says nothing where all of it is obeyed', () => {
+    for (const query of [
+      '',
+      'user=1',
+      'user=1&format=raw',
+      'user=1&format=json&since=0',
+      'user=1&since=&overlap=&lastEventId=',
+      'user=1&overlap=1000',
+      'user=1&overlap=0',
+      'user=1&lastEventId=5&lastEventId=7',
+    ]) {
+      expect(notesOn(query), query).to.deep.equal([]);
+    }
+  });
+
+  it('says what of it is ignored', () => {
+    const NOTES: Record<string, RegExp> = {
+      'user=1&usr=2': /^unknown parameter usr: expected user, format, lastEventId, since, overlap$/,
+      'User=1': /^unknown parameter User: /,
+      'user[]=1': /^unknown parameter user\[\]: /,
+      'last-event-id=5': /^unknown parameter last-event-id: /,
+      'format=': /^format=: expected raw or json$/,
+      'format=JSON': /^format=JSON: expected raw or json$/,
+      'since=-1': /^since=-1: expected the id of a message/,
+      'lastEventId=12345678901234567': /^lastEventId=12345678901234567: expected the id/,
+      'overlap=-1': /^overlap=-1: expected a number from 1 to 1000$/,
+      'overlap=1.5': /^overlap=1\.5: expected/,
+      'overlap=1001': /^overlap=1001: 1000 is the most, and counts$/,
+      'since=1&since=2': /^since is repeated: the last one counts$/,
+      'format=raw&format=json': /^format is repeated: the last one counts$/,
+    };
+    for (const [query, note] of Object.entries(NOTES)) {
+      expect(notesOn(query), query).to.have.length(1);
+      expect(notesOn(query)[0]).to.match(note);
+    }
+  });
+
+  it('never repeats the value of a parameter that it does not know: it may be a secret', () => {
+    expect(notesOn('user=1&token=s3cret&ticket=s3cret').join()).not.to.contain('s3cret');
+  });
+
+  it('takes the last of what is repeated', () => {
+    const { format, start } = readStreamQuery('format=json&format=raw&since=1&since=2', undefined);
+    expect(format).to.equal('raw');
+    expect(start).to.deep.equal({ kind: 'after', position: 2 });
+    expect(readStreamQuery('lastEventId=1&lastEventId=2', undefined).start).to.deep.include({ position: 2 });
+    expect(readStreamQuery('lastEventId=1&lastEventId=', undefined).start).to.deep.include({ position: 1 });
+    expect(readStreamQuery('lastEventId=1&lastEventId=2', '3').start).to.deep.include({ position: 3 });
+  });
+
+  it('is never repeated at length, or with anything that could end a comment line', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }))), (pairs) => {
+        const notes = notesOn(new URLSearchParams(pairs).toString());
+        expect(notes.length).to.be.at.most(8);
+        for (const note of notes) expect(note).to.match(/^[ -~]{1,150}$/);
+      }),
+    );
+    const many = Array.from({ length: 20_000 }, (_, i) => `p${i}`).join('&');
+    const began = performance.now();
+    expect(notesOn(many)).to.have.length(8);
+    expect(performance.now() - began).to.be.below(200);
+  });
+});
