@@ -8,8 +8,10 @@ import { createApp } from './http/app.ts';
 import type { RecorderStatus } from './http/context.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
+import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
 import { Recorder } from './recorder/recorder.ts';
+import { Outage } from './session/outage.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { MemoryStore } from './store/memory/memory-store.ts';
 import { announcePrivateRedis, type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
@@ -22,6 +24,7 @@ export interface Context {
   privateRedis: PrivateRedis | undefined;
   hub: Hub;
   sessions: SessionRegistry;
+  outage: Outage;
   recorder: Recorder | undefined;
   server: Server;
   drain(): void;
@@ -36,7 +39,14 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   const url = config.redisUrl ?? privateRedis?.url;
   const redis =
-    url === undefined ? undefined : new RedisStore({ ...config, url, logger: logger.child({ component: 'redis' }) });
+    url === undefined
+      ? undefined
+      : new RedisStore({
+          ...config,
+          url,
+          isPrivate: privateRedis !== undefined,
+          logger: logger.child({ component: 'redis' }),
+        });
   const retention = retentionOf(config);
   const store = redis ?? new MemoryStore({ retention, maxMessage: config.maxMessage });
   if (!redis) {
@@ -46,8 +56,10 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
 
   const recordsPlain = (channel: string): boolean => redis?.recordsPlain(channel) ?? false;
   const { backlog, source } = store;
+  const troubles = (): Trouble[] => store.troubles();
   const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
+  const outage = new Outage({ hub, sessions, troubles, grace: config.redisGrace, logger });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
   // They come back with positions from the future, and are told.
@@ -63,6 +75,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     logger: logger.child({ component: 'http' }),
     flusher: new Flusher(),
     recorder: () => statusOf(recorder),
+    troubles,
     isDraining: () => draining,
     warnings,
     version: readVersion(),
@@ -76,6 +89,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     privateRedis,
     hub,
     sessions,
+    outage,
     recorder,
     server,
     drain,

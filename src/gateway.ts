@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import { type Context, createContext } from './context.ts';
 import { exposureOf } from './exposure.ts';
 import type { Logger } from './logger.ts';
+import { Failures } from './repeats.ts';
 
 /** How long a start waits for Redis; the gateway listens all the same, and says `error` until Redis is there (ms). */
 const START_PATIENCE = 2000;
@@ -15,16 +16,17 @@ const RECORDER_PATIENCE = 4000;
 export class Gateway {
   readonly #config: Config;
   readonly #logger: Logger;
+  readonly #failures: Failures;
   /** What the surroundings of the gateway have to say on `/status`. */
   readonly #warnings: () => string[];
   #exposure: string | undefined;
   #context: Context | undefined;
-  #outage: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(config: Config, logger: Logger, warnings: () => string[] = () => []) {
     this.#config = config;
     this.#logger = logger;
+    this.#failures = new Failures(logger);
     this.#warnings = warnings;
   }
 
@@ -39,16 +41,14 @@ export class Gateway {
   async start(): Promise<void> {
     const context = await createContext(this.#config, this.#logger, () => this.#allWarnings());
     this.#context = context;
-    const { hub, sessions, recorder, server } = context;
+    const { hub, sessions, recorder, outage, server } = context;
     hub.onHealed = () => {
-      sessions
-        .rereadAll()
-        .catch((error: Error) => this.#logger.warn({ event: 'reread_failed', reason: error.message }));
+      sessions.rereadAll().catch((error: unknown) => this.#failures.log('reread_failed', error));
     };
     hub.start();
     sessions.start();
     recorder?.start();
-    this.#outage = setInterval(() => this.#checkOutage(), 200).unref();
+    outage.start();
     const until = Date.now() + START_PATIENCE;
     // Also until somebody records: who comes sooner would be told of what was published just before.
     while ((!hub.isOpen || recorder?.isRecording === false) && Date.now() < until) {
@@ -76,7 +76,7 @@ export class Gateway {
   async #stop(): Promise<void> {
     const { context } = this;
     if (!context) return;
-    const { server, sessions, recorder, hub, store } = context;
+    const { server, sessions, recorder, outage, hub, store } = context;
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     context.drain();
     const closed = context.stopAccepting();
@@ -84,7 +84,7 @@ export class Gateway {
     await context.endIdle();
     await isSettled(closed, SERVER_PATIENCE);
     server.closeAllConnections();
-    clearInterval(this.#outage);
+    outage.stop();
     sessions.stop();
     // What it could not record by then, a standby does; or the gap is announced, as after the end of any recorder.
     if (recorder && !(await isSettled(recorder.stop(), RECORDER_PATIENCE))) {
@@ -98,13 +98,6 @@ export class Gateway {
 
   #allWarnings(): string[] {
     return [...(this.#exposure === undefined ? [] : [this.#exposure]), ...this.#warnings()];
-  }
-
-  /** Redis away for longer than the grace: every reader is told, and comes back with its position. */
-  #checkOutage(): void {
-    const { hub, sessions } = this.#context!;
-    if (hub.downSince === undefined || sessions.streams === 0) return;
-    if (Date.now() - hub.downSince > this.#config.redisGrace) sessions.closeAll('redis');
   }
 }
 

@@ -4,6 +4,7 @@ import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';
 import { closeConnection, openConnection } from '../store/redis/connection.ts';
 import { tryAddress } from './address.ts';
+import { checkRedis } from './check-redis.ts';
 import { type Command, EXIT } from './command.ts';
 import { surroundingsOf } from './serve.ts';
 import { needsRedis } from './workers.ts';
@@ -14,8 +15,10 @@ export const checkConfig: Command = {
   parameters: '',
   summary: 'says what serve would use, or all that is wrong with it',
   positionals: [0, 0],
-  options: {},
-  async run({ flags, env, stdout, stderr }) {
+  options: {
+    redis: { type: 'boolean', meaning: 'tries also what serve needs of the Redis, and says what it weakens' },
+  },
+  async run({ flags, env, options, stdout, stderr }) {
     const config = loadConfig(flags, env);
     const [{ address, problem }, redisProblem] = await Promise.all([tryAddress(config), tryRedis(config)]);
     const problems = [problem, redisProblem].filter((text) => text !== undefined);
@@ -27,6 +30,7 @@ export const checkConfig: Command = {
     const exposure = address === undefined ? undefined : exposureOf(config, address);
     const warnings = [...(exposure === undefined ? [] : [exposure]), ...surroundingsOf(config, flags, env)];
     for (const text of warnings) stderr.write(`sisyphus: warning: ${text}\n`);
+    if (options.redis === true) return checkRedis(config, stdout);
     return EXIT.ok;
   },
 };

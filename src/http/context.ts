@@ -2,6 +2,7 @@ import type { Backlog } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 
@@ -16,6 +17,8 @@ export interface HttpContext {
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
+  /** What the store does not do now. */
+  troubles: () => Trouble[];
   isDraining: () => boolean;
   /** For `/status`: what somebody should think about. */
   warnings: () => string[];

@@ -6,6 +6,7 @@ import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { Failures } from '../repeats.ts';
 import { catchUp } from './catch-up.ts';
 import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
 import { type Heard, HeldBack } from './held-back.ts';
@@ -45,6 +46,7 @@ export class Hub implements SourceListener, Checked {
   readonly counters = { healed: 0, duplicates: 0, unconfirmed: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions;
+  readonly #failures: Failures;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
   readonly #held = new HeldBack();
@@ -71,6 +73,7 @@ export class Hub implements SourceListener, Checked {
 
   constructor(options: HubOptions) {
     this.#options = options;
+    this.#failures = new Failures(options.logger);
     this.#now = options.now ?? Date.now;
     this.#subscriptions = new Subscriptions(options.retention, this.#now);
     this.#opening = new Opening(this, options.source, options.logger);
@@ -171,7 +174,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   down(): void {
-    if (this.#state !== 'down') this.#options.logger.warn({ event: 'hub_down' });
+    if (this.#state !== 'down') this.#options.logger.debug({ event: 'hub_down' });
     this.#turn++;
     this.#state = 'down';
     this.#held.clear();
@@ -279,7 +282,7 @@ export class Hub implements SourceListener, Checked {
       if (!current()) return;
       // Nothing else asks the store until this is done, so nothing else would notice how long it has been away.
       this.unanswered();
-      this.#options.logger.warn({ event: 'heal_failed', reason: (error as Error).message });
+      this.#failures.log('heal_failed', error);
       setTimeout(() => current() && void this.#heal(channels, subscribe), 200).unref();
       return;
     }

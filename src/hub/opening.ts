@@ -1,5 +1,6 @@
 import type { Logger } from '../logger.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
+import { Failures } from '../repeats.ts';
 import type { ChannelSource } from './channel-source.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -24,14 +25,14 @@ export interface Opener {
 export class Opening {
   readonly #hub: Opener;
   readonly #source: ChannelSource;
-  readonly #logger: Logger;
+  readonly #failures: Failures;
   readonly #waiting = new Set<Subscription>();
   #isScheduled = false;
 
   constructor(hub: Opener, source: ChannelSource, logger: Logger) {
     this.#hub = hub;
     this.#source = source;
-    this.#logger = logger;
+    this.#failures = new Failures(logger);
   }
 
   add(subscription: Subscription): void {
@@ -59,7 +60,7 @@ export class Opening {
       await this.#begin(opening, turn);
     } catch (error) {
       if (turn !== this.#hub.turn) return;
-      this.#logger.warn({ event: 'subscribe_failed', reason: (error as Error).message });
+      this.#failures.log('subscribe_failed', error);
       setTimeout(() => {
         for (const subscription of opening) this.add(subscription);
       }, AGAIN).unref();

@@ -1,5 +1,6 @@
 import type { Logger } from '../logger.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import { Failures } from '../repeats.ts';
 import { type ChannelSource, type Gap, isSameGap, type Mark } from './channel-source.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -48,7 +49,7 @@ export interface Checked {
 export class SelfCheck {
   readonly #hub: Checked;
   readonly #source: ChannelSource;
-  readonly #logger: Logger;
+  readonly #failures: Failures;
   #timer: NodeJS.Timeout | undefined;
   #next = 0;
   /** The last id given out when the round began that is under way. */
@@ -60,7 +61,7 @@ export class SelfCheck {
   constructor(hub: Checked, source: ChannelSource, logger: Logger) {
     this.#hub = hub;
     this.#source = source;
-    this.#logger = logger;
+    this.#failures = new Failures(logger);
   }
 
   start(): void {
@@ -85,7 +86,7 @@ export class SelfCheck {
       await this.#check();
     } catch (error) {
       this.#hub.unanswered();
-      this.#logger.warn({ event: 'check_failed', reason: (error as Error).message });
+      this.#failures.log('check_failed', error);
     }
   }
 

@@ -3,6 +3,7 @@ import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
+import { Failures } from '../repeats.ts';
 import { Period } from './period.ts';
 import {
   type Count,
@@ -52,6 +53,7 @@ export class Recorder implements PlainListener {
   readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
   readonly #logger: Logger;
+  readonly #failures: Failures;
   readonly #unrecordable: Unrecordable;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new Period();
@@ -70,6 +72,7 @@ export class Recorder implements PlainListener {
   constructor(source: PlainSource, logger: Logger) {
     this.#source = source;
     this.#logger = logger;
+    this.#failures = new Failures(logger);
     this.#unrecordable = new Unrecordable(logger);
   }
 
@@ -106,7 +109,7 @@ export class Recorder implements PlainListener {
   }
 
   down(): void {
-    if (!this.#stopped) this.#logger.warn({ event: 'recorder_deaf', role: this.role });
+    if (!this.#stopped) this.#logger.debug({ event: 'recorder_deaf', role: this.role });
     this.#ended = this.#ended.then(() => this.#end());
   }
 
@@ -315,7 +318,7 @@ export class Recorder implements PlainListener {
 
   #warn(event: string, error: unknown): void {
     const { length: queued } = this.#period.queue;
-    if (!this.#stopped) this.#logger.warn({ event, queued, reason: (error as Error).message });
+    if (!this.#stopped) this.#failures.log(event, error, { queued });
   }
 
   #repeat(every: number, work: () => Promise<void>): void {

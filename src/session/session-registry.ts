@@ -3,6 +3,7 @@ import type { CloseReason } from '../connection/close-reason.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
+import { Failures } from '../repeats.ts';
 import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
 
@@ -26,7 +27,10 @@ export interface RegistryOptions {
 export class SessionRegistry {
   /** Streams that ended, by reason. */
   readonly closed = new Map<CloseReason, number>();
+  /** What the store has cost: readers that could not be let in, streams that were ended, and what was said of it last. */
+  readonly outage = { turnedAway: 0, ended: 0, reason: '' };
   readonly #options: RegistryOptions;
+  readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
   readonly #perUser = new Map<string, number>();
   /** How often is looked for what is to be done (ms). */
@@ -40,6 +44,7 @@ export class SessionRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#failures = new Failures(options.logger);
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#silent = new Schedule(this.#period / 10, this.#now());
@@ -71,7 +76,7 @@ export class SessionRegistry {
   start(): void {
     const turn = (): void => {
       this.#turn()
-        .catch((error: Error) => this.#options.logger.warn({ event: 'sweep_failed', reason: error.message }))
+        .catch((error: unknown) => this.#failures.log('sweep_failed', error))
         .finally(() => {
           if (this.#timer) this.#timer = setTimeout(turn, this.#period).unref();
         });
@@ -82,6 +87,12 @@ export class SessionRegistry {
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** The store does not give what the reader needs to begin. */
+  turnAway(session: Session, reason: string): void {
+    this.outage.reason = reason;
+    session.close('redis');
   }
 
   closeAll(reason: CloseReason): void {
@@ -156,7 +167,10 @@ export class SessionRegistry {
     if (left > 0) this.#perUser.set(session.user, left);
     else this.#perUser.delete(session.user);
     this.closed.set(reason, (this.closed.get(reason) ?? 0) + 1);
-    this.#options.logger.info({ event: 'stream_closed', user: session.user, reason });
+    // Many at once, for one reason that is told with their number: a line each would say nothing more.
+    const level = reason === 'redis' ? 'debug' : 'info';
+    if (reason === 'redis') this.outage[session.opened ? 'ended' : 'turnedAway']++;
+    this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
     // Where it was the reader who went, the session has not been told.
     session.close(reason);
   }

@@ -7,6 +7,7 @@ import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { isExpected } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
@@ -266,7 +267,8 @@ export class Session implements Reader {
     this.#drain().catch((error: Error) => {
       // Who has left is owed nothing.
       if (this.connection.closed) return;
-      this.#options.logger.warn({ event: 'session_failed', user: this.user, reason: error.message });
+      const level = isExpected(error) ? 'debug' : 'error';
+      this.#options.logger[level]({ event: 'session_failed', user: this.user, err: error });
       this.connection.close('redis', this.#position);
     });
   }

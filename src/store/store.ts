@@ -1,5 +1,6 @@
 import type { Backlog } from '../backlog/backlog.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
+import type { Trouble } from '../hub/trouble.ts';
 
 /** Where messages live: Redis, or this process's memory. Both pass test/contract. */
 export interface Store {
@@ -8,5 +9,7 @@ export interface Store {
   readonly backlog: Backlog;
   /** Whether the store answers now. */
   ping(): Promise<boolean>;
+  /** What it does not do now; empty as a rule. */
+  troubles(): Trouble[];
   close(): Promise<void>;
 }

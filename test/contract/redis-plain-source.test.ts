@@ -7,6 +7,7 @@ import { loadFunctions } from '../../src/store/redis/functions.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { PlainNames } from '../../src/store/redis/plain-names.ts';
 import { RedisPlainSource } from '../../src/store/redis/redis-plain-source.ts';
+import { Standing } from '../../src/store/redis/standing.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -56,8 +57,9 @@ describe('what is heard of plain channels', () => {
     // Each name with a colon fits two of them, and the topics of other installations fit the third.
     const names = new PlainNames(['*:*', 'room:*', 'sisyphus*'], '');
     const logger = createLogger('silent');
+    const standing = new Standing();
     const onName = () => undefined;
-    source = new RedisPlainSource({ hearing, commands, url: server.url, keys, names, onName, logger });
+    source = new RedisPlainSource({ hearing, commands, url: server.url, keys, names, standing, onName, logger });
     listener = new Listener();
     source.start(listener);
     await eventually(() => listener.ups === 1);

@@ -198,7 +198,10 @@ describe('Redis, failing', function () {
     );
     expect(refused).to.contain('507').and.to.contain('out_of_memory');
     const second = await world.openOk();
+    expect(String((await world.gateway.status()).reasons)).to.contain('OOM');
     await world.client.config('SET', 'maxmemory', '0');
+    // Also before anybody has published again.
+    await eventually(async () => String((await world.gateway.status()).reasons) === '', 12_000, 50);
     await world.publish.http('room:1', 'yes');
     await stream.until(({ messages }) => messages.length > 0);
     await second.until(({ messages }) => messages.length > 0);

@@ -130,8 +130,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a connection is left for each command that a replica refuses',
     file: 'src/store/redis/connection.ts',
-    find: ' || leaving || ',
-    replace: ' || ',
+    find: 'if (leaving || !error',
+    replace: 'if (!error',
     caughtBy: 'unit/connection',
   },
   {

@@ -5,6 +5,9 @@ import { Redis } from 'ioredis';
 import { Child, freePort } from './child.ts';
 import { eventually } from './wait.ts';
 
+/** Another server in its place, such as a later Redis, or Valkey: `npm run test:servers`. */
+export const SERVER = process.env.SISYPHUS_TEST_REDIS_SERVER ?? 'redis-server';
+
 export interface RedisServer {
   readonly url: string;
   readonly port: number;
@@ -22,6 +25,8 @@ export interface ClientOptions {
   db?: number;
   username?: string;
   password?: string;
+  /** Without it, INFO is not asked for. */
+  enableReadyCheck?: boolean;
 }
 
 interface Options {
@@ -67,9 +72,13 @@ class Server implements RedisServer {
   async start(): Promise<void> {
     const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--daemonize', 'no'];
     const quiet = ['--save', '', '--appendonly', 'no', '--loglevel', 'warning'];
-    const child = new Child('redis-server', [...fixed, ...quiet, ...this.#args]);
+    const child = new Child(SERVER, [...fixed, ...quiet, ...this.#args]);
     this.#child = child;
-    const probe = new Redis(this.port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => 20 });
+    const probe = new Redis(this.port, '127.0.0.1', {
+      lazyConnect: true,
+      enableReadyCheck: false,
+      retryStrategy: () => 20,
+    });
     probe.on('error', () => {}); // refused until it listens
     try {
       await eventually(async () => {
@@ -80,7 +89,7 @@ class Server implements RedisServer {
     } finally {
       probe.disconnect();
     }
-    if (child.exit) throw new Error(`redis-server did not start\n${child.output()}`);
+    if (child.exit) throw new Error(`${SERVER} did not start\n${child.output()}`);
   }
 
   client(options: ClientOptions = {}): Redis {

@@ -25,11 +25,12 @@ export interface World {
 interface WorldOptions {
   /** How long each byte between gateway and Redis travels, one way: what takes no time at all hides every race. */
   redisDelayMs?: number;
+  redisArgs?: string[];
 }
 
 export async function startWorld(env: Record<string, string> = {}, options: WorldOptions = {}): Promise<World> {
-  const redis = await startRedis();
-  const { redisDelayMs = 0 } = options;
+  const { redisDelayMs = 0, redisArgs = [] } = options;
+  const redis = await startRedis({ args: redisArgs });
   const onLink = ({ up, down }: Link): void => {
     up.delay(redisDelayMs);
     down.delay(redisDelayMs);

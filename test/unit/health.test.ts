@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus } from '../../src/http/context.ts';
 import type { HttpCounts } from '../../src/http/counts.ts';
 import { readyz } from '../../src/http/routes/health.ts';
+import type { Trouble } from '../../src/hub/trouble.ts';
 
 const RECORDER: RecorderStatus = {
   role: 'leader',
@@ -19,7 +20,8 @@ async function ask(
 ): Promise<{ status: number; body: unknown }> {
   const ctx = { status: 0, body: undefined };
   const hub = { isAnswered: true };
-  const context = { hub, recorder: () => ({ ...RECORDER, ...recorder }), isDraining: () => false, ...others };
+  const recorded = () => ({ ...RECORDER, ...recorder });
+  const context = { hub, recorder: recorded, isDraining: () => false, troubles: () => [], ...others };
   const counts = {
     descriptors: { isShort: async () => false, limit: 1024 },
     refused: new Map(),
@@ -42,6 +44,27 @@ describe('/readyz', () => {
       expect(status).to.equal(503);
       expect(body).to.have.deep.property('reasons', ['no recorder is known: nobody has renewed its lease lately']);
     }
+  });
+
+  it('says yes where only publishers are refused, also if nobody can renew the lease for it, and gives the reason', async () => {
+    const troubles = (): Trouble[] => [{ stops: 'publishing', reason: 'Redis is a read-only replica' }];
+    for (const recording of [true, false]) {
+      const { status, body } = await ask({ recording }, { troubles });
+      expect(status).to.equal(200);
+      expect(body).to.deep.equal({ ready: true, reasons: ['Redis is a read-only replica'] });
+    }
+    const others = { hub: { isAnswered: false }, troubles } as unknown as Partial<HttpContext>;
+    expect((await ask({}, others)).body).to.deep.equal({
+      ready: false,
+      reasons: ['Redis does not answer', 'Redis is a read-only replica'],
+    });
+  });
+
+  it('says no where readers are refused, and why, instead of that Redis is not there', async () => {
+    const troubles = (): Trouble[] => [{ stops: 'readers', reason: 'Redis refuses ZDIFF' }];
+    const others = { hub: { isAnswered: false }, troubles } as unknown as Partial<HttpContext>;
+    const { status, body } = await ask({}, others);
+    expect({ status, body }).to.deep.equal({ status: 503, body: { ready: false, reasons: ['Redis refuses ZDIFF'] } });
   });
 
   it('gives every reason', async () => {

@@ -37,6 +37,7 @@ const GROUND = [
   'nearest',
   'output',
   'redis-url',
+  'repeats',
   'service-links',
 ];
 

@@ -1,9 +1,11 @@
 import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
+import { isExpected, Repeats } from '../../repeats.ts';
 
 /** Every refusal is a JSON body with a code and a sentence, and a line in the log. */
 export function errors(logger: Logger): Middleware {
+  const repeats = new Repeats();
   return async (ctx: Context, next: Next) => {
     try {
       await next();
@@ -12,13 +14,11 @@ export function errors(logger: Logger): Middleware {
       // `answerUnreadable` has answered and logged an error in the body.
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
-      logger.warn({
-        event: 'request_refused',
-        method: ctx.method,
-        path: ctx.path,
-        code: error.code,
-        reason: error.message,
-      });
+      // What Redis refuses it refuses to every publisher, however many there are.
+      const times = isExpected(error) ? repeats.due(`${error.code} ${error.message}`) : 1;
+      const { method, path } = ctx;
+      const { code, message: reason } = error;
+      if (times > 0) logger.warn({ event: 'request_refused', method, path, code, reason, ...(times > 1 && { times }) });
       ctx.status = error.status;
       if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
       if (error.status === 503) ctx.set('Retry-After', '2');

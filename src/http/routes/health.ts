@@ -7,21 +7,28 @@ export function healthz(ctx: Context): void {
   ctx.body = { alive: true };
 }
 
-/** GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. */
-export function readyz(
-  { hub, recorder, isDraining }: HttpContext,
-  { descriptors }: HttpCounts,
-): (ctx: Context) => Promise<void> {
+/**
+ * GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. Where Redis refuses what only
+ * publishers need, streams may come, and the reason is given all the same.
+ */
+export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx: Context) => Promise<void> {
   return async (ctx) => {
     const isShort = await descriptors.isShort();
-    const reasons = [
-      ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
-      ...(isRecorded(recorder()) ? [] : ['no recorder is known: nobody has renewed its lease lately']),
-      ...(isShort ? [`nearly all of the ${descriptors.limit} files that the process may open are in use`] : []),
-      ...(isDraining() ? ['the gateway is being stopped'] : []),
-    ];
-    ctx.status = reasons.length === 0 ? 200 : 503;
-    ctx.body = reasons.length === 0 ? { ready: true } : { ready: false, reasons };
+    const troubles = context.troubles();
+    const reasonsOf = (stops: boolean): string[] =>
+      troubles.filter((trouble) => (trouble.stops !== 'publishing') === stops).map(({ reason }) => reason);
+    const [stopping, others] = [reasonsOf(true), reasonsOf(false)];
+    if (!context.hub.isAnswered && stopping.length === 0) stopping.push('Redis does not answer');
+    // Where nothing may be recorded, nobody can renew a lease.
+    if (!isRecorded(context.recorder()) && others.length === 0) {
+      stopping.push('no recorder is known: nobody has renewed its lease lately');
+    }
+    if (isShort) stopping.push(`nearly all of the ${descriptors.limit} files that the process may open are in use`);
+    if (context.isDraining()) stopping.push('the gateway is being stopped');
+    const ready = stopping.length === 0;
+    const reasons = [...stopping, ...others];
+    ctx.status = ready ? 200 : 503;
+    ctx.body = { ready, ...(reasons.length > 0 && { reasons }) };
   };
 }
 
@@ -43,6 +50,7 @@ export function status(context: HttpContext, { descriptors, refused }: HttpCount
       version: context.version,
       store: context.store,
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
+      reasons: context.troubles().map(({ reason }) => reason),
       draining: context.isDraining(),
       warnings: context.warnings(),
       streams: sessions.streams,

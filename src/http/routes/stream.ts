@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
-import { SisyphusError } from '../../errors.ts';
 import type { Position } from '../../message/position.ts';
+import { isExpected } from '../../repeats.ts';
 import { Session } from '../../session/session.ts';
 import { positionOf, type Start } from '../../session/start.ts';
 import type { BoundedLog } from '../bounded-log.ts';
@@ -18,6 +18,7 @@ import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
 
 /** A client is told within 2 s that Redis cannot be reached (ms). */
 const PATIENCE = 1700;
+const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same however often the client asks. */
 const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'headers_too_large']);
 
@@ -101,15 +102,18 @@ function refuse(
 function open(session: Session, start: Start, { sessions, logger }: HttpContext): void {
   sessions.add(session);
   // Each step has a limit of its own; together they might take longer than a client should wait.
-  const timer = setTimeout(() => session.opened || session.close('redis'), PATIENCE);
+  const timer = setTimeout(() => session.opened || sessions.turnAway(session, LATE), PATIENCE);
   session
     .open(start)
     .then(
       () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
       (error: unknown) => {
-        const reason = error instanceof SisyphusError ? 'redis' : 'internal';
-        logger.warn({ event: 'stream_failed', user: session.user, error });
-        session.close(reason);
+        if (isExpected(error)) {
+          sessions.turnAway(session, (error as Error).message);
+          return;
+        }
+        logger.error({ event: 'stream_failed', user: session.user, err: error });
+        session.close('internal');
       },
     )
     .finally(() => clearTimeout(timer));

@@ -34,6 +34,10 @@ export class MemoryStore implements Store {
     return !this.#log.closed;
   }
 
+  troubles(): [] {
+    return [];
+  }
+
   async close(): Promise<void> {
     await this.source.close();
   }

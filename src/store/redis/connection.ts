@@ -2,8 +2,11 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
-import type { Logger } from '../../logger.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
+import { ClosedAtOnce } from './closed-at-once.ts';
+import { Pace } from './pace.ts';
+import { isReply } from './redis-error.ts';
+import type { Standing } from './standing.ts';
 
 /** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
 export const COMMAND_TIMEOUT = 2000;
@@ -15,10 +18,15 @@ export const COMMAND_TIMEOUT = 2000;
  * The driver's own recovery is off, because it loses: it subscribes again in one command, so that one denied channel
  * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
  */
-export function openConnection(url: string, name: string, logger?: Logger): Redis {
+export function openConnection(url: string, name: string, standing?: Standing): Redis {
+  const pace = new Pace();
+  const connecting = optionsOf(url);
+  const { host, port = 6379, path, tls, sentinels } = connecting;
+  const closed = new ClosedAtOnce(tls || sentinels ? undefined : path ? { path } : { host, port });
+  let failure: Error | undefined;
   let leaving = false;
   const options: RedisOptions = {
-    ...optionsOf(url),
+    ...connecting,
     connectionName: `sisyphus:${name}`,
     protocol: 3,
     autoResubscribe: false,
@@ -27,35 +35,52 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND_TIMEOUT,
     connectTimeout: COMMAND_TIMEOUT,
+    // It asks for INFO, which the user may not be allowed: then the driver says so on standard error, each time.
+    enableReadyCheck: name !== 'probe',
     keepAlive: 10_000,
-    retryStrategy: (attempt: number) => Math.min(25 * 2 ** Math.min(attempt, 6), 1000) * (0.5 + Math.random() / 2),
+    retryStrategy: () => {
+      pace.failed(isReply(closed.reason ?? failure));
+      return pace.next();
+    },
     sentinelRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
     // A dead connection is not waited for: 2 s unless told otherwise.
     disconnectTimeout: 50,
-    // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays: what is
-    // published goes on being heard. Once a connection: the driver would close it for each answer of a batch.
+    // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays until
+    // commands are accepted elsewhere: what is published goes on being heard. Once a connection: the driver would close it
+    // for each answer of a batch.
     reconnectOnError: (error: Error) => {
-      if (name !== 'commands' || leaving || !error.message.startsWith('READONLY')) return false;
-      leaving = true;
-      return true;
+      if (leaving || !error.message.startsWith('READONLY')) return false;
+      const isElsewhere = standing?.isMasterElsewhere(name) ?? false;
+      if ((name === 'commands' || isElsewhere) && pace.mayLeave()) leaving = true;
+      return leaving;
     },
   };
   const redis = new Redis({ ...options, replyMapping: 'legacy' });
+  redis.on('connect', () => closed.made());
   redis.on('close', () => {
     leaving = false;
+    if (!isReply(failure)) closed.ended();
+    standing?.lost(name, closed.reason ?? failure ?? new Error('the connection has ended'));
+    failure = undefined;
   });
-  let silenced: string | undefined;
   redis.on('error', (error: Error) => {
+    failure = error;
+    // The driver asks for INFO before it calls a connection ready; where that was renamed, none would ever be.
+    if (isReply(error) && /unknown command ['`]?info/i.test(error.message)) redis.options.enableReadyCheck = false;
     if (isSelect(error)) refuseDatabase(redis, error);
-    // The driver tells of each attempt; one line for each new reason is enough.
-    if (error.message === silenced) return;
-    silenced = error.message;
-    logger?.warn({ event: 'redis_error', connection: name, reason: error.message });
   });
   redis.on('ready', () => {
-    silenced = undefined;
+    failure = undefined;
+    closed.answered();
+    pace.reached();
+    standing?.made(name);
   });
   return redis;
+}
+
+/** As whom the gateway comes to Redis. */
+export function userOf(url: string): string {
+  return parseRedisUrl(url).username ?? 'default';
 }
 
 function isSelect(error: Error & { command?: { name: string } }): boolean {

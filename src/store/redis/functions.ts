@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import { refusesWrites } from './redis-error.ts';
 
 /** From src and from dist alike; the files are the source of the library, and of nothing else. */
 const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
@@ -23,14 +24,20 @@ const FILES = [
     'once',
     'recorder',
   ],
-  ...['publish', 'change', 'read-rights', 'mark', 'lost', 'configure', 'anchor', 'lease', 'record', 'version'],
+  ...['publish', 'change', 'read-rights', 'rights-ro', 'mark', 'mark-ro', 'lost'],
+  ...['configure', 'anchor', 'lease', 'record', 'version'],
 ];
 
 const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;
+/** The Redis commands that the library uses. */
+export const COMMANDS = [...new Set([...LIBRARY.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name]) => name!))];
 /** As `sisyphus_version` answers. */
 const VERSION = Number(/^local VERSION = (\d+)$/m.exec(LIBRARY)?.[1]);
 
 export type Argument = string | number | Buffer;
+
+/** A function that was refused because it writes is called again after so long (ms), about once in each self-check. */
+const AGAIN = 500;
 
 /** Makes sure that Redis has the library, in this version or a later one. One library serves all installations of a server. */
 export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
@@ -63,6 +70,11 @@ async function replaceFunctions(redis: Redis, keys: Keys): Promise<void> {
   if ((await readVersion(redis, keys)) < VERSION) await redis.call(...load);
 }
 
+/** Whether Redis has the library already, in this version or a later one. */
+export async function hasFunctions(redis: Redis, keys: Keys): Promise<boolean> {
+  return (await readVersion(redis, keys)) >= VERSION;
+}
+
 /** 0 where there is no library. */
 async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   try {
@@ -73,6 +85,13 @@ async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   }
 }
 
+/** The same, where Redis may take no writes, or none of ours: what somebody else has loaded will do, if there is anything. */
+export async function loadFunctionsIfAllowed(redis: Redis, keys: Keys): Promise<void> {
+  await loadFunctions(redis, keys).catch((error: unknown) => {
+    if (!refusesWrites(error)) throw error;
+  });
+}
+
 /** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
 export async function callFunction(redis: Redis, keys: Keys, name: string, args: Argument[]): Promise<unknown> {
   try {
@@ -81,6 +100,47 @@ export async function callFunction(redis: Redis, keys: Keys, name: string, args:
     if (!isMissing(error)) throw error;
     await loadFunctions(redis, keys);
     return redis.fcall(name, 1, keys.declared, ...args);
+  }
+}
+
+/**
+ * A function that readers need and that may write, with its twin `<name>_ro`, which does not: Redis refuses the first as a
+ * whole while it takes no writes (a replica, a full disk, too few replicas), whether it would write or not.
+ */
+export class ReadableFunction {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #name: string;
+  #refusedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(redis: Redis, keys: Keys, name: string) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#name = name;
+  }
+
+  /** `refusal`: why it was the twin that answered, if Redis was asked. */
+  async call(
+    args: Argument[],
+    readOnlyArgs: Argument[],
+  ): Promise<{ answer: unknown; isReadOnly: boolean; refusal?: unknown }> {
+    let refusal: unknown;
+    if (performance.now() - this.#refusedAt > AGAIN) {
+      try {
+        return { answer: await callFunction(this.#redis, this.#keys, this.#name, args), isReadOnly: false };
+      } catch (error) {
+        if (!refusesWrites(error)) throw error;
+        refusal = error;
+        this.#refusedAt = performance.now();
+      }
+    }
+    const { declared } = this.#keys;
+    const twin = this.#redis.call('FCALL_RO', `${this.#name}_ro`, '1', declared, ...readOnlyArgs);
+    const answer = await twin.catch((error) => {
+      // Of a library that is older than the twin: what was refused first says more.
+      throw isMissing(error) ? (refusal ?? error) : error;
+    });
+    return { answer, isReadOnly: true, refusal };
   }
 }
 

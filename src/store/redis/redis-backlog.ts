@@ -28,9 +28,10 @@ import {
 } from '../../message/position.ts';
 import { parseChanges } from '../../message/rights-change.ts';
 import { batched } from './batch.ts';
-import { type Argument, callFunction } from './functions.ts';
+import { type Argument, callFunction, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
-import { isUnanswered, toSisyphusError } from './redis-error.ts';
+import { isStateRefusal, isUnanswered, toSisyphusError } from './redis-error.ts';
+import { Standing } from './standing.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
 const REMEMBERED = 300_000;
@@ -52,6 +53,8 @@ export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #retention: Pick<Retention, 'ttl'>;
+  readonly #standing: Standing;
+  readonly #rights: ReadableFunction;
   readonly #logger: Logger | undefined;
   readonly #problems = new Map<string, string>();
   /** Called with a user who has no channels but the own one. */
@@ -64,12 +67,15 @@ export class RedisBacklog implements Backlog {
     redis: Redis,
     keys: Keys,
     retention: Pick<Retention, 'ttl'>,
+    standing = new Standing(),
     logger?: Logger,
     onNoList: (user: string) => void = () => undefined,
   ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#retention = retention;
+    this.#standing = standing;
+    this.#rights = new ReadableFunction(redis, keys, 'sisyphus_rights');
     this.#logger = logger;
     this.#onNoList = onNoList;
   }
@@ -77,7 +83,7 @@ export class RedisBacklog implements Backlog {
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
     const args = onceArguments(idempotency);
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
-    const answer = (await this.#twice(() => this.#call('sisyphus_publish_batch', args))) as string[];
+    const answer = (await this.#twice(() => this.#write('sisyphus_publish_batch', args))) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }
 
@@ -105,14 +111,19 @@ export class RedisBacklog implements Backlog {
     idempotency: Idempotency | undefined,
   ): Promise<Published> {
     const args = [...onceArguments(idempotency), verb, user, channel, ...(data ? [data] : [])];
-    const answer = await this.#twice(() => this.#call('sisyphus_change', args));
+    const answer = await this.#twice(() => this.#write('sisyphus_change', args));
     return published(`user:${user}`, answer as string[]);
   }
 
-  async #call(name: string, args: Argument[]): Promise<unknown> {
+  async #write(name: string, args: Argument[]): Promise<unknown> {
     try {
-      return await callFunction(this.#redis, this.#keys, name, args);
+      const answer = await callFunction(this.#redis, this.#keys, name, args);
+      this.#standing.worked('publishing');
+      this.#standing.wrote('commands');
+      return answer;
     } catch (error) {
+      // Anything else may be the fault of this message, or of its channel.
+      if (isStateRefusal(error)) this.#standing.failed('publishing', error);
       throw toSisyphusError(error);
     }
   }
@@ -143,7 +154,13 @@ export class RedisBacklog implements Backlog {
 
   async #readRights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const answer = await this.#twice(() => this.#call('sisyphus_rights', ['look', ...pairs]));
+    const { answer } = await this.#twice(async () => {
+      try {
+        return await this.#rights.call(['look', ...pairs], pairs);
+      } catch (error) {
+        throw toSisyphusError(error);
+      }
+    });
     return (answer as (string[] | string | null)[]).map((fields, i) => {
       const { user } = users[i]!;
       const rights = Array.isArray(fields) ? rightsOf(fields) : undefined;

@@ -38,6 +38,85 @@ export function toSisyphusError(error: unknown): SisyphusError {
   return new SisyphusError('redis_unavailable', `Redis did not answer: ${text}`, { cause: error });
 }
 
+/** Redis has answered, and the answer shows that it cannot be used as it is; the message says what was expected. */
+export class UnfitError extends Error {
+  /** As what the driver makes of an error reply: it counts as one. */
+  override readonly name = 'ReplyError';
+}
+
+/** As the driver gives an error reply. */
+export function replyError(text: string): Error {
+  return Object.assign(new Error(text), { name: 'ReplyError' });
+}
+
+/** Whether Redis has answered, with an error. */
+export function isReply(error: unknown): error is Error {
+  return error instanceof Error && (error.name === 'ReplyError' || isReply(error.cause));
+}
+
+/** What Redis said, also where it was made an error of ours. */
+function replyOf(error: Error): string {
+  return error.name !== 'ReplyError' && error.cause instanceof Error ? replyOf(error.cause) : error.message;
+}
+
+/** A write in a state in which Redis takes none: it can be read all the same. */
+const STATE = /^(READONLY|MISCONF|NOREPLICAS|OOM)\b/;
+/**
+ * The user may not do this, directly or in a function (the second is how Redis 7.0 says it, the third how later ones do), or
+ * nobody may, because the command was renamed.
+ */
+const ACCESS =
+  /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
+
+/** Whether the same without a write may be answered. */
+export function refusesWrites(error: unknown): boolean {
+  return isReply(error) && (STATE.test(replyOf(error)) || ACCESS.test(replyOf(error)));
+}
+
+/** Whether Redis takes no writes at all for the time being. */
+export function isStateRefusal(error: unknown): boolean {
+  return isReply(error) && STATE.test(replyOf(error));
+}
+
+/** Whether it is the user's rights in Redis that do not suffice. */
+export function isAccessRefusal(error: unknown): boolean {
+  return isReply(error) && ACCESS.test(replyOf(error));
+}
+
+export function isReadOnly(error: unknown): boolean {
+  return isReply(error) && replyOf(error).startsWith('READONLY');
+}
+
+/** By the first word of the reply, or by what it says. */
+const EXPLANATIONS: [RegExp, string][] = [
+  [/^READONLY/, 'Redis is a read-only replica (READONLY): expected a master; nothing can be published'],
+  [
+    /^MISCONF/,
+    'Redis cannot save to its disk (MISCONF): expected room on it, and a save that works; nothing can be published',
+  ],
+  [
+    /^NOREPLICAS/,
+    'Redis has fewer replicas than min-replicas-to-write asks for (NOREPLICAS): expected more; nothing can be published',
+  ],
+  [/^OOM/, 'Redis is out of memory (OOM): expected a larger maxmemory, or fewer keys; nothing can be published'],
+  [/^NOAUTH/, 'Redis asks for a password (NOAUTH): expected user and password in REDIS_URL'],
+  [/^WRONGPASS/, 'Redis does not take the user and password of REDIS_URL (WRONGPASS): expected others'],
+  [/max number of clients/, 'Redis has as many clients as it allows: expected a larger maxclients, or fewer clients'],
+  [/unknown command ['`]?INFO/i, 'Redis does not know INFO: expected it not to be renamed; nothing can be published'],
+  [
+    /unknown command ['`]?(FCALL|FUNCTION)/i,
+    'Redis does not know FCALL or FUNCTION: expected Redis 7 or later, or Valkey 8, with its functions',
+  ],
+];
+
+/** A refusal as a sentence for whoever runs the gateway, and what Redis said in full. */
+export function explain(error: Error): { reason: string; detail: string } {
+  const detail = replyOf(error);
+  if (error instanceof UnfitError) return { reason: detail, detail };
+  const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
+  return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
+}
+
 /** Whether it is not known if the command was carried out. */
 export function isUnanswered(error: unknown): boolean {
   return toSisyphusError(error).code === 'redis_unavailable';

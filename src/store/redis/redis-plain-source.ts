@@ -17,11 +17,14 @@ import {
   type Recorded,
 } from '../../recorder/plain-source.ts';
 import { Witness } from '../../recorder/witness.ts';
+import { Failures } from '../../repeats.ts';
 import { closeConnection, suspect } from './connection.ts';
-import { callFunction } from './functions.ts';
+import { type Argument, callFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
+import { toSisyphusError } from './redis-error.ts';
+import type { Standing } from './standing.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
@@ -39,6 +42,7 @@ export interface RedisPlainSourceOptions {
   url: string;
   keys: Keys;
   names: PlainNames;
+  standing: Standing;
   /** Called with the name of each plain PUBLISH, as the application wrote it. */
   onName(name: string): void;
   logger: Logger;
@@ -48,19 +52,21 @@ export interface RedisPlainSourceOptions {
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
-  readonly #logger: Logger;
+  readonly #failures: Failures;
   readonly #commands: Redis;
   readonly #keys: Keys;
   readonly #names: PlainNames;
+  readonly #standing: Standing;
   readonly #records: string;
   readonly #onName: (name: string) => void;
   readonly #witness = new Witness();
   /** Of the forks up to here it is said what is known of them. */
   #testified = BEGINNING;
 
-  constructor({ hearing, commands, url, keys, names, onName, logger }: RedisPlainSourceOptions) {
+  constructor({ hearing, commands, url, keys, names, standing, onName, logger }: RedisPlainSourceOptions) {
     this.#hearing = hearing;
-    this.#logger = logger;
+    this.#standing = standing;
+    this.#failures = new Failures(logger);
     this.#url = url;
     this.#commands = commands;
     this.#keys = keys;
@@ -79,20 +85,22 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async listen(): Promise<void> {
-    // As the hub does, before anything is subscribed.
-    await this.#testify();
-    this.#witness.interrupt();
-    await this.#hearing.psubscribe(this.#records, ...this.#names.patterns);
+    await answered(async () => {
+      // As the hub does, before anything is subscribed.
+      await this.#testify();
+      this.#witness.interrupt();
+      await this.#hearing.psubscribe(this.#records, ...this.#names.patterns);
+    });
   }
 
   async deafen(): Promise<void> {
     this.#witness.interrupt();
-    await this.#hearing.punsubscribe(this.#records, ...this.#names.patterns);
+    await answered(() => this.#hearing.punsubscribe(this.#records, ...this.#names.patterns));
   }
 
   async anchor(name: string): Promise<void> {
     try {
-      await callFunction(this.#hearing, this.#keys, 'sisyphus_anchor', [name]);
+      await answered(() => this.#ask(this.#hearing, 'sisyphus_anchor', [name]));
     } catch (error) {
       suspect(this.#hearing, this.#url, error);
       throw error;
@@ -104,45 +112,53 @@ export class RedisPlainSource implements PlainSource {
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
     const place = [id, number, formatCount(count)];
     const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
-    const answer = (await callFunction(this.#commands, this.#keys, 'sisyphus_lease', args)) as [
+    const answer = (await answered(() => this.#ask(this.#commands, 'sisyphus_lease', args))) as [
       LeaseAnswer['role'],
       string,
       number,
       number,
     ];
-    const [answered, last, numbered, held] = answer;
+    const [role, last, numbered, held] = answer;
     const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
-    return { role: answered, place: recorded, isHeld: Number(held) === 1 };
+    return { role, place: recorded, isHeld: Number(held) === 1 };
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
-    const args: (string | number | Buffer)[] = [name, formatCount(messages.at(-1)!.count)];
+    const args: Argument[] = [name, formatCount(messages.at(-1)!.count)];
     for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
-    try {
-      const answer = (await callFunction(this.#commands, this.#keys, 'sisyphus_record', args)) as (number | string)[];
-      const [recorded = 0, skipped = 0, ...failed] = answer;
-      return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
-    } catch (error) {
-      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
-      throw error;
-    }
+    const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_record', args));
+    const [recorded = 0, skipped = 0, ...failed] = answer as (number | string)[];
+    return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
   }
 
   async close(): Promise<void> {
     await closeConnection(this.#hearing);
   }
 
+  async #ask(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
+    try {
+      const answer = await callFunction(redis, this.#keys, name, args);
+      if (redis === this.#commands) this.#standing.worked('recording');
+      this.#standing.wrote(redis === this.#commands ? 'commands' : 'recorder');
+      return answer;
+    } catch (error) {
+      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
+      this.#standing.failed('recording', error);
+      throw error;
+    }
+  }
+
   /** Whether or not it is about to hear again: others wait for what only those know who have heard everything. */
   #up(listener: PlainListener): void {
     listener.up();
-    this.#testify().catch((error: Error) => this.#logger.warn({ event: 'testimony_failed', reason: error.message }));
+    answered(() => this.#testify()).catch((error: unknown) => this.#testimonyFailed(error));
   }
 
   /** Says which channels have lost a message, where the store turns out to have lost what it gave out last. */
   async #testify(): Promise<void> {
     const { floor } = this.#witness;
     if (floor === BEGINNING) return;
-    const answer = await callFunction(this.#hearing, this.#keys, 'sisyphus_mark', [floor]);
+    const answer = await this.#ask(this.#hearing, 'sisyphus_mark', [floor]);
     const [, , gaps] = answer as [string, string, string[]];
     for (const gap of gaps) await this.#testifyOf(parseGap(gap));
   }
@@ -152,7 +168,7 @@ export class RedisPlainSource implements PlainSource {
     const { channels, heardAll } = this.#witness.testify({ from, to });
     if (heardAll || channels.length > 0) {
       const words = [from, to, heardAll ? '@heard' : '@some', ...channels.slice(0, MOST_LOST)];
-      await callFunction(this.#hearing, this.#keys, 'sisyphus_lost', words);
+      await this.#ask(this.#hearing, 'sisyphus_lost', words);
     }
     this.#testified = to;
   }
@@ -190,11 +206,23 @@ export class RedisPlainSource implements PlainSource {
     }
   }
 
+  #testimonyFailed(error: unknown): void {
+    this.#failures.log('testimony_failed', error);
+  }
+
   /** The store turns out to have lost something while the connection goes on. */
   #hearGap(text: string): void {
     if (!text.startsWith('forked ')) return;
-    const failed = (error: Error): void => this.#logger.warn({ event: 'testimony_failed', reason: error.message });
-    this.#testifyOf(parseGap(text)).catch(failed);
+    answered(() => this.#testifyOf(parseGap(text))).catch((error: unknown) => this.#testimonyFailed(error));
+  }
+}
+
+/** What the driver said becomes an error of ours; that another gateway has the lease is none of the driver's. */
+async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw error instanceof FencedError ? error : toSisyphusError(error);
   }
 }
 

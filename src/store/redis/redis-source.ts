@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { SisyphusError } from '../../errors.ts';
 import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope, parseNote } from '../../message/envelope.ts';
@@ -6,12 +7,18 @@ import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
-import { callFunction, loadFunctions } from './functions.ts';
+import { callFunction, hasFunctions, loadFunctionsIfAllowed, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { type MarkAnswer, markOf } from './mark-answer.ts';
+import { Backoff } from './pace.ts';
 import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
 import { PlausibleIds } from './plausible-ids.ts';
+import { requireFit } from './probe.ts';
+import { ReadOnlyMarks } from './read-only-marks.ts';
+import { isAccessRefusal, isReply, refusesWrites, toSisyphusError } from './redis-error.ts';
 import { settledIn } from './redis-plain-source.ts';
+import type { Standing } from './standing.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
@@ -20,21 +27,12 @@ const SETTLE_PATIENCE = 1500;
 /** Then it is asked again (ms): nobody may have listened. */
 const SETTLE_AGAIN = 400;
 
-type MarkAnswer = [
-  last: string,
-  born: string,
-  gaps: string[],
-  heads: (string | null)[],
-  now: string,
-  database?: string,
-  prefix?: string,
-];
-
 export interface RedisSourceOptions {
   redis: Redis;
   url: string;
   keys: Keys;
   names: PlainNames;
+  standing: Standing;
   logger: Logger;
   /** Called when the store has other topics or lists than this gateway. */
   configure(): void;
@@ -47,6 +45,7 @@ export class RedisSource implements ChannelSource {
   readonly #keys: Keys;
   readonly #names: PlainNames;
   readonly #logger: Logger;
+  readonly #standing: Standing;
   readonly #configure: () => void;
   /** Where gaps are said, and that the store has lost its memory. */
   readonly #gaps: string;
@@ -54,6 +53,14 @@ export class RedisSource implements ChannelSource {
   readonly #settledTopic: string;
   readonly #channels = new Map<string, string>();
   readonly #plausible = new PlausibleIds();
+  readonly #mark: ReadableFunction;
+  readonly #readOnly = new ReadOnlyMarks();
+  readonly #pause = new Backoff();
+  #again: NodeJS.Timeout | undefined;
+  /** Counts connections: what began on an earlier one says nothing of this. */
+  #turn = 0;
+  /** It was not let up, and will try again. */
+  #isRefused = false;
   #listener: SourceListener | undefined;
   /** By event: the word that was logged last. */
   readonly #reported = new Map<string, string>();
@@ -64,12 +71,14 @@ export class RedisSource implements ChannelSource {
     return requests;
   });
 
-  constructor({ redis, url, keys, names, logger, configure }: RedisSourceOptions) {
+  constructor({ redis, url, keys, names, standing, logger, configure }: RedisSourceOptions) {
     this.#redis = redis;
     this.#url = url;
     this.#keys = keys;
     this.#names = names;
     this.#logger = logger;
+    this.#standing = standing;
+    this.#mark = new ReadableFunction(redis, keys, 'sisyphus_mark');
     this.#configure = configure;
     this.#gaps = `${keys.topicPrefix}@gap`;
     this.#settledTopic = `${keys.topicPrefix}@settled`;
@@ -79,6 +88,9 @@ export class RedisSource implements ChannelSource {
     this.#listener = listener;
     this.#redis.on('messageBuffer', (topic: Buffer, payload: Buffer) => this.#hear(topic.toString('latin1'), payload));
     this.#redis.on('close', () => {
+      clearTimeout(this.#again);
+      this.#turn++;
+      this.#isRefused = false;
       this.#channels.clear();
       this.#settled(Number.POSITIVE_INFINITY as Position);
       this.#settledUpTo = BEGINNING;
@@ -90,8 +102,12 @@ export class RedisSource implements ChannelSource {
 
   async subscribe(channels: string[]): Promise<string[]> {
     const refused: string[] = [];
-    for (let at = 0; at < channels.length; at += CHUNK) {
-      refused.push(...(await this.#subscribeChunk(channels.slice(at, at + CHUNK))));
+    try {
+      for (let at = 0; at < channels.length; at += CHUNK) {
+        refused.push(...(await this.#subscribeChunk(channels.slice(at, at + CHUNK))));
+      }
+    } catch (error) {
+      throw toSisyphusError(error);
     }
     return refused;
   }
@@ -104,10 +120,13 @@ export class RedisSource implements ChannelSource {
   }
 
   async mark(channels: string[]): Promise<Mark> {
+    if (this.#isRefused) throw new SisyphusError('redis_unavailable', 'Redis refuses what every reader needs');
     const heads: Position[] = [];
     let mark: Mark | undefined;
     for (let at = 0; mark === undefined || at < channels.length; at += CHUNK) {
-      mark = await this.#markChunk(channels.slice(at, at + CHUNK));
+      mark = await this.#markChunk(channels.slice(at, at + CHUNK)).catch((error: unknown) => {
+        throw toSisyphusError(error);
+      });
       for (const head of mark.heads) heads.push(head);
     }
     return { ...mark, heads };
@@ -118,10 +137,16 @@ export class RedisSource implements ChannelSource {
   }
 
   async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
-    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
+    try {
+      await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
+    } catch (error) {
+      // It takes no writes: those who are here are told all the same.
+      if (!refusesWrites(error)) throw toSisyphusError(error);
+    }
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#again);
     await closeConnection(this.#redis);
   }
 
@@ -130,25 +155,43 @@ export class RedisSource implements ChannelSource {
    * that none which somebody hears is taken for one of the old master's.
    */
   async #up(): Promise<void> {
+    const turn = this.#turn;
     try {
-      await loadFunctions(this.#redis, this.#keys);
+      // In one round trip: what was missed meanwhile is trimmed at some time.
+      const fit = requireFit(this.#redis);
+      const [hasAll] = await Promise.all([hasFunctions(this.#redis, this.#keys), fit]);
+      if (!hasAll) await loadFunctionsIfAllowed(this.#redis, this.#keys);
       await this.#markChunk([]);
       await this.#redis.subscribe(this.#gaps, this.#settledTopic).catch((error: Error) => {
         // Then the self-check finds them.
-        if (!error.message.startsWith('NOPERM')) throw error;
+        if (!isAccessRefusal(error)) throw error;
         this.#logger.warn({ event: 'channel_refused', channel: this.#gaps, reason: error.message });
       });
+      if (turn !== this.#turn) return;
+      this.#pause.reset();
+      this.#isRefused = false;
+      this.#standing.worked('reading');
       this.#listener?.up();
     } catch (error) {
-      this.#logger.error({ event: 'functions_refused', reason: (error as Error).message });
-      this.#redis.disconnect(true);
+      if (turn === this.#turn) this.#refused(error);
     }
+  }
+
+  /** Redis has not answered, and a new connection may be answered; or it has refused, and would refuse that to any other. */
+  #refused(error: unknown): void {
+    this.#standing.failed('reading', error);
+    if (!isReply(error)) {
+      this.#redis.disconnect(true);
+      return;
+    }
+    this.#isRefused = true;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => void this.#up(), this.#pause.next()).unref();
   }
 
   async #settleOnce(): Promise<void> {
     for (const until = performance.now() + SETTLE_PATIENCE; performance.now() < until; ) {
-      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_settle', []);
-      const id = parsePosition(answer as string) ?? BEGINNING;
+      const id = await this.#askToSettle();
       // The answer may be read together with what follows it.
       if (!isAfter(id, this.#settledUpTo) || (await this.#isSettled(id))) return;
     }
@@ -160,6 +203,17 @@ export class RedisSource implements ChannelSource {
       this.#settling.add(waiting);
       setTimeout(() => this.#settling.delete(waiting) && resolve(false), SETTLE_AGAIN).unref();
     });
+  }
+
+  /** If Redis takes no writes, nobody records, and nothing can be waited for. */
+  async #askToSettle(): Promise<Position> {
+    try {
+      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_settle', []);
+      return parsePosition(answer as string) ?? BEGINNING;
+    } catch (error) {
+      if (!refusesWrites(error)) throw toSisyphusError(error);
+      return BEGINNING;
+    }
   }
 
   #settled(upTo: Position): void {
@@ -215,7 +269,7 @@ export class RedisSource implements ChannelSource {
     const refused: string[] = [];
     for (const channel of channels) {
       await this.#subscribeNames([channel]).catch((error: Error) => {
-        if (!error.message.startsWith('NOPERM')) throw error;
+        if (!isAccessRefusal(error)) throw error;
         this.#logger.warn({ event: 'channel_refused', channel, reason: error.message });
         refused.push(channel);
       });
@@ -232,22 +286,21 @@ export class RedisSource implements ChannelSource {
   async #markChunk(channels: string[]): Promise<Mark> {
     try {
       const asked = performance.now();
-      const floor = this.#listener?.position ?? BEGINNING;
-      const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [floor, ...channels]);
-      const [last, born, gaps, heads, now, database = '', prefix = ''] = answer as MarkAnswer;
-      this.#compare(database, prefix);
-      const position = parsePosition(last) ?? BEGINNING;
-      const clock = parsePosition(now) ?? BEGINNING;
-      this.#plausible.learn(position, clock, asked);
-      return {
-        position,
-        now: clock,
-        born: parsePosition(born) ?? BEGINNING,
-        gaps: gaps.map(parseGap),
-        // A head that is ahead of all ids is none: somebody else has set it.
-        heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position)),
-      };
+      const floor = this.#readOnly.floor(this.#listener?.position ?? BEGINNING);
+      const { answer, isReadOnly, refusal } = await this.#mark.call([floor, ...channels], channels);
+      if (refusal) this.#standing.failed('marking', refusal);
+      const mark = markOf(answer as MarkAnswer);
+      const { position = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
+      this.#plausible.learn(position, now, asked);
+      if (!this.#isRefused) this.#standing.worked('reading');
+      if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };
+      this.#readOnly.reset();
+      this.#standing.worked('marking');
+      this.#standing.wrote('hub');
+      this.#compare(mark.database, mark.prefix);
+      return { position, born, now, gaps, heads };
     } catch (error) {
+      this.#standing.failed('reading', error);
       suspect(this.#redis, this.#url, error);
       throw error;
     }
@@ -285,8 +338,4 @@ export class RedisSource implements ChannelSource {
     const topic = this.#keys.topic(channel);
     return userOfChannel(channel) === undefined ? [topic] : [topic, ...this.#names.namesOf(channel)];
   }
-}
-
-function notAfter(head: Position | undefined, position: Position): Position {
-  return head === undefined || isAfter(head, position) ? BEGINNING : head;
 }

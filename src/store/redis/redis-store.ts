@@ -1,25 +1,36 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Config } from '../../config.ts';
+import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import type { Store } from '../store.ts';
 import { closeConnection, openConnection, suspect } from './connection.ts';
-import { callFunction, loadFunctions } from './functions.ts';
+import { callFunction, loadFunctionsIfAllowed } from './functions.ts';
+import { inspectRedis } from './inspect.ts';
 import { Keys } from './keys.ts';
+import { Backoff } from './pace.ts';
 import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
+import { requireFit } from './probe.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisSource } from './redis-source.ts';
+import { Standing } from './standing.ts';
+import type { Weakness } from './weaknesses.ts';
 
 export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> &
   Partial<Pick<Config, 'namespace' | 'keyPrefix'>> & {
     url: string;
     logger: Logger;
+    /** It ends with the gateway: nobody expects it to keep anything. */
+    isPrivate?: boolean;
   };
 
 /** A command that is answered this often (ms) proves the connection alive. */
 const HEARTBEAT = 700;
+/** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
+const PROBED = 2000;
 
 /** One connection for commands, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
@@ -31,44 +42,48 @@ export class RedisStore implements Store {
   readonly #commands: Redis;
   readonly #keys: Keys;
   readonly #names: PlainNames;
+  readonly #standing = new Standing();
   readonly #configuration: (string | number)[];
+  readonly #isPrivate: boolean;
   readonly #logger: Logger;
   readonly #url: string;
   readonly #heartbeat: NodeJS.Timeout;
+  readonly #closing = new AbortController();
+  /** Counts the times that Redis was to be configured, and the last of them that was done. */
+  #wanted = 0;
+  #configured = 0;
+  #isLooking = false;
+  readonly #said = new Set<string>();
+  #later: NodeJS.Timeout | undefined;
+  #probedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RedisStoreOptions) {
-    const { url, logger, backlog, maxMessage, rawChannels, namespace, keyPrefix = '' } = options;
+    const { url, logger, backlog, maxMessage, rawChannels, namespace, keyPrefix = '', isPrivate = false } = options;
     const keys = new Keys(namespace, parseRedisUrl(url).database);
     const names = new PlainNames(rawChannels, keyPrefix);
     this.#logger = logger;
     this.#url = url;
     this.#keys = keys;
     this.#names = names;
-    const commands = openConnection(url, 'commands', logger);
+    this.#isPrivate = isPrivate;
+    const standing = this.#standing;
+    const commands = openConnection(url, 'commands', standing);
     this.#commands = commands;
     const hint = new PrefixHint(commands, keyPrefix, logger);
-    this.backlog = new RedisBacklog(commands, keys, backlog, logger, (user) => hint.noList(user));
+    this.backlog = new RedisBacklog(commands, keys, backlog, standing, logger, (user) => hint.noList(user));
     const configure = (): void => this.configure();
-    this.source = new RedisSource({
-      redis: openConnection(url, 'hub', logger),
-      url,
-      keys,
-      names,
-      logger,
-      configure,
-    });
+    const redis = openConnection(url, 'hub', standing);
+    this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure });
     if (rawChannels.length > 0) {
-      const hearing = openConnection(url, 'recorder', logger);
+      const hearing = openConnection(url, 'recorder', standing);
       const onName = (name: string): void => hint.heard(name);
-      this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, onName, logger });
+      this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
       this.#warnOfSharedChannels(rawChannels, namespace, keyPrefix);
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage, keys.database, keyPrefix];
-    this.#commands.on('ready', () => {
-      this.configure();
-      this.#warnOfEviction();
-    });
+    this.#commands.on('ready', () => this.configure());
+    standing.onRefused = () => void this.#look();
     this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
   }
 
@@ -77,11 +92,78 @@ export class RedisStore implements Store {
     return this.#names.record(channel);
   }
 
+  troubles(): Trouble[] {
+    return this.#standing.troubles();
+  }
+
   /** Tells the functions how much is kept: at each connection, and when Redis has lost its memory. */
   configure(): void {
-    loadFunctions(this.#commands, this.#keys)
-      .then(() => callFunction(this.#commands, this.#keys, 'sisyphus_configure', this.#configuration))
-      .catch((error: Error) => this.#logger.error({ event: 'configure_refused', reason: error.message }));
+    this.#wanted++;
+    void this.#look();
+  }
+
+  /** Configures Redis and tries what a gateway needs, again and again for as long as anything is refused. */
+  async #look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const pause = new Backoff(500);
+    const { signal } = this.#closing;
+    do {
+      await this.#configureNow();
+      await this.#probe();
+      if (this.#configured === this.#wanted && !this.#standing.isRefused) break;
+      await wait(pause.next(), undefined, { signal, ref: false }).catch(() => undefined);
+      // A connection that is not there brings us back here when it is.
+    } while (!signal.aborted && this.#commands.status === 'ready');
+    this.#isLooking = false;
+  }
+
+  async #configureNow(): Promise<void> {
+    if (this.#commands.status !== 'ready') return;
+    const wanted = this.#wanted;
+    try {
+      await requireFit(this.#commands);
+      await loadFunctionsIfAllowed(this.#commands, this.#keys);
+      await callFunction(this.#commands, this.#keys, 'sisyphus_configure', this.#configuration);
+      this.#configured = wanted;
+      this.#standing.worked('configuration');
+      this.#standing.wrote('commands');
+    } catch (error) {
+      this.#standing.failed('configuration', error);
+    }
+  }
+
+  /** On a connection of its own, whose failure says nothing that the others would not say. */
+  async #probe(): Promise<void> {
+    if (this.#closing.signal.aborted || this.#commands.status !== 'ready') return;
+    const early = this.#standing.isRefused ? 0 : this.#probedAt + PROBED - performance.now();
+    if (early > 0) {
+      this.#later ??= setTimeout(() => {
+        this.#later = undefined;
+        void this.#look();
+      }, early).unref();
+      return;
+    }
+    this.#probedAt = performance.now();
+    try {
+      const { lasting, state, weaknesses } = await inspectRedis(this.#url, this.#keys, this.#names);
+      this.#standing.found(lasting);
+      // Nobody may publish for a long time, and find out.
+      if (state.length === 0) this.#standing.worked('publishing');
+      this.#warn(weaknesses);
+    } catch (error) {
+      this.#logger.debug({ event: 'probe_failed', reason: (error as Error).message });
+    }
+  }
+
+  /** Once for each: a failover may lead to a Redis that is set up otherwise. */
+  #warn(weaknesses: Weakness[]): void {
+    for (const { event, ...fields } of weaknesses) {
+      if (this.#said.has(fields.reason) || (this.#isPrivate && event === 'redis_keeps_nothing')) continue;
+      this.#said.add(fields.reason);
+      // What it keeps is a choice.
+      this.#logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
+    }
   }
 
   /** PUBLISH knows neither databases nor namespaces: what one application publishes plainly, every installation hears. */
@@ -98,19 +180,6 @@ export class RedisStore implements Store {
     );
   }
 
-  /** What Redis evicts is gone without a word: backlogs, who may see what, and the clock. */
-  #warnOfEviction(): void {
-    this.#commands.info('memory').then(
-      (info) => {
-        const [, policy] = /^maxmemory_policy:(\S+)/m.exec(info) ?? [];
-        if (/^maxmemory:0\b/m.test(info) || policy === 'noeviction') return;
-        this.#logger.warn({ event: 'redis_evicts', policy }, 'maxmemory-policy noeviction is right');
-      },
-      // Managed Redis may not allow it.
-      () => undefined,
-    );
-  }
-
   async ping(): Promise<boolean> {
     if (this.#commands.status !== 'ready') return false;
     try {
@@ -124,6 +193,8 @@ export class RedisStore implements Store {
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
+    clearTimeout(this.#later);
+    this.#closing.abort();
     await Promise.all([closeConnection(this.#commands), this.source.close(), this.plain?.close()]);
   }
 }

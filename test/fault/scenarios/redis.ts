@@ -134,7 +134,7 @@ export const readOnly = scenario({
   sentence:
     'keeps its streams while Redis is a replica for a while, and records what was heard when it is a master again',
   seconds: { short: 5, long: 40 },
-  plan: () => ({ ways: { plain: 2, fcall: 2, http: 1 }, changes: 2 }),
+  plan: () => ({ env: { SISYPHUS_REDIS_GRACE: '1s' }, ways: { plain: 2, fcall: 2, http: 1 }, changes: 2 }),
   async act(world, run, findings) {
     const from = now();
     findings.figures.times = await every(world, 1200, run.seconds, async () => {
@@ -146,6 +146,27 @@ export const readOnly = scenario({
       await world.call('REPLICAOF', 'NO', 'ONE');
     });
     const refused = refusals(world, from, now(), /READONLY/);
+    findings.figures.refused = refused;
+    findings.expect(refused > 0, 'nobody was refused: nothing was shown');
+  },
+  check: (world, _run, findings) => expectNothingSeen(world, findings),
+});
+
+export const writesRefused = scenario({
+  name: 'writes-refused',
+  sentence:
+    'keeps its streams and lets readers in while Redis takes no writes for longer than the grace, and records what was heard when it does',
+  seconds: { short: 6, long: 40 },
+  plan: () => ({ env: { SISYPHUS_REDIS_GRACE: '1s' }, ways: { plain: 2, fcall: 2, http: 1 }, changes: 2 }),
+  async act(world, run, findings) {
+    const from = now();
+    findings.figures.times = await every(world, 1200, run.seconds, async () => {
+      world.note('writes are refused');
+      await world.call('CONFIG', 'SET', 'min-replicas-to-write', '1');
+      await pause(2500);
+      await world.call('CONFIG', 'SET', 'min-replicas-to-write', '0');
+    });
+    const refused = refusals(world, from, now(), /NOREPLICAS/);
     findings.figures.refused = refused;
     findings.expect(refused > 0, 'nobody was refused: nothing was shown');
   },

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, freePort } from '../../support/child.ts';
+import { SERVER } from '../../support/redis.ts';
 import { eventually } from '../../support/wait.ts';
 import { command } from './replication.ts';
 
@@ -30,7 +31,7 @@ export class Sentinels {
       ];
       await writeFile(file, `${lines.join('\n')}\n`);
       ports.push(port);
-      children.push(new Child('redis-server', [file, '--sentinel']));
+      children.push(new Child(SERVER, [file, '--sentinel']));
     }
     const sentinels = new Sentinels(ports, children, folder);
     await sentinels.#know();

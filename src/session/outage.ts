@@ -1,0 +1,127 @@
+import type { Hub } from '../hub/hub.ts';
+import type { Trouble } from '../hub/trouble.ts';
+import type { Logger } from '../logger.ts';
+import { Repeats } from '../repeats.ts';
+import type { SessionRegistry } from './session-registry.ts';
+
+/** How often is looked (ms). */
+const PERIOD = 200;
+/** A connection that is back by then was not away: such moments are said once a minute (ms). */
+const NOTICED = 1000;
+/** How often readers that were turned away are counted in the log (ms). */
+const COUNTED = 10_000;
+/** A trouble that is not seen for so long is over (ms). */
+const OVER = 2000;
+
+export interface OutageOptions {
+  hub: Pick<Hub, 'downSince'>;
+  sessions: Pick<SessionRegistry, 'streams' | 'closeAll' | 'outage'>;
+  troubles: () => Trouble[];
+  /** How long streams stay while Redis is away (ms). */
+  grace: number;
+  logger: Logger;
+  now?: () => number;
+}
+
+/** Since when it is away, and what there had been before. */
+interface Away {
+  since: number;
+  turnedAway: number;
+  ended: number;
+  isSaid: boolean;
+}
+
+/** A refusal: when it began, and when it was seen last. */
+interface Refusal {
+  since: number;
+  seenAt: number;
+  isSaid: boolean;
+}
+
+/**
+ * What follows from a store that is away, or refuses: streams end after the grace; and the log has one line when it begins,
+ * now and then the number of readers that were turned away, and one line when it is over.
+ */
+export class Outage {
+  readonly #options: OutageOptions;
+  readonly #now: () => number;
+  readonly #repeats: Repeats;
+  #timer: NodeJS.Timeout | undefined;
+  #away: Away | undefined;
+  /** By reason. */
+  readonly #refusals = new Map<string, Refusal>();
+  #counted = { turnedAway: 0, ended: 0, at: Number.NEGATIVE_INFINITY };
+
+  constructor(options: OutageOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#repeats = new Repeats(this.#now);
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.check(), PERIOD).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  check(): void {
+    const { hub, sessions, grace } = this.#options;
+    const now = this.#now();
+    const troubles = this.#options.troubles();
+    this.#followRefusals(troubles, now);
+    this.#followAway(troubles, now);
+    if (hub.downSince !== undefined && sessions.streams > 0 && now - hub.downSince > grace) sessions.closeAll('redis');
+    this.#count(now);
+  }
+
+  #followRefusals(troubles: Trouble[], now: number): void {
+    const { logger } = this.#options;
+    for (const { reason, detail, stops } of troubles) {
+      if (stops === 'all') continue;
+      const { since, isSaid } = this.#refusals.get(reason) ?? { since: now, isSaid: false };
+      const isDue = this.#repeats.due(`refuses ${reason}`) > 0;
+      if (isDue) logger.warn({ event: 'redis_refuses', stops, reason, ...(detail !== reason && { detail }) });
+      this.#refusals.set(reason, { since, seenAt: now, isSaid: isSaid || isDue });
+    }
+    for (const [reason, { since, seenAt, isSaid }] of this.#refusals) {
+      if (now - seenAt < OVER) continue;
+      this.#refusals.delete(reason);
+      if (isSaid) logger.info({ event: 'redis_refuses_no_more', reason, milliseconds: seenAt - since });
+    }
+  }
+
+  #followAway(troubles: Trouble[], now: number): void {
+    const { hub, sessions, logger } = this.#options;
+    const { turnedAway, ended } = sessions.outage;
+    const trouble = troubles.find(({ stops }) => stops !== 'publishing');
+    if (hub.downSince === undefined && trouble?.stops !== 'all') {
+      const away = this.#away;
+      this.#away = undefined;
+      if (!away?.isSaid) return;
+      const counts = { turnedAway: turnedAway - away.turnedAway, ended: ended - away.ended };
+      logger.info({ event: 'redis_back', milliseconds: now - away.since, ...counts });
+      this.#counted = { turnedAway, ended, at: now };
+      return;
+    }
+    this.#away ??= { since: hub.downSince ?? now, turnedAway, ended, isSaid: false };
+    if (now - this.#away.since < NOTICED) return;
+    // If it refuses, that has been said.
+    if (trouble && trouble.stops !== 'all') return;
+    const reason = trouble?.reason ?? 'Redis does not answer';
+    if (this.#repeats.due(`away ${reason}`) === 0) return;
+    this.#away.isSaid = true;
+    logger.warn({ event: 'redis_away', reason, ...(trouble?.detail !== undefined && { detail: trouble.detail }) });
+  }
+
+  #count(now: number): void {
+    const { turnedAway, ended, reason } = this.#options.sessions.outage;
+    const [readers, streams] = [turnedAway - this.#counted.turnedAway, ended - this.#counted.ended];
+    if (readers + streams === 0 || now - this.#counted.at < COUNTED) return;
+    this.#counted = { turnedAway, ended, at: now };
+    const { logger } = this.#options;
+    if (readers > 0) logger.warn({ event: 'readers_turned_away', readers, reason });
+    if (streams > 0) logger.warn({ event: 'streams_ended', streams, reason: 'redis' });
+  }
+}

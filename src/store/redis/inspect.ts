@@ -1,0 +1,35 @@
+import { once } from 'node:events';
+import type { Trouble } from '../../hub/trouble.ts';
+import { COMMAND_TIMEOUT, closeConnection, openConnection, userOf } from './connection.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
+import { probe } from './probe.ts';
+import { explain, isReply } from './redis-error.ts';
+import { type Weakness, weaknessesOf } from './weaknesses.ts';
+
+/** What a gateway would find at this Redis. */
+export interface Inspection {
+  /** What somebody has to change, and why it takes no writes at the moment. */
+  lasting: Trouble[];
+  state: Trouble[];
+  weaknesses: Weakness[];
+}
+
+/**
+ * Tries everything that a gateway needs, as its own user, on a connection of its own; changes nothing.
+ * @throws Error what Redis said, or that it cannot be reached within 2 s
+ */
+export async function inspectRedis(url: string, keys: Keys, names: PlainNames): Promise<Inspection> {
+  const redis = openConnection(url, 'probe');
+  try {
+    await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT) });
+    const probed = await probe(redis, { user: userOf(url), keys, names });
+    return { ...probed, weaknesses: await weaknessesOf(redis) };
+  } catch (error) {
+    if (isReply(error)) throw new Error(explain(error).reason, { cause: error });
+    const isLate = (error as Error).name === 'AbortError';
+    throw isLate ? new Error(`no answer within ${COMMAND_TIMEOUT / 1000} s`, { cause: error }) : error;
+  } finally {
+    await closeConnection(redis);
+  }
+}

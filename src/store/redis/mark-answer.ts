@@ -1,0 +1,59 @@
+import type { Gap } from '../../hub/channel-source.ts';
+import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { parseGap } from './parse-gap.ts';
+
+/** As the two functions of lua/mark.lua and lua/mark-ro.lua give it. */
+export type MarkAnswer = [
+  last: string,
+  born: string,
+  gaps: string[],
+  heads: (string | null)[],
+  now: string,
+  database?: string,
+  prefix?: string,
+  // Of the form that writes nothing.
+  role?: string,
+  isSameBranch?: number,
+];
+
+/** Without a position and a birth there is no store. */
+export interface MarkParts {
+  position: Position | undefined;
+  born: Position | undefined;
+  gaps: Gap[];
+  heads: Position[];
+  now: Position;
+  database: string;
+  prefix: string;
+  /** Of a master with which it has everything in common. */
+  isReplica: boolean;
+}
+
+export function markOf([
+  last,
+  born,
+  gaps,
+  heads,
+  now,
+  database = '',
+  prefix = '',
+  role = '',
+  branch = 1,
+]: MarkAnswer): MarkParts {
+  const position = parsePosition(last);
+  return {
+    position,
+    born: parsePosition(born),
+    gaps: gaps.map(parseGap),
+    // A head that is ahead of all ids is none: somebody else has set it.
+    heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position ?? BEGINNING)),
+    now: parsePosition(now) ?? BEGINNING,
+    database,
+    prefix,
+    isReplica: role === 'slave' && branch === 1,
+  };
+}
+
+function notAfter(head: Position | undefined, position: Position): Position {
+  return head === undefined || isAfter(head, position) ? BEGINNING : head;
+}

@@ -1,0 +1,84 @@
+/** A first try after a lost connection comes this soon, and no later try waits longer (ms). */
+const FIRST = 25;
+const LAST = 1000;
+/** The same where Redis answers and refuses: somebody has to change something there (ms). */
+const FIRST_REFUSED = 250;
+const LAST_REFUSED = 8000;
+/** So many times a read-only server is left at once; from then on after a pause that grows. */
+const FREE_LEAVES = 2;
+/** A server that has not been read-only for so long is another one, or well again (ms). */
+const FORGOTTEN = 30_000;
+
+/** Waits that double up to a limit, each by chance between half of it and all of it. */
+export class Backoff {
+  readonly #first: number;
+  readonly #last: number;
+  #tries = 0;
+
+  constructor(first = FIRST_REFUSED, last = LAST_REFUSED) {
+    this.#first = first;
+    this.#last = last;
+  }
+
+  /** How long to wait before the next try (ms). */
+  next(): number {
+    const longest = Math.min(this.#first * 2 ** Math.min(this.#tries++, 20), this.#last);
+    return longest * (0.5 + Math.random() / 2);
+  }
+
+  reset(): void {
+    this.#tries = 0;
+  }
+}
+
+/**
+ * When a connection is tried again, by how it ended. A Redis that cannot be reached is tried about once a second, because it
+ * may be back at any moment; one that refuses the connection is tried less and less often.
+ */
+export class Pace {
+  readonly #unreached = new Backoff(2 * FIRST, LAST);
+  readonly #refused = new Backoff();
+  readonly #now: () => number;
+  #wasRefused = false;
+  #leaves = 0;
+  #leftAt = Number.NEGATIVE_INFINITY;
+  #readOnlyAt = Number.NEGATIVE_INFINITY;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  /** The connection failed; `isRefusal`: Redis has said why. */
+  failed(isRefusal: boolean): void {
+    this.#wasRefused = isRefusal;
+  }
+
+  reached(): void {
+    this.#unreached.reset();
+    this.#refused.reset();
+    this.#wasRefused = false;
+  }
+
+  /** How long to wait before the next try (ms). */
+  next(): number {
+    const wait = this.#wasRefused ? this.#refused.next() : this.#unreached.next();
+    // What ends it the next time says so again.
+    this.#wasRefused = false;
+    return wait;
+  }
+
+  /**
+   * Whether to leave a server that has just said that it is read-only, in order to look for its master. Leaving each time
+   * would open connections without end where the address leads to a replica.
+   */
+  mayLeave(): boolean {
+    const now = this.#now();
+    if (now - this.#readOnlyAt > FORGOTTEN) this.#leaves = 0;
+    this.#readOnlyAt = now;
+    const pause = this.#leaves < FREE_LEAVES ? 0 : Math.min(1000 * 2 ** (this.#leaves - FREE_LEAVES), LAST_REFUSED);
+    if (now - this.#leftAt < pause) return false;
+    this.#leaves++;
+    this.#leftAt = now;
+    return true;
+  }
+}

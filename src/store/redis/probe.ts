@@ -1,0 +1,162 @@
+import type { Redis } from 'ioredis';
+import type { Trouble } from '../../hub/trouble.ts';
+import { COMMANDS } from './functions.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
+import { explain, isAccessRefusal, isReply, isStateRefusal, UnfitError } from './redis-error.ts';
+import { distinct } from './standing.ts';
+import { READING, trialsOf } from './trials.ts';
+
+interface Trial {
+  command: string;
+  args: string[];
+  stops: Trouble['stops'];
+  /** The key or channel that it is about, as a pattern of an ACL. */
+  pattern?: string;
+}
+
+interface Denied extends Trial {
+  error: Error;
+}
+
+export interface ProbeOptions {
+  /** As whom the gateway comes. */
+  user: string;
+  keys: Keys;
+  names: PlainNames;
+}
+
+export interface Probed {
+  /** What somebody has to change: the kind of server, or its ACL. */
+  lasting: Trouble[];
+  /** Why it takes no writes at the moment. */
+  state: Trouble[];
+}
+
+/** What kind of server this is, as long as that is no reason to leave it alone. */
+async function problemOfServer(redis: Redis): Promise<string | undefined> {
+  const right = 'expected Redis 7 or later, or Valkey 8';
+  let hello: unknown[];
+  try {
+    hello = (await redis.call('HELLO')) as unknown[];
+  } catch (error) {
+    if (!isReply(error)) throw error;
+    return `Redis does not speak RESP3 (${error.message.split(',')[0]}): ${right}`;
+  }
+  const value = (name: string): string => String(hello[hello.indexOf(name) + 1] ?? '');
+  const [server, version, mode] = [value('server'), value('version'), value('mode')];
+  if (mode === 'cluster') {
+    return 'this Redis is a node of a Redis Cluster: expected a single Redis, because the lists of users and the keys of the gateway are in different slots';
+  }
+  if (mode === 'sentinel') return 'this is a Sentinel: expected redis+sentinel://host:port/service in REDIS_URL';
+  if (value('proto') !== '3') return `Redis does not speak RESP3: ${right}`;
+  const least = server === 'valkey' ? 8 : 7;
+  if (Number.parseInt(version, 10) < least) return `this is ${server} ${version}: ${right}`;
+  return undefined;
+}
+
+/** @throws UnfitError where the server is of a kind that no gateway can use */
+export async function requireFit(redis: Redis): Promise<void> {
+  const problem = await problemOfServer(redis);
+  if (problem) throw new UnfitError(problem);
+}
+
+/**
+ * Tries everything that a gateway asks of Redis, as the gateway's own user, and changes nothing: commands are queued in a
+ * transaction, which tells whether each would be allowed, and the transaction is discarded. Needs a connection of its own.
+ */
+export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): Promise<Probed> {
+  const problem = await problemOfServer(redis);
+  if (problem) return { lasting: [{ stops: 'readers', reason: problem }], state: [] };
+  const state: Trouble[] = [];
+  const troubles: Trouble[] = [];
+  const denied: Denied[] = [];
+  for (const one of [...(await tryQueued(redis, keys, names)), ...(await trySubscribing(redis, keys, names))]) {
+    if (isAccessRefusal(one.error)) denied.push(one);
+    else if (isStateRefusal(one.error)) state.push({ stops: 'publishing', ...explain(one.error) });
+    else if (/unknown (sub)?command/i.test(one.error.message))
+      troubles.push({ stops: one.stops, ...explain(one.error) });
+  }
+  for (const stops of ['readers', 'publishing'] as const) {
+    const some = denied.filter((one) => one.stops === stops);
+    for (const reason of sentences(some, user)) troubles.push({ stops, reason });
+  }
+  return { lasting: distinct(troubles), state: distinct(state) };
+}
+
+function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {
+  const trials = trialsOf(keys);
+  const [list, lists] = [`${prefix}user:probe:channels`, `${prefix}user:*:channels`];
+  const [own, topics] = [`${keys.declared}*`, `${keys.topicPrefix}*`];
+  const used = [...new Set([...COMMANDS, 'XRANGE', 'XREVRANGE'])].map((command): Trial => {
+    const stops = READING.has(command) ? 'readers' : 'publishing';
+    return { command, args: trials[command] ?? [], stops, pattern: command === 'PUBLISH' ? topics : own };
+  });
+  return [
+    { command: 'FCALL_RO', args: ['sisyphus_version', '1', keys.declared], stops: 'readers', pattern: own },
+    { command: 'FCALL', args: ['sisyphus_mark', '1', keys.declared, '0'], stops: 'publishing', pattern: own },
+    { command: 'FUNCTION', args: ['LOAD', '#!lua name=sisyphus\n'], stops: 'publishing' },
+    ...used,
+    { command: 'TYPE', args: [list], stops: 'readers', pattern: lists },
+    { command: 'SADD', args: [list, ''], stops: 'publishing', pattern: lists },
+  ];
+}
+
+async function tryQueued(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
+  const trials = queuedTrials(keys, names);
+  try {
+    // Waited for: if transactions are denied, the rest would be carried out.
+    await redis.call('MULTI');
+  } catch (error) {
+    if (!isReply(error)) throw error;
+    return [];
+  }
+  const answers = trials.map(({ command, args }) => redis.call(command, ...args));
+  const settled = await Promise.allSettled([...answers, redis.call('DISCARD')]);
+  return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
+}
+
+async function trySubscribing(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
+  const topics = `${keys.topicPrefix}*`;
+  const about = (command: string, name: string, pattern = name): Trial => {
+    return { command, args: [name], stops: 'publishing', pattern };
+  };
+  const trials = [
+    about('SUBSCRIBE', keys.topic('probe'), topics),
+    about('SUBSCRIBE', `${names.prefix}user:probe`, `${names.prefix}user:*`),
+    ...[topics, ...names.patterns].map((pattern) => about('PSUBSCRIBE', pattern)),
+  ];
+  const settled = await Promise.allSettled(
+    trials.map(({ command, args: [name = ''] }) => {
+      return command === 'SUBSCRIBE' ? redis.subscribe(name) : redis.psubscribe(name);
+    }),
+  );
+  return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
+}
+
+/** @throws where Redis has not answered */
+function refusalOf(trial: Trial, answer: PromiseSettledResult<unknown>): Denied[] {
+  if (answer.status === 'fulfilled') return [];
+  if (!isReply(answer.reason)) throw answer.reason;
+  return [{ ...trial, error: answer.reason }];
+}
+
+/** What an ACL denies, in as few sentences as there are kinds: commands, keys, channels. */
+function sentences(denied: Denied[], user: string): string[] {
+  const commands = denied.filter(({ error }) => /permissions to run/.test(error.message)).map(({ command }) => command);
+  const rest = denied.filter(({ command }) => !commands.includes(command));
+  const isChannel = ({ command }: Denied): boolean => /^P?SUBSCRIBE$|^PUBLISH$/.test(command);
+  const patternsOf = (some: Denied[]): string[] => [...new Set(some.map(({ pattern }) => pattern ?? '*'))];
+  const keys = patternsOf(rest.filter((one) => !isChannel(one)));
+  const channels = patternsOf(rest.filter(isChannel));
+  const say = (what: string, names: string[], sign: string): string[] => {
+    if (names.length === 0) return [];
+    const expected = names.map((name) => sign + (sign === '+' ? name.toLowerCase() : name)).join(' ');
+    return [`Redis refuses ${what}${names.join(', ')} to user ${user}: expected ${expected} in its ACL`];
+  };
+  return [
+    ...say('', [...new Set(commands)].sort(), '+'),
+    ...say('keys ', keys, '~'),
+    ...say('channels ', channels, '&'),
+  ];
+}

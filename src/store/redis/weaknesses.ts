@@ -1,0 +1,97 @@
+import type { Redis } from 'ioredis';
+import { isReply } from './redis-error.ts';
+
+/** A Redis that works and keeps less than it could. */
+export interface Weakness {
+  /** For the log. */
+  event:
+    | 'redis_evicts'
+    | 'redis_keeps_nothing'
+    | 'redis_keeps_snapshots'
+    | 'redis_drops_on_reload'
+    | 'redis_is_replica';
+  /** What it means, and what would be right. */
+  reason: string;
+  policy?: string;
+}
+
+/** What this Redis weakens. Where the user may not ask, nothing is said. */
+export async function weaknessesOf(redis: Redis): Promise<Weakness[]> {
+  const [memory, persistence, replication, save, account] = await Promise.all([
+    ask(() => redis.info('memory')),
+    ask(() => redis.info('persistence')),
+    ask(() => redis.info('replication')),
+    ask(() => redis.config('GET', 'save') as Promise<string[]>),
+    ask(() => redis.call('ACL', 'GETUSER', 'default') as Promise<unknown[]>),
+  ]);
+  const isAppending = /^aof_enabled:1/m.test(persistence ?? '');
+  return [
+    ...evictionOf(memory),
+    ...persistenceOf(persistence !== undefined && !isAppending, save),
+    ...reloadOf(isAppending, account, await isValkey(redis)),
+    ...replicaOf(replication),
+  ];
+}
+
+/** @throws where Redis did not answer; a refusal is `undefined` */
+async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
+  try {
+    return await question();
+  } catch (error) {
+    if (!isReply(error)) throw error;
+    return undefined;
+  }
+}
+
+function evictionOf(memory: string | undefined): Weakness[] {
+  const [, policy = 'noeviction'] = /^maxmemory_policy:(\S+)/m.exec(memory ?? '') ?? [];
+  if (policy === 'noeviction' || /^maxmemory:0\b/m.test(memory ?? '')) return [];
+  const lost = 'backlogs, rights and the clock go without a word';
+  return [
+    { event: 'redis_evicts', policy, reason: `Redis evicts keys (${policy}), so that ${lost}: expected noeviction` },
+  ];
+}
+
+function persistenceOf(isWithoutLog: boolean, save: string[] | undefined): Weakness[] {
+  if (!isWithoutLog || save?.[1] === undefined) return [];
+  const told = 'and every reader is told so: expected appendonly yes, where messages are to outlive it';
+  if (save[1] === '') {
+    return [
+      { event: 'redis_keeps_nothing', reason: `Redis keeps nothing on disk; a restart loses everything, ${told}` },
+    ];
+  }
+  return [
+    {
+      event: 'redis_keeps_snapshots',
+      reason: `Redis keeps snapshots only; a crash loses what came after the last, ${told}`,
+    },
+  ];
+}
+
+/**
+ * Redis (not Valkey) loads its append-only file as the user `default`, and drops each transaction of which that user may not
+ * run a command; what a function writes is kept as a transaction.
+ */
+function reloadOf(isAppending: boolean, account: unknown[] | undefined, isSpared: boolean): Weakness[] {
+  if (!isAppending || isSpared || account === undefined) return [];
+  const value = (name: string): string => String(account[account.indexOf(name) + 1] ?? '');
+  const isWhole = value('commands') === '+@all' && /~\*/.test(value('keys')) && /&\*/.test(value('channels'));
+  if (isWhole) return [];
+  const right = 'expected "user default off ~* &* +@all", which is switched off and may be loaded as';
+  return [{ event: 'redis_drops_on_reload', reason: `a restart of Redis drops what functions wrote: ${right}` }];
+}
+
+function replicaOf(replication: string | undefined): Weakness[] {
+  const takesWrites = /^role:slave/m.test(replication ?? '') && /^slave_read_only:0/m.test(replication ?? '');
+  if (!takesWrites) return [];
+  return [
+    {
+      event: 'redis_is_replica',
+      reason: 'Redis is a replica that takes writes and loses them again: expected a master',
+    },
+  ];
+}
+
+async function isValkey(redis: Redis): Promise<boolean> {
+  return /^server_name:valkey|^valkey_version:/m.test((await ask(() => redis.info('server'))) ?? '');
+}
