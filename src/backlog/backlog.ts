@@ -61,6 +61,16 @@ export interface Retention {
   ttl: number;
 }
 
+const DAY = 86_400_000;
+
+/**
+ * How long (ms) a store knows of a channel after its last message, at least: then its counters go, and whoever has a position
+ * from before that is told that something may have expired. The Lua side is known_for in store/redis/lua/growth.lua.
+ */
+export function knownFor(ttl: number): number {
+  return Math.max(2000, 2 * ttl, Math.min(7 * ttl, 7 * DAY));
+}
+
 /** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, within 2 s. */
 export interface Backlog {
   /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */

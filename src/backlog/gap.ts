@@ -14,6 +14,11 @@ export interface KeptSlice {
   ttl: number;
   /** The store's clock (ms). */
   now: number;
+  /**
+   * Of a channel of which nothing is known, nothing was published since then; and nothing before its first message, if
+   * that is later. What was before may have been forgotten. Without it nothing ever is.
+   */
+  knownSince?: Position;
 }
 
 /** What is replayed of it, and why there is less than there should be. */
@@ -26,11 +31,14 @@ export interface Judgement {
  * Nothing is missing where nothing came after `after`, or where what is kept begins with the message right behind it.
  * What is older than `ttl` is not replayed, also where the backlog still has it.
  */
-export function judgeSlice({ after, head, entries, ttl, now }: KeptSlice): Judgement {
+export function judgeSlice({ after, head, entries, ttl, now, knownSince = BEGINNING }: KeptSlice): Judgement {
   const oldest = positionBefore(ttl, now);
   const messages = withoutOlderThan(oldest, entries);
   // Where nothing is kept, all of it is missing, and the head is the last of it.
   const lastMissing = messages[0]?.previous ?? head;
+  // From the beginning of what is there: nothing of it is missing.
+  const isForgotten = lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
+  if (isForgotten) return { messages, gap: 'expired' };
   if (!isAfter(lastMissing, after)) return { messages, gap: undefined };
   // A first message with another before it: what counts the channel's messages was lost.
   if (messages[0]?.revision === 1) return { messages, gap: 'flushed' };

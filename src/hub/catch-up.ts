@@ -3,7 +3,8 @@ import type { Logger } from '../logger.ts';
 import { isPlain, type Message } from '../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
+import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
@@ -32,8 +33,6 @@ export interface Resources {
   recordsPlain: (channel: string) => boolean;
 }
 
-type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
-
 /** What the marks of one healing tell. */
 interface News {
   forks: Gap[];
@@ -47,6 +46,8 @@ interface Missed {
   head: Position;
   /** What was heard here after the fork is not in the store any more. */
   fork: Gap | undefined;
+  /** Whether there was a message at `after`, so that the next one comes after one. */
+  isLast: boolean;
 }
 
 /**
@@ -59,29 +60,11 @@ export async function catchUp(
   channels: string[],
   current: () => boolean,
 ): Promise<void> {
-  const missed: Missed[] = [];
-  const news: News = { forks: [], born: undefined };
-  let position: Position | undefined;
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
-  const wanted = [...channels];
-  let at = 0;
-  do {
-    const chunk = wanted.slice(at, at + CHUNK);
-    at += chunk.length;
-    const mark = await options.source.mark(chunk);
-    if (!current()) return;
-    // A new life is learned of once: by all channels, whichever are healed.
-    if (learn(hub, options, mark, news)) wanted.push(...unread(known, wanted));
-    for (const [i, channel] of chunk.entries()) {
-      const subscription = known.get(channel);
-      const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark.position, news, options.logger);
-      if (found) missed.push(found);
-    }
-    // Up to the first mark all channels are read, and not beyond: what was published later was heard, and is held.
-    position ??= mark.position;
-  } while (at < wanted.length);
-  await reportLost(options, missed);
+  const compared = await compareAll(hub, options, channels, known, current);
+  if (!compared) return;
+  const { missed, position, wanted } = compared;
+  await reportLost(hub, options, missed);
   const messages = await readMissed(options, missed, position);
   if (!current()) return;
   announceOvertaken(hub.position, messages, known, options.logger);
@@ -100,13 +83,6 @@ export async function catchUp(
   hub.position = position;
 }
 
-/** The channels that are heard, and are not among these. */
-function unread(known: Map<string, Subscription>, channels: string[]): string[] {
-  const read = new Set(channels);
-  const heard = [...known.values()].filter(({ head }) => head !== undefined);
-  return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
-}
-
 /** What was heard up to this position on other channels than those that were compared: of these the store has everything. */
 function takeHeard(
   hub: Knowledge,
@@ -122,6 +98,52 @@ function takeHeard(
     else if (!read.has(message.id) && (head === undefined || isAfter(message.id, head))) hub.unconfirmed(message);
   }
   return heard;
+}
+
+/**
+ * Compares the channels with what the store has; `undefined` where the connection was lost meanwhile. `position`: up to there all
+ * of them are read, and not beyond, because what was published later was heard, and is held.
+ */
+async function compareAll(
+  hub: Knowledge,
+  options: Resources,
+  channels: string[],
+  known: Map<string, Subscription>,
+  current: () => boolean,
+): Promise<{ missed: Missed[]; position: Position; wanted: string[] } | undefined> {
+  const { source } = options;
+  const missed: Missed[] = [];
+  const news: News = { forks: [], born: undefined };
+  const wanted = [...channels];
+  let position: Position | undefined;
+  let at = 0;
+  do {
+    const chunk = wanted.slice(at, at + CHUNK);
+    at += chunk.length;
+    const mark = await (position === undefined ? settledMark(source, chunk, current) : source.mark(chunk));
+    if (!current()) return undefined;
+    const fresh = learn(hub, options, mark, news);
+    await judgeUnheard(source, fresh, hub.position);
+    if (!current()) return undefined;
+    for (const [i, channel] of chunk.entries()) {
+      const subscription = known.get(channel);
+      const found = subscription && compare(subscription, mark.heads[i] ?? BEGINNING, mark, news, options.logger);
+      if (found) missed.push(found);
+    }
+    // A fork and a new life are learned of once: by all channels, whichever are healed.
+    if (fresh.length > 0 || (position === undefined && news.born !== undefined)) {
+      for (const channel of unread(known, wanted)) wanted.push(channel);
+    }
+    position ??= mark.position;
+  } while (at < wanted.length);
+  return { missed, position, wanted };
+}
+
+/** The channels that are heard, and are not among these. */
+function unread(known: Map<string, Subscription>, channels: string[]): string[] {
+  const read = new Set(channels);
+  const heard = [...known.values()].filter(({ head }) => head !== undefined);
+  return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
 }
 
 /**
@@ -159,33 +181,43 @@ function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<R
   return holders;
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether it is a new life. */
-function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
+function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): Gap[] {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
-    if (!flushed) return false;
+    if (!flushed) return [];
     news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
     for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
-    return true;
+    return [];
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
-  hub.gaps = mark.gaps;
+  for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
   for (const gap of fresh) announceGap(hub, options, gap);
-  news.forks.push(...fresh.filter(({ reason }) => reason === 'forked'));
-  return false;
+  hub.gaps = mark.gaps;
+  const forks = fresh.filter(({ reason }) => reason === 'forked');
+  news.forks.push(...forks);
+  return forks;
+}
+
+/** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
+function announceTurnedOut(hub: Knowledge, { logger }: Resources, before: Gap, { gaps }: Mark): void {
+  const now = gaps.find(({ to }) => to === before.to);
+  if (now?.reason !== 'forked' || isSameGap(before, now)) return;
+  logger.error({ event: 'gap_in_store', ...now });
+  for (const subscription of hub.subscriptions()) {
+    if (hasTurnedOut(before, now, subscription.channel)) announce(subscription, 'forked');
+  }
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
-export function announceGap(
-  hub: Pick<Knowledge, 'subscriptions'>,
-  { recordsPlain, logger }: GapOptions,
-  gap: Gap,
-): void {
-  logger.error({ event: 'gap_in_store', ...gap });
+function announceGap(hub: Knowledge, { recordsPlain, logger }: Resources, gap: Gap): void {
+  // A channel that cannot be recorded has another gap with each message, and is logged once.
+  const isRepeated = gap.reason === 'unrecorded' && hub.gaps.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
+  if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
   for (const subscription of hub.subscriptions()) {
     const { channel } = subscription;
@@ -197,7 +229,7 @@ export function announceGap(
 function compare(
   subscription: Subscription,
   head: Position,
-  position: Position,
+  mark: Mark,
   { forks, born }: News,
   logger: Logger,
 ): Missed | undefined {
@@ -212,19 +244,21 @@ function compare(
     // What was heard is of the life before, and what the store still has of it was given then.
     const isOfThisLife = isAfter(head, born);
     subscription.restart(isOfThisLife ? BEGINNING : head);
-    return isOfThisLife ? { subscription, after: born, head, fork: undefined } : undefined;
+    return isOfThisLife ? { subscription, after: born, head, fork: undefined, isLast: false } : undefined;
   }
   const fork = forks.find(({ from, to }) => isAfter(heard, from) && isAfter(to, heard));
   if (fork) {
     subscription.restart(isAfter(head, fork.from) ? fork.from : head);
     announce(subscription, 'forked');
-    return { subscription, after: fork.from, head, fork };
+    return { subscription, after: fork.from, head, fork, isLast: false };
   }
-  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };
-  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, position)) {
+  if (forks.some((one) => mayHaveLost(one, subscription.channel, false))) announce(subscription, 'forked');
+  if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };
+  if (head === BEGINNING && subscription.isForgotten(mark)) return undefined;
+  if (head === BEGINNING && isAfter(heard, head) && !isAfter(heard, mark.position)) {
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
-  } else if (isAfter(heard, head) && !isAfter(heard, position)) {
+  } else if (isAfter(heard, head) && !isAfter(heard, mark.position)) {
     // Heard, and not in the store: its readers have had it, whoever published it.
     logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
     subscription.restart(head);
@@ -233,12 +267,12 @@ function compare(
 }
 
 /** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
-async function reportLost({ source }: Resources, missed: Missed[]): Promise<void> {
+async function reportLost({ gaps }: Knowledge, { source }: Resources, missed: Missed[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {
     if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);
   }
-  for (const [fork, channels] of lost) await source.reportLost(fork, channels);
+  for (const [fork, channels] of lost) await addLost(source, gaps.find(({ to }) => to === fork.to) ?? fork, channels);
 }
 
 async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo: Position): Promise<Message[]> {
@@ -248,10 +282,13 @@ async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo
   );
   logger.info({ event: 'healing', channels: missed.length });
   for (const [i, { gap, messages }] of slices.entries()) {
-    if (!gap) continue;
-    const { subscription, head } = missed[i]!;
-    subscription.restart(messages[0]?.previous ?? head);
-    announce(subscription, gap);
+    const { subscription, head, isLast } = missed[i]!;
+    const [first] = messages;
+    // The counters of the channel were lost, or went long after its last message.
+    const reason = gap ?? (isLast && first?.previous === BEGINNING ? 'flushed' : undefined);
+    if (!reason) continue;
+    subscription.restart(first?.previous ?? head);
+    announce(subscription, reason);
   }
   return slices.flatMap(({ messages }) => messages);
 }

@@ -33,11 +33,27 @@ export interface Gap {
    * channels that have lost some, or none where it may be any of them.
    */
   lost: string[];
+  /** Of a fork. */
+  extent?: ForkExtent;
 }
 
-/** Whether plain PUBLISHes on the channel may be lost in a gap of the kind `unrecorded`; `plain`: whether they are recorded. */
-export function mayHaveLost({ lost }: Gap, channel: string, plain: boolean): boolean {
+/**
+ * Whether `lost` is all that a fork has cost. `awaited`: who had heard everything until then may still say; `unheard`: nobody
+ * had; `known`: it is all; `all`: it may have cost any channel a message; `old`: so, and it is several in one.
+ */
+export type ForkExtent = 'awaited' | 'unheard' | 'known' | 'all' | 'old';
+
+/**
+ * Whether the channel may have lost a message in the gap; `plain`: whether plain PUBLISHes on it are recorded. In a fork, also a
+ * reader whose position lies in it has lost its place, whatever the channel.
+ */
+export function mayHaveLost({ reason, lost, extent }: Gap, channel: string, plain: boolean): boolean {
+  if (reason === 'forked') return extent === 'all' || extent === 'old' || lost.includes(channel);
   return lost.length > 0 ? lost.includes(channel) : plain;
+}
+
+export function isSameGap(one: Gap, other: Gap): boolean {
+  return one.to === other.to && one.extent === other.extent && one.lost.length === other.lost.length;
 }
 
 /** What the store says of itself at one moment. */
@@ -48,8 +64,10 @@ export interface Mark {
   born: Position;
   /** In order; few, or none. */
   gaps: Gap[];
-  /** The id of the last message of each channel asked for, `BEGINNING` where there never was one. */
+  /** The id of the last message of each channel asked for, `BEGINNING` where none is known. */
   heads: Position[];
+  /** The store's clock, where it has one of its own. */
+  now?: Position;
 }
 
 /** What the hub needs from a store: to hear channels, in one order. */
@@ -68,7 +86,10 @@ export interface ChannelSource {
    * 1.5 s in any case, because there may be nobody who records.
    */
   settle(): Promise<void>;
-  /** Notes which channels have lost messages in a fork, for readers that come back later. */
-  reportLost(fork: Gap, channels: string[]): Promise<void>;
+  /**
+   * Notes which channels have lost messages in a fork, for readers at other gateways, and for those that come back later. `some`:
+   * these have, as far as is known here; `all`: nobody knows which, so any may have, unless one that had heard everything has said.
+   */
+  reportLost(fork: Gap, extent: 'some' | 'all', channels: string[]): Promise<void>;
   close(): Promise<void>;
 }

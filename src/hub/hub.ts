@@ -7,7 +7,7 @@ import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import { catchUp } from './catch-up.ts';
-import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
 import { type Heard, HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
@@ -227,13 +227,18 @@ export class Hub implements SourceListener, Checked {
    * is held, and given when readers have been told.
    */
   #hint(hint: Gap | { born: Position }): void {
-    if (this.isOpen && this.#knows(hint)) return;
+    if (this.isOpen && this.#knows(hint) && !this.#learnsFrom(hint)) return;
     this.#held.add(hint);
     if (this.isOpen) void this.heal([]);
   }
 
   #knows(hint: Gap | { born: Position }): boolean {
-    return 'born' in hint ? hint.born === this.born : this.gaps.some(({ to }) => to === hint.to);
+    return 'born' in hint ? hint.born === this.born : this.gaps.some((gap) => isSameGap(gap, hint));
+  }
+
+  /** Of a fork more may become known. */
+  #learnsFrom(hint: Gap | { born: Position }): boolean {
+    return 'born' in hint ? false : hint.reason === 'forked' && !this.gaps.some((gap) => isSameGap(gap, hint));
   }
 
   /** The subscription of this channel, which is opened if there is none. */

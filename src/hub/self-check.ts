@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
-import type { ChannelSource, Gap, Mark } from './channel-source.ts';
+import { type ChannelSource, type Gap, isSameGap, type Mark } from './channel-source.ts';
 import type { Subscription } from './subscription.ts';
 
 /** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
@@ -100,8 +100,9 @@ export class SelfCheck {
       const chunk = channels.slice(at, Math.min(at + CHUNK, upTo));
       const mark = await this.#source.mark(chunk);
       if (turn !== hub.turn || !hub.isOpen) return;
-      if (this.#differs(mark) || this.#lags(chunk, mark.heads, mark.position)) {
-        await hub.heal(mark.born === hub.born ? chunk : undefined);
+      const differs = this.#differs(mark);
+      if (differs || this.#lags(chunk, mark)) {
+        await hub.heal(differs ? undefined : chunk);
         return;
       }
       hub.reached(mark.position);
@@ -127,19 +128,21 @@ export class SelfCheck {
     return true;
   }
 
-  /** Whether the store has begun a new life, or has a new gap. */
+  /** Whether the store has begun a new life, or has a new gap, or knows more of one. */
   #differs({ born, gaps }: Mark): boolean {
-    return born !== this.#hub.born || gaps.at(-1)?.to !== this.#hub.gaps.at(-1)?.to;
+    const known = this.#hub.gaps;
+    return born !== this.#hub.born || gaps.length !== known.length || gaps.some((gap, i) => !isSameGap(gap, known[i]!));
   }
 
   /** Whether the store has a last message here that was not heard, or has lost one that was. */
-  #lags(channels: string[], heads: Position[], position: Position): boolean {
+  #lags(channels: string[], mark: Mark): boolean {
     return channels.some((channel, i) => {
       const subscription = this.#hub.subscription(channel);
-      const head = heads[i] ?? BEGINNING;
+      const head = mark.heads[i] ?? BEGINNING;
       if (subscription?.head === undefined || subscription.refused) return false;
       if (isAfter(head, subscription.head)) return true;
-      return isAfter(subscription.head, head) && !isAfter(subscription.head, position);
+      if (head === BEGINNING && subscription.isForgotten(mark)) return false;
+      return isAfter(subscription.head, head) && !isAfter(subscription.head, mark.position);
     });
   }
 }

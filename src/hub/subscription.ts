@@ -1,8 +1,9 @@
-import type { Retention } from '../backlog/backlog.ts';
+import { knownFor, type Retention } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
-import { isAfter, type Position, positionBefore } from '../message/position.ts';
+import { BEGINNING, earlier, isAfter, laterOf, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import type { Mark } from './channel-source.ts';
 import { type Entry, NONE, type Remembered } from './remembered.ts';
 
 /** Who reads channels: a session. */
@@ -22,6 +23,8 @@ export interface Reader {
 /** How much of a channel is answered from memory, for those who come back at once; the rest is in the backlog. */
 const REMEMBERED_MESSAGES = 100;
 const REMEMBERED_BYTES = 256 * 1024;
+/** A channel without a message is known to have had none for this long (ms); the store knows of longer, and is asked. */
+const PROVEN_FOR = 3_600_000;
 
 /** One channel in this process: who reads it, how far it has been heard, and the messages heard last. */
 export class Subscription {
@@ -68,6 +71,12 @@ export class Subscription {
     return this.#begun.promise;
   }
 
+  /** Whether the store may have forgotten by now that the last message was there: silence is all that this tells. */
+  isForgotten({ position, now }: Pick<Mark, 'position' | 'now'>): boolean {
+    const known = knownFor(this.#retention.ttl);
+    return this.head !== undefined && isAfter(earlier(laterOf(position, now ?? position), known), this.head);
+  }
+
   hear(message: Message): void {
     this.begin(message.previous);
     const worthIt = message.payload.length <= REMEMBERED_BYTES;
@@ -87,10 +96,14 @@ export class Subscription {
    */
   recent(after: Position): Message[] | undefined {
     if (this.head === undefined) return undefined;
-    if (!isAfter(this.head, after)) return [];
+    // Of what was before the first message, or where there is none, the store may have forgotten something.
+    const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
+    const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
+    if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
     const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
     const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
     const first = recent?.[0];
+    if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
     return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }
 }

@@ -71,10 +71,9 @@ export async function readChannels(
 /** The gap in which something may be lost that was published on the channel after this position. */
 export function gapAfter(gaps: Gap[], channel: string, position: Position, plain: boolean): Gap | undefined {
   return gaps.find((gap) => {
-    const { reason, from, to, lost } = gap;
+    const { reason, from, to } = gap;
     if (!isAfter(to, position)) return false;
-    if (reason === 'unrecorded') return mayHaveLost(gap, channel, plain);
     // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
-    return isAfter(position, from) || lost.includes(channel);
+    return (reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain);
   });
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
+import { createLogger } from '../../src/logger.ts';
 import type { Count, PlainListener } from '../../src/recorder/plain-source.ts';
 import { openConnection } from '../../src/store/redis/connection.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
@@ -54,7 +55,9 @@ describe('what is heard of plain channels', () => {
     commands = openConnection(server.url, 'commands');
     // Each name with a colon fits two of them, and the topics of other installations fit the third.
     const names = new PlainNames(['*:*', 'room:*', 'sisyphus*'], '');
-    source = new RedisPlainSource({ hearing, commands, url: server.url, keys, names, onName: () => undefined });
+    const logger = createLogger('silent');
+    const onName = () => undefined;
+    source = new RedisPlainSource({ hearing, commands, url: server.url, keys, names, onName, logger });
     listener = new Listener();
     source.start(listener);
     await eventually(() => listener.ups === 1);

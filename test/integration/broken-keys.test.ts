@@ -61,6 +61,7 @@ describe('a broken key of one channel', function () {
       );
       expect(logged).to.have.length(1);
       expect(logged[0]).to.include({ channel: 'room:1' });
+      expect(world.gateway.logs.filter(({ event }) => event === 'gap_in_store')).to.have.length(1);
     });
   }
 });

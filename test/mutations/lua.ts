@@ -4,6 +4,7 @@ const LUA = 'src/store/redis/lua/';
 const TWINS = 'contract/redis-twins';
 const BROKEN = 'contract/redis-broken-keys';
 const LOST = 'contract/redis-half-lost';
+const GROWTH = 'contract/redis-growth';
 const FORGED = 'integration/forged';
 const DENIED = 'contract/redis-permissions';
 
@@ -240,8 +241,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a new life is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: '    if (learn(hub, options, mark, news)) wanted.push(...unread(known, wanted));\n',
-    replace: '    learn(hub, options, mark, news);\n',
+    find: ' || (position === undefined && news.born !== undefined)) {\n',
+    replace: ') {\n',
     caughtBy: 'unit/hub',
   },
   {
@@ -250,5 +251,95 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: '  if (isAfter(hub.position, position)) hub.onReversed();\n',
     replace: '',
     caughtBy: 'unit/hub',
+  },
+  {
+    name: 'counters are kept for good',
+    file: `${LUA}append.lua`,
+    find: '  if is_renewed(clock, kept, clock.last) then\n',
+    replace: '  if false then\n',
+    caughtBy: GROWTH,
+    only: 'tells whoever',
+  },
+  {
+    name: 'the end of counters is not put off',
+    file: `${LUA}growth.lua`,
+    find: '  return kept.lost or kept.last <= clock.raised or math.floor(id / eighth) > math.floor(kept.last / eighth)\n',
+    replace: '  return kept.last == 0\n',
+    caughtBy: GROWTH,
+    only: 'outlives',
+  },
+  {
+    name: 'counters that were made to last longer end as they would have',
+    file: `${LUA}growth.lua`,
+    find: 'kept.last <= clock.raised or ',
+    replace: '',
+    caughtBy: GROWTH,
+    only: 'proves no more',
+  },
+  {
+    name: 'what was told to last longer is taken to have lasted',
+    file: 'src/store/redis/redis-backlog.ts',
+    find: '  return raised && lived ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;\n',
+    replace:
+      '  return raised && lived && now < 0 ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;\n',
+    caughtBy: GROWTH,
+    only: 'proves no more',
+  },
+  {
+    name: 'a channel that is used once takes 4 KB',
+    file: `${LUA}append.lua`,
+    find: '      shrink(kept)\n',
+    replace: '',
+    caughtBy: GROWTH,
+    only: 'is bounded',
+  },
+  {
+    name: 'what was forgotten is taken for silence',
+    file: 'src/backlog/gap.ts',
+    find: "  if (isForgotten) return { messages, gap: 'expired' };\n",
+    replace: '',
+    caughtBy: 'unit/gap',
+  },
+  {
+    name: 'revisions begin again without a word',
+    file: 'src/hub/catch-up.ts',
+    find: "(isLast && first?.previous === BEGINNING ? 'flushed' : undefined)",
+    replace: 'undefined',
+    caughtBy: 'unit/hub',
+  },
+  {
+    name: 'readers of a channel that fell silent long ago are told that it is lost',
+    file: 'src/hub/catch-up.ts',
+    find: '  if (head === BEGINNING && subscription.isForgotten(mark)) return undefined;\n',
+    replace: '',
+    caughtBy: 'unit/hub',
+  },
+  {
+    name: 'memory answers for what only the store may know',
+    file: 'src/hub/subscription.ts',
+    find: 'return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];',
+    replace: 'return [];',
+    caughtBy: 'unit/subscription',
+  },
+  {
+    name: 'a channel that cannot be recorded is logged by every gateway with each message',
+    file: 'src/hub/catch-up.ts',
+    find: '  if (!isRepeated) logger.error',
+    replace: '  logger.error',
+    caughtBy: 'integration/broken-keys',
+  },
+  {
+    name: 'a recorder that has lost its key goes on',
+    file: `${LUA}recorder.lua`,
+    find: '    forget_recorder(clock)\n',
+    replace: '',
+    caughtBy: LOST,
+  },
+  {
+    name: 'a mark fails for good where gaps are of another type',
+    file: `${LUA}damage.lua`,
+    find: "  if gaps.err and not is_mistyped(GAPS, 'list') then",
+    replace: '  if gaps.err then',
+    caughtBy: LOST,
   },
 ];

@@ -42,7 +42,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'heads are not compared after a lost connection',
     file: 'src/hub/catch-up.ts',
-    find: '  if (isAfter(head, heard)) return { subscription, after: heard, head, fork };\n',
+    find: '  if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'subscriber connection cut|last message before silence',

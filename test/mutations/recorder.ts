@@ -3,6 +3,9 @@ import type { Mutation } from './mutations.ts';
 const RECORDER = 'src/recorder/recorder.ts';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
 const CLOCK = 'src/store/redis/lua/clock.lua';
+const GAPS = { caughtBy: 'contract/redis-gaps' };
+const FORKS = { caughtBy: 'integration/forks' };
+const FORKED_HUB = { caughtBy: 'unit/hub', only: 'lost what it gave out last' };
 const LIVES = { caughtBy: 'contract/redis-lives' };
 
 /** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
@@ -141,6 +144,118 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     find: "return role === 'off' || recording;",
     replace: "return role !== 'unknown' || recording;",
     caughtBy: 'unit/health',
+  },
+  {
+    name: 'a fork is announced before those who heard everything have spoken',
+    file: 'src/hub/forks.ts',
+    find: '    if (awaited.length === 0 || !current()) return mark;',
+    replace: '    return mark;',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'where nobody says what a fork has cost, nobody is told',
+    file: 'src/hub/forks.ts',
+    find: "    else for (const fork of awaited) await source.reportLost(fork, 'all', []);",
+    replace: '    else return mark;',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'what was given out behind a fork that nobody heard is not missed',
+    file: 'src/hub/forks.ts',
+    find: "if (fork.extent !== 'unheard' || !isAfter(position, fork.from)) continue;",
+    replace: 'continue;',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'every fork that nobody heard is everybody’s',
+    file: 'src/hub/forks.ts',
+    find: "if (fork.extent !== 'unheard' || !isAfter(position, fork.from)) continue;",
+    replace: "if (fork.extent !== 'unheard') continue;",
+    ...FORKED_HUB,
+  },
+  {
+    name: 'a fork is learned of by the channels that are healed alone',
+    file: 'src/hub/catch-up.ts',
+    find: '    if (fresh.length > 0 || (position',
+    replace: '    if (fresh.length > 9 || (position',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'what others say of a fork later is told to nobody',
+    file: 'src/hub/catch-up.ts',
+    find: '  for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);\n',
+    replace: '',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'old forks that are put together are told again',
+    file: 'src/hub/forks.ts',
+    find: "  if (now.extent === 'old') return false;\n",
+    replace: '',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'what a hub says of a fork itself it tells its readers twice',
+    file: 'src/hub/forks.ts',
+    find: '  fork.lost.push(...added);\n',
+    replace: '',
+    ...FORKED_HUB,
+  },
+  {
+    name: 'who has heard everything says nothing of it',
+    file: 'src/store/redis/redis-plain-source.ts',
+    find: '    if (floor === BEGINNING) return;\n',
+    replace: '    if (floor !== -1) return;\n',
+    ...FORKS,
+  },
+  {
+    name: 'who has heard a part says that it was everything',
+    file: 'src/recorder/witness.ts',
+    find: 'heardAll: this.#since !== undefined && !isAfter(this.#since, from)',
+    replace: 'heardAll: this.#since !== undefined',
+    caughtBy: 'unit/witness',
+  },
+  {
+    name: 'a witness that has forgotten a channel still knows all',
+    file: 'src/recorder/witness.ts',
+    find: '    if (this.#since !== undefined) this.#since = laterOf(this.#since, last);\n',
+    replace: '    laterOf(this.#anchor, last);\n',
+    caughtBy: 'unit/witness',
+  },
+  {
+    name: 'who comes back is told of forks by its own position alone',
+    file: 'src/session/read-channels.ts',
+    find: "(reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain)",
+    replace: "reason === 'forked' ? isAfter(position, from) : mayHaveLost(gap, channel, plain)",
+    ...FORKS,
+  },
+  {
+    name: 'nobody is waited for where a standby had heard everything',
+    file: 'src/store/redis/lua/gaps.lua',
+    find: " or type(standbys) == 'number' and standbys > 0",
+    replace: '',
+    ...GAPS,
+  },
+  {
+    name: 'who speaks last of a fork is right',
+    file: 'src/store/redis/lua/gaps.lua',
+    find: "elseif word == '@all' and extent ~= '=' then",
+    replace: "elseif word == '@all' then",
+    ...GAPS,
+  },
+  {
+    name: 'old forks are forgotten',
+    file: 'src/store/redis/lua/gaps.lua',
+    find: "    texts[forks[2]] = 'forked ' .. from .. ' ' .. to .. ' +'\n",
+    replace: '',
+    ...GAPS,
+  },
+  {
+    name: 'what becomes known of a fork is not said',
+    file: 'src/store/redis/lua/lost.lua',
+    find: "      say(clock, TOPIC .. '@gap', changed)\n",
+    replace: '',
+    ...GAPS,
   },
   {
     name: 'a lease that ran out is no gap',

@@ -59,6 +59,32 @@ describe('what a backlog can prove', () => {
     expect(judge(older, old, chain([old], older)).gap).to.equal('expired');
   });
 
+  describe('where channels are forgotten', () => {
+    const long = ago(10 * HOUR);
+    const judgeSince = (after: Position, head: Position, entries: Message[]) =>
+      judgeSlice({ after, head, entries, ttl: HOUR, now, knownSince: long }).gap;
+    const [before, since] = [(long - 1) as Position, long];
+
+    it('proves nothing for a reader from before that, of a channel of which nothing is known', () => {
+      expect(judgeSince(before, BEGINNING, [])).to.equal('expired');
+      expect(judgeSince(before, b, chain([a, b]))).to.equal('expired');
+    });
+
+    it('is sure of all others: of later readers, of whoever begins, and of channels that are known', () => {
+      expect(judgeSince(since, BEGINNING, [])).to.equal(undefined);
+      expect(judgeSince(since, b, chain([a, b]))).to.equal(undefined);
+      expect(judgeSince(BEGINNING, BEGINNING, [])).to.equal(undefined);
+      expect(judgeSince(before, b, chain([a, b], before))).to.equal(undefined);
+      expect(judgeSince(before, before, [])).to.equal(undefined);
+    });
+  });
+
+  it('tells that the channel was lost, where a first message comes after another one', () => {
+    const [first] = chain([c], b);
+    const { messages, gap } = judgeSlice({ after: a, head: c, entries: [{ ...first!, revision: 1 }], ttl: HOUR, now });
+    expect([messages.length, gap]).to.deep.equal([1, 'flushed']);
+  });
+
   it('counts a message as kept until its time is over', () => {
     expect(judge(BEGINNING, ago(HOUR), chain([ago(HOUR)]))).to.deep.equal({ ids: [ago(HOUR)], gap: undefined });
   });

@@ -1,11 +1,11 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { ChannelSource, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
+import type { ChannelSource, ForkExtent, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
-import { BEGINNING, justAfter, type Position } from '../../src/message/position.ts';
+import { BEGINNING, justAfter, justBefore, laterOf, type Position } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
@@ -335,6 +335,112 @@ describe('the hub', () => {
     });
   });
 
+  describe('when the store turns out to have lost what it gave out last', () => {
+    /** A hub of whose channels `room:1` and `room:2` have a reader, in a store whose gaps are up to the test. */
+    async function forkable() {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      const reports: string[] = [];
+      const gaps: Gap[] = [];
+      const { mark } = source;
+      source.mark = async (channels) => ({ ...(await mark.call(source, channels)), gaps: structuredClone(gaps) });
+      source.reportLost = async (fork?: Gap, extent?: string, channels: string[] = []) => {
+        reports.push([extent, ...channels].join(' '));
+        const kept = gaps.find(({ to }) => to === fork!.to)!;
+        if (extent === 'all') kept.extent = 'all';
+        else kept.lost.push(...channels);
+        hub.gap(structuredClone(kept));
+      };
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1', 'room:2']);
+      const publish = async (channel: string): Promise<Position> => {
+        const [published] = await backlog.publish([{ channel, data: Buffer.from(channel) }]);
+        await turn();
+        return published!.id;
+      };
+      const fork = (from: Position, to: Position, extent: ForkExtent, ...lost: string[]): Gap => {
+        return { reason: 'forked', from, to, lost, extent };
+      };
+      return { hub, heard, reports, gaps, publish, fork };
+    }
+
+    it('waits for those who had heard everything to say in which channels, and tells these', async () => {
+      const { hub, heard, reports, gaps, publish, fork } = await forkable();
+      const last = await publish('room:1');
+      gaps.push(fork(last, justAfter(justAfter(last)), 'awaited'));
+      hub.gap(gaps[0]!);
+      const behind = publish('room:2');
+      await pause(200);
+      await behind;
+      expect(hub.isOpen).to.equal(false);
+      expect(heard).to.deep.equal(['room:1']);
+      gaps[0] = { ...gaps[0]!, extent: 'known', lost: ['room:2', 'room:3'] };
+      await eventually(() => hub.isOpen);
+      expect(heard.filter((text) => text.startsWith('forked'))).to.deep.equal(['forked room:2']);
+      expect(reports).to.deep.equal([]);
+      expect(hub.gaps).to.deep.equal(gaps);
+    });
+
+    it('tells everybody where none of them says anything', async () => {
+      const { hub, heard, reports, gaps, publish, fork } = await forkable();
+      const last = await publish('room:1');
+      gaps.push(fork(last, justAfter(justAfter(last)), 'awaited'));
+      const began = performance.now();
+      hub.gap(gaps[0]!);
+      await eventually(() => hub.isOpen);
+      expect(performance.now() - began).to.be.within(1100, 1900);
+      expect(reports).to.deep.equal(['all']);
+      expect(heard).to.deep.equal(['room:1', 'forked room:1', 'forked room:2']);
+    });
+
+    it('tells everybody where nobody hears everything and something was given out behind, and else nobody', async () => {
+      const { hub, heard, reports, gaps, publish, fork } = await forkable();
+      const last = await publish('room:1');
+      await publish('room:unread');
+      await hub.refresh();
+      gaps.push(fork(hub.position, justAfter(hub.position), 'unheard'));
+      hub.gap(gaps[0]!);
+      await eventually(() => hub.isOpen);
+      expect(heard).to.deep.equal(['room:1']);
+      gaps.push(fork(last, justAfter(justAfter(hub.position)), 'unheard'));
+      hub.gap(gaps[1]!);
+      await eventually(() => hub.isOpen);
+      expect(heard).to.deep.equal(['room:1', 'forked room:1', 'forked room:2']);
+      expect(reports).to.deep.equal(['all']);
+    });
+
+    it('says in which channels it has heard what is lost, and tells their readers once', async () => {
+      const { hub, heard, reports, gaps, publish, fork } = await forkable();
+      await publish('room:2');
+      const last = await publish('room:1');
+      gaps.push(fork(justBefore(last), justAfter(last), 'known'));
+      // Found while another channel is healed.
+      await hub.heal(['room:2']);
+      await eventually(() => hub.isOpen);
+      expect(reports).to.deep.equal(['some room:1']);
+      expect(heard.filter((text) => text.startsWith('forked'))).to.deep.equal(['forked room:1']);
+    });
+
+    it('tells also of what others say later, and not again where forks are put together', async () => {
+      const { hub, heard, gaps, publish, fork } = await forkable();
+      const last = await publish('room:1');
+      await hub.follow(aReader(heard), ['room:4']);
+      gaps.push(fork(last, justAfter(last), 'known', 'room:1'));
+      hub.gap(gaps[0]!);
+      await eventually(() => hub.isOpen);
+      gaps[0] = { ...gaps[0]!, lost: ['room:1', 'room:2', 'room:3'] };
+      hub.gap(gaps[0]!);
+      await eventually(() => hub.isOpen);
+      expect(heard).to.deep.equal(['room:1', 'forked room:1', 'forked room:2']);
+      gaps[0] = { ...gaps[0]!, lost: [], extent: 'old' };
+      hub.gap(gaps[0]!);
+      await eventually(() => hub.isOpen);
+      expect(heard).to.have.length(3);
+      expect(hub.gaps).to.deep.equal(gaps);
+    });
+  });
+
   describe('when the store has lost its memory', () => {
     for (const heals of [false, true]) {
       const when = heals ? 'found while it heals' : 'found while all is well';
@@ -399,6 +505,52 @@ describe('the hub', () => {
       await hub.heal(undefined);
       expect(hub.position).to.equal(low);
       expect(reversals).to.equal(1);
+    });
+  });
+
+  describe('when the store has forgotten a channel that is followed', () => {
+    const DAY = 86_400_000_000;
+
+    /** A hub that has heard the only message of a channel so many days ago, whose counters have gone since. */
+    async function aHubAfter(days: number) {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1']);
+      const [published] = await backlog.publish([{ channel: 'room:1', data: Buffer.from('1') }]);
+      const { id } = published!;
+      await turn();
+      let head = BEGINNING;
+      const now = (id + days * DAY) as Position;
+      source.mark = async () => ({ position: laterOf(id, head), born: hub.born, gaps: [], heads: [head], now });
+      const first = aMessage({
+        channel: 'room:1',
+        id: (now + 5) as Position,
+        revision: 1,
+        payload: Buffer.from('first'),
+      });
+      backlog.read = async () => [{ channel: 'room:1', messages: [first], gap: undefined }];
+      const publish = async (): Promise<void> => {
+        head = first.id;
+        hub.message(first);
+        await eventually(() => hub.isOpen);
+      };
+      return { hub, heard, publish };
+    }
+
+    it('is silent where it was long ago, and tells when its revisions begin again', async () => {
+      const { hub, heard, publish } = await aHubAfter(0.5);
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['1']);
+      await publish();
+      expect(heard).to.deep.equal(['1', 'flushed room:1', 'first']);
+    });
+
+    it('tells at once where it cannot have been forgotten yet', async () => {
+      const { hub, heard } = await aHubAfter(0.2);
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['1', 'flushed room:1']);
     });
   });
 

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { encodeMessage } from '../../src/connection/encode.ts';
-import { BEGINNING } from '../../src/message/position.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { MemoryLog } from '../../src/store/memory/memory-log.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
-import { Ear, kept, publishOne, say, texts } from '../contract/store.ts';
+import { Ear, kept, LATER, publishOne, say, texts } from '../contract/store.ts';
 
 const HOUR = 3_600_000;
 const START = 1_795_206_467_000;
@@ -52,6 +52,23 @@ describe('the store in memory, by its own clock', () => {
     for (let i = 0; i < 600; i++) append('room:loud');
     expect(log.size).to.equal(100);
     expect(append('room:7').revision).to.equal(2);
+  });
+
+  it('forgets channels a good while after their last message, and says so to whoever was away since before', async () => {
+    const clock = aClock();
+    const store = aStore(clock.now);
+    const away = (await store.source.mark([])).position;
+    await publishOne(store, 'room:1');
+    clock.ms += 7 * HOUR + 1000;
+    const later = (await publishOne(store, 'room:2')).id;
+    const gaps = async (after: Position) => {
+      const requests = ['room:1', 'room:2', 'room:3'].map((channel) => ({ channel, after, upTo: LATER }));
+      return (await store.backlog.read(requests)).map(({ gap }) => gap);
+    };
+    expect(await gaps(away)).to.deep.equal(['expired', 'expired', 'expired']);
+    expect(await gaps(later)).to.deep.equal([undefined, undefined, undefined]);
+    expect((await publishOne(store, 'room:1')).revision).to.equal(1);
+    expect((await publishOne(store, 'room:2')).revision).to.equal(2);
   });
 
   it('keeps no frames: what was encoded goes with its reader', async () => {

@@ -48,6 +48,21 @@ describe('what a channel remembers', () => {
     expect(seconds(subscription, at(-10_000))).to.equal(undefined);
   });
 
+  it('is not known to be nothing for a reader from long ago, where it begins with nothing', () => {
+    const subscription = aSubscription(400_000);
+    subscription.begin(BEGINNING);
+    expect(seconds(subscription, at(-2000))).to.deep.equal([]);
+    expect(seconds(subscription, at(-2600))).to.equal(undefined);
+    expect(seconds(subscription, BEGINNING)).to.deep.equal([]);
+    hear(subscription, 1);
+    expect(seconds(subscription, at(-2000))).to.deep.equal([1]);
+    expect(seconds(subscription, at(-2600))).to.equal(undefined);
+    const day = aSubscription();
+    day.begin(BEGINNING);
+    expect(seconds(day, at(-3000))).to.deep.equal([]);
+    expect(seconds(day, at(-3700)), 'its store is asked, which knows').to.equal(undefined);
+  });
+
   it('is nothing that was rewritten', () => {
     const subscription = hear(aSubscription(), 1, 2, 3);
     subscription.restart(at(2));

@@ -1,4 +1,4 @@
-import type { Publication, ReadRequest, Retention, Slice } from '../../backlog/backlog.ts';
+import { knownFor, type Publication, type ReadRequest, type Retention, type Slice } from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
@@ -16,7 +16,7 @@ interface ChannelLog {
   entries: Message[];
 }
 
-/** The clock, and for each channel its counters and its backlog. Counters are kept for good, messages by retention. */
+/** The clock, and for each channel its counters and its backlog. Messages are kept by retention, counters a good while longer. */
 export class MemoryLog {
   readonly born: Position;
   readonly #retention: (channel: string) => Retention;
@@ -93,7 +93,14 @@ export class MemoryLog {
     const log = this.#channels.get(channel);
     const kept = log ? log.entries.slice(indexAfter(log.entries, last === undefined ? after : BEGINNING)) : [];
     const { ttl } = this.#retention(channel);
-    const { messages, gap } = judgeSlice({ after, head: this.headOf(channel), entries: kept, ttl, now: this.#now() });
+    const { messages, gap } = judgeSlice({
+      after,
+      head: this.headOf(channel),
+      entries: kept,
+      ttl,
+      now: this.#now(),
+      knownSince: positionBefore(knownFor(ttl), this.#now()),
+    });
     const wanted = messages.slice(last === undefined ? 0 : Math.max(0, messages.length - last));
     return {
       channel,
@@ -110,13 +117,23 @@ export class MemoryLog {
     if (gone > 0) entries.splice(0, gone);
   }
 
+  /** Nobody can miss it any more: see knownFor. */
+  #isForgotten(channel: string, { head }: ChannelLog): boolean {
+    return isAfter(positionBefore(knownFor(this.#retention(channel).ttl), this.#now()), head);
+  }
+
   /** A channel that falls silent would keep its backlog; a few are looked at with each message, so that none takes long. */
   #sweep(): void {
     for (let i = 0; i < SWEPT_PER_MESSAGE; i++) {
       this.#sweeping ??= this.#channels.entries();
       const { done, value } = this.#sweeping.next();
-      if (done) this.#sweeping = undefined;
-      else this.#trim(...(value as [string, ChannelLog]));
+      if (done) {
+        this.#sweeping = undefined;
+        continue;
+      }
+      const [channel, log] = value as [string, ChannelLog];
+      this.#trim(channel, log);
+      if (this.#isForgotten(channel, log)) this.#channels.delete(channel);
     }
   }
 }

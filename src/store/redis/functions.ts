@@ -11,17 +11,19 @@ const FILES = [
     'permission',
     'glob',
     'checks',
+    'gaps',
     'clock',
     'damage',
     'channel-gaps',
     'rights',
     'length',
+    'growth',
     'channel',
     'append',
     'once',
     'recorder',
   ],
-  ...['publish', 'change', 'read-rights', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
+  ...['publish', 'change', 'read-rights', 'mark', 'lost', 'configure', 'anchor', 'lease', 'record', 'version'],
 ];
 
 const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;

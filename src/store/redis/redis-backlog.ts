@@ -1,22 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
-import type {
-  Backlog,
-  Idempotency,
-  Publication,
-  Published,
-  ReadRequest,
-  Retention,
-  Rights,
-  Slice,
+import {
+  type Backlog,
+  type Idempotency,
+  knownFor,
+  type Publication,
+  type Published,
+  type ReadRequest,
+  type Retention,
+  type Rights,
+  type Slice,
 } from '../../backlog/backlog.ts';
-import { judgeSlice } from '../../backlog/gap.ts';
+import { type Judgement, judgeSlice } from '../../backlog/gap.ts';
 import type { Logger } from '../../logger.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import type { Message } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
-import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import {
+  BEGINNING,
+  earlierOf,
+  isAfter,
+  laterOf,
+  type Position,
+  parsePosition,
+  positionBefore,
+} from '../../message/position.ts';
 import { parseChanges } from '../../message/rights-change.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction } from './functions.ts';
@@ -159,6 +168,7 @@ export class RedisBacklog implements Backlog {
   async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
     const pipeline = this.#redis.pipeline();
     pipeline.time();
+    pipeline.hmget(this.#keys.clock, 'ttl', 'raised', 'lived');
     for (const { channel, after, last } of requests) {
       pipeline.get(this.#keys.head(channel));
       if (last === undefined) pipeline.xrangeBuffer(this.#keys.backlog(channel), `(${after}`, '+');
@@ -169,24 +179,32 @@ export class RedisBacklog implements Backlog {
     });
     const [seconds = 0, microseconds = 0] = (value(replies?.[0]) as (string | number)[]).map(Number);
     const now = seconds * 1000 + Math.floor(microseconds / 1000);
+    const knownSince = knownSinceOf(replies?.[1], this.#retention.ttl, now);
     return requests.map((request, i) => {
-      const head = headOf(replies?.[1 + 2 * i]);
-      const entries = entriesOf(replies?.[2 + 2 * i]);
-      const messages = entries.flatMap(([, fields]) => messageOf(request.channel, fields));
-      return this.#slice(request, head, messages, now);
+      const head = headOf(replies?.[2 + 2 * i]);
+      const kept = entriesOf(replies?.[3 + 2 * i]).flatMap(([, fields]) => messageOf(request.channel, fields));
+      if (request.last !== undefined) kept.reverse();
+      const { after } = request;
+      return sliceOf(request, judgeSlice({ after, head, entries: kept, ttl: this.#retention.ttl, now, knownSince }));
     });
   }
+}
 
-  #slice(request: ReadRequest, head: Position, kept: Message[], now: number): Slice {
-    const { channel, after, upTo, last } = request;
-    if (last !== undefined) kept.reverse();
-    const { messages, gap } = judgeSlice({ after, head, entries: kept, ttl: this.#retention.ttl, now });
-    return {
-      channel,
-      messages: messages.filter(({ id }) => !isAfter(id, upTo)),
-      gap: last === undefined ? gap : undefined,
-    };
-  }
+function sliceOf({ channel, upTo, last }: ReadRequest, { messages, gap }: Judgement): Slice {
+  return {
+    channel,
+    messages: messages.filter(({ id }) => !isAfter(id, upTo)),
+    gap: last === undefined ? gap : undefined,
+  };
+}
+
+/** Since when the store knows of every channel that there was a message; `reply`: its ttl, and how long it knew before that was raised. */
+function knownSinceOf(reply: [Error | null, unknown] | undefined, ttl: number, now: number): Position {
+  const [kept, raised, lived] = ((reply?.[1] as (string | null)[] | null) ?? []).map((text) =>
+    parsePosition(text ?? ''),
+  );
+  const since = positionBefore(knownFor(kept || ttl), now);
+  return raised && lived ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;
 }
 
 /** Without a key of the client's own, one under which an answer that was lost can be asked for again. */

@@ -8,6 +8,7 @@ import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, loadFunctions } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 import { settledIn } from './redis-plain-source.ts';
@@ -116,8 +117,8 @@ export class RedisSource implements ChannelSource {
     await this.#settle([undefined]);
   }
 
-  async reportLost({ from, to }: Gap, channels: string[]): Promise<void> {
-    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, ...channels]);
+  async reportLost({ from, to }: Gap, extent: 'some' | 'all', channels: string[]): Promise<void> {
+    await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
   }
 
   async close(): Promise<void> {
@@ -236,9 +237,11 @@ export class RedisSource implements ChannelSource {
       const [last, born, gaps, heads, now, database = '', prefix = ''] = answer as MarkAnswer;
       this.#compare(database, prefix);
       const position = parsePosition(last) ?? BEGINNING;
-      this.#plausible.learn(position, parsePosition(now) ?? BEGINNING, asked);
+      const clock = parsePosition(now) ?? BEGINNING;
+      this.#plausible.learn(position, clock, asked);
       return {
         position,
+        now: clock,
         born: parsePosition(born) ?? BEGINNING,
         gaps: gaps.map(parseGap),
         // A head that is ahead of all ids is none: somebody else has set it.
@@ -286,14 +289,4 @@ export class RedisSource implements ChannelSource {
 
 function notAfter(head: Position | undefined, position: Position): Position {
   return head === undefined || isAfter(head, position) ? BEGINNING : head;
-}
-
-function parseGap(text: string): Gap {
-  const [reason, from = '', to = '', ...lost] = text.split(' ');
-  return {
-    lost,
-    reason: reason === 'forked' ? 'forked' : 'unrecorded',
-    from: parsePosition(from) ?? BEGINNING,
-    to: parsePosition(to) ?? BEGINNING,
-  };
 }

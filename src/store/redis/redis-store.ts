@@ -60,7 +60,7 @@ export class RedisStore implements Store {
     if (rawChannels.length > 0) {
       const hearing = openConnection(url, 'recorder', logger);
       const onName = (name: string): void => hint.heard(name);
-      this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, onName });
+      this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, onName, logger });
       this.#warnOfSharedChannels(rawChannels, namespace, keyPrefix);
     }
     const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');

@@ -18,7 +18,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a healed connection reads nothing from the backlogs (the negative control)',
     file: CATCH_UP,
-    find: 'if (isAfter(head, heard)) return { subscription, after: heard, head, fork };',
+    find: 'if (isAfter(head, heard)) return { subscription, after: heard, head, fork, isLast: heard !== BEGINNING };',
     replace: 'if (isAfter(head, heard)) { subscription.restart(head); return undefined; }',
     scenario: 'storm',
   },

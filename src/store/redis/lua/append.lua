@@ -47,9 +47,15 @@ local function append(clock, kept, data, options)
   -- By how much, instead of SET: that is half as dear.
   redis.call('INCRBY', kept.base .. ':msg_id', 1)
   redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))
+  if is_renewed(clock, kept, clock.last) then
+    renew(clock, kept)
+  end
   -- Readers go by the age of each message: one that is there too long is not read, and a key that went before its last
   -- message would make what has expired look trimmed.
   if is_due(clock, kept, clock.last) then
+    if clock.last - kept.last > clock.ttl * 1000 and #envelope < 2048 then
+      shrink(kept)
+    end
     redis.call('XTRIM', kept.backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
     redis.call('PEXPIRE', kept.backlog, math.ceil(clock.ttl * 1.01) + 1000)
   end

@@ -58,9 +58,9 @@ local function write_channel_gap(clock, channel)
     return text_of(gaps[#gaps])
   end
   redis.call('HSET', CLOCK, 'gap', gaps[#gaps].to)
-  redis.call('DEL', GAPS)
-  for i = math.max(1, #gaps - 31), #gaps do
-    redis.call('RPUSH', GAPS, text_of(gaps[i]))
+  for i = 1, #gaps do
+    gaps[i] = text_of(gaps[i])
   end
-  return text_of(gaps[#gaps])
+  put_gaps(gaps)
+  return gaps[#gaps]
 end

@@ -69,8 +69,13 @@ local function require_append(clock, kept, careful)
     require_permission('PUBLISH', kept.topic)
     require_permission('HSET', CLOCK)
   end
-  if careful or kept.user or is_due(clock, kept, math.max(clock.last + 1, clock.now)) then
+  local id = math.max(clock.last + 1, clock.now)
+  if careful or kept.user or is_due(clock, kept, id) then
     require_permissions(kept.backlog, ON_BACKLOG)
+  end
+  if careful or is_renewed(clock, kept, id) then
+    require_permission('PEXPIRE', revision)
+    require_permission('PEXPIRE', last)
   end
   if kept.user then
     require_rights(kept.user)

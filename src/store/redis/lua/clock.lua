@@ -11,16 +11,6 @@ local function say(clock, topic, text)
   said_by_all = said_by_all + 1
 end
 
--- A hole in the order that no backlog shows: readers whose position lies in it, or before it, are told. Gateways find it
--- with their next mark.
-local function write_gap(reason, from, to)
-  local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to)
-  redis.call('RPUSH', GAPS, gap)
-  redis.call('LTRIM', GAPS, -32, -1)
-  redis.call('HSET', CLOCK, 'gap', digits(to))
-  return gap
-end
-
 -- The PUBLISHes that the server has counted, and a word for since when: CONFIG RESETSTAT counts itself, and the time it took.
 local function publish_calls()
   local info = redis.call('INFO', 'commandstats')
@@ -108,13 +98,24 @@ local function missed_since(before)
   return arrival.missed + calls - arrival.calls - (said_by_all - arrival.said)
 end
 
+-- What was given out after the clock's last id, and before this one, is lost.
+local function fork(clock, to)
+  local gap = write_gap('forked', clock.last, to, was_heard(clock.last) and '?' or '-')
+  clock.last = to
+  -- Where the ACL denies it to a publisher, gateways find the gap with their next mark.
+  if redis.acl_check_cmd('PUBLISH', TOPIC .. '@gap', gap) then
+    say(clock, TOPIC .. '@gap', gap)
+  end
+  save(clock)
+end
+
 -- Whoever has a position from before this life is told, whatever else there was.
 local begin_life
 
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
 local function succeed(clock, before, same_run)
-  require_permissions(GAPS, { 'RPUSH', 'LTRIM' })
+  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
   require_permission('HSET', CLOCK)
   require_permission('DEL', STANDBYS)
   require_permission('INFO', 'commandstats')
@@ -127,8 +128,7 @@ local function succeed(clock, before, same_run)
     return
   end
   count_anew(clock, replid, missed_since(before))
-  write_gap('forked', clock.last, next_id(clock))
-  save(clock)
+  fork(clock, math.max(clock.last + 1, clock.now))
   -- What they stood by on has ended too.
   redis.call('DEL', STANDBYS)
 end
@@ -202,6 +202,8 @@ local function whole(text)
   return number and number < 9007199254740990 and number or nil
 end
 
+local MOST_TTL = 1000000000000
+
 local function setting(text, most, default)
   local number = whole(text)
   return number and number >= 1 and number <= most and number or default
@@ -218,7 +220,7 @@ end
 -- and so does one that has lost a part of it.
 local function look_at_clock()
   local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
-    'since', 'database', 'prefix')
+    'since', 'database', 'prefix', 'raised')
   if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
@@ -228,11 +230,12 @@ local function look_at_clock()
     last = whole(stored[1]),
     born = stored[2],
     length = setting(stored[4], 1000000, 100),
-    ttl = setting(stored[5], 1000000000000, 86400000),
+    ttl = setting(stored[5], MOST_TTL, 86400000),
     rules = stored[6] or '',
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
     since = stored[11] or '0',
+    raised = whole(stored[14]) or 0,
     is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)

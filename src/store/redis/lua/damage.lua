@@ -35,7 +35,7 @@ end
 local function forget_recorder(clock)
   require_permission('DEL', RECORDER)
   require_permissions(CLOCK, { 'HDEL', 'HSET' })
-  require_permissions(GAPS, { 'RPUSH', 'LTRIM' })
+  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
   redis.call('DEL', RECORDER)
   redis.call('HDEL', CLOCK, 'recorder')
   local from = clock.last

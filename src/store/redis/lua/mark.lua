@@ -8,9 +8,8 @@ define('mark', { 'allow-oom' }, function(args)
   local gaps = read_gaps(clock)
   local floor = tonumber(args[1])
   if floor > clock.last and floor <= clock.now + MOST_AHEAD then
-    gaps[#gaps + 1] = write_gap('forked', clock.last, floor + 1)
-    clock.last = floor + 1
-    save(clock)
+    fork(clock, floor + 1)
+    gaps = read_gaps(clock)
   end
   local heads = {}
   if #args > 1 then
@@ -22,25 +21,4 @@ define('mark', { 'allow-oom' }, function(args)
   end
   return { digits(clock.last), clock.born, gaps, heads, digits(clock.now), clock.database or '',
     clock.prefix or '' }
-end)
-
--- FCALL sisyphus_lost 0 <from> <to> <channel>*: these channels have lost messages in the fork between the two ids.
-define('lost', { 'allow-oom' }, function(args)
-  local gap = 'forked ' .. args[1] .. ' ' .. args[2]
-  for i, text in ipairs(redis.call('LRANGE', GAPS, 0, -1)) do
-    if text == gap or string.sub(text, 1, #gap + 1) == gap .. ' ' then
-      local known = {}
-      for name in string.gmatch(string.sub(text, #gap + 1), '%S+') do
-        known[name] = true
-      end
-      for j = 3, math.min(#args, 1000) do
-        if not known[args[j]] then
-          text = text .. ' ' .. args[j]
-        end
-      end
-      redis.call('LSET', GAPS, i - 1, text)
-      return redis.status_reply('OK')
-    end
-  end
-  return redis.status_reply('OK')
 end)

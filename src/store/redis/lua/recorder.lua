@@ -23,7 +23,7 @@ local function read_recorder(clock)
   local expires, count, returns = tonumber(stored[2] or 0), stored[6] or '', stored[7] == '1'
   local free = expires < clock.now
   -- Further ahead than it is long: the clock has been set back since. Nobody is waited for until it is as late again.
-  if math.abs(expires) > clock.now + tonumber(stored[8] or 60000) * 1000 then
+  if math.abs(expires) > clock.now + (whole(stored[8]) or 60000) * 1000 then
     free, expires = true, expires > 0 and clock.now or -clock.now
   end
   -- Given back for good means that nobody ran any more who could have heard what the earlier life of the server had left; in this
