@@ -18,6 +18,7 @@ class Tale {
     ids: [],
     holes: [],
     given: new Map(),
+    far: false,
     calm: true,
   };
   readonly #reader: ReaderHistory = { name: 'reader', user: '7', streams: [], frames: [] };

@@ -5,7 +5,8 @@ import type { ReaderRecord } from './reader-record.ts';
 
 /** How long something may take (ms) while its gateway gives things to others: a message of an open stream, the `ok` of a new one. */
 const LATE = 1000;
-const LATE_OPEN = 500;
+/** To open one takes several ways to Redis and back. */
+const LATE_OPEN = { near: 650, far: 1200 };
 /** With many worlds on a gateway there is always something to give. Where there is not for longer (ms), it had no processor. */
 const QUIET = 50;
 
@@ -94,7 +95,13 @@ function checkStreams(record: ReaderRecord): void {
     if (closedBy === 'gateway' && record.history.calm) {
       record.add('ended', closedAt ?? 0, `stream ${i} was ended by the gateway`);
     }
-    checkWait(record, i, [requestedAt, okAt], LATE_OPEN, `the ok of stream ${i}`);
+    checkWait(
+      record,
+      i,
+      [requestedAt, okAt],
+      record.history.far ? LATE_OPEN.far : LATE_OPEN.near,
+      `the ok of stream ${i}`,
+    );
   });
 }
 

@@ -188,6 +188,7 @@ export class World {
       ids: chronicle.ids,
       holes: chronicle.holes,
       given,
+      far: this.#plan.distance !== 'near',
       calm: deeds.length === 0,
     };
   }
