@@ -286,18 +286,19 @@ export class Membership {
       return;
     }
     const followed = this.#followed;
-    const { channels } = rights;
     timeline.replace(rights);
     timeline.channels = timeline.channels.filter((channel) => channel !== this.own);
     this.#changedAt = this.#now();
-    for (const channel of timeline.channels) {
-      const id = channels.get(channel)!;
-      // Granted since the list was read before: from that grant on, also if it was granted and revoked once more in between.
+    const ended = new Set(followed);
+    const sinceThen = version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => name !== this.own);
+    // Granted since the list was read before: from that grant on, also if it was revoked again, or granted once more.
+    for (const channel of new Set([...timeline.channels, ...sinceThen])) {
+      const id = rights.channels.get(channel) ?? rights.version;
       if (!followed.has(channel))
         this.#gain(channel, { id, from: timeline.grantAfter(channel, version)?.id ?? id, before: undefined });
-      followed.delete(channel);
+      ended.add(channel);
     }
-    this.#ended = [...followed];
+    this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
   }
 
   /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */
