@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Backlog } from '../../src/backlog/backlog.ts';
+import { SisyphusError } from '../../src/errors.ts';
 import type { Hub } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -20,7 +21,7 @@ describe('a membership, while Redis answers nobody', () => {
         for (const channel of channels) followed.add(channel);
         await pause(1);
         failed++;
-        throw new Error('no answer');
+        throw new SisyphusError('redis_unavailable', 'no answer');
       },
       leave: (_reader: Reader, channels: Iterable<string>) => {
         for (const channel of channels) followed.delete(channel);
