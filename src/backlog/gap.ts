@@ -31,8 +31,12 @@ export function judgeSlice({ after, head, entries, ttl, now }: KeptSlice): Judge
   const messages = withoutOlderThan(oldest, entries);
   // Where nothing is kept, all of it is missing, and the head is the last of it.
   const lastMissing = messages[0]?.previous ?? head;
-  if (!isAfter(lastMissing, after)) return { messages, gap: undefined };
-  return { messages, gap: isAfter(oldest, lastMissing) ? 'expired' : 'trimmed' };
+  return { messages, gap: isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest) : undefined };
+}
+
+/** Why a message is gone that a reader has missed; `oldest`: where what is replayed begins, by its age. */
+export function reasonOf(lastMissing: Position, oldest: Position): ResetReason {
+  return isAfter(oldest, lastMissing) ? 'expired' : 'trimmed';
 }
 
 /** Entries rise, so what is too old is at the front. */

@@ -5,6 +5,7 @@ import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { Store } from '../../src/store/store.ts';
 import { eventually } from '../support/wait.ts';
+import { pagesContract } from './pages.ts';
 import { publishingContract } from './publishing.ts';
 import { readingContract } from './reading.ts';
 import { rightsContract } from './rights.ts';
@@ -36,6 +37,7 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
 
     publishingContract(open);
     readingContract(open);
+    pagesContract(open);
     rightsContract(open);
     sourceContract(open);
   });

@@ -91,6 +91,10 @@ class World {
         await this.beforeRead();
         return backlog.read(requests);
       },
+      open: async (requests, signal) => {
+        await this.beforeRead();
+        return backlog.open(requests, signal);
+      },
     };
     this.hub = new Hub({ source, backlog: this.backlog, recordsPlain: () => false, retention, logger });
   }

@@ -92,11 +92,11 @@ export class MemoryLog {
     const kept = log ? log.entries.slice(indexAfter(log.entries, last === undefined ? after : BEGINNING)) : [];
     const { ttl } = this.#retention(channel);
     const { messages, gap } = judgeSlice({ after, head: this.headOf(channel), entries: kept, ttl, now: this.#now() });
-    const wanted = messages.slice(last === undefined ? 0 : Math.max(0, messages.length - last));
+    const wanted = messages.filter(({ id }) => !isAfter(id, upTo));
     return {
       channel,
-      messages: wanted.filter(({ id }) => !isAfter(id, upTo)).map(copyOf),
-      gap: last === undefined ? gap : undefined,
+      messages: wanted.slice(last === undefined ? 0 : Math.max(0, wanted.length - last)).map(copyOf),
+      gap: last === undefined && isAfter(upTo, after) ? gap : undefined,
     };
   }
 

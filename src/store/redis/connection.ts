@@ -33,7 +33,7 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
     // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays: what is
     // published goes on being heard. Once a connection: the driver would close it for each answer of a batch.
     reconnectOnError: (error: Error) => {
-      if (name !== 'commands' || leaving || !error.message.startsWith('READONLY')) return false;
+      if ((name !== 'commands' && name !== 'replays') || leaving || !error.message.startsWith('READONLY')) return false;
       leaving = true;
       return true;
     },

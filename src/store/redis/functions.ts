@@ -6,7 +6,7 @@ const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
 /** In the order in which they need each other; the functions themselves come last. */
 const FILES = [
   ...['names', 'clock', 'rights', 'append', 'once', 'recorder'],
-  ...['publish', 'change', 'read-rights', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
+  ...['publish', 'change', 'read-rights', 'read', 'mark', 'configure', 'anchor', 'lease', 'record', 'version'],
 ];
 
 const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;
@@ -29,12 +29,21 @@ export async function loadFunctions(redis: Redis): Promise<void> {
 
 /** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
 export async function callFunction(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
+  return withLibrary(redis, () => redis.fcall(name, 1, KEY, ...args));
+}
+
+/** Calls a function that writes nothing, as above; texts are answered as bytes. */
+export async function readFunction(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
+  return withLibrary(redis, () => redis.callBuffer('FCALL_RO', name, 1, KEY, ...args));
+}
+
+async function withLibrary(redis: Redis, call: () => Promise<unknown>): Promise<unknown> {
   try {
-    return await redis.fcall(name, 1, KEY, ...args);
+    return await call();
   } catch (error) {
     if (!isMissing(error)) throw error;
     await loadFunctions(redis);
-    return redis.fcall(name, 1, KEY, ...args);
+    return call();
   }
 }
 

@@ -1,15 +1,6 @@
 /** The JavaScript side of the names in lua/names.lua. */
 
-const PREFIX = 'sisyphus:{0}:';
 export const TOPIC_PREFIX = 'sisyphus{0}/';
-
-export function backlogKey(channel: string): string {
-  return `${PREFIX}channel:${channel}:msg_backlog`;
-}
-
-export function headKey(channel: string): string {
-  return `${PREFIX}channel:${channel}:msg_last`;
-}
 
 /** The pub/sub channel of a channel's envelopes: without a colon, so that no pattern of plain channels matches it. */
 export function topicOf(channel: string): string {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type {
@@ -7,27 +6,27 @@ import type {
   Idempotency,
   Publication,
   Published,
+  Reading,
   ReadRequest,
   Retention,
   Rights,
   Slice,
 } from '../../backlog/backlog.ts';
-import { judgeSlice } from '../../backlog/gap.ts';
-import { parseEnvelope } from '../../message/envelope.ts';
-import type { Message, PublishedAt } from '../../message/message.ts';
+import { readSlices } from '../../backlog/pages.ts';
+import type { PublishedAt } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
-import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
+import { askTwice } from './ask-twice.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction } from './functions.ts';
-import { backlogKey, headKey } from './keys.ts';
-import { isUnanswered, toSisyphusError } from './redis-error.ts';
+import { ReadingQueue } from './reading-queue.ts';
+import { toSisyphusError } from './redis-error.ts';
+import { RedisReading } from './redis-reading.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
 const REMEMBERED = 300_000;
 /** How long the gateway's own key is: longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
-/** How long to wait for Redis to come back before asking again. */
-const RETRY_WITHIN = 1200;
 
 /**
  * How often (ms) and how many times is looked whether a plain PUBLISH that may have announced a change is recorded. It takes
@@ -45,13 +44,15 @@ interface KnownRights {
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
   readonly #retention: Pick<Retention, 'ttl'>;
-  #ready: Promise<boolean> | undefined;
+  /** For what readers have missed: what is asked for on it must not keep anything else waiting. */
+  readonly #replays: Redis;
+  readonly #queue = new ReadingQueue();
   readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
   readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
-  readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>) {
+  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>, replays = redis) {
     this.#redis = redis;
+    this.#replays = replays;
     this.#retention = retention;
   }
 
@@ -83,7 +84,12 @@ export class RedisBacklog implements Backlog {
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
-    return this.#read(requests);
+    return readSlices(requests, (some) => this.open(some));
+  }
+
+  async open(requests: ReadRequest[], signal?: AbortSignal): Promise<Reading> {
+    const { ttl } = this.#retention;
+    return RedisReading.begin({ redis: this.#replays, queue: this.#queue, ttl, signal }, requests);
   }
 
   async #change(
@@ -106,28 +112,8 @@ export class RedisBacklog implements Backlog {
     }
   }
 
-  /** For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again. */
   async #twice<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isUnanswered(error) || !(await this.#becomesReady())) throw error;
-      return ask();
-    }
-  }
-
-  /** Whether the connection is usable within `RETRY_WITHIN`; all who wait wait for one event. */
-  #becomesReady(): Promise<boolean> {
-    if (this.#redis.status === 'ready') return Promise.resolve(true);
-    this.#ready ??= once(this.#redis, 'ready', { signal: AbortSignal.timeout(RETRY_WITHIN) })
-      .then(
-        () => true,
-        () => false,
-      )
-      .finally(() => {
-        this.#ready = undefined;
-      });
-    return this.#ready;
+    return askTwice(this.#redis, ask);
   }
 
   async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unsettled')[]> {
@@ -139,71 +125,12 @@ export class RedisBacklog implements Backlog {
     )[];
     return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));
   }
-
-  async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
-    const pipeline = this.#redis.pipeline();
-    pipeline.time();
-    for (const { channel, after, last } of requests) {
-      pipeline.get(headKey(channel));
-      if (last === undefined) pipeline.xrangeBuffer(backlogKey(channel), `(${after}`, '+');
-      else pipeline.xrevrangeBuffer(backlogKey(channel), '+', '-', 'COUNT', last);
-    }
-    const replies = await pipeline.exec().catch((error: unknown) => {
-      throw toSisyphusError(error);
-    });
-    const [seconds = 0, microseconds = 0] = (value(replies?.[0]) as (string | number)[]).map(Number);
-    const now = seconds * 1000 + Math.floor(microseconds / 1000);
-    return requests.map((request, i) => {
-      const head = headOf(replies?.[1 + 2 * i]);
-      const entries = entriesOf(replies?.[2 + 2 * i]);
-      const messages = entries.flatMap(([, fields]) => messageOf(request.channel, fields));
-      return this.#slice(request, head, messages, now);
-    });
-  }
-
-  #slice(request: ReadRequest, head: Position, kept: Message[], now: number): Slice {
-    const { channel, after, upTo, last } = request;
-    if (last !== undefined) kept.reverse();
-    const { messages, gap } = judgeSlice({ after, head, entries: kept, ttl: this.#retention.ttl, now });
-    return {
-      channel,
-      messages: messages.filter(({ id }) => !isAfter(id, upTo)),
-      gap: last === undefined ? gap : undefined,
-    };
-  }
 }
 
 /** Without a key of the client's own, one under which an answer that was lost can be asked for again. */
 function onceArguments(idempotency: Idempotency | undefined): Argument[] {
   if (!idempotency) return [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
   return [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED];
-}
-
-function value(reply: [Error | null, unknown] | undefined): unknown {
-  if (!reply || reply[0]) throw toSisyphusError(reply?.[0] ?? new Error('no answer'));
-  return reply[1];
-}
-
-/** As `entriesOf`: one key that is denied or of the wrong type must not keep the others from being read. */
-function headOf(reply: [Error | null, unknown] | undefined): Position {
-  if (reply?.[0] && !isUnanswered(reply[0])) return BEGINNING;
-  return parsePosition((value(reply) as string | null) ?? '') ?? BEGINNING;
-}
-
-/** A backlog of the wrong type, or one that is denied, is as good as none: the head tells that something is missing. */
-function entriesOf(reply: [Error | null, unknown] | undefined): [Buffer, Buffer[]][] {
-  if (reply?.[0] && !isUnanswered(reply[0])) return [];
-  return value(reply) as [Buffer, Buffer[]][];
-}
-
-/** What somebody else has put into a backlog is no message, and must not keep others from theirs. */
-function messageOf(channel: string, [, envelope]: Buffer[]): Message[] {
-  try {
-    return envelope ? [parseEnvelope(channel, envelope)] : [];
-  } catch {
-    // The next message's `previous` tells whether one is missing.
-    return [];
-  }
 }
 
 function published(channel: string, [id = '', revision = '']: string[]): Published {

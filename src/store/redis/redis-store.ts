@@ -16,7 +16,7 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
 /** A command that is answered this often (ms) proves the connection alive. */
 const HEARTBEAT = 700;
 
-/** One connection for commands, one for the hub's subscriptions, one for the recorder. */
+/** One connection for commands, one for what readers have missed, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
@@ -24,6 +24,7 @@ export class RedisStore implements Store {
   /** `undefined` where no plain channels are recorded. */
   readonly plain: RedisPlainSource | undefined;
   readonly #commands: Redis;
+  readonly #replays: Redis;
   readonly #configuration: (string | number)[];
   readonly #logger: Logger;
   readonly #url: string;
@@ -33,7 +34,8 @@ export class RedisStore implements Store {
     this.#logger = logger;
     this.#url = url;
     this.#commands = openConnection(url, 'commands', logger);
-    this.backlog = new RedisBacklog(this.#commands, backlog);
+    this.#replays = openConnection(url, 'replays', logger);
+    this.backlog = new RedisBacklog(this.#commands, backlog, this.#replays);
     this.source = new RedisSource(openConnection(url, 'hub', logger), url, logger);
     if (rawChannels.length > 0) {
       this.plain = new RedisPlainSource(openConnection(url, 'recorder', logger), this.#commands, url, rawChannels);
@@ -44,7 +46,10 @@ export class RedisStore implements Store {
       this.configure();
       this.#warnOfEviction();
     });
-    this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
+    this.#heartbeat = setInterval(() => {
+      void this.ping();
+      void this.#isAnswered(this.#replays);
+    }, HEARTBEAT).unref();
   }
 
   /** Tells the functions how much is kept: at each connection, and when Redis has lost its memory. */
@@ -68,18 +73,27 @@ export class RedisStore implements Store {
   }
 
   async ping(): Promise<boolean> {
-    if (this.#commands.status !== 'ready') return false;
+    return this.#isAnswered(this.#commands);
+  }
+
+  async #isAnswered(redis: Redis): Promise<boolean> {
+    if (redis.status !== 'ready') return false;
     try {
-      await this.#commands.ping();
+      await redis.ping();
       return true;
     } catch (error) {
-      suspect(this.#commands, this.#url, error);
+      suspect(redis, this.#url, error);
       return false;
     }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
-    await Promise.all([closeConnection(this.#commands), this.source.close(), this.plain?.close()]);
+    await Promise.all([
+      closeConnection(this.#commands),
+      closeConnection(this.#replays),
+      this.source.close(),
+      this.plain?.close(),
+    ]);
   }
 }
