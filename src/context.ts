@@ -42,7 +42,16 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
   const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
   const { backlog, source } = store;
-  const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
+  const flusher = new Flusher();
+  const settled = (): Promise<void> => flusher.credit.settled();
+  const hub = new Hub({
+    source,
+    backlog,
+    recordsPlain,
+    retention,
+    settled,
+    logger: logger.child({ component: 'hub' }),
+  });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
@@ -55,7 +64,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
     sessions,
     recordsPlain,
     logger: logger.child({ component: 'http' }),
-    flusher: new Flusher(),
+    flusher,
     recorder: () => statusOf(recorder),
     isDraining: () => draining,
     version: readVersion(),

@@ -93,7 +93,7 @@ export interface Backlog {
   read(requests: ReadRequest[]): Promise<Slice[]>;
   /**
    * The same in pages; each channel comes once. What fits into one page has been read with the gaps, in one round trip. Once
-   * `signal` is aborted, nothing more is read, and what waits for its turn rejects.
+   * `signal` is aborted, nothing more is read, and what waits for its turn rejects. `isUrgent`: others wait for it.
    */
-  open(requests: ReadRequest[], signal?: AbortSignal): Promise<Reading>;
+  open(requests: ReadRequest[], signal?: AbortSignal, isUrgent?: boolean): Promise<Reading>;
 }

@@ -22,6 +22,8 @@ const LOOK = 100;
 /** A reader that has read nothing for so many looks has stopped; one that is above its bound for so many is too slow. */
 const STUCK_LOOKS = 20;
 const MOST_LOOKS = 50;
+/** So long is waited for readers to come back below their bounds. */
+const SETTLING_LOOKS = 5;
 
 const MB = 1024 * 1024;
 
@@ -44,6 +46,7 @@ export class Credit {
   /** Counted last: one frame goes to all of its streams one after the other. */
   #counted: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #awaiting: (() => void)[] = [];
 
   /** `each`: for one stream, `all`: for all of them (bytes). */
   constructor(each = 32 * MB, all = 64 * MB, look = LOOK) {
@@ -66,6 +69,13 @@ export class Credit {
     this.#debtOf(debtor);
   }
 
+  /** Settles when no stream is above its bound, or after half a second. */
+  async settled(): Promise<void> {
+    for (let looks = 0; looks < SETTLING_LOOKS && this.#debts.size > 0; looks++) {
+      await new Promise<void>((resolve) => this.#awaiting.push(resolve));
+    }
+  }
+
   #debtOf(debtor: Debtor): Debt {
     let debt = this.#debts.get(debtor);
     if (!debt) {
@@ -82,6 +92,7 @@ export class Credit {
       this.#debts.delete(debtor);
       if (debtor.isOverdrawn) debtor.giveUp();
     }
+    for (const resolve of this.#awaiting.splice(0)) resolve();
     if (++this.#looks % MOST_LOOKS !== 0 && this.#debts.size > 0) return;
     this.#spent = 0;
     if (this.#debts.size > 0) return;

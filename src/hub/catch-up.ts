@@ -1,39 +1,28 @@
-import type { Backlog } from '../backlog/backlog.ts';
-import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
-import type { ResetReason } from '../message/reset.ts';
+import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ChannelSource, Gap, Mark } from './channel-source.ts';
-import type { Reader, Subscription } from './subscription.ts';
+import { announce, type Giver, type GivingOptions, giveMissed, type Missed } from './give-missed.ts';
+import type { Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
 const CHUNK = 1000;
 
 /** What the hub knows, and is brought up to date here; the hub itself imports this file. */
-export interface Knowledge {
-  position: Position;
+export interface Knowledge extends Giver {
   born: Position;
   gaps: Gap[];
   onFlushed: () => void;
   subscriptions(): Iterable<Subscription>;
-  /** What was heard up to this position and is held. */
-  takeHeld(upTo: Position): Message[];
-  deliverHealed(message: Message): void;
 }
 
-export interface Resources {
+export interface Resources extends GivingOptions {
   source: ChannelSource;
-  backlog: Backlog;
-  logger: Logger;
   recordsPlain: (channel: string) => boolean;
 }
 
 type GapOptions = Pick<Resources, 'recordsPlain' | 'logger'>;
 
-interface Missed {
-  subscription: Subscription;
-  after: Position;
-  head: Position;
+interface Compared extends Missed {
   /** What was heard here after the fork is not in the store any more. */
   fork: Gap | undefined;
 }
@@ -48,7 +37,7 @@ export async function catchUp(
   channels: string[],
   current: () => boolean,
 ): Promise<void> {
-  const missed: Missed[] = [];
+  const missed: Compared[] = [];
   const forks: Gap[] = [];
   let position: Position | undefined;
   const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
@@ -68,52 +57,26 @@ export async function catchUp(
   }
   if (position === undefined) return;
   await reportLost(options, missed);
-  const messages = await readMissed(options, missed, position);
   if (!current()) return;
-  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
-  for (const message of hub.takeHeld(position)) messages.push(message);
-  messages.sort((a, b) => comparePositions(a.id, b.id));
-  announceOvertaken(hub.position, messages, known, options.logger);
-  const holding = holdersOf(messages, known);
-  for (const reader of holding) reader.hold();
-  for (const message of messages) hub.deliverHealed(message);
-  for (const reader of holding) reader.release();
-  hub.position = position;
+  missed.push(...holesAmong(hub.heldMessages(position), known, missed));
+  await giveMissed(hub, options, missed, position, known, current);
 }
 
-/**
- * What was not heard although everything up to `position` seemed to be: nobody knows why, and readers may have gone past it
- * by what they got in other channels. It is given to those who have not.
- */
-function announceOvertaken(
-  position: Position,
-  messages: Message[],
-  known: Map<string, Subscription>,
-  logger: Logger,
-): void {
-  const overtaken = new Set<Subscription>();
-  for (const { id, channel } of messages) {
+/** Channels of which something before what is held was not heard. */
+function holesAmong(held: Message[], known: Map<string, Subscription>, missed: Missed[]): Compared[] {
+  const isRead = new Set(missed.map(({ subscription }) => subscription));
+  const heads = new Map<Subscription, Position>();
+  const holes: Compared[] = [];
+  for (const { channel, id, previous } of held) {
     const subscription = known.get(channel);
-    if (!subscription || isAfter(id, position)) continue;
-    if (subscription.head === undefined || isAfter(id, subscription.head)) overtaken.add(subscription);
+    const head = subscription && (heads.get(subscription) ?? subscription.head);
+    if (!subscription || head === undefined || isRead.has(subscription)) continue;
+    heads.set(subscription, laterOf(head, id));
+    if (!isAfter(previous, head) || subscription.refused) continue;
+    isRead.add(subscription);
+    holes.push({ subscription, after: subscription.head!, head: id, fork: undefined });
   }
-  for (const subscription of overtaken) {
-    logger.error({ event: 'missed_silently', channel: subscription.channel });
-    announce(subscription, 'overtaken');
-  }
-}
-
-/**
- * The readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published, before
- * messages with lower ids than its own; who hears it holds what follows it, and this is heard now.
- */
-function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<Reader> {
-  const holders = new Set<Reader>();
-  for (const { channel, rights, after } of messages) {
-    if (!rights || after === undefined) continue;
-    for (const reader of known.get(channel)?.readers ?? []) holders.add(reader);
-  }
-  return holders;
+  return holes;
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
@@ -151,7 +114,7 @@ export function announceGap(
 }
 
 /** What has to be read of this channel, if anything. */
-function compare(subscription: Subscription, head: Position, position: Position, forks: Gap[]): Missed | undefined {
+function compare(subscription: Subscription, head: Position, position: Position, forks: Gap[]): Compared | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
@@ -174,29 +137,10 @@ function compare(subscription: Subscription, head: Position, position: Position,
 }
 
 /** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
-async function reportLost({ source }: Resources, missed: Missed[]): Promise<void> {
+async function reportLost({ source }: Resources, missed: Compared[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {
     if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);
   }
   for (const [fork, channels] of lost) await source.reportLost(fork, channels);
-}
-
-async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo: Position): Promise<Message[]> {
-  if (missed.length === 0) return [];
-  const slices = await backlog.read(
-    missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo })),
-  );
-  logger.info({ event: 'healing', channels: missed.length });
-  for (const [i, { gap, messages }] of slices.entries()) {
-    if (!gap) continue;
-    const { subscription, head } = missed[i]!;
-    subscription.restart(messages[0]?.previous ?? head);
-    announce(subscription, gap);
-  }
-  return slices.flatMap(({ messages }) => messages);
-}
-
-function announce(subscription: Subscription, reason: ResetReason): void {
-  for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
 }

@@ -25,11 +25,15 @@ export class HeldBack {
     return taken;
   }
 
-  /** The messages up to this position, which are held no longer. */
+  /** The messages up to this position. */
+  messages(upTo: Position): Message[] {
+    return this.#entries.filter((entry) => isMessage(entry) && !isAfter(entry.id, upTo)) as Message[];
+  }
+
+  /** The same, which are held no longer. */
   takeMessages(upTo: Position): Message[] {
-    const isTaken = (entry: Heard): entry is Message => isMessage(entry) && !isAfter(entry.id, upTo);
-    const taken = this.#entries.filter(isTaken);
-    this.#entries = this.#entries.filter((entry) => !isTaken(entry));
+    const taken = this.messages(upTo);
+    if (taken.length > 0) this.#entries = this.#entries.filter((entry) => !isMessage(entry) || isAfter(entry.id, upTo));
     return taken;
   }
 

@@ -7,6 +7,7 @@ import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.
 import type { ResetReason } from '../message/reset.ts';
 import { announceGap, catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
+import type { GivingOptions } from './give-missed.ts';
 import { HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
@@ -27,6 +28,8 @@ export interface HubOptions {
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
   retention: (channel: string) => Retention;
+  /** Settles when readers have taken what they were given, or after a while: what is healed waits for it. */
+  settled?: () => Promise<void>;
   now?: () => number;
 }
 
@@ -45,7 +48,7 @@ export class Hub implements SourceListener, Checked {
   /** `resets`: told to readers, each reader counted. */
   readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
-  readonly #options: HubOptions;
+  readonly #options: HubOptions & Pick<GivingOptions, 'settled'>;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
   readonly #held = new HeldBack();
@@ -67,7 +70,7 @@ export class Hub implements SourceListener, Checked {
   onHealed: () => void = () => undefined;
 
   constructor(options: HubOptions) {
-    this.#options = options;
+    this.#options = { ...options, settled: options.settled ?? (async () => undefined) };
     this.#now = options.now ?? Date.now;
     this.#subscriptions = new Subscriptions(options.retention, this.#now);
     this.#opening = new Opening(this, options.source, options.logger);
@@ -292,6 +295,10 @@ export class Hub implements SourceListener, Checked {
     if (head !== undefined && !isAfter(message.id, head)) return;
     this.counters.healed++;
     this.#deliver(message);
+  }
+
+  heldMessages(upTo: Position): Message[] {
+    return this.#held.messages(upTo);
   }
 
   takeHeld(upTo: Position): Message[] {

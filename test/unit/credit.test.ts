@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Credit } from '../../src/connection/credit.ts';
 import { eventually } from '../support/wait.ts';
@@ -53,5 +54,21 @@ describe('credit', () => {
     } finally {
       clearInterval(reading);
     }
+  });
+
+  it('tells when nobody is above their bound, and waits for none that stays there', async () => {
+    const credit = new Credit(100, 100, 20);
+    await credit.settled();
+    const [good, slow] = [new Reader(), new Reader()];
+    credit.watch(good);
+    let settled = false;
+    const settling = credit.settled().then(() => (settled = true));
+    await wait(30);
+    expect(settled).to.equal(false);
+    good.isOverdrawn = false;
+    await settling;
+    credit.watch(slow);
+    await credit.settled();
+    expect(slow.ended).to.equal(false);
   });
 });

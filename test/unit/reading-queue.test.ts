@@ -88,6 +88,16 @@ describe('the queue of those who read backlogs', () => {
     expect(begun).to.deep.equal(['a', 'c']);
   });
 
+  it('lets first what is urgent, whoever has a page still', async () => {
+    const queue = new ReadingQueue(100, 1000);
+    for (const name of ['a', 'b']) void enter(queue, name, 60);
+    await turn();
+    await turns.get('a')!.answered(60);
+    void queue.enter(60, undefined, true).then(() => begun.push('urgent'));
+    await turn();
+    expect(begun).to.deep.equal(['a', 'urgent']);
+  });
+
   it('waits for none that takes its page slowly', async () => {
     const queue = new ReadingQueue(100, 1000);
     void enter(queue, 'a', 100);

@@ -9,6 +9,7 @@ const SMALL = 16 * 1024;
 
 interface Waiting {
   bytes: number;
+  isUrgent: boolean;
   begin: (turn: Turn) => void;
 }
 
@@ -55,6 +56,7 @@ export class ReadingQueue {
   readonly #budget: number;
   readonly #mostAsked: number;
   readonly #waiting = new Set<Waiting>();
+  readonly #urgent = new Set<Waiting>();
   #used = 0;
   #asked = 0;
   #lastTurn: Promise<void> = Promise.resolve();
@@ -64,24 +66,28 @@ export class ReadingQueue {
     this.#mostAsked = asked;
   }
 
-  /** Settles when so many bytes may be asked for. Rejects when `signal` is aborted before. */
-  enter(bytes: number, signal: AbortSignal | undefined): Promise<Turn> {
+  /**
+   * Settles when so many bytes may be asked for. Rejects when `signal` is aborted before. What is urgent comes first, and waits
+   * for no reader that has its page still.
+   */
+  enter(bytes: number, signal: AbortSignal | undefined, isUrgent = false): Promise<Turn> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
         reject(signal.reason);
         return;
       }
       const leave = (): void => {
-        this.#waiting.delete(waiting);
+        queue.delete(waiting);
         reject(signal!.reason);
       };
       const begin = (turn: Turn): void => {
         signal?.removeEventListener('abort', leave);
         resolve(turn);
       };
-      const waiting = { bytes, begin };
+      const queue = isUrgent ? this.#urgent : this.#waiting;
+      const waiting = { bytes, isUrgent, begin };
       signal?.addEventListener('abort', leave, { once: true });
-      this.#waiting.add(waiting);
+      queue.add(waiting);
       this.#begin();
     });
   }
@@ -99,15 +105,21 @@ export class ReadingQueue {
   }
 
   #begin(): void {
-    for (const waiting of this.#waiting) {
-      const { bytes, begin } = waiting;
-      // What is larger than the budget has it for itself.
-      if (this.#used > 0 && this.#used + bytes > this.#budget) return;
-      if (this.#asked > 0 && this.#asked + bytes > this.#mostAsked) return;
-      this.#waiting.delete(waiting);
-      this.#used += bytes;
-      this.#asked += bytes;
-      begin(new Turn(this, bytes));
+    for (const queue of [this.#urgent, this.#waiting]) {
+      for (const waiting of queue) {
+        if (!this.#hasRoomFor(waiting)) return;
+        const { bytes, begin } = waiting;
+        queue.delete(waiting);
+        this.#used += bytes;
+        this.#asked += bytes;
+        begin(new Turn(this, bytes));
+      }
     }
+  }
+
+  /** What is larger than the budget has it for itself. */
+  #hasRoomFor({ bytes, isUrgent }: Waiting): boolean {
+    if (this.#asked > 0 && this.#asked + bytes > this.#mostAsked) return false;
+    return isUrgent || this.#used === 0 || this.#used + bytes <= this.#budget;
   }
 }

@@ -87,9 +87,9 @@ export class RedisBacklog implements Backlog {
     return readSlices(requests, (some) => this.open(some));
   }
 
-  async open(requests: ReadRequest[], signal?: AbortSignal): Promise<Reading> {
+  async open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
     const { ttl } = this.#retention;
-    return RedisReading.begin({ redis: this.#replays, queue: this.#queue, ttl, signal }, requests);
+    return RedisReading.begin({ redis: this.#replays, queue: this.#queue, ttl, signal, isUrgent }, requests);
   }
 
   async #change(

@@ -36,6 +36,8 @@ export interface RedisReadingOptions {
   /** How long a message is replayed (ms). */
   ttl: number;
   signal: AbortSignal | undefined;
+  /** Others wait for it. */
+  isUrgent: boolean;
 }
 
 /** A channel, and how far its reading has got. */
@@ -119,9 +121,9 @@ export class RedisReading implements Reading {
 
   /** One call to Redis, when it is this reading's turn. */
   async #readOn(): Promise<Page> {
-    const { queue, signal } = this.#options;
+    const { queue, signal, isUrgent } = this.#options;
     const plan = this.#plan();
-    const turn = await queue.enter(plan.bytes + CHANNEL_BYTES * plan.unknown, signal);
+    const turn = await queue.enter(plan.bytes + CHANNEL_BYTES * plan.unknown, signal, isUrgent);
     this.#turn = turn;
     try {
       const answer = await this.#ask(plan);

@@ -1,0 +1,174 @@
+import type { Backlog, Page } from '../backlog/backlog.ts';
+import type { Logger } from '../logger.ts';
+import type { Message } from '../message/message.ts';
+import { userOfChannel } from '../message/names.ts';
+import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { Reader, Subscription } from './subscription.ts';
+
+/** A channel of which something was not heard. */
+export interface Missed {
+  subscription: Subscription;
+  /** Everything up to this was heard. */
+  after: Position;
+  /** The id of its last message. */
+  head: Position;
+}
+
+/** What gives messages to their readers: the hub. */
+export interface Giver {
+  position: Position;
+  /** What was heard up to this position and is held. */
+  heldMessages(upTo: Position): Message[];
+  /** The same, which is held no longer. */
+  takeHeld(upTo: Position): Message[];
+  deliverHealed(message: Message): void;
+}
+
+export interface GivingOptions {
+  backlog: Pick<Backlog, 'open'>;
+  logger: Logger;
+  /** Settles when readers have taken what they were given, or after a while; they are given more then. */
+  settled: () => Promise<void>;
+}
+
+/** Tells the readers of a channel that something may be missing in it. */
+export function announce(subscription: Subscription, reason: ResetReason): void {
+  for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
+}
+
+/**
+ * Gives what was missed to the readers, page by page: in the order of ids, each page together with what is held up to its end. What
+ * is gone is told before anything of its channel. Stops where `current` answers that the connection is another one.
+ *
+ * `known`: the subscriptions by channel.
+ */
+export async function giveMissed(
+  hub: Giver,
+  options: GivingOptions,
+  missed: Missed[],
+  upTo: Position,
+  known: Map<string, Subscription>,
+  current: () => boolean,
+): Promise<void> {
+  const giving = new Giving(hub, options, known);
+  const requests = missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo }));
+  if (missed.length > 0) options.logger.info({ event: 'healing', channels: missed.length });
+  try {
+    const own = requests.filter(({ channel }) => userOfChannel(channel) !== undefined);
+    if (own.length > 0) await eachPage(options, own, ({ messages }) => giving.note(messages), current);
+    if (!current()) return;
+    giving.note(hub.heldMessages(upTo));
+    giving.hold();
+    const give = (page: Page): void => giving.give(page, page.messages.at(-1)?.id ?? BEGINNING);
+    if (requests.length > 0) await eachPage(options, requests, give, current);
+    if (!current()) return;
+    giving.give({ gaps: new Map(), messages: [] }, upTo);
+    for (const { subscription, head } of missed) {
+      // Nothing of it is kept any more. What is later than `upTo` is held, and must not seem to be known.
+      const last = isAfter(head, upTo) ? upTo : head;
+      if (giving.gaps.has(subscription) && isAfter(last, subscription.head!)) subscription.restart(last);
+    }
+    hub.position = upTo;
+  } finally {
+    giving.release(undefined);
+  }
+}
+
+/** The gaps come first, as a page without messages. */
+async function eachPage(
+  { backlog, settled }: GivingOptions,
+  requests: { channel: string; after: Position; upTo: Position }[],
+  take: (page: Page) => void,
+  current: () => boolean,
+): Promise<void> {
+  const reading = await backlog.open(requests, undefined, true);
+  if (!current()) return;
+  take({ gaps: reading.gaps, messages: [] });
+  for (let page = await reading.next(); page && current(); page = await reading.next()) {
+    take(page);
+    await settled();
+  }
+}
+
+/** What is remembered from page to page. */
+class Giving {
+  /** Channels of which something is gone. */
+  readonly gaps = new Set<Subscription>();
+  readonly #hub: Giver;
+  readonly #logger: Logger;
+  readonly #known: Map<string, Subscription>;
+  /** Up to where everything seemed to be heard. */
+  readonly #before: Position;
+  readonly #overtaken = new Set<Subscription>();
+  /** Readers that hold what they are given, and up to which message. */
+  readonly #holders = new Map<Reader, Position>();
+
+  constructor(hub: Giver, { logger }: GivingOptions, known: Map<string, Subscription>) {
+    this.#hub = hub;
+    this.#logger = logger;
+    this.#known = known;
+    this.#before = hub.position;
+  }
+
+  /**
+   * Notes the readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published,
+   * before messages with lower ids than its own: who hears it holds what follows it, and this is heard now.
+   */
+  note(messages: Message[]): void {
+    for (const { channel, rights, after, id } of messages) {
+      if (!rights || after === undefined) continue;
+      for (const reader of this.#known.get(channel)?.readers ?? []) {
+        this.#holders.set(reader, laterOf(this.#holders.get(reader) ?? BEGINNING, id));
+      }
+    }
+  }
+
+  hold(): void {
+    for (const reader of this.#holders.keys()) reader.hold();
+  }
+
+  /** The readers that have heard all that changes their rights; `undefined`: all of them. */
+  release(upTo: Position | undefined): void {
+    for (const [reader, last] of this.#holders) {
+      if (upTo !== undefined && isAfter(last, upTo)) continue;
+      this.#holders.delete(reader);
+      reader.release();
+    }
+  }
+
+  give({ gaps, messages: read }: Page, upTo: Position): void {
+    for (const [channel, reason] of gaps) {
+      const subscription = this.#known.get(channel)!;
+      this.gaps.add(subscription);
+      announce(subscription, reason);
+    }
+    // Of channels that are not read, what was heard meanwhile has its place among what was missed.
+    const messages = [...read, ...this.#hub.takeHeld(upTo)].sort((a, b) => comparePositions(a.id, b.id));
+    this.#announceOvertaken(messages);
+    for (const message of messages) {
+      const subscription = this.#known.get(message.channel);
+      // What is between has been announced to be gone: it must not seem to be remembered.
+      if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
+        subscription.restart(message.previous);
+      }
+      this.#hub.deliverHealed(message);
+    }
+    this.release(upTo);
+  }
+
+  /**
+   * What was not heard although everything up to a position seemed to be: nobody knows why, and readers may have gone past it
+   * by what they got in other channels. It is given to those who have not.
+   */
+  #announceOvertaken(messages: Message[]): void {
+    for (const { id, channel } of messages) {
+      const subscription = this.#known.get(channel);
+      if (!subscription || isAfter(id, this.#before) || this.#overtaken.has(subscription)) continue;
+      if (subscription.head !== undefined && !isAfter(id, subscription.head)) continue;
+      this.#overtaken.add(subscription);
+      this.#logger.error({ event: 'missed_silently', channel });
+      announce(subscription, 'overtaken');
+    }
+  }
+}
