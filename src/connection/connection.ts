@@ -3,6 +3,7 @@ import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
+import type { KernelQueues } from './kernel-queues.ts';
 
 /** What a session writes to. Nothing throws; what cannot be written ends the connection. */
 export interface Connection {
@@ -18,6 +19,8 @@ export interface Connection {
   noop(position: Position): void;
   /** Settles when so little is unsent that more may follow, or the connection has ended. */
   drained(): Promise<void>;
+  /** How much of what was sent the reader has acknowledged (bytes); `undefined` where that is all of it. */
+  acknowledged(queues: KernelQueues): number | undefined;
   /** A last frame, where the reason has one, and the end. */
   close(reason: CloseReason, position: Position): void;
 }

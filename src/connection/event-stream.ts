@@ -16,6 +16,7 @@ import {
   type Status,
 } from './encode.ts';
 import type { Flusher } from './flusher.ts';
+import type { KernelQueues } from './kernel-queues.ts';
 import { Waiting } from './waiting.ts';
 
 /** Unsent bytes up to which a replay goes on without waiting, or half of a lower bound: a socket's own buffer, about. */
@@ -130,11 +131,18 @@ export class EventStream implements Connection, Debtor {
     this.lastSent = performance.now();
   }
 
+  acknowledged(queues: KernelQueues): number | undefined {
+    const queued = queues.of(this.#socket);
+    return queued === 0 ? undefined : this.taken - queued;
+  }
+
   close(reason: CloseReason, position: Position): void {
     if (this.closed) return;
-    if (reason === 'client' || reason === 'slow') {
+    if (reason === 'client' || reason === 'slow' || reason === 'gone') {
       this.#reason = reason;
-      this.#socket.destroy();
+      // What the kernel has for a reader that has gone is of no use any more: it goes with the socket.
+      if (reason === 'gone') this.#socket.resetAndDestroy();
+      else this.#socket.destroy();
       return;
     }
     if (this.#head) {

@@ -242,6 +242,27 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/reading-queue',
   },
   {
+    name: 'a reader that acknowledges a little is taken for one that has gone',
+    file: 'src/session/ghosts.ts',
+    find: 'before?.acknowledged === acknowledged;',
+    replace: 'before !== undefined;',
+    caughtBy: 'unit/ghosts',
+  },
+  {
+    name: 'readers that have gone without saying so keep their places',
+    file: 'src/session/session-registry.ts',
+    find: '    if (this.#ghosts.isDue) void this.#closeGhosts();\n',
+    replace: '',
+    caughtBy: 'conformance/ghosts',
+  },
+  {
+    name: 'readers over IPv6 are not looked for',
+    file: 'src/connection/kernel-queues.ts',
+    find: 'await six]',
+    replace: 'String(await six).slice(0, 0)]',
+    caughtBy: 'unit/kernel-queues',
+  },
+  {
     name: 'the self-check sees no difference',
     file: 'src/hub/self-check.ts',
     find: 'if (isAfter(head, subscription.head)) return true;',

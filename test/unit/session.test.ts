@@ -35,6 +35,7 @@ class Client {
         say({ reset: channel, at: world.last }, position),
       noop: (position: Position) => say('noop', position),
       drained: async () => undefined,
+      acknowledged: () => undefined,
       close: () => {
         connection.closed = true;
       },
