@@ -1,11 +1,33 @@
+import { Readable } from 'node:stream';
 import { run } from './cli/run.ts';
+import { Output, writeAtExit } from './output.ts';
 
-const { argv, env, stdin, stdout, stderr } = process;
+const args = process.argv.slice(2);
 
-// `bin/sisyphus tail 7 | head` must end quietly.
-stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+process.exit(args[0] === 'serve' ? await runServer() : await runCommand());
 
-process.exit(await run(argv.slice(2), { env, stdin, stdout, stderr }));
+/** A full disk, or a reader that has stopped or gone, is no reason for a server to wait or to end. */
+async function runServer(): Promise<number> {
+  const outputs = { stdout: new Output(1), stderr: new Output(2) };
+  writeAtExit([outputs.stdout, outputs.stderr]);
+  const code = await run(args, { env: process.env, stdin: Readable.from([]), ...outputs });
+  await Promise.all([outputs.stdout.end(), outputs.stderr.end()]);
+  return code;
+}
+
+async function runCommand(): Promise<number> {
+  const { env, stdin, stdout, stderr } = process;
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // `bin/sisyphus tail 7 | head` must end quietly.
+    if (error.code === 'EPIPE') process.exit(0);
+    stderr.write(`sisyphus: cannot write to standard output (${error.message})\n`);
+    process.exit(1);
+  });
+  stderr.on('error', () => {
+    // There is no other place to say it.
+  });
+  const code = await run(args, { env, stdin, stdout, stderr });
+  // What has been written may still be on its way: `process.exit` would cut it off.
+  await new Promise<void>((resolve) => stdout.write('', () => resolve()));
+  return code;
+}

@@ -1,3 +1,5 @@
+import { hasOpenSet } from './glob.ts';
+
 /** What is wrong with a value, and what would be right; never quotes a value that may hold a password. */
 export class Mistake extends Error {}
 
@@ -85,29 +87,34 @@ export function origins(text: string): string[] {
 /** A server's own address: http or https, nothing behind the host but a path. */
 export function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.search && !url.hash) {
+  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
     return text.replace(/\/+$/, '');
   }
   throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
 }
 
-const SENTINEL = /^redis\+sentinel:\/\/(?:[^@/\s]*@)?[^@/,\s]+(?:,[^@/,\s]+)*\/[^/\s]+(?:\/\d+)?$/;
+/** Of one installation among several on a Redis. */
+export function namespace(text: string): string {
+  if (/^[A-Za-z0-9_.-]{1,64}$/.test(text)) return text;
+  throw new Mistake('is no namespace: expected 1 to 64 of A-Z a-z 0-9 _ . -, such as shop');
+}
 
-/** Only its form: connecting is the store's business. */
-export function redisUrl(text: string): string {
-  if (/^\/[^\0\s]+$/.test(text) || SENTINEL.test(text)) return text;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol === 'redis+unix:' && url.pathname.length > 1) return text;
-  if (url && /^rediss?:$/.test(url.protocol) && url.hostname !== '' && /^\/?$|^\/\d+$/.test(url.pathname)) return text;
+/** What a driver puts before names. It becomes part of patterns, so nothing in it may mean something there. */
+export function keyPrefix(text: string): string {
+  if (/^sisyphus[:{]/.test(text))
+    throw new Mistake("is the gateway's own: expected the prefix of the application's driver");
+  if (/^[!-~]{1,64}$/.test(text) && !/[*?[\]\\]/.test(text)) return text;
   throw new Mistake(
-    'is no Redis: redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path ' +
-      'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right',
+    'is no prefix: expected 1 to 64 visible ASCII characters but * ? [ ] \\, such as laravel_database_',
   );
 }
 
 function pattern(text: string): string {
   if (text.startsWith('sisyphus:')) {
     throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);
+  }
+  if (PATTERN.test(text) && hasOpenSet(text)) {
+    throw new Mistake(`holds ${JSON.stringify(text)}: [ opens a set that is not closed, expected such as room:[0-9]*`);
   }
   if (PATTERN.test(text)) return text;
   throw new Mistake(`holds ${JSON.stringify(text)}: a pattern of Redis is right, such as room:* or user:[0-9]*`);

@@ -4,28 +4,34 @@ import {
   gatewayUrl,
   host,
   integer,
+  keyPrefix,
   Mistake,
+  namespace,
   oneOf,
   origins,
   patterns,
-  redisUrl,
   rules,
   secret,
   size,
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
+import { redisUrl } from './redis-url.ts';
+import { withoutServiceLinks } from './service-links.ts';
 
 /** Durations in milliseconds, sizes in bytes. A long file: a variable has a line in each of its tables, which are read side by side. */
 export interface Config {
   port: number;
   host: string;
   redisUrl: string | undefined;
+  namespace: string | undefined;
   auth: 'open';
   publishSecret: string | undefined;
   noopInterval: number;
   backlog: { length: number; ttl: number; rules: { pattern: string; length: number }[] };
   /** Empty: plain PUBLISHes are not recorded. */
   rawChannels: string[];
+  /** Empty for none. */
+  keyPrefix: string;
   redisGrace: number;
   maxStreams: number;
   maxStreamsPerUser: number;
@@ -51,8 +57,14 @@ export interface Variable {
 /** What the gateway can be told; the README's table and `--help` are made of it. */
 export const VARIABLES = [
   variable('PORT', 'port', '3001', 'where it listens; `0` takes any free port'),
-  variable('HOST', 'host', '127.0.0.1', 'the address it listens on: this machine alone while `SISYPHUS_AUTH=open`'),
+  variable(
+    'HOST',
+    'host',
+    '127.0.0.1',
+    'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`',
+  ),
   variable('REDIS_URL', 'redis-url', 'none', 'the Redis; without it a private one, or memory'),
+  variable('SISYPHUS_NAMESPACE', 'namespace', 'none', 'a name for all keys and topics, where several share a Redis'),
   variable('SISYPHUS_AUTH', 'auth', 'open', 'who a client is: `open` trusts `?user=`'),
   variable('SISYPHUS_PUBLISH_SECRET', 'publish-secret', 'none', 'without it publishing over HTTP is off (403)'),
   variable('SISYPHUS_NOOP_INTERVAL', 'noop-interval', '15s', 'silence after which a stream gets a `noop`'),
@@ -60,6 +72,12 @@ export const VARIABLES = [
   variable('SISYPHUS_BACKLOG_TTL', 'backlog-ttl', '24h', 'how long they are kept'),
   variable('SISYPHUS_BACKLOG_RULES', 'backlog-rules', 'none', 'other lengths by pattern: `sticker:*=1,room:*=500`'),
   variable('SISYPHUS_RAW_CHANNELS', 'raw-channels', '*:*', 'plain channels that are recorded; empty: none'),
+  variable(
+    'SISYPHUS_KEY_PREFIX',
+    'key-prefix',
+    'none',
+    'what a driver puts before names of lists and plain channels: `laravel_database_`',
+  ),
   variable('SISYPHUS_REDIS_GRACE', 'redis-grace', '5s', 'how long Redis may be away before streams end with `error`'),
   variable('SISYPHUS_MAX_STREAMS', 'max-streams', '10000', 'open streams'),
   variable('SISYPHUS_MAX_STREAMS_PER_USER', 'max-streams-per-user', '20', 'open streams of one user'),
@@ -82,6 +100,7 @@ const SCHEMA = z.object({
   PORT: read(integer(0, 65_535)),
   HOST: read(host),
   REDIS_URL: read(redisUrl).optional(),
+  SISYPHUS_NAMESPACE: read(namespace).optional(),
   SISYPHUS_AUTH: read(auth),
   SISYPHUS_PUBLISH_SECRET: read(secret).optional(),
   SISYPHUS_NOOP_INTERVAL: read(duration('10ms', '24h')),
@@ -89,6 +108,7 @@ const SCHEMA = z.object({
   SISYPHUS_BACKLOG_TTL: read(duration('1ms', '3650d')),
   SISYPHUS_BACKLOG_RULES: read(rules).default([]),
   SISYPHUS_RAW_CHANNELS: read(patterns),
+  SISYPHUS_KEY_PREFIX: read(keyPrefix).default(''),
   SISYPHUS_REDIS_GRACE: read(duration('0s', '24h')),
   SISYPHUS_MAX_STREAMS: read(integer(1, 10_000_000)),
   SISYPHUS_MAX_STREAMS_PER_USER: read(integer(1, 10_000_000)),
@@ -153,13 +173,17 @@ export interface Setting {
 }
 
 /** What each variable is set to, and by what; nothing is checked. */
-export function settings(flags: Texts, env: Texts): Map<Name, Setting> {
+export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
+  const env = withoutServiceLinks(environment);
   const all = new Map<Name, Setting>();
   for (const { name, flag, default: fallback } of VARIABLES) {
     if (flags[flag] !== undefined) all.set(name, { text: flags[flag], from: 'flag' });
     else if (env[name] !== undefined) all.set(name, { text: env[name], from: 'environment' });
     else all.set(name, { text: fallback === 'none' ? undefined : fallback, from: 'default' });
   }
+  // Who trusts `?user=` has to say so before other machines are let in.
+  const host = all.get('HOST')!;
+  if (host.from === 'default' && all.get('SISYPHUS_AUTH')!.text !== 'open') host.text = '0.0.0.0';
   // Where only one of the two is set, the other's default follows: a message must fit into an empty buffer.
   const buffer = all.get('SISYPHUS_MAX_BUFFER')!;
   const message = all.get('SISYPHUS_MAX_MESSAGE')!;
@@ -175,6 +199,7 @@ function toConfig(values: z.output<typeof SCHEMA>): Config {
     port: values.PORT,
     host: values.HOST,
     redisUrl: values.REDIS_URL,
+    namespace: values.SISYPHUS_NAMESPACE,
     auth: values.SISYPHUS_AUTH,
     publishSecret: values.SISYPHUS_PUBLISH_SECRET,
     noopInterval: values.SISYPHUS_NOOP_INTERVAL,
@@ -184,6 +209,7 @@ function toConfig(values: z.output<typeof SCHEMA>): Config {
       rules: values.SISYPHUS_BACKLOG_RULES,
     },
     rawChannels: values.SISYPHUS_RAW_CHANNELS,
+    keyPrefix: values.SISYPHUS_KEY_PREFIX,
     redisGrace: values.SISYPHUS_REDIS_GRACE,
     maxStreams: values.SISYPHUS_MAX_STREAMS,
     maxStreamsPerUser: values.SISYPHUS_MAX_STREAMS_PER_USER,
@@ -218,7 +244,7 @@ function unknownNames(flags: Texts, env: Texts): string[] {
     ...Object.keys(flags)
       .filter((flag) => !flagNames.includes(flag))
       .map((flag) => `--${flag} is unknown: --${nearest(flag, flagNames)} may be meant`),
-    ...Object.keys(env)
+    ...Object.keys(withoutServiceLinks(env))
       .filter((name) => /^SISYPHUS_/i.test(name) && !names.includes(name))
       .map((name) => `${name} is unknown: ${nearest(name, names)} may be meant`),
   ];

@@ -27,7 +27,7 @@ export interface Context {
 }
 
 /** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
-export async function createContext(config: Config, logger: Logger): Promise<Context> {
+export async function createContext(config: Config, logger: Logger, warnings: () => string[]): Promise<Context> {
   const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   const url = config.redisUrl ?? privateRedis?.url;
   const redis =
@@ -39,8 +39,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   }
   if (privateRedis) announcePrivateRedis(privateRedis, logger);
 
-  const globs = config.rawChannels.map((pattern) => ({ glob: compileGlob(pattern) }));
-  const recordsPlain = (channel: string): boolean => redis !== undefined && firstMatch(globs, channel) !== undefined;
+  const recordsPlain = (channel: string): boolean => redis?.recordsPlain(channel) ?? false;
   const { backlog, source } = store;
   const flusher = new Flusher();
   const settled = (): Promise<void> => flusher.credit.settled();
@@ -55,6 +54,8 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
+  // They come back with positions from the future, and are told.
+  hub.onReversed = () => sessions.closeAll('redis');
 
   let draining = false;
   const server = createApp({
@@ -67,6 +68,7 @@ export async function createContext(config: Config, logger: Logger): Promise<Con
     flusher,
     recorder: () => statusOf(recorder),
     isDraining: () => draining,
+    warnings,
     version: readVersion(),
     store: store.kind,
   });
@@ -86,8 +88,8 @@ function retentionOf({ backlog }: Config): (channel: string) => Retention {
 }
 
 function statusOf(recorder: Recorder | undefined): RecorderStatus {
-  if (!recorder) return { role: 'off', recorded: 0, fenced: 0, changes: 0 };
-  return { role: recorder.role, ...recorder.counters };
+  if (!recorder) return { role: 'off', recording: false, recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
+  return { role: recorder.role, recording: recorder.isRecording, ...recorder.counters };
 }
 
 function readVersion(): string {

@@ -2,22 +2,30 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
 import { type Context, createContext } from './context.ts';
+import { exposureOf } from './exposure.ts';
 import type { Logger } from './logger.ts';
 
 /** How long a start waits for Redis; the gateway listens all the same, and says `error` until Redis is there (ms). */
 const START_PATIENCE = 2000;
+/** How long a stop waits for what is not in its own hands (ms): requests that are being answered, and Redis. */
+const SERVER_PATIENCE = 2500;
+const RECORDER_PATIENCE = 4000;
 
 /** The whole gateway, from start to stop. */
 export class Gateway {
   readonly #config: Config;
   readonly #logger: Logger;
+  /** What the surroundings of the gateway have to say on `/status`. */
+  readonly #warnings: () => string[];
+  #exposure: string | undefined;
   #context: Context | undefined;
   #outage: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(config: Config, logger: Logger) {
+  constructor(config: Config, logger: Logger, warnings: () => string[] = () => []) {
     this.#config = config;
     this.#logger = logger;
+    this.#warnings = warnings;
   }
 
   get port(): number {
@@ -29,7 +37,7 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const context = await createContext(this.#config, this.#logger);
+    const context = await createContext(this.#config, this.#logger, () => this.#allWarnings());
     this.#context = context;
     const { hub, sessions, recorder, server } = context;
     hub.onHealed = () => {
@@ -42,7 +50,8 @@ export class Gateway {
     recorder?.start();
     this.#outage = setInterval(() => this.#checkOutage(), 200).unref();
     const until = Date.now() + START_PATIENCE;
-    while ((!hub.isOpen || recorder?.role === 'unknown') && Date.now() < until) {
+    // Also until somebody records: who comes sooner would be told of what was published just before.
+    while ((!hub.isOpen || recorder?.isRecording === false) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await listen(server, this.#config);
@@ -54,6 +63,8 @@ export class Gateway {
       store: context.store.kind,
       redis: hub.isOpen ? 'up' : 'down',
     });
+    this.#exposure = exposureOf(this.#config, (server.address() as AddressInfo).address);
+    if (this.#exposure) this.#logger.warn({ event: 'exposed', host }, this.#exposure);
   }
 
   /** Sends every reader elsewhere, then ends. May be called twice. */
@@ -71,15 +82,22 @@ export class Gateway {
     const closed = new Promise((resolve) => server.close(resolve));
     server.closeIdleConnections();
     await sessions.drain(this.#config.drain);
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2500).unref())]);
+    await isSettled(closed, SERVER_PATIENCE);
     server.closeAllConnections();
     clearInterval(this.#outage);
     sessions.stop();
-    await recorder?.stop();
+    // What it could not record by then, a standby does; or the gap is announced, as after the end of any recorder.
+    if (recorder && !(await isSettled(recorder.stop(), RECORDER_PATIENCE))) {
+      this.#logger.warn({ event: 'recorder_left', limit: RECORDER_PATIENCE }, 'Redis did not answer the last records');
+    }
     await hub.close();
     await store.close();
     await context.privateRedis?.close();
     this.#logger.info({ event: 'stopped' });
+  }
+
+  #allWarnings(): string[] {
+    return [...(this.#exposure === undefined ? [] : [this.#exposure]), ...this.#warnings()];
   }
 
   /** Redis away for longer than the grace: every reader is told, and comes back with its position. */
@@ -88,6 +106,18 @@ export class Gateway {
     if (hub.downSince === undefined || sessions.streams === 0) return;
     if (Date.now() - hub.downSince > this.#config.redisGrace) sessions.closeAll('redis');
   }
+}
+
+/** Within so long; what it rejects with goes to the caller. */
+async function isSettled(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
+  });
+  const settled = await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+  // What comes later concerns nobody any more.
+  if (!settled) promise.catch(() => {});
+  return settled;
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {

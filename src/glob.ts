@@ -6,6 +6,7 @@ type Step = ((code: number) => boolean) | undefined;
 
 /**
  * A pattern as PSUBSCRIBE reads it: `*`, `?`, `[a-z]`, `[^a]`, `\x`. Names are ASCII here, where Redis compares bytes.
+ * The Lua side is store/redis/lua/glob.lua.
  *
  * At most one step back (to the last `*`), so the time is at most pattern times name, whatever the pattern is; a
  * regular expression of the same pattern would take exponential time for `a*a*a*a*b`.
@@ -69,6 +70,18 @@ function toSteps(pattern: string): Step[] {
     }
   }
   return steps;
+}
+
+/** Whether a set is opened and not closed: Redis reads it, but nobody means it. */
+export function hasOpenSet(pattern: string): boolean {
+  for (let at = 0; at < pattern.length; at++) {
+    if (pattern[at] === '\\') at += 1;
+    else if (pattern[at] === '[') {
+      at = toSet(pattern, at + 1).end - 1;
+      if (at >= pattern.length) return true;
+    }
+  }
+  return false;
 }
 
 /** A set that is not closed ends with the pattern, `[]` fits nothing, `[z-a]` is `[a-z]`: as in Redis. */

@@ -1,6 +1,7 @@
-import type { Message, PublishedAt } from '../message/message.ts';
+import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { Change } from '../message/rights-change.ts';
 
 export interface Publication {
   channel: string;
@@ -21,14 +22,16 @@ export interface Idempotency {
   fingerprint: string;
 }
 
-/** A user's list of channels as of `version`. */
+/** A user's list of channels as of `version`, and how it came to be. */
 export interface Rights {
-  /** When the list last changed, as far as the store has noticed. */
+  /** The id of the last change, as far as the store has noticed. */
   version: Position;
-  /** Channel to the position it was granted at; `BEGINNING` where it has always been there. Names that are no channels are left out. */
+  /** Channel to the id it was granted with; `BEGINNING` if it has always been there. Names that are no channels are left out. */
   channels: Map<string, Position>;
-  /** Of those that were announced by a plain PUBLISH: its place, where it was recorded behind the position above. */
-  announced: Map<string, PublishedAt>;
+  /** The changes of the last while (at least as long as a message is kept), in the order in which they were noticed. */
+  changes: Change[];
+  /** A plain PUBLISH that is not recorded yet may move one of the changes to its own place. */
+  unsettled: boolean;
   /** Names on the list that are no channel names, or what is wrong with the list; for the log. */
   problem: string | undefined;
 }

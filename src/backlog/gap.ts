@@ -31,11 +31,17 @@ export function judgeSlice({ after, head, entries, ttl, now }: KeptSlice): Judge
   const messages = withoutOlderThan(oldest, entries);
   // Where nothing is kept, all of it is missing, and the head is the last of it.
   const lastMissing = messages[0]?.previous ?? head;
-  return { messages, gap: isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest) : undefined };
+  const gap = isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest, messages[0]?.revision) : undefined;
+  return { messages, gap };
 }
 
-/** Why a message is gone that a reader has missed; `oldest`: where what is replayed begins, by its age. */
-export function reasonOf(lastMissing: Position, oldest: Position): ResetReason {
+/**
+ * Why a message is gone that a reader has missed. `oldest`: where what is replayed begins, by its age; `revision`: of the first
+ * message that is kept.
+ */
+export function reasonOf(lastMissing: Position, oldest: Position, revision: number | undefined): ResetReason {
+  // A first message with another before it: what counts the channel's messages was lost.
+  if (revision === 1) return 'flushed';
   return isAfter(oldest, lastMissing) ? 'expired' : 'trimmed';
 }
 

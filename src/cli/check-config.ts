@@ -1,24 +1,53 @@
-import { loadConfig, SECRETS, settings } from '../config.ts';
+import { type Config, ConfigError, loadConfig, SECRETS, settings } from '../config.ts';
+import { exposureOf } from '../exposure.ts';
+import { mask } from '../mask.ts';
+import { startPrivateRedis } from '../store/private-redis.ts';
+import { closeConnection, openConnection } from '../store/redis/connection.ts';
+import { tryAddress } from './address.ts';
 import { type Command, EXIT } from './command.ts';
+import { surroundingsOf } from './serve.ts';
+import { needsRedis } from './workers.ts';
 
-/** Says what a `serve` with the same flags and environment would use, and where from. */
+/** Says what a `serve` with the same flags and environment would use, and where from; or why it would not start. */
 export const checkConfig: Command = {
   name: 'check-config',
   parameters: '',
   summary: 'says what serve would use, or all that is wrong with it',
   positionals: [0, 0],
   options: {},
-  async run({ flags, env, stdout }) {
-    loadConfig(flags, env);
+  async run({ flags, env, stdout, stderr }) {
+    const config = loadConfig(flags, env);
+    const [{ address, problem }, redisProblem] = await Promise.all([tryAddress(config), tryRedis(config)]);
+    const problems = [problem, redisProblem].filter((text) => text !== undefined);
+    if (problems.length > 0) throw new ConfigError(problems);
     for (const [name, { text, from }] of settings(flags, env)) {
       const value = text === undefined ? 'none' : SECRETS.has(name) ? hide(text) : text;
       stdout.write(`${name.padEnd(30)} ${value.padEnd(24)} ${from}\n`);
     }
+    const exposure = address === undefined ? undefined : exposureOf(config, address);
+    const warnings = [...(exposure === undefined ? [] : [exposure]), ...surroundingsOf(config, flags, env)];
+    for (const text of warnings) stderr.write(`sisyphus: warning: ${text}\n`);
     return EXIT.ok;
   },
 };
 
-/** An address without its password; of anything else nothing. */
+/** Takes the Redis that `serve` would take, and leaves it again. Answers why it could not. */
+async function tryRedis(config: Config): Promise<string | undefined> {
+  try {
+    if (config.redisUrl !== undefined) {
+      // One that does not answer is no mistake: `serve` starts all the same, and waits for it.
+      await closeConnection(openConnection(config.redisUrl, 'check'));
+      return undefined;
+    }
+    const privateRedis = await startPrivateRedis();
+    await privateRedis?.close();
+    return privateRedis || config.workers === 1 ? undefined : needsRedis(config);
+  } catch (error) {
+    return `${config.redisUrl === undefined ? '' : 'REDIS_URL: '}${(error as Error).message}`;
+  }
+}
+
+/** An address without its secrets; of anything else nothing. */
 function hide(text: string): string {
-  return text.includes('://') || text.startsWith('/') ? text.replace(/\/\/.*@/, '//***@') : '***';
+  return text.includes('://') || text.startsWith('/') ? mask(text) : '***';
 }

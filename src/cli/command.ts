@@ -1,12 +1,17 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import type { Texts } from '../config.ts';
+
+/** Where a command writes to. `serve` brings an `Output`, which never waits and never fails; the others a stream. */
+export interface Sink {
+  write(text: string): unknown;
+}
 
 /** What a command has to do with the world; tests bring their own. */
 export interface Io {
   env: Texts;
   stdin: Readable;
-  stdout: Writable;
-  stderr: Writable;
+  stdout: Sink;
+  stderr: Sink;
 }
 
 export interface Invocation extends Io {

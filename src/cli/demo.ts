@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { Writable } from 'node:stream';
 import type { Backlog } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
+import { mask } from '../mask.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
+import { Keys } from '../store/redis/keys.ts';
+import type { Sink } from './command.ts';
 import { reasonOf } from './reason.ts';
 
 const USER = '1';
@@ -15,7 +17,7 @@ export interface Demo {
   port: number;
   backlog: Backlog;
   privateRedis: Pick<PrivateRedis, 'port' | 'url'> | undefined;
-  stdout: Writable;
+  stdout: Sink;
 }
 
 /** With a publishing secret in any case; one that is made up here is no secret of anybody's, and may be shown. */
@@ -37,7 +39,6 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
   const { host, redisUrl } = config;
   const name = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host;
   const url = `http://${name}:${port}`;
-  const redis = privateRedis && `redis-cli -p ${privateRedis.port} PUBLISH ${CHANNELS[0]} ${MESSAGE}`;
   return [
     '',
     `Sisyphus listens on ${url}, and keeps its messages in ${storeOf(redisUrl, privateRedis)}.`,
@@ -46,7 +47,7 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
     `  curl -N '${url}/?user=${USER}'`,
     '',
     'Publish, in another terminal:',
-    ...(redis ? [`  ${redis}`] : []),
+    ...(privateRedis ? redisLines(config, privateRedis.port).map((line) => `  ${line}`) : []),
     `  ${commandOf(config, url, privateRedis)} ${CHANNELS[0]} ${MESSAGE}`,
     '',
     'Ctrl-C ends everything that was started.',
@@ -59,11 +60,26 @@ function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis'
   return privateRedis ? `a private Redis on port ${privateRedis.port}` : 'its own memory: they end with it';
 }
 
-function commandOf({ redisUrl, publishSecret }: Config, url: string, privateRedis: Demo['privateRedis']): string {
-  if (privateRedis) return `bin/sisyphus publish --redis-url ${privateRedis.url}`;
-  // A password is not shown: the other terminal has to have it.
-  if (redisUrl?.includes('@')) return 'bin/sisyphus publish --redis-url "$REDIS_URL"';
-  if (redisUrl !== undefined) return `bin/sisyphus publish --redis-url ${redisUrl}`;
+function redisLines({ namespace, keyPrefix }: Config, port: number): string[] {
+  const { declared } = new Keys(namespace, 0);
+  return [
+    `redis-cli -p ${port} PUBLISH ${shellWord(keyPrefix + CHANNELS[0])} ${MESSAGE}`,
+    `redis-cli -p ${port} FCALL sisyphus_publish 1 ${shellWord(declared)} ${CHANNELS[0]} ${MESSAGE}`,
+  ];
+}
+
+function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis']): string {
+  const { redisUrl = privateRedis?.url, namespace, publishSecret } = config;
+  if (redisUrl !== undefined) {
+    // A password is not shown: the other terminal has to have it.
+    const address = mask(redisUrl) === redisUrl ? shellWord(redisUrl) : '"$REDIS_URL"';
+    return `bin/sisyphus publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
+  }
   const secret = publishSecret?.startsWith('demo-') ? publishSecret : '"$SISYPHUS_PUBLISH_SECRET"';
   return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;
+}
+
+/** As a shell has to have it, quoted only where it must be. */
+function shellWord(text: string): string {
+  return /^[\w:./@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

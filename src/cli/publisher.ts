@@ -21,13 +21,13 @@ export interface Publisher {
 }
 
 const HTTP_TIMEOUT = 10_000;
-const MINE = ['REDIS_URL', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET'];
+const MINE = ['REDIS_URL', 'SISYPHUS_NAMESPACE', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET'];
 
 /** A `--url` that was said outright wins over a `REDIS_URL` that lies about in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
   const config = loadConfig(flags, onlyMine(env));
-  const { redisUrl, url, publishSecret } = config;
-  if (redisUrl !== undefined && flags.url === undefined) return overRedis(redisUrl);
+  const { redisUrl, namespace, url, publishSecret } = config;
+  if (redisUrl !== undefined && flags.url === undefined) return overRedis(redisUrl, namespace);
   if (url === undefined) {
     throw new UsageError('name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url)');
   }
@@ -44,8 +44,8 @@ export function onlyMine(env: Texts): Texts {
   return Object.fromEntries(MINE.map((name) => [name, env[name]]));
 }
 
-async function overRedis(url: string): Promise<Publisher> {
-  const { backlog, close } = await connectBacklog(url);
+async function overRedis(url: string, namespace: string | undefined): Promise<Publisher> {
+  const { backlog, close } = await connectBacklog(url, namespace);
   return {
     async publish(publication) {
       const [published] = await backlog.publish([publication]);

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError, VARIABLES } from '../config.ts';
+import { mask } from '../mask.ts';
 import { nearest } from '../nearest.ts';
 import { checkConfig } from './check-config.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
@@ -18,7 +19,7 @@ export async function run(args: string[], io: Io): Promise<number> {
   try {
     return await dispatch(args, io);
   } catch (error) {
-    for (const line of linesOf(error)) io.stderr.write(`sisyphus: ${line}\n`);
+    for (const line of linesOf(error)) io.stderr.write(`sisyphus: ${mask(line)}\n`);
     return error instanceof UsageError || error instanceof ConfigError ? EXIT.usage : EXIT.failed;
   }
 }

@@ -1,11 +1,12 @@
 import cluster from 'node:cluster';
-import type { Writable } from 'node:stream';
-import { type Config, loadConfig } from '../config.ts';
+import { type Config, loadConfig, settings, type Texts } from '../config.ts';
+import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger } from '../logger.ts';
-import { type Command, EXIT } from './command.ts';
+import { Output } from '../output.ts';
+import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
-import { endOnCrash, onSignals, startGateway } from './lifecycle.ts';
+import { endOnCrash, limitStop, logWarnings, onSignals, startGateway } from './lifecycle.ts';
 import { serveAsWorker, serveWithWorkers } from './workers.ts';
 
 /** Settles when the gateway has stopped: after a signal, or when the primary of a cluster says so. */
@@ -15,20 +16,37 @@ export const serve: Command = {
   summary: 'runs the gateway',
   positionals: [0, 0],
   options: { demo: { type: 'boolean', meaning: 'lets user 1 follow room:1 and room:2, and says how to try it' } },
-  async run({ flags, env, options, stdout }) {
-    const demo = options.demo === true ? stdout : undefined;
-    const config = demo ? demoConfig(loadConfig(flags, env)) : loadConfig(flags, env);
-    const logger = createLogger(config.logLevel);
+  async run({ flags, env, options, stdout, stderr }) {
+    const isDemo = options.demo === true;
+    const config = isDemo ? demoConfig(loadConfig(flags, env)) : loadConfig(flags, env);
+    const logger = createLogger(config.logLevel, stdout);
     endOnCrash(logger);
-    if (cluster.isWorker) return serveAsWorker(config, logger);
-    return config.workers > 1 ? serveWithWorkers(config, logger, demo) : serveAlone(config, logger, demo);
+    logWarnings(logger);
+    const surroundings = surroundingsOf(config, flags, env);
+    const warnings = (): string[] => [...surroundings, ...lossOf(stdout)];
+    if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
+    for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
+    if (config.workers > 1) return serveWithWorkers(config, logger, { stdout, stderr }, isDemo);
+    return serveAlone(config, new Gateway(config, logger, warnings), logger, isDemo ? stdout : undefined);
   },
 };
 
-async function serveAlone(config: Config, logger: Logger, demo: Writable | undefined): Promise<number> {
-  const gateway = new Gateway(config, logger);
+/** What `serve` would say of the place where it runs. */
+export function surroundingsOf(config: Config, flags: Texts, env: Texts): string[] {
+  const isDefault = settings(flags, env).get('HOST')?.from === 'default';
+  return isDefault && config.auth === 'open' && isContainer(env) ? [unreachable(config)] : [];
+}
+
+function lossOf(stdout: Sink): string[] {
+  return stdout instanceof Output && stdout.lost > 0 ? [`${stdout.lost} lines of the log were dropped`] : [];
+}
+
+async function serveAlone(config: Config, gateway: Gateway, logger: Logger, demo: Sink | undefined): Promise<number> {
   const stopped = new Promise<void>((resolve, reject) => {
-    onSignals(logger, () => gateway.stop().then(resolve, reject));
+    onSignals(logger, () => {
+      limitStop(logger, config);
+      gateway.stop().then(resolve, reject);
+    });
   });
   const isUp = await Promise.race([startGateway(gateway, config).then(() => true), stopped.then(() => false)]);
   if (demo && isUp && gateway.context) {

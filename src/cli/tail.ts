@@ -1,8 +1,9 @@
-import type { Writable } from 'node:stream';
+import { once } from 'node:events';
+import { Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { loadConfig } from '../config.ts';
 import { requireUser } from '../message/names.ts';
-import { type Command, type Io, UsageError } from './command.ts';
+import { type Command, type Io, type Sink, UsageError } from './command.ts';
 import { EventParser, type ServerEvent } from './event-parser.ts';
 import { usage } from './publish.ts';
 import { onlyMine } from './publisher.ts';
@@ -36,7 +37,7 @@ export const tail: Command = {
   },
 };
 
-type Print = (stdout: Writable, event: ServerEvent, text: string) => void;
+type Print = (stdout: Sink, event: ServerEvent, text: string) => void;
 
 /** Follows one stream through its reconnects, as an EventSource would. */
 class Tail {
@@ -69,6 +70,7 @@ class Tail {
   }
 
   async #readStream(): Promise<void> {
+    const { stdout } = this.#io;
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.#position !== undefined) headers['Last-Event-ID'] = this.#position;
     const response = await fetch(this.#url, { headers }).catch((error: unknown) => {
@@ -82,6 +84,8 @@ class Tail {
     const decoder = new TextDecoder();
     for await (const chunk of response.body) {
       for (const { event, text } of parser.push(decoder.decode(chunk, { stream: true }))) this.#take(event, text);
+      // Nobody reads what is printed: then nothing more is read here, and nothing piles up.
+      if (stdout instanceof Writable && stdout.writableNeedDrain) await once(stdout, 'drain');
     }
   }
 

@@ -1,56 +1,56 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Writable } from 'node:stream';
 import { type Config, ConfigError } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { announcePrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
 import { connectBacklog } from '../store/redis/connect.ts';
-import { EXIT } from './command.ts';
+import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
-import { onSignals, startGateway } from './lifecycle.ts';
+import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway } from './lifecycle.ts';
+import { relayLines } from './relay-lines.ts';
+
+type Outputs = Pick<Io, 'stdout' | 'stderr'>;
 
 const STOP = 'stop';
 /** A worker that lived for so long (ms) has not died of what killed the one before it. */
 const SOUND_LIFE = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
-/** On top of the drain (ms), before a worker that does not end is killed. */
-const STOP_PATIENCE = 10_000;
 
 /** The primary: no gateway itself; holds the private Redis, if there is one, and the workers, which share the port. */
-export async function serveWithWorkers(config: Config, logger: Logger, demo: Writable | undefined): Promise<number> {
+export async function serveWithWorkers(config: Config, logger: Logger, io: Outputs, isDemo: boolean): Promise<number> {
+  const workers = new Workers(config, io, logger);
+  onSignals(logger, () => workers.stop());
   const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   const url = config.redisUrl ?? privateRedis?.url;
-  if (url === undefined) {
-    const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
-    throw new ConfigError([`SISYPHUS_WORKERS=${config.workers} needs a Redis that all workers share: ${right}`]);
-  }
+  if (url === undefined) throw new ConfigError([needsRedis(config)]);
   if (privateRedis) announcePrivateRedis(privateRedis, logger);
-  const secret = config.publishSecret;
-  const env = { REDIS_URL: url, ...(secret === undefined ? {} : { SISYPHUS_PUBLISH_SECRET: secret }) };
-  const workers = new Workers(config, env, logger);
-  onSignals(logger, () => workers.stop());
-  workers.start();
+  workers.start(url);
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
-  if (demo && port !== undefined) {
-    const { backlog, close } = await connectBacklog(url);
-    await startDemo({ config, port, backlog, privateRedis, stdout: demo }).finally(close);
+  if (isDemo && port !== undefined) {
+    const { backlog, close } = await connectBacklog(url, config.namespace);
+    await startDemo({ config, port, backlog, privateRedis, stdout: io.stdout }).finally(close);
   }
   const code = await workers.ended;
   await privateRedis?.close();
   return code;
 }
 
+/** What is wrong with several workers where no Redis can be had. */
+export function needsRedis({ workers }: Config): string {
+  const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
+  return `SISYPHUS_WORKERS=${workers} needs a Redis that all workers share: ${right}`;
+}
+
 /** A worker hears of its end from the primary alone: a terminal's Ctrl-C, and systemd, signal it as well. */
-export async function serveAsWorker(config: Config, logger: Logger): Promise<number> {
-  const gateway = new Gateway(config, logger);
+export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
+  const gateway = new Gateway(config, logger, warnings);
   const stopped = new Promise<void>((resolve, reject) => {
     process.on('message', (message) => {
       if (message === STOP) gateway.stop().then(resolve, reject);
     });
   });
-  process.on('SIGTERM', () => {});
-  process.on('SIGINT', () => {});
+  leaveSignalsToPrimary();
   await Promise.race([startGateway(gateway, config), stopped]);
   await stopped;
   return EXIT.ok;
@@ -63,6 +63,7 @@ class Workers {
   readonly ended: Promise<number>;
   readonly #config: Config;
   readonly #env: Record<string, string>;
+  readonly #io: Outputs;
   readonly #logger: Logger;
   readonly #running = new Set<Worker>();
   readonly #pauses = new Set<NodeJS.Timeout>();
@@ -74,9 +75,11 @@ class Workers {
   /** In a row. */
   #earlyDeaths = 0;
 
-  constructor(config: Config, env: Record<string, string>, logger: Logger) {
+  constructor(config: Config, io: Outputs, logger: Logger) {
+    const { publishSecret: secret } = config;
     this.#config = config;
-    this.#env = env;
+    this.#env = secret === undefined ? {} : { SISYPHUS_PUBLISH_SECRET: secret };
+    this.#io = io;
     this.#logger = logger;
     this.listening = new Promise((resolve) => {
       this.#resolveListening = resolve;
@@ -86,7 +89,11 @@ class Workers {
     });
   }
 
-  start(): void {
+  /** @param redisUrl of the Redis that all of them share */
+  start(redisUrl: string): void {
+    if (this.#isStopping) return;
+    this.#env.REDIS_URL = redisUrl;
+    cluster.setupPrimary({ silent: true });
     for (let i = 0; i < this.#config.workers; i++) this.#fork();
   }
 
@@ -112,7 +119,11 @@ class Workers {
       this.#env.PORT = String(port);
       this.#resolveListening(port);
     });
-    worker.once('exit', (code, signal) => {
+    const child = worker.process;
+    relayLines(child.stdout!, this.#io.stdout);
+    relayLines(child.stderr!, this.#io.stderr);
+    // Later than `exit`: its last lines have been read.
+    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
       this.#running.delete(worker);
       this.#onExit(worker, code ?? EXIT.failed, signal ?? undefined, Date.now() - since);
     });

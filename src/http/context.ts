@@ -17,6 +17,8 @@ export interface HttpContext {
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
   isDraining: () => boolean;
+  /** For `/status`: what somebody should think about. */
+  warnings: () => string[];
   version: string;
   store: 'redis' | 'memory';
 }
@@ -24,7 +26,11 @@ export interface HttpContext {
 export interface RecorderStatus {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
+  /** Whether somebody records: who has the lease has renewed it lately. */
+  recording: boolean;
   recorded: number;
+  /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
+  unrecordable: number;
   fenced: number;
   changes: number;
 }

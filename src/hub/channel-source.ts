@@ -1,20 +1,26 @@
 import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { RightsChange } from '../message/rights-change.ts';
 
 /** What one subscriber connection says, in Redis's order. */
 export interface SourceListener {
+  /** What readers have been given, at most: ids must rise above it, also where the store has lost it. */
+  readonly position?: Position;
   /** Connected; nothing is subscribed yet. */
   up(): void;
   /** The connection is gone, and with it every subscription. */
   down(): void;
-  message(message: Message): void;
+  /** `isDoubtful`: it has a later id than the store can have given out, unless its clock was set. */
+  message(message: Message, isDoubtful?: boolean): void;
   /** A gap was written: what follows has later ids. */
   gap(gap: Gap): void;
   /** The store has lost its memory, and begins a new life with this id; what follows is of it. */
   reborn(born: Position): void;
   /** A plain PUBLISH on `user:<id>`, heard before it is recorded. */
   plain(user: string, payload: Buffer): void;
+  /** A look at the user's list found a change that no message tells. */
+  changed(user: string, change: RightsChange): void;
 }
 
 /** A hole in the order that no backlog shows: whoever stands before `to` may have missed something. */
@@ -22,8 +28,16 @@ export interface Gap {
   reason: Extract<ResetReason, 'forked' | 'unrecorded'>;
   from: Position;
   to: Position;
-  /** Of a fork: the channels that are known to have lost a message. */
+  /**
+   * Of a fork: the channels that are known to have lost a message. Of plain PUBLISHes that were not recorded: the only
+   * channels that have lost some, or none where it may be any of them.
+   */
   lost: string[];
+}
+
+/** Whether plain PUBLISHes on the channel may be lost in a gap of the kind `unrecorded`; `plain`: whether they are recorded. */
+export function mayHaveLost({ lost }: Gap, channel: string, plain: boolean): boolean {
+  return lost.length > 0 ? lost.includes(channel) : plain;
 }
 
 /** What the store says of itself at one moment. */
@@ -49,6 +63,11 @@ export interface ChannelSource {
   unsubscribe(channels: string[]): void;
   /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects within 2 s. */
   mark(channels: string[]): Promise<Mark>;
+  /**
+   * Settles when every plain PUBLISH made before the call is recorded, and its record heard if its channel is subscribed; after
+   * 1.5 s in any case, because there may be nobody who records.
+   */
+  settle(): Promise<void>;
   /** Notes which channels have lost messages in a fork, for readers that come back later. */
   reportLost(fork: Gap, channels: string[]): Promise<void>;
   close(): Promise<void>;

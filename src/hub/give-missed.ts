@@ -1,6 +1,6 @@
 import type { Backlog, Page } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
-import type { Message } from '../message/message.ts';
+import { isPlain, type Message } from '../message/message.ts';
 import { userOfChannel } from '../message/names.ts';
 import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -23,6 +23,19 @@ export interface Giver {
   /** The same, which is held no longer. */
   takeHeld(upTo: Position): Message[];
   deliverHealed(message: Message): void;
+  deliverHeard(message: Message): void;
+  /** It was heard, and the store does not have it. */
+  unconfirmed(message: Message): void;
+}
+
+/** What is to be given. */
+export interface Healing {
+  missed: Missed[];
+  upTo: Position;
+  /** The channels whose last messages were compared: of these the store has everything. */
+  compared: Set<string>;
+  /** The subscriptions by channel. */
+  known: Map<string, Subscription>;
 }
 
 export interface GivingOptions {
@@ -39,19 +52,16 @@ export function announce(subscription: Subscription, reason: ResetReason): void 
 
 /**
  * Gives what was missed to the readers, page by page: in the order of ids, each page together with what is held up to its end. What
- * is gone is told before anything of its channel. Stops where `current` answers that the connection is another one.
- *
- * `known`: the subscriptions by channel.
+ * is gone is told before anything of its channel. Stops when `current` answers that the connection is another one.
  */
 export async function giveMissed(
   hub: Giver,
   options: GivingOptions,
-  missed: Missed[],
-  upTo: Position,
-  known: Map<string, Subscription>,
+  healing: Healing,
   current: () => boolean,
 ): Promise<void> {
-  const giving = new Giving(hub, options, known);
+  const { missed, upTo } = healing;
+  const giving = new Giving(hub, options.logger, healing);
   const requests = missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo }));
   if (missed.length > 0) options.logger.info({ event: 'healing', channels: missed.length });
   try {
@@ -98,26 +108,29 @@ class Giving {
   readonly #hub: Giver;
   readonly #logger: Logger;
   readonly #known: Map<string, Subscription>;
+  readonly #compared: Set<string>;
   /** Up to where everything seemed to be heard. */
   readonly #before: Position;
   readonly #overtaken = new Set<Subscription>();
   /** Readers that hold what they are given, and up to which message. */
   readonly #holders = new Map<Reader, Position>();
 
-  constructor(hub: Giver, { logger }: GivingOptions, known: Map<string, Subscription>) {
+  constructor(hub: Giver, logger: Logger, { known, compared }: Healing) {
     this.#hub = hub;
     this.#logger = logger;
     this.#known = known;
+    this.#compared = compared;
     this.#before = hub.position;
   }
 
   /**
-   * Notes the readers whose rights change with one of these messages by a plain PUBLISH. It counts from where it was published,
-   * before messages with lower ids than its own: who hears it holds what follows it, and this is heard now.
+   * Notes the readers whose rights change with one of these messages that was published before it was recorded: it counts from its
+   * place, and messages behind that place have lower ids than its own. They hold what they are given until all of it is there.
    */
   note(messages: Message[]): void {
-    for (const { channel, rights, after, id } of messages) {
-      if (!rights || after === undefined) continue;
+    for (const message of messages) {
+      if (!message.rights || !isPlain(message)) continue;
+      const { channel, id } = message;
       for (const reader of this.#known.get(channel)?.readers ?? []) {
         this.#holders.set(reader, laterOf(this.#holders.get(reader) ?? BEGINNING, id));
       }
@@ -143,18 +156,38 @@ class Giving {
       this.gaps.add(subscription);
       announce(subscription, reason);
     }
+    this.#announceOvertaken(read);
     // Of channels that are not read, what was heard meanwhile has its place among what was missed.
-    const messages = [...read, ...this.#hub.takeHeld(upTo)].sort((a, b) => comparePositions(a.id, b.id));
-    this.#announceOvertaken(messages);
+    const heard = this.#takeHeard(upTo, new Set(read.map(({ id }) => id)));
+    const messages = [...read, ...heard].sort((a, b) => comparePositions(a.id, b.id));
     for (const message of messages) {
-      const subscription = this.#known.get(message.channel);
-      // What is between has been announced to be gone: it must not seem to be remembered.
-      if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
-        subscription.restart(message.previous);
-      }
-      this.#hub.deliverHealed(message);
+      if (heard.has(message)) this.#hub.deliverHeard(message);
+      else this.#deliver(message);
     }
     this.release(upTo);
+  }
+
+  #deliver(message: Message): void {
+    const subscription = this.#known.get(message.channel);
+    // What is between has been announced to be gone: it must not seem to be remembered.
+    if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
+      subscription.restart(message.previous);
+    }
+    this.#hub.deliverHealed(message);
+  }
+
+  /** What was heard up to this position on other channels than those that were compared. `read`: the ids of what was read. */
+  #takeHeard(upTo: Position, read: Set<Position>): Set<Message> {
+    const heard = new Set<Message>();
+    for (const message of this.#hub.takeHeld(upTo)) {
+      const subscription = this.#known.get(message.channel);
+      if (!this.#compared.has(message.channel)) heard.add(message);
+      else if (read.has(message.id) || (subscription && this.gaps.has(subscription))) continue;
+      else if (subscription?.head === undefined || isAfter(message.id, subscription.head)) {
+        this.#hub.unconfirmed(message);
+      }
+    }
+    return heard;
   }
 
   /**

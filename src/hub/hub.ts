@@ -5,17 +5,16 @@ import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import { announceGap, catchUp } from './catch-up.ts';
+import type { RightsChange } from '../message/rights-change.ts';
+import { catchUp } from './catch-up.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import type { GivingOptions } from './give-missed.ts';
-import { HeldBack } from './held-back.ts';
+import { type Heard, HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
 import type { Reader, Subscription } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-/** As many as the store keeps. */
-const MOST_GAPS = 32;
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
 /** A client is told within 2 s that Redis cannot be reached. */
@@ -46,12 +45,14 @@ export interface HubOptions {
  */
 export class Hub implements SourceListener, Checked {
   /** `resets`: told to readers, each reader counted. */
-  readonly counters = { healed: 0, duplicates: 0, resets: {} as Partial<Record<ResetReason, number>> };
+  readonly counters = { healed: 0, duplicates: 0, unconfirmed: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions & Pick<GivingOptions, 'settled'>;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
   readonly #held = new HeldBack();
+  /** Of what is held, the messages with an id that the store can hardly have given out. */
+  readonly #doubtful = new Set<Message>();
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
   #waiting: (() => void)[] = [];
@@ -59,13 +60,15 @@ export class Hub implements SourceListener, Checked {
   readonly #selfCheck: SelfCheck;
   position = BEGINNING;
   born = BEGINNING;
+  /** The last id that came with a message: a plain PUBLISH that is heard now was made after it. */
+  heard = BEGINNING;
   gaps: Gap[] = [];
   /** Since when there has been no connection (ms); `undefined` while all is well. */
   downSince: number | undefined;
-  /** When a lost connection was made up for (ms): plain PUBLISHes from before it were not heard, and are recorded soon. */
-  healedAt = 0;
   /** Called when the store has lost its memory, so that it can be configured again. */
   onFlushed: () => void = () => undefined;
+  /** Called when the store's ids have gone back: none would come after the positions that readers have. */
+  onReversed: () => void = () => undefined;
   /** Called when a lost connection has been made up for. */
   onHealed: () => void = () => undefined;
 
@@ -152,6 +155,11 @@ export class Hub implements SourceListener, Checked {
     if (turn === this.#turn && this.isOpen) this.reached(position);
   }
 
+  /** Settles when what was published plainly before the call is recorded, and heard. */
+  async settle(): Promise<void> {
+    await this.#options.source.settle();
+  }
+
   /** What was heard on the channel after the position, if all of it is remembered. */
   recent(channel: string, after: Position): Message[] | undefined {
     return this.#subscriptions.get(channel)?.recent(after);
@@ -161,6 +169,7 @@ export class Hub implements SourceListener, Checked {
     this.#turn++;
     this.#state = 'healing';
     this.#held.clear();
+    this.#doubtful.clear();
     void this.#heal(this.channelNames(), true);
   }
 
@@ -169,43 +178,65 @@ export class Hub implements SourceListener, Checked {
     this.#turn++;
     this.#state = 'down';
     this.#held.clear();
+    this.#doubtful.clear();
     this.downSince ??= this.#now();
   }
 
   plain(user: string, payload: Buffer): void {
-    const own = this.#subscriptions.get(channelOfUser(user));
-    if (own) for (const reader of own.readers) reader.plain(payload);
+    const channel = channelOfUser(user);
+    for (const reader of this.#subscriptions.get(channel)?.readers ?? []) reader.plain(channel, payload);
+  }
+
+  changed(user: string, change: RightsChange): void {
+    if (!this.isOpen) {
+      this.#held.add({ user, change });
+      return;
+    }
+    const channel = channelOfUser(user);
+    for (const reader of this.#subscriptions.get(channel)?.readers ?? []) reader.changed(channel, change);
   }
 
   gap(gap: Gap): void {
-    // Where something is read, its marks tell of what was written before them; what is said behind them waits for its turn.
-    if (!this.isOpen) this.#held.add(gap);
-    else if (!this.gaps.some(({ to }) => to === gap.to)) {
-      this.gaps = [...this.gaps, gap].slice(-MOST_GAPS);
-      announceGap(this, this.#options, gap);
-    }
+    this.#hint(gap);
   }
 
   reborn(born: Position): void {
-    if (!this.isOpen) this.#held.add({ born });
-    else if (born !== this.born) void this.heal(undefined);
+    this.#hint({ born });
   }
 
-  message(message: Message): void {
-    if (this.#state === 'open') {
-      const head = this.#subscriptions.get(message.channel)?.head;
-      if (head === undefined || message.previous === head) {
-        this.#deliver(message);
-        return;
-      }
-      if (!isAfter(message.id, head)) {
-        this.counters.duplicates++;
-        return;
-      }
-      this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
-      void this.heal([message.channel]);
+  message(message: Message, isDoubtful = this.#doubtful.has(message)): void {
+    if (!isDoubtful) this.heard = laterOf(this.heard, message.id);
+    if (!this.isOpen) {
+      if (isDoubtful) this.#doubtful.add(message);
+      this.#held.add(message);
+      return;
     }
+    const head = this.#subscriptions.get(message.channel)?.head;
+    if (!isDoubtful && (head === undefined || message.previous === head)) {
+      this.#deliver(message);
+      return;
+    }
+    if (head !== undefined && !isAfter(message.id, head)) {
+      this.counters.duplicates++;
+      return;
+    }
+    this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
     this.#held.add(message);
+    void this.heal([message.channel]);
+  }
+
+  /**
+   * A gap or a new life of the store was said, as anybody could who may PUBLISH there. So the store is asked; what comes meanwhile
+   * is held, and given when readers have been told.
+   */
+  #hint(hint: Gap | { born: Position }): void {
+    if (this.isOpen && this.#knows(hint)) return;
+    this.#held.add(hint);
+    if (this.isOpen) void this.heal([]);
+  }
+
+  #knows(hint: Gap | { born: Position }): boolean {
+    return 'born' in hint ? hint.born === this.born : this.gaps.some(({ to }) => to === hint.to);
   }
 
   /** The subscription of this channel, which is opened if there is none. */
@@ -227,6 +258,7 @@ export class Hub implements SourceListener, Checked {
   async #heal(channels: string[], subscribe: boolean): Promise<void> {
     const turn = this.#turn;
     const current = (): boolean => turn === this.#turn;
+    this.#held.ask();
     try {
       if (subscribe) {
         const refused = new Set(await this.#options.source.subscribe(channels));
@@ -234,6 +266,9 @@ export class Hub implements SourceListener, Checked {
         for (const subscription of this.#subscriptions.values()) {
           subscription.refused = refused.has(subscription.channel);
         }
+        // A plain PUBLISH that nobody heard here may change rights from where it was published: nothing behind it is given first.
+        if (channels.length > 0) await this.#options.source.settle();
+        if (!current()) return;
       }
       // What nobody has subscribed yet must not seem to be heard: it would never be.
       const heard = subscribe ? channels : channels.filter((channel) => this.#isHeard(channel));
@@ -247,7 +282,6 @@ export class Hub implements SourceListener, Checked {
       return;
     }
     if (!current()) return;
-    if (subscribe) this.healedAt = this.#now();
     this.#open();
     if (subscribe) this.onHealed();
   }
@@ -255,18 +289,34 @@ export class Hub implements SourceListener, Checked {
   #open(): void {
     this.#state = 'open';
     this.downSince = undefined;
+    this.#drop(this.#held.takeUnconfirmed());
     // Where one of them leads back to healing, those behind it are held again.
     for (const entry of this.#held.take()) {
       if (isMessage(entry)) this.message(entry);
-      else if ('born' in entry) this.reborn(entry.born);
-      else this.gap(entry);
+      else if ('user' in entry) this.changed(entry.user, entry.change);
+      else this.#hint(entry);
     }
     if (!this.isOpen) return;
+    this.#doubtful.clear();
     for (const subscription of this.#subscriptions.values()) {
       if (subscription.head === undefined) this.#opening.add(subscription);
     }
     this.#settle();
     if (this.#held.takeOverflow()) void this.heal(undefined);
+  }
+
+  /** The store was asked, and knows nothing of it: it is somebody else's PUBLISH on a topic of ours. */
+  #drop(unconfirmed: Heard[]): void {
+    for (const entry of unconfirmed) {
+      if (isMessage(entry)) this.unconfirmed(entry);
+      else if ('user' in entry) this.changed(entry.user, entry.change);
+      else if (!this.#knows(entry)) this.#options.logger.error({ event: 'hint_unconfirmed', ...entry });
+    }
+  }
+
+  unconfirmed({ channel, id }: Message): void {
+    this.counters.unconfirmed++;
+    this.#options.logger.error({ event: 'message_unconfirmed', channel, id });
   }
 
   /** One message to everybody who reads its channel. */
@@ -295,6 +345,13 @@ export class Hub implements SourceListener, Checked {
     if (head !== undefined && !isAfter(message.id, head)) return;
     this.counters.healed++;
     this.#deliver(message);
+  }
+
+  /** What was heard while another channel was read: where something before it is missing, it is healed in its turn. */
+  deliverHeard(message: Message): void {
+    const head = this.#subscriptions.get(message.channel)?.head;
+    if (head === undefined || message.previous === head || !isAfter(message.id, head)) this.deliverHealed(message);
+    else this.#held.add(message);
   }
 
   heldMessages(upTo: Position): Message[] {

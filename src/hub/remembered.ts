@@ -1,6 +1,6 @@
-import { formatRights, readRights } from '../message/envelope.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import { formatRights, parseRights } from '../message/rights-change.ts';
 
 /** A remembered message: the number of its block, times the size of a block, and its place there. */
 export type Entry = number;
@@ -22,15 +22,15 @@ const KNOWN = 1;
 const BEFORE = 2;
 const REVISION = 3;
 const PREVIOUS = 4;
-/** NaN where it is undefined. */
-const AFTER = 5;
-/** The rest in words: the length of the payload, that of the rights, that of the event, and what is true of it. */
+/** The id of the place. */
+const PLACE = 5;
+/** The rest in words: the length of the payload, that of the rights, that of the event and what is true of it, the number of the place. */
 const PAYLOAD_LENGTH = 12;
 const RIGHTS_LENGTH = 13;
 const EVENT_LENGTH = 14;
-const FLAGS = 15;
-const OVERSIZE = 1;
-const ATOMIC = 2;
+const PLACE_NUMBER = 15;
+/** Above the length of an event's name, which is 128 at most. */
+const OVERSIZE = 1 << 16;
 
 class Block {
   readonly bytes: Buffer;
@@ -99,11 +99,11 @@ export class Remembered {
     doubles[i + BEFORE] = before;
     doubles[i + REVISION] = message.revision;
     doubles[i + PREVIOUS] = message.previous;
-    doubles[i + AFTER] = message.after === undefined ? Number.NaN : message.after;
+    doubles[i + PLACE] = message.place.id;
     words[2 * i + PAYLOAD_LENGTH] = payload.length;
     words[2 * i + RIGHTS_LENGTH] = change.length;
-    words[2 * i + EVENT_LENGTH] = eventLength;
-    words[2 * i + FLAGS] = (message.oversize ? OVERSIZE : 0) | (rights?.atomic ? ATOMIC : 0);
+    words[2 * i + EVENT_LENGTH] = eventLength | (message.oversize ? OVERSIZE : 0);
+    words[2 * i + PLACE_NUMBER] = message.place.number;
     const text = used + HEADER;
     if (eventLength > 0) bytes.write(event!, text, 'latin1');
     if (rights) bytes.write(change, text + eventLength, 'latin1');
@@ -180,21 +180,18 @@ export class Remembered {
 function parse({ bytes, doubles, words }: Block, at: number, channel: string): Message {
   const i = at / 8;
   const event = at + HEADER;
-  const rights = event + words[2 * i + EVENT_LENGTH]!;
+  const rights = event + (words[2 * i + EVENT_LENGTH]! % OVERSIZE);
   const payload = rights + words[2 * i + RIGHTS_LENGTH]!;
-  const after = doubles[i + AFTER] as Position;
-  const flags = words[2 * i + FLAGS]!;
   return {
     channel,
     id: doubles[i + ID] as Position,
     revision: doubles[i + REVISION]!,
     previous: doubles[i + PREVIOUS] as Position,
-    after: Number.isNaN(after) ? undefined : after,
+    place: { id: doubles[i + PLACE] as Position, number: words[2 * i + PLACE_NUMBER]! },
     event: rights > event ? bytes.toString('latin1', event, rights) : undefined,
     // A copy: the reader may be slower than the block is written again.
     payload: Buffer.from(bytes.subarray(payload, payload + words[2 * i + PAYLOAD_LENGTH]!)),
-    oversize: (flags & OVERSIZE) !== 0,
-    rights:
-      payload > rights ? readRights(bytes.toString('latin1', rights, payload), (flags & ATOMIC) !== 0) : undefined,
+    oversize: words[2 * i + EVENT_LENGTH]! >= OVERSIZE,
+    rights: payload > rights ? parseRights(bytes.toString('latin1', rights, payload)) : undefined,
   };
 }

@@ -2,13 +2,16 @@ import type { Retention } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
 import { isAfter, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { RightsChange } from '../message/rights-change.ts';
 import { type Entry, NONE, type Remembered } from './remembered.ts';
 
 /** Who reads channels: a session. */
 export interface Reader {
   receive(message: Message): void;
-  /** A plain PUBLISH on the reader's own channel was heard; its record follows. */
-  plain(payload: Buffer): void;
+  /** A plain PUBLISH on this user's channel was heard; its record follows. */
+  plain(channel: string, payload: Buffer): void;
+  /** The list of this channel's user has changed, and no message tells it. */
+  changed(channel: string, change: RightsChange): void;
   /** What follows may change the reader's rights, at a place before some of it: it is given after `release`. */
   hold(): void;
   release(): void;

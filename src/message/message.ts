@@ -1,16 +1,6 @@
+import type { Place } from './place.ts';
 import type { Position } from './position.ts';
-
-/** How a user's list of channels changed with a message on the user's own channel. */
-export interface RightsChange {
-  /** The version of the list before this message and with it; equal where nothing changed. */
-  before: Position;
-  now: Position;
-  /** What came and what went, or `undefined` where the list has to be read (too many changes, or no list known before). */
-  added: string[] | undefined;
-  removed: string[] | undefined;
-  /** Made in the very command that published the message (`sisyphus_grant`, `sisyphus_revoke`): it counts from there. */
-  atomic: boolean;
-}
+import type { RightsChange } from './rights-change.ts';
 
 /** What was published, as it was recorded. */
 export interface Message {
@@ -20,11 +10,8 @@ export interface Message {
   readonly revision: number;
   /** The id of the message before it in its channel; `BEGINNING` for the first. A reader that has that one misses nothing. */
   readonly previous: Position;
-  /**
-   * For a plain PUBLISH: the last id that was recorded when it was published, so that it has a place among the others
-   * in Redis's order although its own id came later. `undefined` for what was published by script.
-   */
-  readonly after: Position | undefined;
+  /** Where in Redis's order it was published. By it the message is judged; it is delivered in the order of ids. */
+  readonly place: Place;
   readonly event: string | undefined;
   /** The text as bytes, as published. Empty where `oversize`. */
   readonly payload: Buffer;
@@ -44,17 +31,7 @@ export function isMessage(entry: object): entry is Message {
   return 'id' in entry;
 }
 
-/** What tells where in Redis's order something was published. */
-export type PublishedAt = Pick<Message, 'id' | 'after'>;
-
-/**
- * Whether `message` was published after `mark` by Redis's order, whichever way each of them was published.
- *
- * Two scripts, or two plain PUBLISHes, are in the order of their ids. A plain one stands right behind the script
- * publish it names in `after`, so it precedes every script publish with a later id.
- */
-export function wasPublishedAfter(message: Message, mark: PublishedAt): boolean {
-  if (message.after === undefined) return message.id > (mark.after ?? mark.id);
-  if (mark.after === undefined) return message.after >= mark.id;
-  return message.id > mark.id;
+/** Whether it is the record of a plain PUBLISH: those get their id later than their place. */
+export function isPlain(message: Message): boolean {
+  return message.place.number > 0;
 }

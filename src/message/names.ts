@@ -1,13 +1,13 @@
 import { SisyphusError } from '../errors.ts';
 
 const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
-const USER = /^[A-Za-z0-9_.@+-]{1,128}$/;
+const USER = /^[A-Za-z0-9_.@+|-]{1,128}$/;
 const EVENT = /^[A-Za-z0-9_.:-]{1,128}$/;
 const OWN_PREFIX = 'sisyphus:';
 /** `reset` is the gateway's own word; `open`, `error` and `message` mean something else to an EventSource. */
 const RESERVED_EVENTS = new Set(['reset', 'open', 'error', 'message']);
 
-/** A user's own channel counts too: user ids may hold `@` and `+`, and be as long as a channel name alone may be. */
+/** A user's own channel counts too: user ids may hold `@`, `+` and `|`, and be as long as a channel name alone may be. */
 export function isChannel(name: string): boolean {
   if (CHANNEL.test(name)) return !name.startsWith(OWN_PREFIX);
   return userOfChannel(name) !== undefined;
@@ -29,7 +29,7 @@ export function requireChannel(name: unknown): string {
 /** @throws SisyphusError `bad_user` */
 export function requireUser(id: unknown): string {
   if (typeof id === 'string' && isUser(id)) return id;
-  throw new SisyphusError('bad_user', `user ${quote(id)}: 1 to 128 of A-Z a-z 0-9 _ . @ + - are right, such as 7`);
+  throw new SisyphusError('bad_user', `user ${quote(id)}: 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7`);
 }
 
 /** @throws SisyphusError `bad_event` */

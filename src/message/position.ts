@@ -51,6 +51,11 @@ export function earlier(position: Position, milliseconds: number): Position {
   return Math.max(0, position - milliseconds * 1000) as Position;
 }
 
+/** What is published so many milliseconds after this. */
+export function later(position: Position, milliseconds: number): Position {
+  return Math.ceil(position + milliseconds * 1000) as Position;
+}
+
 /** The position from which the message with this id would be the next. */
 export function justBefore(id: Position): Position {
   return Math.max(0, id - 1) as Position;

@@ -1,13 +1,5 @@
+import type { Place } from '../message/place.ts';
 import type { Position } from '../message/position.ts';
-
-/**
- * What names a plain PUBLISH: the last id recorded before it, and its number behind that id. Everybody who hears all
- * plain PUBLISHes and all records on one connection counts the same places.
- */
-export interface Place {
-  id: Position;
-  number: number;
-}
 
 /** How many plain PUBLISHes there have been, by Redis's own count, in one life of the server. */
 export interface Count {
@@ -17,6 +9,7 @@ export interface Count {
 
 export interface PlainMessage extends Place {
   count: Count;
+  /** Empty: no message, but somebody who wants to know when everything before it is recorded. */
   channel: string;
   payload: Buffer;
 }
@@ -25,12 +18,16 @@ export interface PlainMessage extends Place {
 export interface PlainListener {
   up(): void;
   down(): void;
-  /** Once for each PUBLISH on a plain channel, recorded or not. */
+  /** Once for each PUBLISH on a plain channel, recorded or not; nothing that is not in Redis's own count of PUBLISHes. */
   plain(channel: string, payload: Buffer): void;
   /** A record went by; `place` is that of the plain PUBLISH, if it is the record of one. */
   recorded(id: Position, place: Place | undefined): void;
   /** An anchor went by. */
   anchored(id: Position, name: string, count: Count): void;
+  /** Somebody wants to know when everything before this id is recorded. */
+  settle(id: Position): void;
+  /** Everything that was published before this id is recorded. */
+  settled(id: Position): void;
   /** Somebody has given the lease back. */
   released(): void;
 }
@@ -49,10 +46,7 @@ export interface LeaseRequest {
    * `leave`: stand by no longer.
    */
   wanted: 'ask' | 'keep' | 'release' | 'leave';
-  /**
-   * Has listened before, and lost its connection, or was not needed until now: what went by meanwhile is a gap. Else
-   * nobody ran who could have heard it, and it is lost as ever in Redis. With `release`: it will be back.
-   */
+  /** With `release`: it has only lost its connection, and will be back. */
   again: boolean;
 }
 
@@ -60,6 +54,22 @@ export interface LeaseAnswer {
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
   /** Everything up to here is recorded. */
   place: Place;
+  /** Whether somebody has the lease, and has renewed it lately. */
+  isHeld: boolean;
+}
+
+/** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */
+export interface Failure {
+  channel: string;
+  reason: string;
+}
+
+export interface Recorded {
+  recorded: number;
+  /** They were recorded before. */
+  skipped: number;
+  /** Their places are past all the same, and readers are told by a gap. */
+  failed: Failure[];
 }
 
 /**
@@ -75,7 +85,7 @@ export interface PlainSource {
   anchor(name: string): Promise<void>;
   lease(request: LeaseRequest): Promise<LeaseAnswer>;
   /** Records what is not recorded yet, in order. @throws FencedError where another gateway has the lease */
-  record(name: string, messages: PlainMessage[]): Promise<{ recorded: number; skipped: number }>;
+  record(name: string, messages: PlainMessage[]): Promise<Recorded>;
   close(): Promise<void>;
 }
 

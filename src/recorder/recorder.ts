@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
+import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import { Period } from './period.ts';
 import {
@@ -8,16 +9,18 @@ import {
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
-  type Place,
   type PlainListener,
   type PlainSource,
 } from './plain-source.ts';
+import { Unrecordable } from './unrecordable.ts';
 
 /** The lease runs out after this (ms); a standby that asks every `TURN` has it 1.2 s after the owner died. */
 const LEASE = 900;
 const TURN = 250;
 /** A gateway that is not needed looks again this often. */
 const SPARE_TURN = 1000;
+/** A lease that was seen to be held so long ago (ms) says nothing of who records now. */
+const HELD_LATELY = 3000;
 /** How often the connection is proven alive, and the place on it. */
 const ANCHOR = 700;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
@@ -46,9 +49,10 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
-  readonly counters = { recorded: 0, fenced: 0, changes: 0 };
+  readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
   readonly #logger: Logger;
+  readonly #unrecordable: Unrecordable;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new Period();
   #recording: Promise<void> | undefined;
@@ -56,20 +60,25 @@ export class Recorder implements PlainListener {
   #recordedAt = Number.NEGATIVE_INFINITY;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
-  /** Has listened before, or left it to others: what went by since then, and was not heard, is a gap. */
-  #again = false;
-  #known = false;
+  /** When somebody, also this gateway, was last seen to have the lease (ms). */
+  #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(source: PlainSource, logger: Logger) {
     this.#source = source;
     this.#logger = logger;
+    this.#unrecordable = new Unrecordable(logger);
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
-    if (!this.#known) return 'unknown';
+    if (this.#heldAt === Number.NEGATIVE_INFINITY) return 'unknown';
     return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
+  }
+
+  /** Whether plain PUBLISHes are recorded, by whomever. */
+  get isRecording(): boolean {
+    return performance.now() - this.#heldAt < HELD_LATELY;
   }
 
   start(): void {
@@ -117,13 +126,28 @@ export class Recorder implements PlainListener {
   }
 
   anchored(id: Position, name: string, count: Count): void {
-    this.#period.anchored(id, count);
-    if (name !== this.#period.name) return;
+    const { overcounts } = this.#period;
+    const isOwn = name === this.#period.name;
+    this.#period.anchored(id, count, isOwn);
+    if (this.#period.overcounts && !overcounts) {
+      const right = 'expected only what PUBLISH has published: until a restart, holes are told more often than needed';
+      this.#logger.warn({ event: 'recorder_overcounts' }, right);
+    }
+    if (!isOwn) return;
     if (this.#state === 'elected') this.#lead();
     if (this.#period.from !== undefined) return;
     this.#period.begin();
     this.#state = 'listening';
     this.#turnNow();
+  }
+
+  settle(id: Position): void {
+    this.#period.settle(id);
+    if (this.#state === 'leading') void this.#record();
+  }
+
+  settled(id: Position): void {
+    if (this.#state !== 'leading') this.#period.forget(placeOf(id));
   }
 
   released(): void {
@@ -132,16 +156,11 @@ export class Recorder implements PlainListener {
 
   async #begin(): Promise<void> {
     if (this.#stopped) return;
-    const period = new Period();
-    this.#period = period;
+    const period = this.#newPeriod();
     try {
       const { role } = await this.#lease(period, 'ask');
-      this.#known = true;
       this.#state = role === 'spare' ? 'spare' : 'deaf';
-      if (role === 'spare') {
-        this.#again = true;
-        return;
-      }
+      if (role === 'spare') return;
       await this.#source.listen();
       await this.#source.anchor(period.name);
     } catch (error) {
@@ -157,16 +176,16 @@ export class Recorder implements PlainListener {
   async #end(): Promise<void> {
     const period = this.#period;
     if (period.from === undefined) return;
-    this.#again = !this.#stopped;
     if (this.#state === 'elected') this.#lead();
     const until = Date.now() + RETIRE;
     if (this.#state === 'leading') await Promise.race([this.#record(), wait(RETIRE, undefined, { ref: false })]);
-    const wanted = this.#state === 'leading' && period.queue.length === 0 ? 'release' : 'leave';
+    const wanted = this.#isIdle(period) ? 'release' : 'leave';
+    const upTo = wanted === 'release' ? period.place : undefined;
     this.#state = 'deaf';
-    this.#period = new Period();
+    this.#newPeriod();
     while (Date.now() < until) {
       try {
-        await this.#lease(period, wanted);
+        await this.#lease(period, wanted, upTo);
         return;
       } catch (error) {
         this.#warn('recorder_not_released', error);
@@ -187,7 +206,7 @@ export class Recorder implements PlainListener {
       return;
     }
     if (period.from === undefined) return;
-    const { role, place } = await this.#lease(period, 'keep');
+    const { role, place } = await this.#lease(period, 'keep', this.#isIdle(period) ? period.place : undefined);
     if (period !== this.#period) return;
     if (role === 'leader') await this.#win(place);
     else if (this.#state === 'leading' || this.#state === 'elected') this.#fence();
@@ -223,23 +242,27 @@ export class Recorder implements PlainListener {
 
   async #rest(): Promise<void> {
     this.#state = 'spare';
-    this.#again = true;
-    this.#period = new Period();
+    this.#newPeriod();
     await this.#source.deafen();
   }
 
-  #lease(period: Period, wanted: LeaseRequest['wanted']): Promise<LeaseAnswer> {
-    const { name, from = BEGINNING, fromCount, queue, place } = period;
-    const isIdle = this.#state === 'leading' && queue.length === 0;
-    return this.#source.lease({
-      name,
-      ttl: LEASE,
-      from,
-      fromCount,
-      upTo: isIdle ? place : undefined,
-      wanted,
-      again: this.#again,
-    });
+  #newPeriod(): Period {
+    this.#period = new Period(this.#period.overcounts);
+    return this.#period;
+  }
+
+  /** Whether this gateway is the owner, and has recorded everything it has heard. */
+  #isIdle({ queue }: Period): boolean {
+    return this.#state === 'leading' && queue.length === 0;
+  }
+
+  async #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+    const { name, from = BEGINNING, fromCount } = period;
+    const again = wanted === 'release' && !this.#stopped;
+    const askedAt = performance.now();
+    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
+    if (answer.isHeld) this.#heldAt = askedAt;
+    return answer;
   }
 
   #record(): Promise<void> {
@@ -259,9 +282,11 @@ export class Recorder implements PlainListener {
       this.#recordedAt = performance.now();
       const batch = period.nextBatch();
       try {
-        const { recorded } = await this.#source.record(period.name, batch);
+        const { recorded, failed } = await this.#source.record(period.name, batch);
         this.counters.recorded += recorded;
-        period.forget(batch.at(-1)!);
+        this.counters.unrecordable += failed.length;
+        this.#unrecordable.note(failed);
+        period.forgetFirst(batch.length);
       } catch (error) {
         if (error instanceof FencedError) {
           if (period === this.#period) this.#fence();

@@ -3,26 +3,25 @@ import type { Backlog, ReadRequest, Rights, Slice } from '../backlog/backlog.ts'
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
-import { type Message, type PublishedAt, wasPublishedAfter } from '../message/message.ts';
+import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
-import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
-import { Cuts } from './cuts.ts';
-import type { Held, Reset } from './held.ts';
-import { gapAfter } from './replay.ts';
+import { isLater, type Place } from '../message/place.ts';
+import { earlier, isAfter, laterOf, type Position } from '../message/position.ts';
+import type { RightsChange } from '../message/rights-change.ts';
+import type { Gate, Reset } from './gate.ts';
+import { readChannels } from './read-channels.ts';
+import { Timeline } from './timeline.ts';
 
-/** How long a plain PUBLISH on the user's channel may take to come back recorded before the list is read instead (ms). */
-const RECORD_PATIENCE = 3000;
+/**
+ * How long a message may come to be recorded that was published plainly before a change of rights (ms). For so long a channel that was
+ * revoked is followed, for what is owed of it.
+ */
+const RECORD_PATIENCE = 10_000;
 /**
  * How long an open stream is refused what a Redis that answers others should give it, before its client has to come back
  * (ms). A Redis that answers nobody is waited for: whether that is too long is the same for all streams (the grace).
  */
 const READ_PATIENCE = 3000;
-
-/** The position a channel was granted at, and where in Redis's order what announced it was published. */
-interface Grant {
-  id: Position;
-  publishedAt: PublishedAt;
-}
 
 export interface MembershipOptions {
   user: string;
@@ -33,27 +32,33 @@ export interface MembershipOptions {
   now?: () => number;
 }
 
+/** A channel that has to be read: what follows this id, if the reader does not have it. */
+interface Gain {
+  /** The id of what granted it. */
+  id: Position;
+  from: Position;
+  /** The grant was known already, and stood here: what is behind it has been read. */
+  before: Place | undefined;
+}
+
 /**
- * The channels that one reader follows: the user's own, and those on the list of the user, as it changes.
+ * The channels that one reader follows: the user's own, those on the list of the user, and for a while those that were on it.
  *
- * Every message on the user's channel carries how the list differs from what it was with the message before. So a change is
- * applied at the message's place in Redis's order, without reading the list; it is read where that cannot tell.
- *
- * A long file: whatever is here changes the channels and the version that they belong to, which must fit each other.
+ * Invariant: the reader hears every channel of `timeline.channels` that is not in `#gained`, and has read it from the place on at
+ * which it was granted. What it hears is judged by the timeline alone: to follow a channel longer than it is on the list does no harm.
  */
 export class Membership {
   readonly own: string;
-  /** Rights that began or ended a moment ago. */
-  readonly cuts = new Cuts();
+  readonly timeline = new Timeline();
   readonly #reader: Reader;
   readonly #options: MembershipOptions;
-  /** Without the user's own channel. */
-  #channels: string[] = [];
-  /** The version of the user's list that `#channels` is. */
-  #version = BEGINNING;
-  /** Plain PUBLISHes on the user's channel that have not come back recorded: rights may change with them. */
-  #expected: Buffer[] = [];
-  #expectedSince = 0;
+  /** Followed, and not on the list any more. */
+  #ended: string[] = [];
+  #gained = new Map<string, Gain>();
+  /** The list has to be read, for a reason that no message carries. */
+  #isStale = false;
+  /** When the last change of rights was heard (ms). */
+  #changedAt = 0;
   #left = false;
 
   constructor(reader: Reader, options: MembershipOptions) {
@@ -62,123 +67,134 @@ export class Membership {
     this.own = channelOfUser(options.user);
   }
 
-  get version(): Position {
-    return this.#version;
+  get isStale(): boolean {
+    return this.#isStale;
   }
 
-  /** Whether a plain PUBLISH was heard that tells its place, and what changed with it, only when it is recorded. */
-  get isExpecting(): boolean {
-    return this.#expected.length > 0;
+  /** Whether channels were granted that are not read yet. */
+  get isGaining(): boolean {
+    return this.#gained.size > 0;
   }
 
   /** Whether `sweep` has nothing to do. */
   get isSettled(): boolean {
-    return this.cuts.isEmpty && this.#expected.length === 0;
+    return this.timeline.isQuiet;
   }
 
-  /** Whether this message came with a change of the list that is not applied yet. */
-  isChange(message: Message): boolean {
-    return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);
+  /** The channels of which something may be owed, without the user's own. */
+  get channels(): string[] {
+    return [...new Set([...this.timeline.channels, ...this.#ended])];
+  }
+
+  /** The list has to be read again. */
+  expire(): void {
+    this.#isStale = true;
   }
 
   /**
-   * Follows the user's channel, then the channels on the list, until nothing has changed meanwhile: what was published
-   * after a change that is not known yet would be replayed. @throws SisyphusError `redis_unavailable`
+   * Follows the user's channel, then reads the list: a change that the list does not show is heard after it. Then follows the
+   * channels on the list. If a change was heard before the list that it belongs to was known, the list is read once more: what is
+   * replayed has to be judged by all changes up to the seam. @throws SisyphusError `redis_unavailable`
    */
-  async settle(held: () => Held | undefined): Promise<Pick<Rights, 'channels' | 'announced'>> {
+  async open(): Promise<Pick<Rights, 'channels' | 'unsettled'>> {
     const { hub } = this.#options;
     await hub.follow(this.#reader, [this.own]);
-    for (;;) {
-      const expected = this.#expected.length;
-      const rights = await this.#read();
-      const channels = new Map(rights?.channels);
-      channels.delete(this.own);
-      // It has gone, and left what it followed: what it would follow now, nobody would ever leave.
-      if (this.#left) return { channels, announced: new Map() };
-      this.#lose(this.#channels.filter((channel) => !channels.has(channel)));
-      this.#channels = [...channels.keys()];
-      this.#version = laterOf(this.#version, rights?.version ?? BEGINNING);
-      await hub.follow(this.#reader, this.#channels);
-      const changed = held()
-        ?.messages()
-        .some((message) => this.isChange(message));
-      if (this.#left || (!changed && this.#expected.length <= expected)) {
-        return { channels, announced: rights?.announced ?? new Map() };
-      }
+    let rights: Rights | undefined;
+    do {
+      this.#isStale = false;
+      rights = await this.#read();
+      if (!rights || this.#left) break;
+      this.#take(rights);
+      this.#gained.clear();
+      await hub.follow(this.#reader, this.timeline.channels);
+    } while (this.#isStale && !this.#left);
+    return { channels: rights?.channels ?? new Map(), unsettled: rights?.unsettled ?? false };
+  }
+
+  /** A change of the list was heard, with a message or by itself. Answers whether there is something to do. */
+  changed({ before, now, changes }: RightsChange): boolean {
+    if (!isAfter(now, this.timeline.version)) return false;
+    if (before !== this.timeline.version || !changes) {
+      this.#isStale = true;
+      return true;
     }
-  }
-
-  /** A plain PUBLISH was heard on the user's channel. Answers whether its record will tell; else the list has to be read. */
-  expect(payload: Buffer): boolean {
-    if (!this.#options.recordsPlain(this.own)) return false;
-    if (this.#expected.push(payload) === 1) this.#expectedSince = this.#now();
-    return true;
-  }
-
-  /** Whether this is the record of what was expected. */
-  confirm(message: Message): boolean {
-    if (this.#expected.length === 0 || message.channel !== this.own || message.after === undefined) return false;
-    const at = this.#expected.findIndex((payload) => message.oversize || payload.equals(message.payload));
-    if (at < 0) return false;
-    this.#expected.splice(0, at + 1);
-    this.#expectedSince = this.#now();
-    return true;
-  }
-
-  /** What was expected may never come. Answers whether anything was. */
-  expectNothing(): boolean {
-    return this.#expected.splice(0).length > 0;
-  }
-
-  /** Called every second until `isSettled`. Answers whether something that was expected will never come, and the list has to be read. */
-  sweep(holding: boolean): boolean {
-    // What is held was heard before, and is judged when it is given.
-    if (!holding && !this.cuts.isEmpty) this.#options.hub.leave(this.#reader, this.cuts.expire(this.#now()));
-    if (this.#expected.length === 0 || this.#now() - this.#expectedSince < RECORD_PATIENCE) return false;
-    this.#options.logger.warn({ event: 'record_missing', user: this.#options.user });
-    this.#expected = [];
-    return true;
-  }
-
-  /** The change that came with a message: before anything is given that was published after it. */
-  async apply(change: Message, held: Held, position: Position): Promise<void> {
-    const { before, now, added, removed, atomic } = change.rights!;
-    const isItsOwn = atomic && before === this.#version;
-    if (!isItsOwn && this.#mayBeOfAnother(change)) await this.#awaitRecords();
-    if (before !== this.#version || !added || !removed) {
-      await this.reread(held, position, change);
-      return;
+    this.timeline.apply({ before, now, changes });
+    this.#changedAt = this.#now();
+    for (const { channel, kind, place, was } of changes) {
+      if (channel === this.own) continue;
+      if (kind === 'granted') this.#gain(channel, { id: now, from: place.id, before: was });
+      else if (!this.#ended.includes(channel)) this.#ended.push(channel);
     }
-    this.#version = now;
-    const grants = new Map<string, Grant>();
-    for (const channel of removed) this.#cut(channel, 'revoked', this.#causeOf(change, channel, held));
-    for (const channel of added) {
-      const cause = this.#causeOf(change, channel, held);
-      this.#cut(channel, 'granted', cause);
-      grants.set(channel, { id: cause.id, publishedAt: cause });
-    }
-    await this.#gain(grants, held, position, change);
+    return this.isGaining;
   }
 
-  /** Reads the whole list and makes it so. `position`: what the client has; what is gained is given from there on. */
-  async reread(held: Held, position: Position, change?: Message): Promise<void> {
+  /** Called every second until `isSettled`. */
+  sweep(holding: boolean): void {
+    // Messages that are held were heard before, and are judged when they are given.
+    if (holding || this.timeline.isQuiet) return;
+    const { hub } = this.#options;
+    const isOver = this.#now() - this.#changedAt >= RECORD_PATIENCE;
+    this.timeline.forgetBefore(isOver ? hub.position : earlier(hub.position, RECORD_PATIENCE));
+    const over = this.#ended.filter((channel) => !this.timeline.hasChangeOf(channel));
+    if (over.length === 0) return;
+    this.#ended = this.#ended.filter((channel) => !over.includes(channel));
+    hub.leave(
+      this.#reader,
+      over.filter((channel) => !this.timeline.channels.includes(channel)),
+    );
+  }
+
+  /** Reads the whole list. */
+  async reread(): Promise<void> {
+    this.#isStale = false;
     const rights = await this.#persistently(() => this.#read());
     if (!rights || this.#left) return;
-    const { channels } = rights;
-    const lost = this.#channels.filter((channel) => !channels.has(channel));
-    if (change) for (const channel of lost) this.#cut(channel, 'revoked', this.#causeOf(change, channel, held));
-    else this.#lose(lost, held);
-    this.#version = laterOf(rights.version, change?.rights?.now ?? BEGINNING);
-    // Granted again without a message of its own: from when is not known, so nothing of it is judged.
-    this.cuts.forget(new Set([...channels.keys()].filter((channel) => !this.#channels.includes(channel))));
-    const grants = [...channels].map(([channel, id]): [string, Grant] => {
-      const cause = change && this.#causeOf(change, channel, held);
-      if (cause && isAfter(id, cause.after ?? cause.id) && !isAfter(id, cause.id)) {
-        return [channel, { id: cause.id, publishedAt: cause }];
-      }
-      return [channel, { id, publishedAt: rights.announced.get(channel) ?? { id, after: undefined } }];
+    if (rights.unsettled) await this.#persistently(() => this.#options.hub.settle());
+    if (this.#left) return;
+    this.#take(rights);
+  }
+
+  /**
+   * Follows the channels that were granted, from the place of their grant, or from the reader's position if that is later; puts
+   * what was published there in its place among what is held. `behind`: what the last of it waits for.
+   */
+  async gain(gate: Gate, position: Position, behind: () => number): Promise<void> {
+    const { hub, backlog, recordsPlain } = this.#options;
+    const gained = this.#gained;
+    this.#gained = new Map();
+    // Of later gaps the hub tells, because the channels are followed then.
+    const { gaps } = hub;
+    await this.#persistently(() => hub.follow(this.#reader, [...gained.keys()]));
+    if (this.#left) return;
+    const { timeline } = this;
+    const wanted = [...gained].map(([channel, { id, from }]) => ({
+      channel,
+      after: isAfter(id, position) ? from : position,
+    }));
+    const found = await this.#persistently(() =>
+      readChannels(wanted, hub.position, { hub, backlog, timeline, gaps, recordsPlain }),
+    );
+    const messages = found.messages.filter(({ channel, place }) => {
+      const { before } = gained.get(channel)!;
+      return !before || isLater(before, place);
     });
-    await this.#gain(new Map(grants), held, position, change);
+    const resets = found.resets.filter(({ channel }) => {
+      // Granted, revoked and granted again: what is gone from the backlog by now may be held since the first time.
+      const from = found.gaps.get(channel);
+      const head = hub.subscription(channel)?.head;
+      return from === undefined || head === undefined || !gate.hasAll(channel, found.messages, from, head);
+    });
+    this.#merge(gate, gained, resets, messages, position, behind());
+  }
+
+  /** These channels have been read up to this position, and what was read was judged by the timeline as it is now. */
+  haveRead(channels: ReadonlyMap<string, unknown>, upTo: Position): void {
+    for (const [channel, gain] of this.#gained) {
+      if (!channels.has(channel)) continue;
+      // The channel is followed: only what is behind its earlier place was not for the user before.
+      if (gain.before) this.#gained.delete(channel);
+      else gain.from = laterOf(gain.from, upTo);
+    }
   }
 
   /** Reads backlogs for a stream that is open. */
@@ -189,8 +205,25 @@ export class Membership {
   /** Hears nothing any more. */
   leave(): void {
     this.#left = true;
-    this.#options.hub.leave(this.#reader, [this.own, ...this.#channels, ...this.cuts.ending]);
-    this.#channels = [];
+    this.#options.hub.leave(this.#reader, [this.own, ...this.timeline.channels, ...this.#ended]);
+    this.timeline.channels = [];
+  }
+
+  #merge(
+    gate: Gate,
+    gained: Map<string, Gain>,
+    resets: Reset[],
+    found: Message[],
+    position: Position,
+    behind: number,
+  ): void {
+    // They have lower ids than what the reader has: a message that was recorded late granted the channel.
+    const overtaken = new Set(found.filter(({ id }) => !isAfter(id, position)).map(({ channel }) => channel));
+    for (const { channel } of resets) overtaken.delete(channel);
+    for (const channel of overtaken) resets.push({ channel, reason: 'overtaken' });
+    const messages = found.filter(({ id }) => isAfter(id, position));
+    gate.insert(messages, behind);
+    for (const reset of resets) gate.insertReset(reset, gained.get(reset.channel)!.id);
   }
 
   #now(): number {
@@ -198,24 +231,42 @@ export class Membership {
   }
 
   async #read(): Promise<Rights | undefined> {
-    const { backlog, user, logger } = this.#options;
-    const [rights] = await backlog.rights([{ user }]);
-    if (rights?.problem) logger.warn({ event: 'list_unreadable', user, reason: rights.problem });
+    const [rights] = await this.#options.backlog.rights([{ user: this.#options.user }]);
     return rights;
   }
 
-  /** Whether this may be the change of a plain PUBLISH which is not recorded yet, and which the hub has not heard. */
-  #mayBeOfAnother(change: Message): boolean {
-    if (change.after !== undefined || !this.#options.recordsPlain(this.own)) return false;
-    return this.#now() - this.#options.hub.healedAt < RECORD_PATIENCE;
+  /** Of two grants the earlier one counts: between them the timeline judges. */
+  #gain(channel: string, gain: Gain): void {
+    const known = this.#gained.get(channel);
+    if (!known) this.#gained.set(channel, gain);
+    else {
+      const from = isAfter(gain.from, known.from) ? known.from : gain.from;
+      this.#gained.set(channel, { id: gain.id, from, before: known.before && gain.before });
+    }
   }
 
-  /** Until what was published with the changes of the list that are known by now is recorded, and heard. */
-  async #awaitRecords(): Promise<void> {
-    await this.#persistently(async () => {
-      await this.#read();
-      await this.#options.hub.refresh();
-    });
+  /** Makes the list what was read; what is new on it is gained. */
+  #take(rights: Rights): void {
+    const { timeline } = this;
+    const { version } = timeline;
+    if (isAfter(version, rights.version)) {
+      // A change was heard meanwhile that is newer than what was read.
+      this.#isStale = true;
+      return;
+    }
+    const followed = new Set([...timeline.channels, ...this.#ended]);
+    const { channels } = rights;
+    timeline.replace(rights);
+    timeline.channels = timeline.channels.filter((channel) => channel !== this.own);
+    this.#changedAt = this.#now();
+    for (const channel of timeline.channels) {
+      const id = channels.get(channel)!;
+      // Granted since the list was read before: from that grant on, also if it was granted and revoked once more in between.
+      if (!followed.has(channel))
+        this.#gain(channel, { id, from: timeline.grantAfter(channel, version)?.id ?? id, before: undefined });
+      followed.delete(channel);
+    }
+    this.#ended = [...followed];
   }
 
   /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */
@@ -230,91 +281,8 @@ export class Membership {
         // Judged by when it was asked: an answer takes up to 2 s to be given up.
         if (this.#left || began > until) throw error;
         await wait(100);
-        // What it followed from here on, nobody would ever leave.
         if (this.#left) throw error;
       }
     }
-  }
-
-  /**
-   * The list is compared when a message is recorded: a plain PUBLISH that was made before this one and is recorded behind
-   * it may be what the change was announced with. Revoked means revoked: the earliest counts. What is said to have been
-   * changed with this very message was changed with no other.
-   */
-  #causeOf(change: Message, channel: string, held: Held): Message {
-    const { atomic, added, removed } = change.rights!;
-    if (atomic && (added?.includes(channel) || removed?.includes(channel))) return change;
-    let cause = change;
-    for (const message of held.messages()) {
-      if (message.channel !== this.own || !isAfter(message.id, change.id)) continue;
-      if (wasPublishedAfter(cause, message)) cause = message;
-    }
-    return cause;
-  }
-
-  #cut(channel: string, kind: 'granted' | 'revoked', mark: Message): void {
-    if (channel === this.own) return;
-    this.cuts.add({ channel, kind, mark, until: this.#now() + RECORD_PATIENCE });
-    if (kind === 'revoked') this.#channels = this.#channels.filter((other) => other !== channel);
-  }
-
-  /** Nothing of these channels is given any more, and nothing that is held. */
-  #lose(channels: string[], held?: Held): void {
-    if (channels.length === 0) return;
-    const lost = new Set(channels);
-    this.cuts.forget(lost);
-    this.#channels = this.#channels.filter((channel) => !lost.has(channel));
-    held?.drop(lost);
-    this.#options.hub.leave(this.#reader, lost);
-  }
-
-  /**
-   * Follows these channels, from where each was granted, or from the reader's position where that was before it; puts what
-   * was published there in its place among what is held.
-   */
-  async #gain(grants: Map<string, Grant>, held: Held, position: Position, behind?: Message): Promise<void> {
-    const { hub, backlog } = this.#options;
-    const gained = [...grants]
-      .filter(([channel]) => channel !== this.own && !this.#channels.includes(channel))
-      .map(
-        ([channel, { id, publishedAt }]) =>
-          [channel, isAfter(id, position) ? (publishedAt.after ?? id) : position] as const,
-      );
-    if (gained.length === 0) return;
-    const names = gained.map(([channel]) => channel);
-    // Of these nobody has told the reader; of what comes while it follows, the hub does.
-    const { gaps } = hub;
-    this.#channels = [...this.#channels, ...names];
-    await this.#persistently(() => hub.follow(this.#reader, names));
-    if (this.#left) {
-      hub.leave(this.#reader, names);
-      return;
-    }
-    const seam = hub.position;
-    // What the hub has heard itself is not looked for in the backlog, where what comes live may be trimmed already.
-    const recent = gained.map(([channel, after]) => hub.recent(channel, after));
-    const unknown = gained.filter((_, i) => recent[i] === undefined);
-    const reads = unknown.map(([channel, after]) => ({ channel, after, upTo: seam }));
-    const slices = await this.#persistently(() => backlog.read(reads));
-    const heard = recent.flatMap((messages) => messages ?? []).filter(({ id }) => !isAfter(id, seam));
-    const found = [...heard, ...slices.flatMap(({ messages }) => messages)].filter((message) => {
-      const grant = grants.get(message.channel)!;
-      return !isAfter(grant.id, position) || wasPublishedAfter(message, grant.publishedAt);
-    });
-    const resets = slices.flatMap(({ channel, gap, messages }, i): Reset[] => {
-      // Granted, revoked and granted again: what is gone from the backlog by now may be held since the first time.
-      const head = hub.subscription(channel)?.head;
-      const isHeld = head !== undefined && held.hasAll(channel, messages, reads[i]!.after, head);
-      return gap && !isHeld ? [{ channel, reason: gap }] : [];
-    });
-    for (const [channel, after] of gained) {
-      const gap = gapAfter(gaps, channel, after, this.#options.recordsPlain(channel));
-      if (gap && !resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: gap.reason });
-    }
-    const overtaken = found.filter(({ id }) => !isAfter(id, position));
-    for (const channel of new Set(overtaken.map((message) => message.channel))) {
-      if (!resets.some((reset) => reset.channel === channel)) resets.push({ channel, reason: 'overtaken' });
-    }
-    held.merge(resets, found, behind);
   }
 }

@@ -2,6 +2,7 @@ import type { Backlog } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
+import { isAfter } from '../message/position.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
@@ -170,10 +171,10 @@ export class SessionRegistry {
     if (open.length === 0) return;
     const rights = await this.#options.backlog.rights(open.map(({ user, version }) => ({ user, known: version })));
     if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
-    // What a message tells is applied at its place: all of them up to these versions have been heard then.
+    // What a message or a note tells is applied when it is heard: all of them up to these versions have been heard then.
     await this.#options.hub.refresh();
     for (const [i, changed] of rights.entries()) {
-      if (changed && open[i]!.lacks(changed.version)) open[i]!.refresh();
+      if (changed && isAfter(changed.version, open[i]!.version)) open[i]!.refresh();
     }
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { ReadRequest, Slice } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
@@ -5,14 +6,17 @@ import type { Reader } from '../hub/subscription.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { Cuts } from './cuts.ts';
-import { Held } from './held.ts';
+import type { RightsChange } from '../message/rights-change.ts';
+import { ExpectedRecords } from './expected-records.ts';
+import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
 import { readReplay } from './replay.ts';
 import type { Start } from './start.ts';
 
-/** Messages held while the list of channels, or a backlog, is read. */
-const MAX_HELD = 10_000;
+/** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
+const RECORD_PATIENCE = 3000;
+/** If nobody answers whether it is recorded (ms). */
+const LOOK_AGAIN = 100;
 
 export interface SessionOptions extends MembershipOptions {
   connection: Connection;
@@ -22,28 +26,24 @@ export interface SessionOptions extends MembershipOptions {
 /**
  * One client's reading: subscribe, replay, cut over, live.
  *
- * While there is a `#held` the session is holding: it opens, or the user's channels are about to change, and what is
- * heard waits there. Without it the session is live, and what is heard goes straight to the connection.
+ * While there is a `#gate` the session is holding: it opens, reads a list or a backlog, or waits for a record. Without it the session
+ * is live, and what is heard goes straight to the connection.
  *
- * Invariant: what was given to the connection is every message that the user may see with an id up to `#position`,
- * each once and in the order of ids, or covered by a reset. A change of rights is applied before anything that was
- * published after it is given to the connection.
- *
- * A long file: each step of it moves the position or what is held, which the invariant ties to each other.
+ * Invariant: what was given to the connection is every message with an id up to `#position` that the timeline allows, each once
+ * and in the order of ids, or covered by a reset. A change of rights is in the timeline as soon as it is heard, and whatever
+ * was heard behind a plain PUBLISH that may carry one is given only when its record has been heard.
  */
 export class Session implements Reader {
   readonly user: string;
   readonly connection: Connection;
-  /** Called when it begins to hold what it hears. */
+  /** Called when there is something to `sweep`. */
   onHold: () => void = () => undefined;
   readonly #options: SessionOptions;
   readonly #membership: Membership;
-  readonly #cuts: Cuts;
+  #expected: ExpectedRecords | undefined;
   #position = BEGINNING;
-  #held: Held | undefined = new Held();
+  #gate: Gate | undefined;
   #draining = false;
-  /** The list has to be read, for a reason that no message carries. */
-  #stale = false;
   #opened = false;
   /** What was missed has been given: what is held may follow. */
   #begun = false;
@@ -53,7 +53,7 @@ export class Session implements Reader {
     this.user = options.user;
     this.connection = options.connection;
     this.#membership = new Membership(this, options);
-    this.#cuts = this.#membership.cuts;
+    this.#gate = new Gate(options.maxBuffer);
   }
 
   /** Whether the first frame has been sent. */
@@ -63,59 +63,68 @@ export class Session implements Reader {
 
   /** The version of the user's list that the session goes by. */
   get version(): Position {
-    return this.#membership.version;
+    return this.#membership.timeline.version;
   }
 
   /** Whether `sweep` has nothing to do until it holds again. */
   get isSettled(): boolean {
-    return this.#held === undefined && this.#membership.isSettled;
-  }
-
-  /** Whether no message is at hand that leads to this version of the list. */
-  lacks(version: Position): boolean {
-    if (this.version === version) return false;
-    return !this.#held?.messages().some(({ rights }) => rights?.now === version);
+    return this.#gate === undefined && this.#membership.isSettled && (this.#expected?.isEmpty ?? true);
   }
 
   /** @throws SisyphusError `redis_unavailable` within 2 s; the caller closes the session then */
   async open(start: Start): Promise<void> {
+    const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.
     if (start.kind === 'after') this.#position = start.position;
-    const rights = await this.#membership.settle(() => this.#held);
+    const { channels: granted, unsettled } = await this.#membership.open();
     // Another gateway may have been further than this one has heard: then it is no position from the future.
-    if (start.kind === 'after' && isAfter(start.position, this.#options.hub.position))
-      await this.#options.hub.refresh();
+    if (start.kind === 'after' && isAfter(start.position, hub.position)) await hub.refresh();
     if (this.connection.closed) return;
-    // In one step with the following read of the hub's position: the seam.
-    const seam = this.#options.hub.position;
-    const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
-    const reading = readReplay(start, this.#membership.own, rights, { ...this.#options, backlog });
-    await this.#begin(start, seam, reading);
+    const seam = hub.position;
+    if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {
+      // Before anything is read: the client knows at once that it is connected.
+      this.#position = start.kind === 'after' ? start.position : seam;
+      this.#openConnection();
+    }
+    await this.#settle(unsettled, this.#expected?.count ?? 0);
+    if (this.connection.closed) return;
+    await this.#replay(start, seam, granted);
     this.#begun = true;
     await this.#drain();
   }
 
   receive(message: Message): void {
-    if (this.#held) {
-      this.#hold(this.#held, message);
-      if (this.#membership.confirm(message)) this.#kick();
-    } else if (message.rights && this.#membership.isChange(message)) {
-      this.hold();
-      this.#hold(this.#held!, message);
-      this.#kick();
-    } else {
+    if (message.channel === this.#membership.own) this.#hearOwn(message);
+    if (!this.#gate && (this.#expected?.isEmpty ?? true)) {
       this.#give(message);
+      return;
     }
+    this.hold();
+    this.#gate!.add(message, this.#expected?.count ?? 0);
+    this.#kick();
   }
 
-  plain(payload: Buffer): void {
+  /** A plain PUBLISH on a user's channel. Its record tells what changes with it; if it is not recorded, the list has to be read. */
+  plain(channel: string, payload: Buffer): void {
+    if (channel !== this.#membership.own) return;
+    if (!this.#options.recordsPlain(channel)) {
+      this.refresh();
+      return;
+    }
+    this.#expected ??= new ExpectedRecords();
+    this.#expected.add(payload, this.#options.hub.heard, this.#now());
+    this.onHold();
+  }
+
+  changed(channel: string, change: RightsChange): void {
+    if (channel !== this.#membership.own || !this.#membership.changed(change)) return;
     this.hold();
-    if (!this.#membership.expect(payload)) this.refresh();
+    this.#kick();
   }
 
   hold(): void {
-    if (this.#held) return;
-    this.#held = new Held();
+    if (this.#gate) return;
+    this.#gate = new Gate(this.#options.maxBuffer);
     this.onHold();
   }
 
@@ -124,51 +133,83 @@ export class Session implements Reader {
   }
 
   reset(channel: string, reason: ResetReason): void {
-    if (this.#held) this.#held.add({ channel, reason });
+    if (this.#gate) this.#gate.add({ channel, reason }, this.#expected?.count ?? 0);
     else this.#reset(channel, reason, this.#position);
     // A record that is waited for may be among what nobody has recorded.
-    if (reason === 'unrecorded' && channel === this.#membership.own && this.#membership.expectNothing()) this.refresh();
+    if (reason === 'unrecorded' && channel === this.#membership.own && this.#expected?.giveUp(this.#now()))
+      this.refresh();
   }
 
-  /** Reads the list again: after a reconnect, or where nothing else tells what is on it. */
+  /** Reads the list again: after a reconnect, or if nothing else tells what is on it. */
   refresh(): void {
+    this.#membership.expire();
     this.hold();
-    this.#stale = true;
     this.#kick();
   }
 
   /** Called every second until `isSettled`. */
   sweep(): void {
-    if (this.#membership.sweep(this.#held !== undefined)) this.refresh();
+    this.#membership.sweep(this.#gate !== undefined);
+    if (!this.#expected?.isOverdue(RECORD_PATIENCE, this.#now())) return;
+    this.#options.logger.warn({ event: 'record_missing', user: this.user });
+    this.#expected.giveUp(this.#now());
+    this.refresh();
   }
 
   /** Keeps the connection alive, and moves the client's position to what it has certainly not missed. */
   noop(): void {
     const { hub } = this.#options;
     if (!this.#opened) return;
-    if (!this.#held && hub.isOpen) this.#position = laterOf(this.#position, hub.position);
+    if (!this.#gate && hub.isOpen && (this.#expected?.isEmpty ?? true)) {
+      this.#position = laterOf(this.#position, hub.position);
+    }
     this.connection.noop(this.#position);
   }
 
   close(reason: CloseReason): void {
     this.#membership.leave();
-    this.#held = new Held();
+    this.#gate = new Gate(0);
     this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
   }
 
-  /** The first frame, what must be announced, and what was missed. */
-  async #begin(start: Start, seam: Position, reading: ReturnType<typeof readReplay>): Promise<void> {
-    const { connection } = this;
-    if (start.kind === 'after' && !isAfter(start.position, seam)) {
-      // Before the backlog is read: the client knows at once that it is connected.
-      this.#position = start.position;
-      this.#openConnection();
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  /** A message on the user's own channel: it may be a record that is waited for, and carry a change of rights. */
+  #hearOwn(message: Message): void {
+    this.#expected?.confirm(message, this.#now());
+    if (message.rights && this.#membership.changed(message.rights)) this.hold();
+  }
+
+  /**
+   * Until the changes of rights stand where they will stay for everything up to the seam: what was published plainly before it, heard
+   * here or not, is recorded, or will never be.
+   */
+  async #settle(unsettled: boolean, count: number): Promise<void> {
+    if (unsettled) await this.#options.hub.settle();
+    while (!this.connection.closed && !this.#areRecorded(count)) {
+      await this.#options.hub.settle();
+      if (!this.#areRecorded(count)) await wait(LOOK_AGAIN);
     }
-    const { position, resets, messages } = await reading;
+  }
+
+  /**
+   * What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. `granted`:
+   * with which id a channel was granted, if no change tells.
+   */
+  async #replay(start: Start, seam: Position, granted?: Map<string, Position>): Promise<void> {
+    const { connection } = this;
+    const { own, timeline } = this.#membership;
+    const channels = new Map(this.#membership.channels.map((channel) => [channel, granted?.get(channel) ?? BEGINNING]));
+    const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
+    const options = { ...this.#options, backlog, timeline };
+    const { position, resets, messages } = await readReplay(start, seam, own, channels, options);
+    this.#membership.haveRead(channels, seam);
     this.#position = position;
     if (!this.#opened) this.#openConnection();
     for (const [i, { channel, reason }] of resets.entries()) {
-      // Where nothing follows, the last one says so: or the client would be told again of a gap that it knows.
+      // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
       const last = messages.length === 0 && i === resets.length - 1;
       this.#reset(channel, reason, last ? seam : position);
     }
@@ -201,17 +242,10 @@ export class Session implements Reader {
     this.connection.open('ok', this.#position);
   }
 
-  #hold(held: Held, message: Message): void {
-    held.add(message);
-    if (held.length > MAX_HELD || held.bytes > this.#options.maxBuffer) {
-      // It comes back with its position and finds everything in the backlog.
-      this.connection.close('slow', this.#position);
-    }
-  }
-
   #give(message: Message): void {
     if (!isAfter(message.id, this.#position)) return;
-    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;
+    const { timeline } = this.#membership;
+    if (!timeline.isQuiet && !timeline.allows(message)) return;
     this.#position = message.id;
     if (message.oversize) this.#options.hub.countReset('oversize');
     this.connection.message(message);
@@ -227,34 +261,46 @@ export class Session implements Reader {
     });
   }
 
-  /** Applies what changes the rights, gives what was held, and goes over to live. */
+  /** Follows what was granted, gives what was held, and goes over to live. */
   async #drain(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
     const membership = this.#membership;
     try {
-      while (this.#held && !this.connection.closed) {
-        const held = this.#held;
-        // What changed the list may be a plain PUBLISH that is not recorded yet: its record tells its place.
-        if (membership.isExpecting && !this.#stale) return;
-        const change = held.messages().find((message) => membership.isChange(message));
-        if (this.#stale) {
-          this.#stale = false;
-          await membership.reread(held, this.#position);
-        } else if (change) await membership.apply(change, held, this.#position);
-        else if (held.length === 0) this.#held = undefined;
-        else await this.#giveHeld(held);
+      while (this.#gate && !this.connection.closed) {
+        const gate = this.#gate;
+        if (membership.isStale) {
+          await membership.reread();
+          continue;
+        }
+        const dropped = gate.takeDropped(this.#areRecorded);
+        if (dropped !== undefined) await this.#catchUp(dropped);
+        else if (membership.isGaining) await membership.gain(gate, this.#position, () => this.#expected?.count ?? 0);
+        else if (gate.isEmpty) this.#gate = undefined;
+        else {
+          // Nothing is awaited between this look and the end: whoever is told of a record meanwhile would be overheard.
+          const ready = gate.takeReady(this.#areRecorded);
+          if (ready.length === 0) return;
+          await this.#giveAll(ready);
+        }
       }
     } finally {
       this.#draining = false;
     }
   }
 
-  async #giveHeld(held: Held): Promise<void> {
-    for (const entry of held.take()) {
+  readonly #areRecorded = (count: number): boolean => this.#expected?.areSettled(count) ?? true;
+
+  async #giveAll(entries: (Message | Reset)[]): Promise<void> {
+    for (const entry of entries) {
       if (isMessage(entry)) this.#give(entry);
       else this.#reset(entry.channel, entry.reason, this.#position);
     }
     await this.connection.drained();
+  }
+
+  /** More came than is held: it is read again, from the hub's memory or the backlogs. */
+  async #catchUp(upTo: Position): Promise<void> {
+    await this.#replay({ kind: 'after', position: this.#position }, upTo);
   }
 }

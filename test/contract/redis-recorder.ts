@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import type { Store } from '../../src/store/store.ts';
-import { RawRecorder } from '../support/raw-recorder.ts';
+import { type RawPlain, RawRecorder } from '../support/raw-recorder.ts';
 import { eventually } from '../support/wait.ts';
 import { DEFAULTS, Ear, kept, publishOne, type Settings, texts } from './store.ts';
 
@@ -90,6 +90,59 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await b.lease('keep')).to.equal('standby');
         await eventually(async () => (await b.lease('keep')) === 'leader');
         expect(await a.lease('keep')).to.equal('standby');
+      });
+
+      it('by another at once where the clock of Redis was set back: no lease is longer than it was made', async () => {
+        const [a, b, c] = [await begin('a'), await begin('b'), await begin('c')];
+        expect(await a.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        const ahead = (microseconds: number) =>
+          redis.eval("redis.call('HINCRBY', KEYS[1], 'expires', ARGV[1])", 1, LEASE, microseconds);
+        // Within its length it still counts.
+        await ahead(-100_000);
+        await ahead(100_000);
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        await ahead(20_000_000);
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('leader');
+        // Given back before the clock was set back, too.
+        expect(await b.lease('release')).to.equal('spare');
+        await ahead(-20_000_000);
+        expect(await c.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('by who stands by, though others seem to, longer than anybody can, from before the clock was set back', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        const now = Number((await redis.time())[0]) * 1e6;
+        await redis.zadd(STANDBYS, now + 20e6, 'dead', now + 21e6, 'dead too');
+        expect(await b.lease('ask', { ttl: 900 })).to.equal('room');
+        expect(await b.lease('keep', { ttl: 900 })).to.equal('standby');
+        await redis.zadd(STANDBYS, now + 20e6, 'dead');
+        // Nor is it waited for by who has not heard all.
+        await say('recorded by nobody');
+        const c = await begin('c');
+        expect(await b.lease('leave')).to.equal('spare');
+        await runOut();
+        expect(await c.lease('keep', { ttl: 900 })).to.equal('leader');
+        expect(await a.lease('keep')).to.equal('standby');
+      });
+
+      it('and who asks is told whether anybody has it', async () => {
+        const [a, b] = [await begin('a'), await begin('b')];
+        const held = async (recorder: RawRecorder, wanted: 'ask' | 'keep' | 'release', ttl = 60_000) => {
+          await recorder.lease(wanted, { ttl });
+          return recorder.isHeld;
+        };
+        expect(await held(a, 'ask')).to.equal(false);
+        expect(await held(a, 'keep')).to.equal(true);
+        expect(await held(b, 'ask')).to.equal(true);
+        expect(await held(b, 'keep')).to.equal(true);
+        await say('not recorded');
+        const c = await begin('c');
+        await runOut();
+        expect(await held(c, 'ask')).to.equal(false);
+        expect(await held(c, 'keep'), 'uncovered').to.equal(false);
+        expect(await held(b, 'keep')).to.equal(true);
       });
 
       it('by another as soon as it is given back, and who waits for it hears so', async () => {
@@ -244,13 +297,15 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await a.lease('release')).to.equal('spare');
       });
 
-      it('no gap for who comes for the first time: nobody ran who could have heard', async () => {
+      it('a gap if something was published between, though its owner was stopped and nobody ran who could have heard', async () => {
         await say('to nobody');
         expect(await (await begin('b')).lease('keep')).to.equal('leader');
-        expect(await gaps()).to.deep.equal([]);
+        const [gap, ...others] = await gaps();
+        expect(gap).to.match(UNRECORDED);
+        expect(others).to.deep.equal([]);
       });
 
-      it('a gap also for who comes for the first time, where its owner only lost its connection', async () => {
+      it('a gap if something was published between, where its owner only lost its connection', async () => {
         expect(await a.lease('keep')).to.equal('leader');
         expect(await a.lease('release', { again: true })).to.equal('spare');
         await say('to nobody');
@@ -258,15 +313,29 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await gaps()).to.have.length(1);
       });
 
-      it('a gap for who comes again, if something was published between', async () => {
-        await say('to nobody');
-        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
-        expect(await gaps()).to.have.length(1);
+      it('no gap if nothing was published between but by scripts, and who comes later has no part in it', async () => {
+        await publishOne(store, 'room:1', 'by script');
+        await store.backlog.grant('7', 'room:1');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await gaps()).to.deep.equal([]);
       });
 
-      it('no gap for who comes again, if nothing was published between', async () => {
-        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+      it('no gap where its owner had heard what it does not record, and said so', async () => {
+        expect(await a.lease('keep')).to.equal('leader');
+        await redis.publish('комната:1', 'of no channel');
+        await a.hears(1);
+        expect(await a.lease('release', { upTo: a.place })).to.equal('spare');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await gaps()).to.deep.equal([]);
+      });
+
+      it('a gap where something was published and the statistics of Redis were reset', async () => {
+        // As many as there had been before.
+        const [calls] = /(?<=cmdstat_publish:calls=)\d+/.exec(await redis.info('commandstats'))!;
+        await redis.call('CONFIG', 'RESETSTAT');
+        for (let i = 0; i < Number(calls); i++) await redis.publish('room:1', 'to nobody');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await gaps()).to.have.length(1);
       });
     });
 
@@ -312,7 +381,7 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         await a.record(await a.hears(1));
         await a.lease('release');
         await beginNewLife();
-        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await unrecorded()).to.deep.equal([]);
       });
 
@@ -320,7 +389,23 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         await (await lead('a')).lease('release');
         await beginNewLife();
         await say('to nobody');
-        expect(await (await begin('b')).lease('keep', { again: true })).to.equal('leader');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await unrecorded()).to.have.length(1);
+      });
+
+      it('leaves none where its owner, cut off by the end of the old one, gives it back in the new one', async () => {
+        const a = await lead('a');
+        await beginNewLife();
+        expect(await a.lease('release', { again: true })).to.equal('spare');
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await unrecorded()).to.deep.equal([]);
+      });
+
+      it('leaves one where its owner had lost its connection before: what was published then, nobody has counted', async () => {
+        await (await lead('a')).lease('release', { again: true });
+        await say('to nobody');
+        await beginNewLife();
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await unrecorded()).to.have.length(1);
       });
     });
@@ -336,11 +421,11 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(texts(messages)).to.deep.equal(['by script', '1', '2', '3']);
         expect(messages.map(({ revision }) => revision)).to.deep.equal([1, 2, 3, 4]);
         const [script] = messages;
-        expect(messages.map(({ after }) => after)).to.deep.equal([
-          undefined,
-          Number(a.from),
-          Number(a.from),
-          script!.id,
+        expect(messages.map(({ place }) => place)).to.deep.equal([
+          { id: script!.id, number: 0 },
+          { id: Number(a.from), number: 1 },
+          { id: Number(a.from), number: 2 },
+          { id: script!.id, number: 1 },
         ]);
       });
 
@@ -399,6 +484,28 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         const messages = await kept(store, 'room:1');
         expect(texts(messages)).to.deep.equal(['1', '2']);
         expect(messages.map(({ revision }) => revision)).to.deep.equal([1, 2]);
+      });
+
+      it('what it has heard, also where the last place recorded is behind every id, as of a branch that has ended', async () => {
+        const a = await lead('a');
+        const last = Number(await redis.hget('sisyphus:{0}:clock', 'last'));
+        await redis.hset(LEASE, 'id', last + 60e6);
+        await say('1', '2');
+        expect(await a.record(await a.hears(2))).to.deep.equal([2, 0]);
+        expect(texts(await kept(store, 'room:1'))).to.deep.equal(['1', '2']);
+        // Also within one batch: somebody has published what looks like an envelope.
+        await say('3', '4');
+        const [third, fourth] = (await a.hears(2)) as [RawPlain, RawPlain];
+        expect(await a.record([{ ...third, id: last + 60e6 }, fourth])).to.deep.equal([2, 0]);
+        await a.lease('keep', { upTo: [last + 60e6, 0, a.fromCount] });
+        expect(Number(await redis.hget(LEASE, 'id'))).to.be.below(last + 60e6);
+        // Nor has who comes later heard all for that.
+        await redis.hset(LEASE, 'id', last + 60e6);
+        await say('5');
+        const b = await begin('b');
+        await runOut();
+        expect(await b.lease('keep')).to.equal('leader');
+        expect(await gaps()).to.have.length(1);
       });
 
       it('no place again that it has said to be past, and says nothing that takes one back', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { BEGINNING } from '../../src/message/position.ts';
+import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
 import { refusal } from './publishing.ts';
 import { rightsOf } from './rights.ts';
@@ -12,6 +13,11 @@ const FILL: Record<string, (redis: Redis, names: string[]) => Promise<unknown>> 
   list: (redis, names) => redis.rpush(LIST, ...names, ...names),
   'sorted set': (redis, names) => redis.zadd(LIST, ...names.flatMap((name, i) => [i, name])),
 };
+
+/** `+room:1 -room:2`; `undefined` if it is not told. */
+function told(rights: RightsChange | undefined): string | undefined {
+  return rights?.changes?.map(({ kind, channel }) => `${kind === 'granted' ? '+' : '-'}${channel}`).join(' ');
+}
 
 /** What only Redis has: lists that the application writes by itself, as it likes. */
 export function redisRightsContract(openStore: (settings: Settings) => Promise<Store>, client: () => Redis): void {
@@ -47,11 +53,7 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
         const { channels } = await rightsOf(store, '7');
         expect(Object.fromEntries(channels)).to.deep.equal({ 'room:2': BEGINNING, 'room:3': granted.id });
         await ear.mark();
-        expect(ear.messages.map(({ rights }) => [rights?.added, rights?.removed])).to.deep.equal([
-          [['room:3'], []],
-          [[], []],
-          [[], ['room:1']],
-        ]);
+        expect(ear.messages.map(({ rights }) => told(rights))).to.deep.equal(['+room:3', '', '-room:1']);
         expect(ear.messages[0]!.rights!.before).to.equal(version);
       });
 
@@ -63,8 +65,7 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
         await fill(redis, ['room:2']);
         const { id } = await publishOne(store, 'user:7', 'changed');
         await ear.mark();
-        expect(ear.messages[0]!.rights!.added).to.deep.equal(['room:2']);
-        expect(ear.messages[0]!.rights!.removed).to.deep.equal(['room:1']);
+        expect(told(ear.messages[0]!.rights)).to.equal('+room:2 -room:1');
         const { channels, version } = await rightsOf(store, '7');
         expect(version).to.equal(ear.messages[0]!.rights!.now);
         expect(Object.fromEntries(channels)).to.deep.equal({ 'room:2': id });
@@ -97,19 +98,28 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
       expect([...rights!.channels]).to.deep.equal([]);
     });
 
-    it('that changed without a message is noticed when it is read again', async () => {
+    it('that changed without a message is told by a note when it is read again, and counts from then', async () => {
       await redis.sadd(LIST, 'room:1');
       const { version } = await rightsOf(store, '7');
-      const { id } = await publishOne(store, 'room:2');
+      const ear = await Ear.at(store, 'user:7');
+      const before = await publishOne(store, 'room:2');
       await redis.sadd(LIST, 'room:2');
       const [rights] = await store.backlog.rights([{ user: '7', known: version }]);
       expect([...rights!.channels.keys()].sort()).to.deep.equal(['room:1', 'room:2']);
       expect(rights!.channels.get('room:1')).to.equal(BEGINNING);
-      // Since the last look, so that nothing published after the change is missed.
-      expect(rights!.channels.get('room:2')).to.be.below(id);
+      const id = rights!.channels.get('room:2')!;
+      expect(id).to.be.above(before.id);
+      const changes = [{ channel: 'room:2', kind: 'granted', place: { id, number: 0 } }];
+      expect(rights!.changes).to.deep.equal(changes);
+      await ear.mark();
+      const notes = ear.heard.flatMap((event) =>
+        typeof event === 'object' && 'changed' in event ? [event.changed] : [],
+      );
+      expect(notes).to.deep.equal([{ before: version, now: id, changes }]);
+      expect((await publishOne(store, 'room:2')).id).to.be.above(id);
     });
 
-    it('that changed without a message has to be read when the next one comes', async () => {
+    it('that changed without a message is told with the next one, before what that one changes', async () => {
       await redis.sadd(LIST, 'room:1');
       const ear = await Ear.at(store, 'user:7');
       const { version } = await rightsOf(store, '7');
@@ -117,8 +127,32 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
       await redis.srem(LIST, 'room:1');
       await store.backlog.grant('7', 'room:3');
       await ear.mark();
-      expect(ear.messages[0]!.rights!.before).not.to.equal(version);
+      expect(ear.messages[0]!.rights!.before).to.equal(version);
+      expect(told(ear.messages[0]!.rights)).to.equal('+room:2 -room:1 +room:3');
       expect([...(await rightsOf(store, '7')).channels.keys()].sort()).to.deep.equal(['room:2', 'room:3']);
+    });
+
+    it('is read anew where somebody has damaged what was known of it', async () => {
+      const [known, log] = ['sisyphus:{0}:user:7:rights', 'sisyphus:{0}:user:7:changes'];
+      const damages: (() => Promise<unknown>)[] = [
+        () => redis.del(known),
+        () => redis.del(log),
+        () => redis.set(known, 'x'),
+        () => redis.set(log, 'x'),
+        () => redis.zrem(known, 'room:1'),
+        () => redis.zrem(log, '@'),
+      ];
+      await redis.sadd(LIST, 'room:1', 'room:2');
+      const ear = await Ear.at(store, 'user:7');
+      for (const [i, damage] of damages.entries()) {
+        await rightsOf(store, '7');
+        await damage();
+        await publishOne(store, 'user:7', 'behind it');
+        await ear.mark();
+        expect(ear.messages.at(-1)!.rights!.changes, `damage ${i}`).to.equal(undefined);
+        const { channels } = await rightsOf(store, '7');
+        expect(Object.fromEntries(channels), `damage ${i}`).to.deep.equal({ 'room:1': 0, 'room:2': 0 });
+      }
     });
 
     it('is read, not told, where too much has changed', async () => {
@@ -128,7 +162,7 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
       await redis.sadd(LIST, ...Array.from({ length: 1000 }, (_, i) => `room:${i}`));
       await store.backlog.publish([say('user:7')]);
       await ear.mark();
-      expect(ear.messages[0]!.rights!.added).to.equal(undefined);
+      expect(ear.messages[0]!.rights!.changes).to.equal(undefined);
       expect(ear.messages[0]!.rights!.now).to.be.above(ear.messages[0]!.rights!.before);
       expect((await rightsOf(store, '7')).channels.size).to.equal(1000);
     });
@@ -145,7 +179,7 @@ export function redisRightsContract(openStore: (settings: Settings) => Promise<S
         'bye',
       ]);
       expect(ear.messages[1]!.event).to.equal('moved');
-      expect(ear.messages.map(({ rights }) => rights?.removed)).to.deep.equal([[], undefined, ['room:1']]);
+      expect(ear.messages.map(({ rights }) => told(rights))).to.deep.equal([undefined, undefined, '-room:1']);
     });
   });
 }

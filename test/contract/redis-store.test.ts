@@ -8,7 +8,7 @@ import { refusal } from './publishing.ts';
 import { redisPagesContract } from './redis-pages.ts';
 import { redisRecorderContract } from './redis-recorder.ts';
 import { redisRightsContract } from './redis-rights.ts';
-import { redisUnsettledContract } from './redis-unsettled.ts';
+import { redisTimelineContract } from './redis-timeline.ts';
 import { DEFAULTS, Ear, LATER, type Settings, say, storeContract } from './store.ts';
 
 let server: RedisServer;
@@ -33,7 +33,7 @@ storeContract('the store in Redis', open);
 redisRightsContract(open, () => server.client());
 redisPagesContract(open, () => server.client());
 redisRecorderContract(open, () => server.client());
-redisUnsettledContract(open, () => server.client());
+redisTimelineContract(open, () => server.client());
 
 describe('the store in Redis, and Redis', () => {
   it('are at one about what is subscribed', async () => {
@@ -41,11 +41,11 @@ describe('the store in Redis, and Redis', () => {
     const redis = server.client();
     const subscribed = async (): Promise<number> => ((await redis.pubsub('CHANNELS', '*')) as string[]).length;
     const ear = await Ear.at(store, 'room:1', 'room:2', 'user:7');
-    // The user's own is heard twice: recorded, and as it is published. And gaps are.
-    expect(await subscribed()).to.equal(5);
+    // The user's own is heard twice: recorded, and as it is published. And gaps are, and that all is recorded.
+    expect(await subscribed()).to.equal(6);
     store.source.unsubscribe(['room:1', 'user:7']);
     await ear.mark();
-    expect(await subscribed()).to.equal(2);
+    expect(await subscribed()).to.equal(3);
     await store.close();
     redis.disconnect();
   });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { placeOf } from '../../src/message/place.ts';
 import type { Position } from '../../src/message/position.ts';
 import type { Store } from '../../src/store/store.ts';
 import { refusal } from './publishing.ts';
@@ -34,9 +35,7 @@ export function rightsContract(open: Open): void {
       expect(message!.rights).to.deep.equal({
         before: before.version,
         now: after.version,
-        added: ['room:918'],
-        removed: [],
-        atomic: true,
+        changes: [{ channel: 'room:918', kind: 'granted', place: placeOf(id) }],
       });
     });
 
@@ -46,7 +45,7 @@ export function rightsContract(open: Open): void {
       await store.backlog.grant('7', 'room:1');
       await store.backlog.grant('7', 'room:2');
       const before = await rightsOf(store, '7');
-      await store.backlog.revoke('7', 'room:1');
+      const { id } = await store.backlog.revoke('7', 'room:1');
       const after = await rightsOf(store, '7');
       expect([...after.channels.keys()]).to.deep.equal(['room:2']);
       expect(after.channels.get('room:2')).to.equal(before.channels.get('room:2'));
@@ -55,9 +54,7 @@ export function rightsContract(open: Open): void {
       expect(ear.messages.at(-1)!.rights).to.deep.equal({
         before: before.version,
         now: after.version,
-        added: [],
-        removed: ['room:1'],
-        atomic: true,
+        changes: [{ channel: 'room:1', kind: 'revoked', place: placeOf(id) }],
       });
     });
 
@@ -105,14 +102,23 @@ export function rightsContract(open: Open): void {
       await ear.mark();
       expect(ear.messages).to.have.length(3);
       for (const { rights } of ear.messages.slice(1)) {
-        expect(rights).to.deep.equal({
-          before: before.version,
-          now: before.version,
-          added: [],
-          removed: [],
-          atomic: true,
-        });
+        expect(rights).to.deep.equal({ before: before.version, now: before.version, changes: [] });
       }
+    });
+
+    it('are told with the changes that led to them, each at its place', async () => {
+      const store = await open();
+      await rightsOf(store, '7');
+      const granted = await store.backlog.grant('7', 'room:1');
+      const revoked = await store.backlog.revoke('7', 'room:1');
+      const again = await store.backlog.grant('7', 'room:1');
+      const { changes, unsettled } = await rightsOf(store, '7');
+      expect(changes).to.deep.equal([
+        { channel: 'room:1', kind: 'granted', place: placeOf(granted.id) },
+        { channel: 'room:1', kind: 'revoked', place: placeOf(revoked.id) },
+        { channel: 'room:1', kind: 'granted', place: placeOf(again.id) },
+      ]);
+      expect(unsettled).to.equal(false);
     });
 
     it('count from the last grant', async () => {
@@ -171,7 +177,7 @@ export function rightsContract(open: Open): void {
       await store.backlog.publish([say('user:7'), say('user:7:channels'), say('room:1')]);
       await ear.mark();
       expect(ear.messages.map(({ rights }) => rights)).to.deep.equal([
-        { before: version, now: version, added: [], removed: [], atomic: false },
+        { before: version, now: version, changes: [] },
         undefined,
         undefined,
       ]);

@@ -3,6 +3,7 @@ import { compileGlob, firstMatch } from '../../src/glob.ts';
 import type { Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
+import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
 import { eventually } from '../support/wait.ts';
 import { pagesContract } from './pages.ts';
@@ -74,6 +75,7 @@ export class Ear implements SourceListener {
     | { born: Position }
     | { marked: Position }
     | { plain: string }
+    | { changed: RightsChange }
     | 'up'
     | 'down'
   )[] = [];
@@ -124,5 +126,9 @@ export class Ear implements SourceListener {
 
   plain(user: string): void {
     this.heard.push({ plain: user });
+  }
+
+  changed(_user: string, change: RightsChange): void {
+    this.heard.push({ changed: change });
   }
 }

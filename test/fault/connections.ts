@@ -12,8 +12,11 @@ export interface Connection {
   port: number;
 }
 
+/** What it takes of a world to find connections and cut them. */
+type Surroundings = Pick<World, 'admin' | 'note' | 'redis'>;
+
 /** What Redis says of the connections of all gateways. */
-export async function listConnections(world: World): Promise<Connection[]> {
+export async function listConnections(world: Pick<World, 'admin'>): Promise<Connection[]> {
   const list = String(await world.admin.call('CLIENT', 'LIST'));
   const connections = list.split('\n').map((line) => {
     const fields = new Map(line.split(' ').map((field) => field.split(/=(.*)/s) as [string, string]));
@@ -27,7 +30,7 @@ export async function listConnections(world: World): Promise<Connection[]> {
 }
 
 /** Cuts the connections of this name, of one gateway or of all, in one moment. */
-export async function killConnections(world: World, name: ConnectionName, post?: Post): Promise<void> {
+export async function killConnections(world: Surroundings, name: ConnectionName, post?: Post): Promise<void> {
   const named = (await listConnections(world)).filter((connection) => connection.name === name);
   const chosen = post ? await ownedBy(named, post, world.redis.port) : named;
   world.note(`cut ${name} of ${post ? `gateway ${post.port}` : 'all gateways'}: ${chosen.length} connections`);

@@ -56,7 +56,7 @@ export function judge(ledger: Ledger): Verdict {
 /** Without a fault that entitles to it, what was acknowledged is in the record, whether or not anybody reads it. */
 function checkLost(ledger: Ledger, truths: Truths): Violation[] {
   if (ledger.licences.length > 0) return [];
-  const gone = truths.lost.map((one) => lostOf(one));
+  const gone = truths.lost.filter(({ channel }) => !ledger.denied.includes(channel)).map((one) => lostOf(one));
   if (!ledger.recorded) return gone;
   const kept = new Set(ledger.recorded.map(({ id }) => id));
   for (const { id, publication } of truths.byId.values())

@@ -107,7 +107,7 @@ export class Ledger {
    * because what told of the change was missed or came late, nobody knows when exactly it changed.
    */
   crossing = 5000;
-  /** Channels that the gateways may not hear. */
+  /** Channels of which nothing is expected but that a reset tells of what is lost: the gateways may not hear, or not record, them. */
   readonly denied: string[] = [];
   readonly publications: Publication[] = [];
   readonly frames: Frame[] = [];

@@ -104,6 +104,16 @@ export class Load {
     for (const publisher of this.#publishers) publisher.send({ redisPort });
   }
 
+  /** These readers end their streams, and stay away. */
+  leave(names: string[]): void {
+    for (const helper of this.#readers) helper.send({ leave: names });
+  }
+
+  /** Those that had gone come back with their positions, to the gateways that they left or to others. */
+  comeBack(names: string[], to: 'another' | 'the same'): void {
+    for (const helper of this.#readers) helper.send({ comeBack: { names, to } });
+  }
+
   /** Ends publishing, then tells each user something in the slowest way: whoever has that has had everything before it. */
   async finish(deadlineMs: number): Promise<void> {
     for (const publisher of this.#publishers) publisher.send({ finish: true });

@@ -1,4 +1,5 @@
 import { parseEnvelope } from '../../src/message/envelope.ts';
+import { isPlain } from '../../src/message/message.ts';
 import type { Recorded } from './ledger.ts';
 import type { RedisLine, Reply } from './processes/redis-line.ts';
 
@@ -28,6 +29,7 @@ export async function readRecord(redis: RedisLine): Promise<Recorded[]> {
 
 function readEntry(channel: string, entry: Reply): Recorded {
   const [, fields] = entry as [string, string[]];
-  const { id, revision, payload, after } = parseEnvelope(channel, Buffer.from(fields[1] ?? ''));
-  return { channel, id, revision, text: payload.toString(), plain: after !== undefined };
+  const message = parseEnvelope(channel, Buffer.from(fields[1] ?? ''));
+  const { id, revision, payload } = message;
+  return { channel, id, revision, text: payload.toString(), plain: isPlain(message) };
 }

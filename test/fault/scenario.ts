@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '../support/redis.ts';
+import { now } from './clock.ts';
 import type { Verdict } from './judge.ts';
-import type { Frame } from './ledger.ts';
+import type { Frame, Publication } from './ledger.ts';
 import { World, type WorldPlan } from './world.ts';
 
 export interface Run {
@@ -37,7 +38,7 @@ export class Findings {
   }
 }
 
-interface Definition {
+export interface Definition {
   name: string;
   sentence: string;
   seconds: { short: number; long: number };
@@ -144,6 +145,44 @@ export function expectNothingSeen(world: World, findings: Findings): void {
   const returns = ledger.streams.length - ledger.readers.length;
   findings.expect(returns === 0, `${returns} streams were opened again`);
   findings.expect(framesOf(world, 'error').length === 0, `${framesOf(world, 'error').length} error frames`);
+}
+
+/** What was published while nobody could hear it. */
+export class Unheard {
+  readonly #messages: { publication: Publication; by: number }[] = [];
+  readonly #open = new Set<{ publication: Publication; by: number }>();
+
+  add(publications: readonly Publication[]): void {
+    for (const publication of publications) {
+      const message = { publication, by: Number.POSITIVE_INFINITY };
+      this.#messages.push(message);
+      this.#open.add(message);
+    }
+  }
+
+  /** Whoever is told from now on is told of something else. */
+  turn(): void {
+    for (const message of this.#open) message.by = now();
+    this.#open.clear();
+  }
+
+  /** Whoever followed the channel of such a message was told that something is missing there. Rights must not have changed. */
+  expectTold({ ledger }: World, findings: Findings): void {
+    const silent: string[] = [];
+    for (const { publication, by } of this.#messages) {
+      const { channel, text, sentAt } = publication;
+      for (const { name, user } of ledger.readers) {
+        if (channel !== `user:${user}` && !ledger.rights.get(user)?.includes(channel)) continue;
+        const mine = ledger.frames.filter((frame) => frame.reader === name && frame.at >= sentAt && frame.at <= by);
+        const isThere = mine.some(({ kind, text: got }) => kind === 'message' && got === text);
+        const isTold = mine.some((frame) => frame.kind === 'reset' && frame.channel === channel);
+        if (!isThere && !isTold) silent.push(`${name} of ${JSON.stringify(text)} on ${channel}`);
+      }
+    }
+    findings.figures.unheard = this.#messages.length;
+    findings.expect(this.#messages.length > 0, 'everything was heard: nothing was shown');
+    findings.expect(silent.length === 0, `${silent.length} were told nothing: ${silent.slice(0, 4).join('; ')}`);
+  }
 }
 
 export { pause };

@@ -1,4 +1,5 @@
 import type { Scenario } from './scenario.ts';
+import * as away from './scenarios/away.ts';
 import * as calm from './scenarios/calm.ts';
 import * as connections from './scenarios/connections.ts';
 import * as failover from './scenarios/failover.ts';
@@ -8,6 +9,7 @@ import * as mix from './scenarios/mix.ts';
 import * as names from './scenarios/names.ts';
 import * as recorder from './scenarios/recorder.ts';
 import * as redis from './scenarios/redis.ts';
+import * as unheard from './scenarios/unheard.ts';
 
 /** Every scenario there is; a new one is an export of its file. */
 export const SCENARIOS: Scenario[] = [
@@ -19,5 +21,7 @@ export const SCENARIOS: Scenario[] = [
   redis,
   names,
   failover,
+  unheard,
+  away,
   mix,
 ].flatMap((file) => Object.values(file));

@@ -134,13 +134,13 @@ describe('bin/sisyphus serve', () => {
     await eventually(() => child.stdout.includes('Ctrl-C'));
     const lines = child.stdout.split('\n').map((line) => line.trim());
     const publish = lines.filter((line) => /^(redis-cli|bin\/sisyphus) /.test(line));
-    expect(publish.map((line) => line.split(' ')[0])).to.deep.equal(['redis-cli', 'bin/sisyphus']);
+    expect(publish.map((line) => line.split(' ')[0])).to.deep.equal(['redis-cli', 'redis-cli', 'bin/sisyphus']);
     const curl = lines.find((line) => line.startsWith('curl'))!;
     expect(curl).to.equal(`curl -N 'http://localhost:${port}/?user=1'`);
     const reader = start(['-c', curl.replace('curl', 'exec curl -s')], {}, 'sh');
     await eventually(() => reader.stdout.includes('ok'));
     for (const line of publish) await shell('sh', ['-c', line], { cwd: ROOT });
-    await eventually(() => reader.stdout.match(/^data: <message>hello<\/message>$/gm)?.length === 2);
+    await eventually(() => reader.stdout.match(/^data: <message>hello<\/message>$/gm)?.length === 3);
   });
 });
 

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { gatewayOf, ROOT, withCopy } from '../support/mutated-copy.ts';
-import { MUTATIONS, type Mutation } from './mutations.ts';
-import { RECORDER_MUTATIONS } from './recorder.ts';
+import { ALL_MUTATIONS } from './all.ts';
+import type { Mutation } from './mutations.ts';
 
 const TEST_LIMIT = 240_000;
 
@@ -28,7 +28,7 @@ function isCaught(mutation: Mutation): boolean {
 
 const wanted = process.argv.slice(2);
 let missed = 0;
-for (const mutation of [...MUTATIONS, ...RECORDER_MUTATIONS]) {
+for (const mutation of ALL_MUTATIONS) {
   if (wanted.length > 0 && !wanted.some((text) => mutation.name.includes(text))) continue;
   const began = Date.now();
   let verdict: string;

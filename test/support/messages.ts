@@ -1,15 +1,18 @@
 import fc from 'fast-check';
-import type { Message, RightsChange } from '../../src/message/message.ts';
+import type { Message } from '../../src/message/message.ts';
+import { type Place, placeOf } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
+import type { Change, RightsChange } from '../../src/message/rights-change.ts';
 
 /** A recorded message, for tests that need one and care for a few of its fields. */
 export function aMessage(fields: Partial<Message> = {}): Message {
+  const { id = 1_795_206_467_123_456 as Position } = fields;
   return {
     channel: 'room:918',
-    id: 1_795_206_467_123_456 as Position,
+    id,
+    place: placeOf(id),
     revision: 12,
     previous: BEGINNING,
-    after: undefined,
     event: undefined,
     payload: Buffer.from('hello'),
     oversize: false,
@@ -50,15 +53,24 @@ export const eventNames: fc.Arbitrary<string | undefined> = fc.option(fc.stringM
   nil: undefined,
 });
 
-const none = fc.constant(undefined);
-const lists = fc.array(channels, { maxLength: 4 });
-
-export const rightsChanges: fc.Arbitrary<RightsChange> = fc.oneof(
-  fc.record({ before: positions, now: positions, added: lists, removed: lists, atomic: fc.boolean() }),
-  fc.record({ before: positions, now: positions, added: none, removed: none, atomic: fc.boolean() }),
-);
-
 const beginningOr = fc.oneof(positions, fc.constant(BEGINNING));
+
+export const places: fc.Arbitrary<Place> = fc.record({ id: beginningOr, number: fc.nat(1000) });
+
+const changes: fc.Arbitrary<Change> = fc
+  .record({
+    channel: channels,
+    kind: fc.constantFrom('granted' as const, 'revoked' as const),
+    place: places,
+    was: fc.option(places, { nil: undefined }),
+  })
+  .map(({ was, ...change }) => (was ? { ...change, was } : change));
+
+export const rightsChanges: fc.Arbitrary<RightsChange> = fc.record({
+  before: positions,
+  now: positions,
+  changes: fc.option(fc.array(changes, { maxLength: 4 }), { nil: undefined }),
+});
 
 /** Any message that may travel. */
 export const messages: fc.Arbitrary<Message> = fc
@@ -67,10 +79,14 @@ export const messages: fc.Arbitrary<Message> = fc
     id: positions,
     revision: fc.integer({ min: 1 }),
     previous: beginningOr,
-    after: fc.option(beginningOr, { nil: undefined }),
+    plain: fc.option(places, { nil: undefined }),
     event: eventNames,
     payload: payloads,
     oversize: fc.boolean(),
     rights: fc.option(rightsChanges, { nil: undefined }),
   })
-  .map((fields) => aMessage(fields));
+  .map(({ plain, ...fields }) => {
+    const previous = fields.previous < fields.id ? fields.previous : BEGINNING;
+    const place = plain ? { ...plain, number: plain.number + 1 } : placeOf(fields.id);
+    return aMessage({ ...fields, previous, place });
+  });

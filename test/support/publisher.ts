@@ -25,7 +25,10 @@ export function plainPublisher(redis: Redis): Publish {
 export function fcallPublisher(redis: Redis): Publish {
   return async (channel, data, event) => {
     const args = event === undefined ? [channel, data] : [channel, data, event];
-    const [id, revision] = (await redis.call('FCALL', 'sisyphus_publish', '0', ...args)) as [unknown, unknown];
+    const [id, revision] = (await redis.call('FCALL', 'sisyphus_publish', '1', 'sisyphus:{0}', ...args)) as [
+      unknown,
+      unknown,
+    ];
     return { id: String(id), revision: Number(revision) };
   };
 }

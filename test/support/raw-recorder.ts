@@ -29,6 +29,8 @@ export class RawRecorder {
   fromCount = '';
   /** Plain PUBLISHes, in order, that it has not recorded. */
   heard: RawPlain[] = [];
+  /** Whether somebody had the lease, as it was answered last. */
+  isHeld = false;
   /** How often a lease was given back. */
   releases = 0;
   readonly #commands: Redis;
@@ -64,7 +66,13 @@ export class RawRecorder {
     const { ttl = 60_000, again = false, upTo = [0, 0, this.fromCount] } = options;
     const beginning = [this.from, this.fromCount];
     const args = [this.name, ttl, this.patterns, ...beginning, ...upTo, wanted, again ? 'again' : '-'];
-    const [role] = (await this.#commands.fcall('sisyphus_lease', 0, ...args)) as [string, string, number];
+    const [role, , , held] = (await this.#commands.fcall('sisyphus_lease', 0, ...args)) as [
+      string,
+      string,
+      number,
+      number,
+    ];
+    this.isHeld = held === 1;
     return role;
   }
 
@@ -95,6 +103,7 @@ export class RawRecorder {
   }
 
   #hear(pattern: string, topic: string, text: string): void {
+    if (topic === 'sisyphus{0}/@settled') return;
     if (topic === 'sisyphus{0}/@recorder') this.releases++;
     else if (pattern !== this.patterns) this.#hearRecord(topic, text);
     else if (this.from !== '') {
@@ -108,6 +117,8 @@ export class RawRecorder {
 
   #hearRecord(topic: string, text: string): void {
     const [id = '', name = '', count = ''] = text.split('\n', 1)[0]!.split(' ');
+    // A gap has no id.
+    if (!/^\d+$/.test(id)) return;
     this.#place = { id: Number(id), number: 0 };
     if (topic !== 'sisyphus{0}/@anchor') return;
     this.#count = count;

@@ -8,6 +8,8 @@ export class Flow {
   /** Bytes handed on so far. */
   passed = 0;
   mode: FlowMode = 'pass';
+  /** Shown what comes, before it is handed on: what a connection is for is told by its first bytes. */
+  onBytes: ((bytes: Buffer) => void) | undefined;
   #cutAt = Number.POSITIVE_INFINITY;
   #rate: { bytes: number; everyMs: number } | undefined;
   #delayMs = 0;
@@ -54,7 +56,7 @@ export class Flow {
     this.#rate = { bytes, everyMs };
   }
 
-  /** Everything that comes from now on arrives this much later: a long way. To be set once, before the first byte. */
+  /** Everything that comes from now on arrives this much later: a long way. To be set once, or what comes later overtakes. */
   delay(ms: number): void {
     this.#delayMs = ms;
   }
@@ -76,6 +78,7 @@ export class Flow {
   }
 
   #take(bytes: Buffer): void {
+    this.onBytes?.(bytes);
     if (this.mode === 'swallow') return;
     this.#waiting.push(bytes);
     this.#flow();

@@ -57,13 +57,48 @@ describe('the command line', () => {
   });
 
   it('shows what serve would use and from where, without secrets', async () => {
-    const env = { REDIS_URL: 'redis://u:hunter2@h', SISYPHUS_PUBLISH_SECRET: 'hunter2', SISYPHUS_MAX_BUFFER: '64KB' };
+    const secrets = { REDIS_URL: 'redis://u:hunter2@h', SISYPHUS_PUBLISH_SECRET: 'hunter2' };
+    const env = { ...secrets, SISYPHUS_MAX_BUFFER: '64KB', PORT: '0' };
     const { code, stdout } = await runCommand(['check-config', '--drain', '2s'], { env });
     expect(code).to.equal(0);
     expect(stdout).to.match(/^SISYPHUS_DRAIN +2s +flag$/m);
     expect(stdout).to.match(/^SISYPHUS_MAX_MESSAGE +64KB +default$/m);
     expect(stdout).to.match(/^REDIS_URL +redis:\/\/\*\*\*@h +environment$/m);
     expect(stdout).not.to.contain('hunter2');
+  });
+
+  const ADDRESSES: [string, string][] = [
+    ['redis://h/?password=hunter2', 'redis://h/?password=***'],
+    ['redis://h/?db=3&sentinelPassword=hunter2', 'redis://h/?db=3&sentinelPassword=***'],
+    ['rediss://:hunter2@h/2?access_token=hunter2', 'rediss://***@h/2?access_token=***'],
+    ['redis+sentinel://u:hunter2@h1:1,h2:2/main/3', 'redis+sentinel://***@h1:1,h2:2/main/3'],
+    ['redis+unix:///run/redis.sock?password=hunter2', 'redis+unix:///run/redis.sock?password=***'],
+    ['/run/redis.sock?password=hunter2', '/run/redis.sock?password=***'],
+  ];
+
+  for (const [url, shown] of ADDRESSES) {
+    it(`shows ${shown} of such an address, or refuses it without the password`, async () => {
+      const { code, stdout, stderr } = await runCommand(['check-config'], { env: { REDIS_URL: url, PORT: '0' } });
+      expect(stdout + stderr).not.to.contain('hunter2');
+      if (code === 0) expect(stdout).to.contain(`${shown} `);
+      else expect(stderr).to.match(/^sisyphus: REDIS_URL is /);
+    });
+  }
+
+  it('refuses an address of Redis that serve could not read', async () => {
+    const env = { REDIS_URL: 'redis://u:%zz@h', PORT: '0' };
+    const { code, stdout, stderr } = await runCommand(['check-config'], { env });
+    expect(code).to.equal(2);
+    expect(stdout).to.equal('');
+    expect(stderr).to.match(/^sisyphus: REDIS_URL[^\n]*\n$/);
+  });
+
+  it('quotes no password when something is wrong with an address', async () => {
+    const env = { SISYPHUS_URL: 'http://:hunter2@127.0.0.1:9', SISYPHUS_PUBLISH_SECRET: 's' };
+    const { code, stderr } = await runCommand(['publish', 'room:1', 'x'], { env });
+    expect(code).to.equal(2);
+    expect(stderr).to.match(/^sisyphus: SISYPHUS_URL is no gateway/);
+    expect(stderr).not.to.contain('hunter2');
   });
 });
 
@@ -165,6 +200,19 @@ describe('publishing from the command line over Redis', () => {
     expect(await client.smembers('user:7:channels')).to.deep.equal(['room:1']);
     expect((await runCommand(['revoke', '7', 'room:1'], { env })).stdout).to.match(/^\d{16} 2\n$/);
     expect(await client.exists('user:7:channels')).to.equal(0);
+  });
+
+  it('does so in the namespace and the database that are named, also where functions are gone', async () => {
+    const client = redis.client({ db: 3 });
+    await client.call('FUNCTION', 'FLUSH');
+    const env = { REDIS_URL: `${redis.url}/3`, SISYPHUS_NAMESPACE: 'shop' };
+    expect((await runCommand(['publish', 'room:1', 'x'], { env })).stdout).to.match(/^\d{16} 1\n$/);
+    const flags = ['--redis-url', `${redis.url}?db=3`, '--namespace', 'blog'];
+    expect((await runCommand(['publish', 'room:1', 'x', ...flags])).stdout).to.match(/^\d{16} 1\n$/);
+    expect((await client.keys('*:clock')).sort()).to.deep.equal(['sisyphus:{blog:0}:clock', 'sisyphus:{shop:0}:clock']);
+    const wrong = await runCommand(['publish', 'room:1', 'x'], { env: { ...env, SISYPHUS_NAMESPACE: 'a:b' } });
+    expect(wrong.code).to.equal(2);
+    expect(wrong.stderr).to.match(/^sisyphus: SISYPHUS_NAMESPACE="a:b" is no namespace: expected 1 to 64 of /);
   });
 
   it('ends with 1 within seconds where no Redis is', async () => {

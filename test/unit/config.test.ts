@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { type Config, ConfigError, loadConfig, VARIABLES } from '../../src/config.ts';
+import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config.ts';
 
 type Texts = Record<string, string>;
 
@@ -48,6 +48,12 @@ const VALID: [Texts, Partial<Config>][] = [
   [{ REDIS_URL: 'redis+unix:///run/redis.sock?db=2' }, { redisUrl: 'redis+unix:///run/redis.sock?db=2' }],
   [{ REDIS_URL: 'redis+sentinel://h1:26379,h2:26379/main' }, { redisUrl: 'redis+sentinel://h1:26379,h2:26379/main' }],
   [{ REDIS_URL: 'redis+sentinel://u:p@h1:26379/main/3' }, { redisUrl: 'redis+sentinel://u:p@h1:26379/main/3' }],
+  [{}, { namespace: undefined, keyPrefix: '' }],
+  [
+    { SISYPHUS_NAMESPACE: 'Shop_1.a-b', SISYPHUS_KEY_PREFIX: 'laravel_database_' },
+    { namespace: 'Shop_1.a-b', keyPrefix: 'laravel_database_' },
+  ],
+  [{ SISYPHUS_KEY_PREFIX: '{app}:' }, { keyPrefix: '{app}:' }],
   [{ PATH: '/bin', NODE_ENV: 'production' }, { port: 3001 }],
 ];
 
@@ -82,6 +88,16 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_BACKLOG_RULES: 'a:*=1,,b:*=2' }, /pattern=length/],
   [{ SISYPHUS_RAW_CHANNELS: 'sisyphus:*' }, /gateway's own/],
   [{ SISYPHUS_RAW_CHANNELS: 'a b' }, /a pattern of Redis is right/],
+  [{ SISYPHUS_NAMESPACE: '' }, /^SISYPHUS_NAMESPACE is empty/],
+  [{ SISYPHUS_NAMESPACE: 'a b' }, /is no namespace: expected 1 to 64/],
+  [{ SISYPHUS_NAMESPACE: '{0}' }, /is no namespace/],
+  [{ SISYPHUS_NAMESPACE: 'a'.repeat(65) }, /is no namespace/],
+  [{ SISYPHUS_KEY_PREFIX: 'app*' }, /is no prefix: expected 1 to 64/],
+  [{ SISYPHUS_KEY_PREFIX: 'a b:' }, /is no prefix/],
+  [{ SISYPHUS_KEY_PREFIX: 'sisyphus:{0}:' }, /gateway's own/],
+  [{ SISYPHUS_RAW_CHANNELS: 'room:[1-5' }, /opens a set that is not closed, expected such as/],
+  [{ SISYPHUS_BACKLOG_RULES: 'room:[a\\]=3' }, /opens a set that is not closed/],
+  [{ SISYPHUS_BACKLOG_RULES: 'a:*=1,room:[1-5=3' }, /"room:\[1-5": \[ opens a set/],
   [{ SISYPHUS_MAX_STREAMS: '0' }, /whole number/],
   [{ SISYPHUS_MAX_MESSAGE: '1 MB' }, /is no size: .*256KB/],
   [{ SISYPHUS_MAX_MESSAGE: '1XB' }, /is no size/],
@@ -122,6 +138,12 @@ describe('configuration', () => {
       { pattern: 'sticker:*', length: 1 },
       { pattern: 'room:*', length: 500 },
     ]);
+  });
+
+  it('listens for everybody by default once clients have to say who they are', () => {
+    expect(settings({}, {}).get('HOST')!.text).to.equal('127.0.0.1');
+    expect(settings({}, { SISYPHUS_AUTH: 'jwt' }).get('HOST')!.text).to.equal('0.0.0.0');
+    expect(settings({}, { SISYPHUS_AUTH: 'jwt', HOST: '::1' }).get('HOST')!.text).to.equal('::1');
   });
 
   it('lets a flag win over the environment, and names the flag when it is wrong', () => {

@@ -1,35 +1,54 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { formatEnvelope, parseEnvelope } from '../../src/message/envelope.ts';
+import { formatEnvelope, parseEnvelope, parseNote } from '../../src/message/envelope.ts';
 import type { Position } from '../../src/message/position.ts';
+import type { RightsChange } from '../../src/message/rights-change.ts';
 import { aMessage, messages, payloads } from '../support/messages.ts';
 
 describe('an envelope', () => {
   it('is a line about the message, and its bytes', () => {
     const message = aMessage({ id: 20 as Position, previous: 10 as Position });
     expect(formatEnvelope(message).toString()).to.equal('20 12 10 - - -\nhello');
-    const rights = {
+    const rights: RightsChange = {
       before: 1 as Position,
       now: 2 as Position,
-      added: ['room:1'],
-      removed: ['room:2', 'room:3'],
-      atomic: false,
+      changes: [
+        { channel: 'room:1', kind: 'granted', place: { id: 15 as Position, number: 3 } },
+        {
+          channel: 'room:2',
+          kind: 'revoked',
+          place: { id: 15 as Position, number: 3 },
+          was: { id: 18 as Position, number: 0 },
+        },
+      ],
     };
-    const plain = { ...message, after: 15 as Position, event: 'moved', oversize: true, rights };
-    expect(formatEnvelope(plain).toString()).to.equal('20 12 10 15 o =moved 1 2 +room:1,-room:2,-room:3\nhello');
+    const place = { id: 15 as Position, number: 3 };
+    expect(formatEnvelope({ ...message, place, event: 'moved', oversize: true, rights }).toString()).to.equal(
+      '20 12 10 15.3 o =moved 1 2 ? +room:1/15.3,-room:2/15.3/18.0\nhello',
+    );
   });
 
   it('tells a change that has to be read, and one that is none', () => {
     const parse = (text: string) => parseEnvelope('user:7', Buffer.from(text)).rights;
-    expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({
-      before: 1,
-      now: 2,
-      added: undefined,
-      removed: undefined,
-      atomic: false,
-    });
-    expect(parse('2 1 0 - - - 1 1 -\n')).to.deep.equal({ before: 1, now: 1, added: [], removed: [], atomic: false });
+    expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({ before: 1, now: 2, changes: undefined });
+    expect(parse('2 1 0 - - - 1 1 -\n')).to.deep.equal({ before: 1, now: 1, changes: [] });
     expect(parse('2 1 0 - - -\n')).to.equal(undefined);
+  });
+
+  it('of version 0.1 tells that the list has to be read', () => {
+    const text = '20 12 10 15.3 a - 1 2 +room:1,-room:2\n';
+    expect(parseEnvelope('user:7', Buffer.from(text)).rights).to.deep.equal({ before: 1, now: 2, changes: undefined });
+  });
+
+  it('with revision 0 is a note of a change that no message tells', () => {
+    expect(parseNote(Buffer.from('20 0 0 - - - 1 20 ? +room:1/20.0\n'))).to.deep.equal({
+      before: 1,
+      now: 20,
+      changes: [{ channel: 'room:1', kind: 'granted', place: { id: 20, number: 0 } }],
+    });
+    for (const text of ['20 1 0 - - - 1 20 ?\n', '20 0 0 - - -\n', 'hello', '']) {
+      expect(parseNote(Buffer.from(text)), text).to.equal(undefined);
+    }
   });
 
   it('brings every message back as it was, whatever its bytes are', () => {

@@ -3,23 +3,10 @@ import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { compileGlob, firstMatch } from '../../src/glob.ts';
 import { type PrivateRedis, startPrivateRedis } from '../../src/store/private-redis.ts';
-
-const TABLE: [string, string[], string[]][] = [
-  ['*', ['a', 'room:1'], []],
-  ['*:*', ['room:1', ':', 'a:b:c'], ['room', 'sisyphus{0}/room/1']],
-  ['room:*', ['room:', 'room:918'], ['rooms:1', 'xroom:1']],
-  ['room:?', ['room:1'], ['room:', 'room:12']],
-  ['user:[0-9]*', ['user:7', 'user:70:channels'], ['user:a', 'user:']],
-  ['[^a]b', ['bb'], ['ab', 'b']],
-  ['a\\*', ['a*'], ['ab']],
-  ['[z-a]', ['m'], ['M']],
-  ['[a', ['a'], ['b', '[a']],
-  ['a\\', ['a\\'], ['a']],
-  ['[]', [], ['', 'a', '[]']],
-];
+import { PATTERNS } from '../support/twin-tables.ts';
 
 describe('a pattern', () => {
-  for (const [pattern, fitting, others] of TABLE) {
+  for (const [pattern, fitting, others] of PATTERNS) {
     it(`${pattern} fits ${JSON.stringify(fitting)} and not ${JSON.stringify(others)}`, () => {
       const glob = compileGlob(pattern);
       expect(fitting.filter((name) => !glob(name))).to.deep.equal([]);

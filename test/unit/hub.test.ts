@@ -8,6 +8,7 @@ import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, justAfter, type Position } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
 
 /** A store whose connection stays, whether it answers or not. */
@@ -24,6 +25,7 @@ class Source implements ChannelSource {
     if (!this.answers) throw new Error('no answer');
     return { position: BEGINNING, born: BEGINNING, gaps: [], heads: channels.map(() => BEGINNING) };
   }
+  async settle(): Promise<void> {}
   async reportLost(): Promise<void> {}
   async close(): Promise<void> {}
 }
@@ -32,6 +34,7 @@ class Source implements ChannelSource {
 const silent: Reader = {
   receive: () => undefined,
   plain: () => undefined,
+  changed: () => undefined,
   hold: () => undefined,
   release: () => undefined,
   reset: () => undefined,
@@ -96,6 +99,29 @@ describe('the hub', () => {
       source.answers = true;
       await eventually(() => hub.isOpen);
       expect(hub.downSince).to.equal(undefined);
+    });
+  });
+
+  describe('after a lost connection', () => {
+    it('gives nothing until what was published plainly meanwhile is recorded', async () => {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      hub.start();
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1']);
+      let settle = (): void => undefined;
+      source.settle = () =>
+        new Promise((resolve) => {
+          settle = resolve;
+        });
+      hub.down();
+      hub.up();
+      await backlog.publish([{ channel: 'room:1', data: Buffer.from('behind it') }]);
+      for (let i = 0; i < 10; i++) await turn();
+      expect(heard).to.deep.equal([]);
+      settle();
+      await eventually(() => heard.length > 0);
+      expect(heard).to.deep.equal(['behind it']);
     });
   });
 
@@ -245,7 +271,7 @@ describe('the hub', () => {
         release: () => heard.push('release'),
       };
       const store = new MemoryStore({ retention: () => ({ length: 10_000, ttl: 3_600_000 }), maxMessage: 1000 });
-      const plain = (message: Message): Message => ({ ...message, after: BEGINNING });
+      const plain = (message: Message): Message => ({ ...message, place: { id: BEGINNING, number: 1 } });
       const { backlog, source } = store;
       const open: Backlog['open'] = async (requests) => {
         const reading = await backlog.open(requests);
@@ -272,22 +298,97 @@ describe('the hub', () => {
       expect(heard.indexOf('release')).to.be.above(heard.indexOf('changed')).and.below(1202);
       await store.close();
     });
+  });
 
-    it('finds what was missed before something that it held meanwhile in another channel', async () => {
+  describe('where something is heard that nobody has published', () => {
+    const forged = (fields: Partial<Message>): Message =>
+      aMessage({ channel: 'room:1', payload: Buffer.from('forged'), ...fields });
+
+    async function aHubThatHeard() {
+      const { hub, backlog, source } = aHub();
       const heard: string[] = [];
-      const { hub, backlog, source, missing } = await deaf({}, aReader(heard), ['room:0', 'room:1']);
-      await missing([
-        ['room:0', 'a'],
-        ['room:1', 'b'],
-      ]);
-      const { mark } = source;
-      source.mark = async (names) => {
-        source.mark = mark;
-        await backlog.publish([{ channel: 'room:1', data: Buffer.from('c') }]);
-        return mark.call(source, names);
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1', 'room:2']);
+      const publish = async (channel: string, text: string): Promise<Position> => {
+        const [published] = await backlog.publish([{ channel, data: Buffer.from(text) }]);
+        await turn();
+        return published!.id;
       };
-      await hub.heal(['room:0']);
-      expect(heard).to.deep.equal(['a', 'b', 'c']);
+      let marks = 0;
+      const { mark } = source;
+      source.mark = (channels) => {
+        marks++;
+        return mark.call(source, channels);
+      };
+      return { hub, source, heard, publish, marks: () => marks };
+    }
+
+    it('asks the store once, gives none of it, and goes on', async () => {
+      const { hub, heard, publish, marks } = await aHubThatHeard();
+      const head = await publish('room:1', '1');
+      for (const previous of [BEGINNING, head]) {
+        hub.message(forged({ id: justAfter(justAfter(head)), previous }), true);
+        await eventually(() => hub.isOpen);
+      }
+      await publish('room:1', '2');
+      await publish('room:2', '3');
+      expect(heard).to.deep.equal(['1', '2', '3']);
+      expect(marks()).to.equal(2);
+      expect(hub.counters.unconfirmed).to.equal(2);
+    });
+
+    it('gives none of it that is heard while the store is asked, of the channel that is healed or of another', async () => {
+      const { hub, source, heard, publish } = await aHubThatHeard();
+      const head = await publish('room:1', '1');
+      let release = (): void => undefined;
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const { mark } = source;
+      source.mark = async (channels) => {
+        await released;
+        return mark.call(source, channels);
+      };
+      const healing = hub.heal(['room:1']);
+      hub.message(forged({ id: justAfter(head), previous: head }));
+      hub.message(forged({ id: justAfter(head), previous: head, channel: 'room:2' }));
+      await publish('room:2', '2');
+      release();
+      await healing;
+      await eventually(() => hub.isOpen && heard.includes('2'));
+      await publish('room:1', '3');
+      expect(heard).to.deep.equal(['1', '2', '3']);
+    });
+
+    it('asks once more where it was heard behind the answer', async () => {
+      const { hub, source, heard, publish } = await aHubThatHeard();
+      await publish('room:1', '1');
+      const release = holdMark(source);
+      const healing = hub.heal(['room:2']);
+      const { message } = hub;
+      // Its id is later than the answer's, and it is real all the same: Redis's clock was set.
+      hub.message = function (this: Hub, heard: Message) {
+        return message.call(this, heard, true);
+      };
+      await publish('room:1', '2');
+      hub.message = message;
+      release();
+      await healing;
+      await eventually(() => heard.length === 2);
+      expect(heard).to.deep.equal(['1', '2']);
+      expect(hub.counters.unconfirmed).to.equal(0);
+    });
+
+    it('lets go of a head that the store does not have', async () => {
+      const { hub, heard, publish } = await aHubThatHeard();
+      const head = await publish('room:1', '1');
+      hub.message(forged({ id: justAfter(head), previous: head }));
+      await publish('room:2', '2');
+      await hub.heal(['room:1']);
+      expect(hub.subscription('room:1')!.head).to.equal(head);
+      await publish('room:1', '3');
+      expect(heard).to.deep.equal(['1', 'forged', '2', '3']);
     });
   });
 
@@ -304,8 +405,13 @@ describe('the hub', () => {
         await turn();
         return published!.id;
       };
+      const gaps: Gap[] = [];
+      const { mark } = source;
+      source.mark = async (channels) => ({ ...(await mark.call(source, channels)), gaps: [...gaps] });
       const gapAfter = (position: Position): Gap => {
-        return { reason: 'unrecorded', from: position, to: justAfter(position), lost: [] };
+        const gap: Gap = { reason: 'unrecorded', from: position, to: justAfter(position), lost: [] };
+        gaps.push(gap);
+        return gap;
       };
       const gap = gapAfter(await publish('1'));
       hub.gap(gap);
@@ -320,6 +426,7 @@ describe('the hub', () => {
       expect(heard).to.have.length(3);
       release();
       await healing;
+      await eventually(() => heard.length === 6);
       expect(heard.slice(3)).to.deep.equal(['3', 'unrecorded room:1', '4']);
     });
   });
@@ -351,6 +458,44 @@ describe('the hub', () => {
         expect(heard).to.deep.equal(['flushed room:1', 'flushed room:2', 'first']);
       });
     }
+  });
+
+  describe('when the store has lost its memory, and all channels', () => {
+    it('tells of it once', async () => {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1', 'room:2']);
+      await backlog.publish([{ channel: 'room:1', data: Buffer.from('1') }]);
+      await turn();
+      const { mark } = source;
+      source.mark = async (channels) => {
+        const answer = await mark.call(source, channels);
+        return { ...answer, born: answer.position, heads: channels.map(() => BEGINNING) };
+      };
+      hub.reborn(hub.position);
+      await eventually(() => hub.isOpen);
+      await hub.heal(['room:1', 'room:2']);
+      expect(heard).to.deep.equal(['1', 'flushed room:1', 'flushed room:2']);
+    });
+  });
+
+  describe('when ids begin anew below those that readers have', () => {
+    it('says so, for no reader would get anything any more', async () => {
+      const { hub, source } = aHub();
+      let reversals = 0;
+      hub.onReversed = () => reversals++;
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(silent, ['room:1']);
+      expect(reversals).to.equal(0);
+      const low = 1000 as Position;
+      source.mark = async (channels) => ({ position: low, born: low, gaps: [], heads: channels.map(() => BEGINNING) });
+      await hub.heal(undefined);
+      expect(hub.position).to.equal(low);
+      expect(reversals).to.equal(1);
+    });
   });
 
   describe('with channels that nobody reads any more', () => {

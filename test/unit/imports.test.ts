@@ -26,7 +26,19 @@ const KNOWS: Record<string, string[]> = {
   gateway: ['context'],
   cli: ['backlog', 'gateway', 'message', 'store'],
 };
-const GROUND = ['config', 'config-values', 'errors', 'glob', 'logger', 'nearest'];
+const GROUND = [
+  'config',
+  'config-values',
+  'errors',
+  'exposure',
+  'glob',
+  'logger',
+  'mask',
+  'nearest',
+  'output',
+  'redis-url',
+  'service-links',
+];
 
 const DOORS: [string, RegExp][] = [
   ['koa', /^http\//],

@@ -41,6 +41,16 @@ describe('log', () => {
     expect(lines[0]).to.contain('redis.example');
   });
 
+  it('holds nothing of the command that the driver could not send', () => {
+    const error = Object.assign(new Error('WRONGPASS invalid username-password pair'), {
+      code: 'WRONGPASS',
+      command: { name: 'hello', args: ['3', 'AUTH', 'user', 'hunter2'] },
+    });
+    createLogger('info', stream).fatal({ event: 'crashed', err: error });
+    expect(lines[0]).not.to.contain('hunter2');
+    expect(JSON.parse(lines[0])).to.nested.include({ 'err.code': 'WRONGPASS', 'err.message': error.message });
+  });
+
   it('measures payloads instead of showing them', () => {
     createLogger('trace', stream).trace({ payload: Buffer.from('hunter2'), data: 'hunter2' }, 'sent');
     expect(JSON.parse(lines[0])).to.deep.include({ payload: { bytes: 7 }, data: { bytes: 7 } });

@@ -5,7 +5,7 @@ import type { Hub } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
-import { Held } from '../../src/session/held.ts';
+import { Gate } from '../../src/session/gate.ts';
 import { Membership } from '../../src/session/membership.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -26,11 +26,13 @@ describe('a membership, while Redis answers nobody', () => {
         for (const channel of channels) followed.delete(channel);
       },
     } as unknown as Hub;
-    const rights = { version: 1, channels: new Map([['room:a', BEGINNING]]), announced: new Map() };
+    const rights = { version: 1, channels: new Map([['room:a', BEGINNING]]), changes: [], unsettled: false };
     const backlog = { rights: async () => [rights] } as unknown as Backlog;
     const options = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
     const membership = new Membership({} as Reader, options);
-    const reading = membership.reread(new Held(), BEGINNING).catch(() => undefined);
+    await membership.reread();
+    expect(membership.isGaining).to.equal(true);
+    const reading = membership.gain(new Gate(1000), BEGINNING, () => 0).catch(() => undefined);
     await eventually(() => failed === 1, 1000, 1);
     membership.leave();
     await reading;

@@ -10,6 +10,7 @@ import {
   requireUser,
   userOfChannel,
 } from '../../src/message/names.ts';
+import { CHANNELS, EVENTS, USERS } from '../support/twin-tables.ts';
 
 const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.string(), fc.stringMatching(/^[a-z:*@/+-]{0,10}$/));
 
@@ -24,37 +25,7 @@ function codeOf(call: () => unknown): string {
 
 describe('a channel name', () => {
   it('is 1 to 128 letters, digits and _ . : -', () => {
-    for (const name of [
-      'room:918',
-      'x',
-      '__proto__',
-      'constructor',
-      'A.b-c_d:9',
-      ':',
-      'a'.repeat(128),
-      'sisyphus',
-      'user:7:channels',
-    ]) {
-      expect(isChannel(name), name).to.equal(true);
-    }
-    for (const name of [
-      '',
-      'a'.repeat(129),
-      'a b',
-      'a\n',
-      '\na',
-      'é',
-      'ａ',
-      'room:*',
-      'room:[1]',
-      '{0}',
-      'a/b',
-      'a\0',
-      'a,b',
-      '@gap',
-    ]) {
-      expect(isChannel(name), JSON.stringify(name)).to.equal(false);
-    }
+    for (const [name, is] of CHANNELS) expect(isChannel(name), JSON.stringify(name)).to.equal(is);
   });
 
   it("is not one of the gateway's own", () => {
@@ -78,31 +49,15 @@ describe('a channel name', () => {
   it('has nothing that is special in XML, a header line, or a pub/sub pattern', () => {
     fc.assert(
       fc.property(anything, (name) => {
-        if (isChannel(name)) expect(name).to.match(/^[A-Za-z0-9_.:@+-]{1,133}$/);
+        if (isChannel(name)) expect(name).to.match(/^[A-Za-z0-9_.:@+|-]{1,133}$/);
       }),
     );
   });
 });
 
 describe('a user id', () => {
-  it('is 1 to 128 letters, digits and _ . @ + -, and never a colon', () => {
-    for (const id of ['7', 'a+b@c.d', '__proto__', '-', 'u'.repeat(128)]) expect(isUser(id), id).to.equal(true);
-    for (const id of [
-      '',
-      '1:channels',
-      'u'.repeat(129),
-      ' 7',
-      '7\n',
-      '*',
-      '[a-z]',
-      '{room}',
-      'a\0',
-      'ü',
-      '7,8',
-      'a/b',
-    ]) {
-      expect(isUser(id), JSON.stringify(id)).to.equal(false);
-    }
+  it('is 1 to 128 letters, digits and _ . @ + | -, and never a colon', () => {
+    for (const [id, is] of USERS) expect(isUser(id), JSON.stringify(id)).to.equal(is);
   });
 
   it('is asked for with what would be right', () => {
@@ -126,25 +81,12 @@ describe('a user id', () => {
 
 describe('an event name', () => {
   it('is 1 to 128 letters, digits and _ . : -, and none that means something else to an EventSource', () => {
-    for (const name of ['moved', 'a.b:c-d_e', 'Reset', 'e'.repeat(128)]) expect(requireEvent(name)).to.equal(name);
-    for (const name of [
-      'reset',
-      'open',
-      'error',
-      'message',
-      '',
-      'e'.repeat(129),
-      'a\r',
-      'a\nb',
-      'a b',
-      'é',
-      undefined,
-      7,
-    ]) {
+    for (const [name, is] of EVENTS) {
       expect(
         codeOf(() => requireEvent(name)),
         JSON.stringify(name),
-      ).to.equal('bad_event');
+      ).to.equal(is ? 'none' : 'bad_event');
     }
+    for (const name of [undefined, 7]) expect(codeOf(() => requireEvent(name))).to.equal('bad_event');
   });
 });

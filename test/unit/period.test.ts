@@ -61,6 +61,29 @@ describe('a period of hearing', () => {
     expect(period.queue.at(-1)!.count).to.deep.equal({ life, number: 21 });
   });
 
+  it('does not count what it hears once more was heard than Redis has counted, and neither does the next one', () => {
+    const period = begun();
+    hear(period, 'a', 'b');
+    expect(period.overcounts).to.equal(false);
+    period.anchored(at(105), { life, number: 8 });
+    expect(period.overcounts).to.equal(true);
+    hear(period, 'c');
+    expect(period.queue.map(({ count }) => count.number)).to.deep.equal([8, 9, 8]);
+    const next = new Period(period.overcounts);
+    next.anchored(at(110), { life, number: 9 });
+    next.begin();
+    hear(next, 'd');
+    expect(next.queue.map(({ count }) => count.number)).to.deep.equal([9]);
+  });
+
+  it('counts on where Redis counts anew, in another life', () => {
+    const period = begun();
+    period.anchored(at(105), { life: 'another', number: 0 });
+    expect(period.overcounts).to.equal(false);
+    hear(period, 'a');
+    expect(period.place.count).to.deep.equal({ life: 'another', number: 1 });
+  });
+
   it('forgets what is recorded, up to a place, and keeps what is behind it', () => {
     const period = begun();
     hear(period, 'a', 'b');

@@ -7,7 +7,9 @@ import { SisyphusError } from '../../src/errors.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
+import { type Place, placeOf } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
+import type { Change, RightsChange } from '../../src/message/rights-change.ts';
 import { Session } from '../../src/session/session.ts';
 import type { Start } from '../../src/session/start.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -156,8 +158,29 @@ describe('a session, at the seam between what is read and what comes live', () =
     expect(client.texts).to.deep.equal(['ok', '2']);
   });
 
+  it('gives what was published on a channel that was granted while it opened', async () => {
+    await world.backlog.grant('7', 'room:a');
+    const position = await world.publish('room:a', '1');
+    const { rights } = world.backlog;
+    world.backlog.rights = async (users) => {
+      world.backlog.rights = rights;
+      // The answer is on its way when the list changes.
+      const answer = await rights(users);
+      await world.backlog.grant('7', 'room:b', Buffer.from('granted'));
+      await world.publish('room:b', '2');
+      await world.publish('room:a', '3');
+      await turns(3);
+      return answer;
+    };
+    await world.session(client).open({ kind: 'after', position });
+    await eventually(() => client.messages.length >= 3);
+    expect(client.texts).to.deep.equal(['ok', 'granted', '2', '3']);
+  });
+
   it('tells of no gap where what was trimmed while it read came live', async () => {
     await world.session(client).open({ kind: 'now' });
+    // As if the hub did not remember: what it remembers it would not read.
+    world.hub.recent = () => undefined;
     world.beforeRead = async () => {
       world.beforeRead = async () => undefined;
       await world.publish('room:a', '1');
@@ -242,7 +265,7 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     await world.backlog.grant('7', ROOM);
     at = await world.publish(ROOM, 'before');
     const { hub, backlog } = world;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => true, maxBuffer: 1_000_000 };
+    const options = { user: '7', hub, backlog, logger, recordsPlain: () => true, maxBuffer: 1000 };
     session = new Session({ ...options, connection: client.connection() });
     await session.open({ kind: 'now' });
   });
@@ -252,28 +275,94 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
   });
 
   const id = (further: number): Position => (at + further) as Position;
+  const own = { channel: 'user:7', revision: 1 };
+  /** Behind the message with which the session began. */
+  const plainly = (number: number): Place => ({ id: at, number });
 
-  /** Published in this order: a text to the user, one to the room, the revocation; recorded in another. */
-  async function revoked(atomic: boolean): Promise<string[]> {
-    const rights = { before: session.version, now: id(10), added: [], removed: [ROOM], atomic };
-    const unchanged = { before: id(10), now: id(10), added: [], removed: [], atomic: false };
-    session.plain(Buffer.from('news'));
-    const user = { channel: 'user:7', revision: 1 };
-    session.receive(aMessage({ ...user, id: id(10), payload: Buffer.from('revoked'), rights }));
-    session.receive(aMessage({ ...user, id: id(11), payload: Buffer.from('news'), after: at, rights: unchanged }));
-    const payload = Buffer.from('to the room');
-    session.receive(aMessage({ channel: ROOM, id: id(12), previous: at, after: at, payload }));
-    await eventually(() => client.position! >= id(11));
+  /** The message that says `news` to the user, recorded with this id; its rights are those of before. */
+  function news(further: number, number: number, rights?: Partial<RightsChange>): Message {
+    const change = { before: session.version, now: session.version, changes: [], ...rights };
+    return aMessage({ ...own, id: id(further), place: plainly(number), payload: Buffer.from('news'), rights: change });
+  }
+
+  function toRoom(further: number, text: string, place = placeOf(id(further))): Message {
+    return aMessage({ channel: ROOM, id: id(further), place, payload: Buffer.from(text) });
+  }
+
+  const revoked = (place: Place, was?: Place): Change[] => [
+    { channel: ROOM, kind: 'revoked', place, ...(was ? { was } : {}) },
+  ];
+
+  async function given(upTo: Position): Promise<string[]> {
+    await eventually(() => client.position! >= upTo);
     await turns(3);
     return client.texts.slice(1);
   }
 
-  it('gives what was published before a revocation that came with no other message', async () => {
-    expect(await revoked(true)).to.deep.equal(['revoked', 'news', 'to the room']);
+  it('gives what was published before a revocation, however late it is recorded', async () => {
+    session.plain('user:7', Buffer.from('news'));
+    const rights = { before: session.version, now: id(10), changes: revoked(placeOf(id(10))) };
+    session.receive(aMessage({ ...own, id: id(10), payload: Buffer.from('revoked'), rights }));
+    session.receive(news(11, 1));
+    session.receive(toRoom(12, 'before it', plainly(2)));
+    session.receive(toRoom(13, 'behind it'));
+    expect(await given(id(12))).to.deep.equal(['revoked', 'news', 'before it']);
   });
 
-  it('gives nothing behind what may have announced the revocation first', async () => {
-    expect(await revoked(false)).to.deep.equal(['revoked', 'news']);
+  it('gives nothing behind a plain message that turns out to have announced the revocation', async () => {
+    session.plain('user:7', Buffer.from('news'));
+    session.receive(toRoom(9, 'between'));
+    const rights = { before: session.version, now: id(10), changes: revoked(placeOf(id(10))) };
+    session.receive(aMessage({ ...own, id: id(10), payload: Buffer.from('shows it'), rights }));
+    await turns(3);
+    expect(client.texts.slice(1), 'waits for the record').to.deep.equal([]);
+    const moved = revoked(plainly(1), placeOf(id(10)));
+    session.receive(news(11, 1, { before: id(10), now: id(11), changes: moved }));
+    session.receive(toRoom(12, 'late', plainly(2)));
+    expect(await given(id(11))).to.deep.equal(['shows it', 'news']);
+  });
+
+  it('waits for those that were published before what it gives, and for no others', async () => {
+    session.plain('user:7', Buffer.from('news'));
+    session.receive(toRoom(10, 'first'));
+    session.plain('user:7', Buffer.from('news'));
+    session.receive(toRoom(11, 'second'));
+    session.receive(news(12, 1));
+    expect(await given(id(10))).to.deep.equal(['first']);
+    session.receive(news(13, 2));
+    expect(await given(id(13))).to.deep.equal(['first', 'second', 'news', 'news']);
+  });
+
+  it('takes no older record of the same text for the one it waits for', async () => {
+    const heard = world.hub.heard;
+    session.plain('user:7', Buffer.from('news'));
+    session.receive(
+      aMessage({ ...own, id: id(5), place: { id: (heard - 1) as Position, number: 1 }, payload: Buffer.from('news') }),
+    );
+    session.receive(toRoom(10, 'behind it'));
+    await turns(3);
+    expect(client.texts.slice(1)).to.deep.equal([]);
+    session.receive(news(12, 1));
+    expect(await given(id(12))).to.deep.equal(['news', 'behind it', 'news']);
+  });
+
+  it('does not wait for what is published to another user whose channel it follows', async () => {
+    session.plain('user:8', Buffer.from('news'));
+    session.receive(toRoom(10, 'at once'));
+    expect(client.texts.slice(1)).to.deep.equal(['at once']);
+  });
+
+  it('reads again what was more than it holds, in order and without a gap', async () => {
+    session.plain('user:7', Buffer.from('news'));
+    for (let i = 0; i < 3; i++) {
+      const last = await world.publish(ROOM, `${i}`.repeat(400));
+      await eventually(() => world.hub.position >= last);
+    }
+    await turns(3);
+    expect(client.texts.slice(1)).to.deep.equal([]);
+    session.receive(news(1_000_000_000, 1));
+    await eventually(() => client.messages.length === 4);
+    expect(client.texts.slice(1).map((text) => text[0])).to.deep.equal(['0', '1', '2', 'n']);
   });
 });
 

@@ -1,9 +1,20 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { EventParser } from '../../src/cli/event-parser.ts';
 import { run } from '../../src/cli/run.ts';
+import { Child } from '../support/child.ts';
 import { Collector, FakeGateway, type FakeRequest, runCommand } from '../support/command-line.ts';
+import { NamedPipe } from '../support/named-pipe.ts';
+import { eventually } from '../support/wait.ts';
+
+const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
 
 const FAILURE = 'id: 9\ndata: {"status":"failure"}\nretry: 30000\n\n';
 
@@ -96,6 +107,40 @@ describe('tail', () => {
     await run(['tail', '7'], { env, stdin: Readable.from([]), stdout: new Collector(), stderr: new Collector() });
     await gateway.stop();
     expect(gateway.requests).to.have.length(1);
+  });
+});
+
+describe('tail where nobody reads what it prints', () => {
+  it('stops reading as well, so that nothing piles up', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sisyphus-test-'));
+    const pipe = new NamedPipe(join(folder, 'pipe'));
+    const event = `data: ${'x'.repeat(16_000)}\nid: 1\n\n`;
+    let sent = 0;
+    const gateway = new FakeGateway(async (_request, response) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      for (; sent < 64_000_000 && !response.destroyed; sent += event.length) {
+        if (!response.write(event)) await once(response, 'drain');
+      }
+    });
+    const command = `exec '${process.execPath}' '${BIN}' tail 7 --raw --url ${await gateway.start()} > '${pipe.path}'`;
+    const child = new Child('/bin/sh', ['-c', command]);
+    try {
+      await eventually(() => sent > 1_000_000, 10_000);
+      const isQuiet = async (): Promise<boolean> => {
+        const before = sent;
+        await wait(500);
+        return sent === before;
+      };
+      await eventually(isQuiet, 10_000);
+      // The buffers of the kernel, on both sides, and of Node.
+      expect(sent).to.be.below(32_000_000);
+      expect(pipe.read()).to.contain(event);
+    } finally {
+      await child.end('SIGTERM');
+      await gateway.stop();
+      pipe.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

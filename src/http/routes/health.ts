@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { HttpContext } from '../context.ts';
+import type { HttpContext, RecorderStatus } from '../context.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -11,12 +11,16 @@ export function readyz({ hub, recorder, isDraining }: HttpContext): (ctx: Contex
   return (ctx) => {
     const reasons = [
       ...(hub.isAnswered ? [] : ['Redis cannot be reached']),
-      ...(recorder().role === 'unknown' ? ['no recorder is known'] : []),
+      ...(isRecorded(recorder()) ? [] : ['no recorder is known: nobody has renewed its lease lately']),
       ...(isDraining() ? ['the gateway is being stopped'] : []),
     ];
     ctx.status = reasons.length === 0 ? 200 : 503;
     ctx.body = reasons.length === 0 ? { ready: true } : { ready: false, reasons };
   };
+}
+
+function isRecorded({ role, recording }: RecorderStatus): boolean {
+  return role === 'off' || recording;
 }
 
 /** GET /status: figures for whoever looks, without names. */
@@ -34,6 +38,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
       store: context.store,
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
       draining: context.isDraining(),
+      warnings: context.warnings(),
       streams: sessions.streams,
       users: sessions.users,
       channels,

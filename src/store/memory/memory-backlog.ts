@@ -10,9 +10,10 @@ import type {
 } from '../../backlog/backlog.ts';
 import { ReadSlices } from '../../backlog/pages.ts';
 import { SisyphusError } from '../../errors.ts';
-import type { Message, RightsChange } from '../../message/message.ts';
+import type { Message } from '../../message/message.ts';
 import { channelOfUser, requireChannel, requireEvent, requireUser, userOfChannel } from '../../message/names.ts';
 import type { Position } from '../../message/position.ts';
+import type { RightsChange } from '../../message/rights-change.ts';
 import type { MemoryLog } from './memory-log.ts';
 import { MemoryRights } from './memory-rights.ts';
 

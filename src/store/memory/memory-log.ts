@@ -1,8 +1,10 @@
 import type { Publication, ReadRequest, Retention, Slice } from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
 import { SisyphusError } from '../../errors.ts';
-import type { Message, RightsChange } from '../../message/message.ts';
+import type { Message } from '../../message/message.ts';
+import { placeOf } from '../../message/place.ts';
 import { BEGINNING, isAfter, justAfter, laterOf, type Position, positionBefore } from '../../message/position.ts';
+import type { RightsChange } from '../../message/rights-change.ts';
 
 /** So many channels are looked through for expired messages with each that is published. */
 const SWEPT_PER_MESSAGE = 2;
@@ -71,7 +73,7 @@ export class MemoryLog {
       id: this.#last,
       revision: log.revision + 1,
       previous: log.head,
-      after: undefined,
+      place: placeOf(this.#last),
       event,
       // The publisher's buffer may be a small part of a large request, or be written to again.
       payload: Buffer.from(data),

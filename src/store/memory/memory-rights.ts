@@ -1,10 +1,15 @@
 import type { Rights } from '../../backlog/backlog.ts';
-import type { RightsChange } from '../../message/message.ts';
+import { placeOf } from '../../message/place.ts';
 import type { Position } from '../../message/position.ts';
+import type { Change, RightsChange } from '../../message/rights-change.ts';
+
+/** So many changes of a user are kept. */
+const MOST_CHANGES = 400;
 
 interface UserRights {
   version: Position;
   channels: Map<string, Position>;
+  changes: Change[];
 }
 
 /** What stands in Redis at `user:<id>:channels`: here only grants and revocations change it. */
@@ -17,41 +22,43 @@ export class MemoryRights {
     this.#born = born;
   }
 
-  /** `undefined` where `known` still is the version. */
+  /** `undefined` if `known` still is the version. */
   read(user: string, known: Position | undefined): Rights | undefined {
-    const { version, channels } = this.#of(user);
+    const { version, channels, changes } = this.#of(user);
     if (version === known) return undefined;
-    return { version, channels: new Map(channels), announced: new Map(), problem: undefined };
+    return { version, channels: new Map(channels), changes: [...changes], unsettled: false, problem: undefined };
   }
 
   /** A message that leaves the list as it is. */
   unchanged(user: string): RightsChange {
     const { version } = this.#of(user);
-    return { before: version, now: version, added: [], removed: [], atomic: false };
+    return { before: version, now: version, changes: [] };
   }
 
   /** `id` is that of the message which tells the user: what is published after it counts. */
   grant(user: string, channel: string, id: Position): RightsChange {
     const rights = this.#of(user);
-    if (rights.channels.has(channel)) return { ...this.unchanged(user), atomic: true };
-    this.#users.set(user, rights);
+    if (rights.channels.has(channel)) return this.unchanged(user);
     rights.channels.set(channel, id);
-    return { ...changeVersion(rights, id), added: [channel], removed: [], atomic: true };
+    return this.#change(user, rights, { channel, kind: 'granted', place: placeOf(id) });
   }
 
   revoke(user: string, channel: string, id: Position): RightsChange {
     const rights = this.#of(user);
-    if (!rights.channels.delete(channel)) return { ...this.unchanged(user), atomic: true };
-    return { ...changeVersion(rights, id), added: [], removed: [channel], atomic: true };
+    if (!rights.channels.delete(channel)) return this.unchanged(user);
+    return this.#change(user, rights, { channel, kind: 'revoked', place: placeOf(id) });
+  }
+
+  #change(user: string, rights: UserRights, change: Change): RightsChange {
+    const before = rights.version;
+    rights.version = change.place.id;
+    rights.changes.push(change);
+    if (rights.changes.length > MOST_CHANGES) rights.changes.shift();
+    this.#users.set(user, rights);
+    return { before, now: rights.version, changes: [change] };
   }
 
   #of(user: string): UserRights {
-    return this.#users.get(user) ?? { version: this.#born, channels: new Map() };
+    return this.#users.get(user) ?? { version: this.#born, channels: new Map(), changes: [] };
   }
-}
-
-function changeVersion(rights: UserRights, now: Position): { before: Position; now: Position } {
-  const before = rights.version;
-  rights.version = now;
-  return { before, now };
 }

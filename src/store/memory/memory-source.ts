@@ -46,6 +46,9 @@ export class MemorySource implements ChannelSource {
     if (this.#channels.has(message.channel)) this.#happened((listener) => listener?.message(message));
   }
 
+  /** There is no plain PUBLISH here. */
+  async settle(): Promise<void> {}
+
   /** Memory has no replicas that could take over without the last writes. */
   async reportLost(): Promise<void> {}
 

@@ -1,10 +1,15 @@
 import type { Backlog } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
+import { parseRedisUrl } from '../../redis-url.ts';
 import { COMMAND_TIMEOUT, closeConnection, openConnection } from './connection.ts';
+import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 
 /** For the command line: one connection, no hub. @throws SisyphusError `redis_unavailable` within 2 s */
-export async function connectBacklog(url: string): Promise<{ backlog: Backlog; close(): Promise<void> }> {
+export async function connectBacklog(
+  url: string,
+  namespace: string | undefined,
+): Promise<{ backlog: Backlog; close(): Promise<void> }> {
   const redis = openConnection(url, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   await new Promise<void>((resolve, reject) => {
@@ -22,5 +27,6 @@ export async function connectBacklog(url: string): Promise<{ backlog: Backlog; c
     });
   });
   // The ttl only matters to readers.
-  return { backlog: new RedisBacklog(redis, { ttl: Number.POSITIVE_INFINITY }), close };
+  const keys = new Keys(namespace, parseRedisUrl(url).database);
+  return { backlog: new RedisBacklog(redis, keys, { ttl: Number.POSITIVE_INFINITY }), close };
 }

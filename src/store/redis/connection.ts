@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../../logger.ts';
+import { parseRedisUrl } from '../../redis-url.ts';
 
 /** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
 export const COMMAND_TIMEOUT = 2000;
@@ -44,6 +46,7 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
   });
   let silenced: string | undefined;
   redis.on('error', (error: Error) => {
+    if (isSelect(error)) refuseDatabase(redis, error);
     // The driver tells of each attempt; one line for each new reason is enough.
     if (error.message === silenced) return;
     silenced = error.message;
@@ -55,35 +58,38 @@ export function openConnection(url: string, name: string, logger?: Logger): Redi
   return redis;
 }
 
-function optionsOf(url: string): RedisOptions {
-  if (url.startsWith('/')) return { path: url };
-  if (url.startsWith('redis+unix://')) return { path: decodeURIComponent(url.slice('redis+unix://'.length)) };
-  if (url.startsWith('redis+sentinel://')) return sentinelOptions(url);
-  const { protocol, hostname, port, username, password, pathname } = new URL(url);
-  return {
-    host: hostname.replace(/^\[|\]$/g, '') || '127.0.0.1',
-    port: Number(port) || 6379,
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 && { db: Number(pathname.slice(1)) }),
-    ...(protocol === 'rediss:' && { tls: { servername: hostname } }),
-  };
+function isSelect(error: Error & { command?: { name: string } }): boolean {
+  return error.command?.name === 'select';
 }
 
-function sentinelOptions(url: string): RedisOptions {
-  const match = /^redis\+sentinel:\/\/(?:([^:@/]*):([^@/]*)@)?([^/]+)\/([^/?]+)(?:\/(\d+))?$/.exec(url);
-  if (!match) throw new TypeError(`not a Sentinel address: ${url.replace(/\/\/.*@/, '//…@')}`);
-  const [, username, password, hosts = '', name = '', db] = match;
-  return {
-    name,
-    sentinels: hosts.split(',').map((address) => {
-      const [host = '', port = '26379'] = address.split(':');
-      return { host, port: Number(port) };
-    }),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
-    ...(db && { db: Number(db) }),
-  };
+const refused = new WeakSet<Error>();
+
+/**
+ * The driver would go on, with database 0. An error that is thrown here it takes for a fatal one: it reports it once more, to every
+ * listener, and closes the connection before it is ready.
+ */
+function refuseDatabase(redis: Redis, error: Error): void {
+  if (refused.has(error)) return;
+  refused.add(error);
+  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected one that this Redis has`;
+  throw error;
+}
+
+function optionsOf(url: string): RedisOptions {
+  const address = parseRedisUrl(url);
+  const { username, password, database } = address;
+  const options = { ...(username && { username }), ...(password && { password }), db: database };
+  switch (address.kind) {
+    case 'socket':
+      return { path: address.path, ...options };
+    case 'sentinel':
+      return { name: address.name, sentinels: address.sentinels, ...options };
+    case 'host': {
+      const { host, port, tls } = address;
+      // An address is no server name: RFC 6066, section 3.
+      return { host, port, ...(tls && { tls: isIP(host) ? {} : { servername: host } }), ...options };
+    }
+  }
 }
 
 const suspects = new WeakSet<Redis>();

@@ -3,6 +3,7 @@ import type { ReadRequest } from '../../backlog/backlog.ts';
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import { askTwice } from './ask-twice.ts';
 import { readFunction } from './functions.ts';
+import type { Keys } from './keys.ts';
 import type { ReadingQueue } from './reading-queue.ts';
 import { toSisyphusError } from './redis-error.ts';
 
@@ -13,7 +14,7 @@ const CALL = 1024;
 
 /** Where the last so many messages of each channel begin, for the requests that ask for them: the position before. */
 export async function findLast(
-  { redis, queue, signal }: { redis: Redis; queue: ReadingQueue; signal: AbortSignal | undefined },
+  { redis, keys, queue, signal }: { redis: Redis; keys: Keys; queue: ReadingQueue; signal: AbortSignal | undefined },
   requests: ReadRequest[],
 ): Promise<(Position | undefined)[]> {
   const found: (Position | undefined)[] = requests.map(() => undefined);
@@ -24,7 +25,7 @@ export async function findLast(
     const args = asked.flatMap(({ channel, from, last }) => [channel, from, last]);
     try {
       const answer = await askTwice(redis, () =>
-        readFunction(redis, 'sisyphus_back', args).catch((error: unknown) => {
+        readFunction(redis, keys, 'sisyphus_back', args).catch((error: unknown) => {
           throw toSisyphusError(error);
         }),
       );

@@ -10,6 +10,7 @@ export interface State {
   bytes: number;
   /** The id of the message before that. */
   previous: Position;
+  revision: number;
 }
 
 /** What `sisyphus_read` answers. */
@@ -52,8 +53,9 @@ function parseStates(text: string): PageAnswer['states'] {
       next: parsePosition(words[i + 1] ?? ''),
       bytes: Number(words[i + 2]),
       previous: parsePosition(words[i + 3] ?? '') ?? BEGINNING,
+      revision: Number(words[i + 4]),
     });
-    i += 4;
+    i += 5;
   }
   return states;
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type {
   Backlog,
@@ -13,12 +12,14 @@ import type {
   Slice,
 } from '../../backlog/backlog.ts';
 import { readSlices } from '../../backlog/pages.ts';
-import type { PublishedAt } from '../../message/message.ts';
+import type { Logger } from '../../logger.ts';
 import { isChannel } from '../../message/names.ts';
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
+import { parseChanges } from '../../message/rights-change.ts';
 import { askTwice } from './ask-twice.ts';
 import { batched } from './batch.ts';
 import { type Argument, callFunction } from './functions.ts';
+import type { Keys } from './keys.ts';
 import { ReadingQueue } from './reading-queue.ts';
 import { toSisyphusError } from './redis-error.ts';
 import { RedisReading } from './redis-reading.ts';
@@ -28,12 +29,8 @@ const REMEMBERED = 300_000;
 /** How long the gateway's own key is: longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
 
-/**
- * How often (ms) and how many times is looked whether a plain PUBLISH that may have announced a change is recorded. It takes
- * a few milliseconds as a rule, and 1.2 s where the recorder has just died.
- */
-const LOOK = 40;
-const LOOKS = 40;
+/** Users whose list has something wrong with it, and of whom it has been said. */
+const MOST_PROBLEMS = 10_000;
 
 interface KnownRights {
   user: string;
@@ -43,17 +40,31 @@ interface KnownRights {
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
   readonly #redis: Redis;
+  readonly #keys: Keys;
   readonly #retention: Pick<Retention, 'ttl'>;
+  readonly #logger: Logger | undefined;
+  readonly #problems = new Map<string, string>();
+  /** Called with a user who has no channels but the own one. */
+  readonly #onNoList: (user: string) => void;
   /** For what readers have missed: what is asked for on it must not keep anything else waiting. */
   readonly #replays: Redis;
   readonly #queue = new ReadingQueue();
-  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights('look', users));
-  readonly #settle = batched(200, (users: KnownRights[]) => this.#readRights('settle', users));
+  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights(users));
 
-  constructor(redis: Redis, retention: Pick<Retention, 'ttl'>, replays = redis) {
+  constructor(
+    redis: Redis,
+    keys: Keys,
+    retention: Pick<Retention, 'ttl'>,
+    logger?: Logger,
+    onNoList: (user: string) => void = () => undefined,
+    replays = redis,
+  ) {
     this.#redis = redis;
     this.#replays = replays;
+    this.#keys = keys;
     this.#retention = retention;
+    this.#logger = logger;
+    this.#onNoList = onNoList;
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
@@ -72,15 +83,7 @@ export class RedisBacklog implements Backlog {
   }
 
   async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
-    const answers = await this.#look(users);
-    for (let looks = 1; ; looks++) {
-      const unsettled = [...answers.keys()].filter((i) => answers[i] === 'unsettled');
-      if (unsettled.length === 0) return answers as (Rights | undefined)[];
-      await wait(LOOK);
-      const ask = looks < LOOKS ? this.#look : this.#settle;
-      const again = await ask(unsettled.map((i) => users[i]!));
-      for (const [at, i] of unsettled.entries()) answers[i] = again[at];
-    }
+    return this.#look(users);
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
@@ -89,7 +92,8 @@ export class RedisBacklog implements Backlog {
 
   async open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
     const { ttl } = this.#retention;
-    return RedisReading.begin({ redis: this.#replays, queue: this.#queue, ttl, signal, isUrgent }, requests);
+    const options = { redis: this.#replays, keys: this.#keys, queue: this.#queue, ttl, signal, isUrgent };
+    return RedisReading.begin(options, requests);
   }
 
   async #change(
@@ -106,7 +110,7 @@ export class RedisBacklog implements Backlog {
 
   async #call(name: string, args: Argument[]): Promise<unknown> {
     try {
-      return await callFunction(this.#redis, name, args);
+      return await callFunction(this.#redis, this.#keys, name, args);
     } catch (error) {
       throw toSisyphusError(error);
     }
@@ -116,14 +120,28 @@ export class RedisBacklog implements Backlog {
     return askTwice(this.#redis, ask);
   }
 
-  async #readRights(mode: 'look' | 'settle', users: KnownRights[]): Promise<(Rights | undefined | 'unsettled')[]> {
+  async #readRights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const answer = (await this.#twice(() => this.#call('sisyphus_rights', [mode, ...pairs]))) as (
-      | string[]
-      | 'unsettled'
-      | null
-    )[];
-    return answer.map((fields) => (Array.isArray(fields) ? rightsOf(fields) : (fields ?? undefined)));
+    const answer = await this.#twice(() => this.#call('sisyphus_rights', ['look', ...pairs]));
+    return (answer as (string[] | string | null)[]).map((fields, i) => {
+      const { user } = users[i]!;
+      const rights = Array.isArray(fields) ? rightsOf(fields) : undefined;
+      this.#noteProblem(user, rights ? rights.problem : (fields as string | null));
+      if (rights?.channels.size === 0 && rights.problem === undefined) this.#onNoList(user);
+      return rights;
+    });
+  }
+
+  /** What is wrong with a user's list is said once, until something else is. */
+  #noteProblem(user: string, problem: string | null | undefined): void {
+    if (!problem) {
+      this.#problems.delete(user);
+      return;
+    }
+    if (this.#problems.get(user) === problem) return;
+    if (this.#problems.size >= MOST_PROBLEMS) this.#problems.clear();
+    this.#problems.set(user, problem);
+    this.#logger?.warn({ event: 'list_unreadable', user, reason: problem });
   }
 }
 
@@ -137,18 +155,17 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
   return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
 }
 
-function rightsOf([version = '', problem = '', names = '', places = '', plain = '']: string[]): Rights {
+function rightsOf([version = '', problem = '', names = '', ids = '', , changes = '', state = '']: string[]): Rights {
   const channels = new Map<string, Position>();
-  const announced = new Map<string, PublishedAt>();
-  const granted = places.split(' ');
+  const granted = ids.split(' ');
   for (const [i, name] of names.split(' ').entries()) {
     if (isChannel(name)) channels.set(name, parsePosition(granted[i] ?? '') ?? BEGINNING);
   }
-  const words = plain.split(' ');
-  for (let i = 0; i + 2 < words.length; i += 3) {
-    const after = parsePosition(words[i + 1]!);
-    const id = parsePosition(words[i + 2]!);
-    if (after !== undefined && id !== undefined) announced.set(words[i]!, { id, after });
-  }
-  return { version: parsePosition(version) ?? BEGINNING, channels, announced, problem: problem || undefined };
+  return {
+    version: parsePosition(version) ?? BEGINNING,
+    channels,
+    changes: (changes && parseChanges(changes)) || [],
+    unsettled: state === 'unsettled',
+    problem: problem || undefined,
+  };
 }

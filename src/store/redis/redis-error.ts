@@ -19,6 +19,7 @@ const CODES: Record<string, ErrorCode> = {
   NOPERM: 'redis_refused',
   NOAUTH: 'redis_refused',
   WRONGTYPE: 'redis_refused',
+  BADKEY: 'redis_refused',
 };
 
 /** What Redis or its driver said, as an error of ours. */

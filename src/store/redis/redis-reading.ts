@@ -15,6 +15,7 @@ import {
 } from '../../message/position.ts';
 import { askTwice } from './ask-twice.ts';
 import { readFunction } from './functions.ts';
+import type { Keys } from './keys.ts';
 import { findLast } from './last-messages.ts';
 import { type PageAnswer, parseAnswer } from './page-answer.ts';
 import type { ReadingQueue, Turn } from './reading-queue.ts';
@@ -32,6 +33,7 @@ const CHANNEL_BYTES = 1024;
 
 export interface RedisReadingOptions {
   redis: Redis;
+  keys: Keys;
   queue: ReadingQueue;
   /** How long a message is replayed (ms). */
   ttl: number;
@@ -157,11 +159,11 @@ export class RedisReading implements Reading {
   }
 
   async #ask({ sources, unknown, upTo, bytes: most }: Plan): Promise<PageAnswer> {
-    const { redis, ttl } = this.#options;
+    const { redis, keys, ttl } = this.#options;
     const channels = sources.flatMap(({ channel, known, next, bytes }) => [channel, known, next, bytes]);
     const args = [upTo, Number.isFinite(ttl) ? ttl : 0, most, PAGE_MESSAGES, unknown, ...channels];
     const answer = await askTwice(redis, () =>
-      readFunction(redis, 'sisyphus_read', args).catch((error: unknown) => {
+      readFunction(redis, keys, 'sisyphus_read', args).catch((error: unknown) => {
         throw toSisyphusError(error);
       }),
     );
@@ -179,7 +181,7 @@ export class RedisReading implements Reading {
       const source = sources[number - 1]!;
       const message = messageOf(source.channel, envelope);
       if (!message) continue;
-      noteMissing(page, source, message.previous, oldest);
+      noteMissing(page, source, message.previous, oldest, message.revision);
       if (!isAfter(message.id, source.upTo)) page.messages.push(message);
       source.known = isAfter(message.id, source.upTo) ? source.upTo : message.id;
     }
@@ -195,7 +197,7 @@ export class RedisReading implements Reading {
       else {
         // Where nothing is kept, the last that is known of is gone too.
         const lastMissing = state.next === BEGINNING ? laterOf(state.head, source.next) : state.previous;
-        noteMissing(page, source, lastMissing, oldest);
+        noteMissing(page, source, lastMissing, oldest, state.revision);
         Object.assign(source, { next: state.next, bytes: state.bytes });
         if (state.next !== BEGINNING && !isAfter(state.next, source.upTo)) known.push(source);
       }
@@ -206,10 +208,10 @@ export class RedisReading implements Reading {
   }
 }
 
-/** Everything of the source up to `lastMissing` that has not been read is gone. */
-function noteMissing(page: Page, source: Source, lastMissing: Position, oldest: Position): void {
+/** Everything of the source up to `lastMissing` that has not been read is gone; `revision` is that of the message behind it. */
+function noteMissing(page: Page, source: Source, lastMissing: Position, oldest: Position, revision: number): void {
   if (!isAfter(lastMissing, source.known) || !isAfter(source.upTo, source.known)) return;
-  if (source.isOwed) page.gaps.set(source.channel, reasonOf(lastMissing, oldest));
+  if (source.isOwed) page.gaps.set(source.channel, reasonOf(lastMissing, oldest, revision));
   source.known = lastMissing;
 }
 

@@ -53,8 +53,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a place is recorded as often as it is sent',
     file: 'src/store/redis/lua/record.lua',
-    find: '    if comes_after(id, number, recorder.id, recorder.number) then\n      recorder.id, recorder.number = id, number\n      local',
-    replace: '    if true then\n      recorder.id, recorder.number = id, number\n      local',
+    find: '    local is_new = comes_after(id, number, recorder.id, recorder.number)',
+    replace: '    local is_new = true',
     scenario: 'held-replies',
   },
   {
@@ -67,8 +67,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'one message more than was recorded is taken off the queue',
     file: RECORDER,
-    find: 'period.forget(batch.at(-1)!);\n      } catch',
-    replace: 'period.queue.splice(0, batch.length + 1);\n      } catch',
+    find: 'period.forgetFirst(batch.length);',
+    replace: 'period.forgetFirst(batch.length + 1);',
     scenario: 'recorders-in-turn',
   },
   {
@@ -80,9 +80,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'only the owner of the lease may ask for it, dead or alive',
-    file: 'src/store/redis/lua/lease.lua',
-    find: 'local free = recorder.expires < clock.now',
-    replace: 'local free = recorder.id < 0',
+    file: 'src/store/redis/lua/recorder.lua',
+    find: '  local free = expires < clock.now\n',
+    replace: '  local free = not stored[3]\n',
     scenario: 'recorders-in-turn',
   },
   {
@@ -102,7 +102,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a gap that is known is told to nobody',
     file: CATCH_UP,
-    find: '    if (recordsPlain(subscription.channel)) announce(subscription, gap.reason);',
+    find: '    if (mayHaveLost(gap, channel, recordsPlain(channel))) announce(subscription, gap.reason);',
     replace: '',
     scenario: 'killed-subscribers',
   },
@@ -116,36 +116,36 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'revisions have holes',
     file: 'src/store/redis/lua/append.lua',
-    find: "redis.call('INCR', base .. ':msg_id')",
-    replace: "redis.call('INCRBY', base .. ':msg_id', 2)",
+    find: "redis.call('INCRBY', kept.base .. ':msg_id', 1)",
+    replace: "redis.call('INCRBY', kept.base .. ':msg_id', 2)",
     scenario: 'calm',
   },
   {
     mistake: 'the last id of a channel is not kept',
     file: 'src/store/redis/lua/append.lua',
-    find: "redis.call('GETSET', base .. ':msg_last', id)",
-    replace: "redis.call('GET', base .. ':msg_last')",
+    find: "redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))",
+    replace: '',
     scenario: 'killed-connections',
   },
   {
     mistake: 'backlogs are trimmed to a single message',
     file: 'src/store/redis/lua/append.lua',
-    find: "'MAXLEN', length_for(clock, channel)",
+    find: "'MAXLEN', kept.length",
     replace: "'MAXLEN', 1",
     scenario: 'killed-gateways',
   },
   {
     mistake: 'a promoted replica is not noticed',
     file: 'src/store/redis/lua/clock.lua',
-    find: '  elseif stored[3] ~= replid then',
-    replace: '  elseif stored[3] == nil then',
+    find: '  if stored[3] ~= replid then',
+    replace: '  if stored[3] == nil then',
     scenario: 'lossy-failover',
   },
   {
     mistake: 'an Idempotency-Key is not looked at',
     file: 'src/store/redis/lua/once.lua',
-    find: '  if known then\n    local result',
-    replace: "  if known == '?' then\n    local result",
+    find: '  if is_ours and type(result)',
+    replace: "  if known == '?' and type(result)",
     scenario: 'lost-answers',
   },
   {
@@ -158,8 +158,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'functions that are gone stay gone',
     file: 'src/store/redis/functions.ts',
-    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis);',
-    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis);',
+    find: '    if (!isMissing(error)) throw error;\n    await loadFunctions(redis, keys);',
+    replace: '    if (!isMissing(error) || name.length > 0) throw error;\n    await loadFunctions(redis, keys);',
     scenario: 'functions-gone',
   },
   {
@@ -193,16 +193,15 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'where a change of rights stands among the messages is not looked at',
     file: SESSION,
-    find: '    if (!this.#cuts.isEmpty && !this.#cuts.allow(message)) return;\n',
+    find: '    if (!timeline.isQuiet && !timeline.allows(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },
   {
     mistake: 'changes of rights are applied only when the list is read now and then',
     file: 'src/session/membership.ts',
-    find: 'return message.rights !== undefined && message.channel === this.own && isAfter(message.rights.now, this.#version);',
-    replace:
-      'return message.rights !== undefined && message.channel === this.own && isAfter(this.#version, message.rights.now);',
+    find: 'if (!isAfter(now, this.timeline.version)) return false;',
+    replace: 'if (isAfter(now, this.timeline.version)) return false;',
     scenario: 'calm',
   },
   {
@@ -215,8 +214,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new life of the store is not told to anybody',
     file: CATCH_UP,
-    find: "      announce(subscription, 'flushed');\n    }\n    return [];",
-    replace: '    }\n    return [];',
+    find: "    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');\n",
+    replace: '',
     scenario: 'flushed',
   },
   {

@@ -31,17 +31,22 @@ export class FaultReader {
   #heardAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  #away = false;
 
   constructor(plan: ReaderPlan, world: ReaderWorld) {
     this.#plan = plan;
     this.#world = world;
   }
 
-  connect(): void {
-    if (this.#closed) return;
+  get name(): string {
+    return this.#plan.name;
+  }
+
+  connect(to: 'another' | 'the same' = 'another'): void {
+    if (this.#closed || this.#away) return;
     const ports = this.#world.ports();
-    const others = ports.filter((port) => port !== this.#port);
-    const choice = others.length > 0 ? others : ports;
+    const wanted = ports.filter((port) => (port === this.#port) === (to === 'the same'));
+    const choice = wanted.length > 0 ? wanted : ports;
     this.#port = choice[Math.floor(Math.random() * choice.length)] ?? 0;
     this.#heardAt = now();
     const { name: reader } = this.#plan;
@@ -62,6 +67,20 @@ export class FaultReader {
   watch(): void {
     const { silenceLimit } = this.#plan;
     if (silenceLimit > 0 && this.#socket && now() - this.#heardAt > silenceLimit) this.#socket.destroy();
+  }
+
+  /** Ends its stream, and does not come back before it is told to. */
+  leave(): void {
+    this.#away = true;
+    clearTimeout(this.#timer);
+    this.#socket?.destroy();
+  }
+
+  /** With the position that it had: to the gateway that it left, or to another. */
+  comeBack(to: 'another' | 'the same'): void {
+    if (!this.#away) return;
+    this.#away = false;
+    this.connect(to);
   }
 
   close(): void {
@@ -105,7 +124,7 @@ export class FaultReader {
     note.closedAt = now();
     this.#world.stream(note);
     // Faster than a browser, so that a short run sees many returns; never at the same moment as everybody else.
-    if (!this.#closed) this.#timer = setTimeout(() => this.connect(), 20 + Math.random() * 180);
+    if (!this.#closed && !this.#away) this.#timer = setTimeout(() => this.connect(), 20 + Math.random() * 180);
   }
 
   #request(): string {
@@ -130,7 +149,7 @@ export class FaultReader {
   }
 }
 
-type Meaning = Pick<Frame, 'kind' | 'channel' | 'revision' | 'text' | 'reason'>;
+export type Meaning = Pick<Frame, 'kind' | 'channel' | 'revision' | 'text' | 'reason'>;
 
 interface JsonData {
   status?: 'ok' | 'error' | 'failure';
@@ -142,7 +161,7 @@ interface JsonData {
   data?: unknown;
 }
 
-function readJson(data: string, id: string): Meaning {
+export function readJson(data: string, id: string): Meaning {
   const json = JSON.parse(data) as JsonData;
   if (json.status) return { kind: json.status };
   if (json.noop) return { kind: 'noop' };
@@ -154,7 +173,7 @@ function readJson(data: string, id: string): Meaning {
 const STATUS = /^<message><status>(ok|error|failure)<\/status><\/message>$/;
 const RESET = /^<message><reset><channel>([^<]+)<\/channel><reason>([a-z]+)<\/reason><\/reset><\/message>$/;
 
-function readRaw({ event, data = '' }: WireFrame): Meaning {
+export function readRaw({ event, data = '' }: WireFrame): Meaning {
   const [, status] = STATUS.exec(data) ?? [];
   if (status) return { kind: status as 'ok' | 'error' | 'failure' };
   if (data === 'noop') return { kind: 'noop' };

@@ -8,6 +8,9 @@ export interface ReaderOrder {
   ports?: number[];
   open?: ReaderPlan[];
   close?: boolean;
+  /** By name: they go away, or come back. */
+  leave?: string[];
+  comeBack?: { names: string[]; to: 'another' | 'the same' };
 }
 
 export interface ReaderReport {
@@ -35,6 +38,10 @@ const send = listen<ReaderOrder, ReaderReport>((order) => {
     });
     readers.push(reader);
     reader.connect();
+  }
+  for (const reader of readers) {
+    if (order.leave?.includes(reader.name)) reader.leave();
+    if (order.comeBack?.names.includes(reader.name)) reader.comeBack(order.comeBack.to);
   }
   if (order.close) for (const reader of readers) reader.close();
 });

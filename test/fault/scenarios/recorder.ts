@@ -1,5 +1,6 @@
 import { killConnections } from '../connections.ts';
 import { every, expectNoReset, expectNothingSeen, pause, scenario } from '../scenario.ts';
+import type { World } from '../world.ts';
 
 /** Longer than the lease. */
 const STALL_MS = 4000;
@@ -80,7 +81,7 @@ export const recordersInTurn = scenario({
 });
 
 /** Whoever else records; after a cut it may be the same one again. */
-async function otherLeader(world: Parameters<typeof killConnections>[0], former: unknown): Promise<unknown> {
+async function otherLeader(world: World, former: unknown): Promise<unknown> {
   for (const post of world.posts) {
     if (post !== former && (await world.roleOf(post)) === 'leader') return post;
   }

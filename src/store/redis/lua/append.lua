@@ -1,78 +1,59 @@
-local function matches(glob, name)
-  local pattern = string.gsub(glob, '[%^%$%(%)%%%.%+%-%*%?]', function(c)
-    if c == '*' then
-      return '.*'
-    elseif c == '?' then
-      return '.'
-    end
-    return '%' .. c
-  end)
-  return string.find(name, '^' .. pattern .. '$') ~= nil
+local function xadd(kept, id, envelope)
+  return redis.pcall('XADD', kept.backlog, 'MAXLEN', kept.length, id .. '-0', 'm', envelope)
 end
 
--- `rules` is `sticker:*=1 room:*=500`; the first that matches counts.
-local function length_for(clock, channel)
-  if clock.rules ~= '' then
-    for glob, length in string.gmatch(clock.rules, '(%S+)=(%d+)') do
-      if matches(glob, channel) then
-        return length
-      end
-    end
+-- Adds it to the backlog, whose type is right, or nothing else has been changed before. A backlog that has an entry from the
+-- future takes nothing else: it begins anew.
+local function add_to_backlog(kept, id, envelope)
+  if kept.lost and kept.revision == 0 then
+    require_permission('DEL', kept.backlog)
+    redis.call('DEL', kept.backlog)
   end
-  return clock.length
+  local added = xadd(kept, id, envelope)
+  if not added.err then
+    return nil
+  end
+  local problem = problem_with_type(kept.backlog, 'stream')
+  if problem or not string.find(added.err, 'equal or smaller', 1, true) then
+    return problem or added
+  end
+  require_permission('DEL', kept.backlog)
+  redis.call('DEL', kept.backlog)
+  added = xadd(kept, id, envelope)
+  return added.err and added or nil
 end
 
--- Records one message: id, revision, backlog, envelope. `plain`: the place of a plain PUBLISH, see recorder.lua.
--- `atomic`: the list of the user was changed in this very command.
+-- Records one message: id, revision, backlog, envelope. `kept`: as look_at answered, and brought up to date here.
+-- `plain`: the place of a plain PUBLISH, see recorder.lua. `change`: changes the list of the user in this very command, and answers
+-- { sign, channel } if it did.
 -- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
-local function append(clock, channel, data, options)
-  local base = PREFIX .. 'channel:' .. channel
-  local backlog = base .. ':msg_backlog'
+local function append(clock, kept, data, options)
   local id = digits(next_id(clock))
-  local user = user_of(channel)
-  local revision = redis.call('INCR', base .. ':msg_id')
-  local previous = redis.call('GETSET', base .. ':msg_last', id) or '0'
+  local revision = kept.revision + 1
+  -- What is lost had a last message that nobody knows: readers must not take this one for its successor.
+  local previous = digits(kept.lost and clock.last - 1 or kept.last)
   local plain, event = options.plain, options.event
-  local flags = options.oversize and 'o' or options.atomic and 'a' or '-'
+  local flags = options.oversize and 'o' or '-'
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. flags .. ' '
   header = header .. (event and '=' .. event or '-')
-  if user then
-    local cause = { after = plain and string.match(plain, '^%d+'), atomic = options.atomic }
-    local before, now, changes = sync_rights(read_rights(user), clock.last, cause)
-    header = header .. ' ' .. before .. ' ' .. now .. ' ' .. changes
+  if kept.user then
+    header = header .. ' ' .. look_with_message(kept.user, clock, id, previous, plain, options.change)
   end
   local envelope = header .. '\n' .. data
-  local added = redis.pcall('XADD', backlog, 'MAXLEN', length_for(clock, channel), id .. '-0', 'm', envelope)
-  if added.err then
-    -- As if nothing had happened: a hole in the revisions would look like a loss.
-    redis.call('DECR', base .. ':msg_id')
-    redis.call('SET', base .. ':msg_last', previous)
-    return nil, added
+  local problem = add_to_backlog(kept, id, envelope)
+  if problem then
+    return nil, problem
   end
-  -- Every 16th time, or where the one before is so old that 16 of them may take 1 % of the time (2 us a message). Readers go
-  -- by the age of each message: one that is there too long is not read, and a key that went before its last message would
-  -- make what has expired look trimmed.
-  if revision % 16 == 0 or clock.last - tonumber(previous) > clock.ttl * 0.625 then
-    redis.call('XTRIM', backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
-    redis.call('PEXPIRE', backlog, math.ceil(clock.ttl * 1.01) + 1000)
+  -- By how much, instead of SET: that is half as dear.
+  redis.call('INCRBY', kept.base .. ':msg_id', 1)
+  redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))
+  -- Readers go by the age of each message: one that is there too long is not read, and a key that went before its last
+  -- message would make what has expired look trimmed.
+  if is_due(clock, kept, clock.last) then
+    redis.call('XTRIM', kept.backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
+    redis.call('PEXPIRE', kept.backlog, math.ceil(clock.ttl * 1.01) + 1000)
   end
-  say(clock, topic_of(channel), envelope)
+  kept.revision, kept.last, kept.lost = revision, clock.last, false
+  say(clock, kept.topic, envelope)
   return id, revision
-end
-
--- What would be right, for whoever publishes by hand; `nil` where nothing is wrong.
-local function problem_with(clock, channel, data, event)
-  if not is_channel(channel) then
-    return redis.error_reply('BADCHANNEL 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; sisyphus: is reserved')
-  end
-  if #data > clock.max then
-    return redis.error_reply('TOOLARGE ' .. #data .. ' bytes; a message may have ' .. clock.max)
-  end
-  if event and (#event > 128 or #event < 1 or string.find(event, '[^%w_.:-]')) then
-    return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
-  end
-  if event == 'reset' or event == 'open' or event == 'error' or event == 'message' then
-    return redis.error_reply('BADEVENT reset, open, error and message mean something else to an EventSource')
-  end
-  return nil
 end

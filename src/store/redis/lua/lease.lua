@@ -1,44 +1,49 @@
 -- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
---   ->  [role, id, number]
+--   ->  [role, id, number, 1 if somebody has it whose time has not run out]
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
 -- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
--- owner gives it back, having recorded all it has heard; `again`: it will be back), `leave` (a standby goes).
+-- owner gives it back, having recorded all it has heard; `again`: it has lost its connection, and will be back), `leave` (a
+-- standby goes).
 -- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
 -- others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
--- between that place and its beginning. Who is not may have missed some: a hole is written for every reader, unless
--- nobody ran in between (given back by one that does not return, and I do not come `again`: after a lost connection, or
--- from where I was not needed).
+-- between that place and its beginning. Who is not has missed some, or may have: a hole is written for every reader, whoever had
+-- it before, and however that one ended.
 define('lease', { 'allow-oom' }, function(args)
   local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
   local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
   local wanted, again = args[9], args[10] == 'again'
   local clock = read_clock()
   local recorder = read_recorder(clock)
+  tidy_standbys(clock)
   local mine = recorder.owner == me
-  if mine and id > 0 and not comes_after(recorder.id, recorder.number, id, number) then
+  if mine and id > 0 and id <= clock.last and not comes_after(recorder.id, recorder.number, id, number) then
     recorder.id, recorder.number = id, number
     redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
   end
   local function answer(role)
-    return { role, digits(recorder.id), recorder.number }
+    return { role, digits(recorder.id), recorder.number, (role == 'leader' or not recorder.free) and 1 or 0 }
   end
   if wanted == 'release' or wanted == 'leave' then
     redis.call('ZREM', STANDBYS, me)
     -- Who has been cut off while it asked for the lease leaves without knowing that it has it, and it runs out.
     if mine and wanted == 'release' then
       redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', again and 1 or 0)
+      if not is_of_life(clock, recorder.count) then
+        -- Its connection has ended with the earlier life of the server, and it has recorded all of that.
+        redis.call('HSET', RECORDER, 'count', no_publishes(clock))
+      end
       say(clock, TOPIC .. '@recorder', 'released')
       save(clock)
     end
     return answer('spare')
   end
   redis.call('ZREMRANGEBYSCORE', STANDBYS, '-inf', clock.now)
-  local free = recorder.expires < clock.now
+  redis.call('ZREMRANGEBYSCORE', STANDBYS, '(' .. digits(clock.now + ttl * 1000), '+inf')
   if wanted == 'ask' then
-    return answer((free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
+    return answer((recorder.free or redis.call('ZCARD', STANDBYS) < 2) and 'room' or 'spare')
   end
-  if not mine and not free then
+  if not mine and not recorder.free then
     if not redis.call('ZSCORE', STANDBYS, me) and redis.call('ZCARD', STANDBYS) >= 2 then
       return answer('spare')
     end
@@ -52,7 +57,7 @@ define('lease', { 'allow-oom' }, function(args)
   if not covered and redis.call('ZCARD', STANDBYS) > 0 then
     return answer('uncovered')
   end
-  if not covered and (recorder.expires > 0 or recorder.returns or again) then
+  if not covered then
     -- Said in its place in the order: a reader that has had what follows would not be told any more.
     say(clock, TOPIC .. '@gap', write_gap('unrecorded', recorder.id, next_id(clock)))
     save(clock)
@@ -61,7 +66,8 @@ define('lease', { 'allow-oom' }, function(args)
     recorder.id, recorder.number = from, 0
     redis.call('HSET', RECORDER, 'count', from_count)
   end
-  redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'id', digits(recorder.id),
-    'number', recorder.number, 'patterns', patterns)
+  redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'ttl', ttl, 'id',
+    digits(recorder.id), 'number', recorder.number, 'patterns', patterns)
+  redis.call('HSET', CLOCK, 'recorder', 1)
   return answer('leader')
 end)

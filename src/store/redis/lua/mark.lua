@@ -1,12 +1,14 @@
--- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel]]
+-- FCALL sisyphus_mark 0 <floor> <channel>*  ->  [last, born, [gap…], [last id of each channel], now, database or '', prefix or '']
 -- Asked on the connection that hears the envelopes, the answer stands in their order: everything up to `last` on its
 -- channels has been heard before it. `floor` is the last id the gateway has heard: ids rise above it also on a replica
--- that was promoted without it; what was heard and is not here is lost.
+-- that was promoted without it; what was heard and is not here is lost. Not above any number, which would be the end of ids:
+-- what is further ahead than ids can be was never given out. `now`: Redis's clock (us).
 define('mark', { 'allow-oom' }, function(args)
   local clock = read_clock()
+  local gaps = read_gaps(clock)
   local floor = tonumber(args[1])
-  if floor > clock.last then
-    write_gap('forked', clock.last, floor + 1)
+  if floor > clock.last and floor <= clock.now + MOST_AHEAD then
+    gaps[#gaps + 1] = write_gap('forked', clock.last, floor + 1)
     clock.last = floor + 1
     save(clock)
   end
@@ -18,7 +20,8 @@ define('mark', { 'allow-oom' }, function(args)
     end
     heads = redis.call('MGET', unpack(names))
   end
-  return { digits(clock.last), clock.born, redis.call('LRANGE', GAPS, 0, -1), heads }
+  return { digits(clock.last), clock.born, gaps, heads, digits(clock.now), clock.database or '',
+    clock.prefix or '' }
 end)
 
 -- FCALL sisyphus_lost 0 <from> <to> <channel>*: these channels have lost messages in the fork between the two ids.

@@ -5,14 +5,19 @@ local function once(key, fingerprint, ms, run)
     return run()
   end
   local remembered = PREFIX .. 'idempotency:' .. key
-  local known = redis.call('GET', remembered)
-  if known then
-    local result = cjson.decode(known)
+  local known = redis.pcall('GET', remembered)
+  if type(known) == 'table' and not is_mistyped(remembered, 'string') then
+    error(known)
+  end
+  -- What is no such answer is not remembered: somebody else has put it there.
+  local is_ours, result = pcall(cjson.decode, known)
+  if is_ours and type(result) == 'table' and result.fingerprint and type(result.answer) == 'table' then
     if result.fingerprint ~= fingerprint then
       return redis.error_reply('CONFLICT this key was used for another request')
     end
     return result.answer
   end
+  require_permission('SET', remembered)
   local answer = run()
   if not answer.err then
     redis.call('SET', remembered, cjson.encode({ fingerprint = fingerprint, answer = answer }), 'PX', ms)

@@ -11,9 +11,9 @@ local function messages_of(entries)
   local messages = {}
   for _, entry in ipairs(entries.err and {} or entries) do
     local text = entry[2][2] or ''
-    local id, previous = string.match(text, '^(%d+) %d+ (%d+) ')
+    local id, revision, previous = string.match(text, '^(%d+) (%d+) (%d+) ')
     if id and entry[1] == id .. '-0' then
-      messages[#messages + 1] = { id = tonumber(id), previous = previous, text = text }
+      messages[#messages + 1] = { id = tonumber(id), rest = previous .. ' ' .. revision, text = text }
     end
   end
   return messages
@@ -132,11 +132,11 @@ end
 local function state_of(source)
   local message = source.ready[source.at]
   if message then
-    return source.head .. ' ' .. digits(message.id) .. ' ' .. #message.text .. ' ' .. message.previous
+    return source.head .. ' ' .. digits(message.id) .. ' ' .. #message.text .. ' ' .. message.rest
   elseif source.ended then
-    return source.head .. ' 0 0 0'
+    return source.head .. ' 0 0 0 0'
   end
-  return source.head .. ' ? 0 0'
+  return source.head .. ' ? 0 0 0'
 end
 
 -- FCALL_RO sisyphus_read 1 <key> <up to> <ttl, ms; 0: for ever> <bytes> <messages> <unknown> (<channel> <after> <id> <size>)*
@@ -144,8 +144,8 @@ end
 -- Of the first <unknown> channels it is not known what comes next; of the others <id> and <size> are those of the next message.
 -- page: [number of the channel, envelope, …] in the order of ids, up to and with <up to>; empty where not all channels were looked at.
 -- states: for each channel that was looked at, at least one: `-` (nothing came after <after>), `=` (as it was), or
---   `<last id of the channel, or 0> <id> <size> <previous>` of the next message that is kept and not in the page, whatever <up to>;
---   `<last id> 0 0 0` where none is, `<last id> ? 0 0` where it was not looked for.
+--   `<last id of the channel, or 0> <id> <size> <previous> <revision>` of the next message that is kept and not in the page, whatever <up to>;
+--   `<last id> 0 0 0 0` where none is, `<last id> ? 0 0 0` where it was not looked for.
 define('read', { 'no-writes' }, function(args)
   -- A master that has become a replica may lack what others have heard already: what is not there would not be missed.
   local replication = redis.pcall('INFO', 'replication')

@@ -6,23 +6,43 @@ local function comes_after(id, number, other_id, other_number)
   return id > other_id or (id == other_id and number > other_number)
 end
 
--- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), returns (1: by one that only lost its connection),
--- patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
+-- Whether the count was read in this life of the server.
+local function is_of_life(clock, count)
+  return string.sub(count, 1, #clock.life) == clock.life
+end
+
+-- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), ttl (ms), returns (1: given back by one that only lost
+-- its connection), patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
 -- that place, see plain_publishes).
 local function read_recorder(clock)
-  local stored = redis.call('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns')
-  local expires, count = tonumber(stored[2] or 0), stored[6] or ''
-  -- Given back means that all of it was recorded that was heard in an earlier life: in this one counting begins anew.
-  if expires <= 0 and string.sub(count, 1, #clock.life) ~= clock.life then
-    count = clock.life .. ':0'
+  local stored = redis.pcall('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns', 'ttl')
+  if not is_recorder_whole(stored) then
+    forget_recorder(clock)
+    stored = {}
+  end
+  local expires, count, returns = tonumber(stored[2] or 0), stored[6] or '', stored[7] == '1'
+  local free = expires < clock.now
+  -- Further ahead than it is long: the clock has been set back since. Nobody is waited for until it is as late again.
+  if math.abs(expires) > clock.now + tonumber(stored[8] or 60000) * 1000 then
+    free, expires = true, expires > 0 and clock.now or -clock.now
+  end
+  -- Given back for good means that nobody ran any more who could have heard what the earlier life of the server had left; in this
+  -- one counting begins anew. The counts of two lives are not compared otherwise.
+  if expires <= 0 and not returns and not is_of_life(clock, count) then
+    count = no_publishes(clock)
+  end
+  local id, number = tonumber(stored[3] or -1), tonumber(stored[4] or 0)
+  -- Behind every id: a place of a branch that has ended, or one that somebody made up. Up to where all is recorded is not known.
+  if id > clock.last then
+    id, number = 0, 0
   end
   return {
     owner = stored[1],
     expires = expires,
-    id = tonumber(stored[3] or -1),
-    number = tonumber(stored[4] or 0),
+    free = free,
+    id = id,
+    number = number,
     patterns = stored[5],
     count = count,
-    returns = stored[7] == '1',
   }
 end

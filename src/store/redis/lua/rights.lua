@@ -1,4 +1,19 @@
--- What the application lists at `user:<id>:channels`, and what is known of it.
+-- What the application lists at `user:<id>:channels`, and how that changed.
+--
+-- A change of the list has no place in Redis's order that anybody could see; what has one is the message that announces it.
+-- So a look (with each message on `user:<id>`, and whenever a gateway reads the list) compares the list with what it was at
+-- the look before, and each difference becomes a change with a place: at first that of the look with which it was seen; once it is
+-- recorded, that of the first plain PUBLISH on `user:<id>` between the two looks, because that one may have announced it.
+--
+-- `…:user:<id>:rights`: the list as of the last look: channel -> the id of the look with which it was granted, or 0.
+-- `…:user:<id>:changes`: the changes, for as long as a backlog is kept: `[.]<sign><channel>/<place>/<id of the look before>` -> the
+--   id of the look with which it was seen; `@` -> the version, which is the id of the last change; `#` -> how many channels are known.
+--
+-- Invariant: what the changes make of the list, each applied at its place, is the list as of the last look. A message is for the
+-- user if the list has its channel at the message's own place, however the message and the changes were published.
+
+-- So many changes of a user are kept, and so many are told with one message.
+local MOST_CHANGES, MOST_TOLD = 400, 50
 
 -- The names on `user:<id>:channels` where it is a list, which ZDIFF does not read.
 local function difference_of_list(list, known)
@@ -31,22 +46,47 @@ local function difference(list, known)
   return {}, redis.call('ZRANGE', known, 0, -1), 'is a ' .. redis.call('TYPE', list).ok
 end
 
--- What is known of a user's rights, and how the list differs from it.
-local function read_rights(user)
-  local list = 'user:' .. user .. ':channels'
-  local known = PREFIX .. 'user:' .. user .. ':rights'
-  local scores = redis.call('ZMSCORE', known, '@version', '@synced', '@unsettled', '@looked')
-  local added, removed, problem = difference(list, known)
-  return {
-    known = known,
-    version = scores[1] or '0',
-    synced = tonumber(scores[2] or scores[1]),
-    unsettled = tonumber(scores[3] or 0),
-    looked = tonumber(scores[4] or nil),
-    added = added,
-    removed = removed,
-    problem = problem,
+-- The version, and whether both keys are what the library made of them; `#` in the changes is how many channels are known. If
+-- somebody has deleted or damaged one, nothing is known of the user.
+local function version_of(log, known)
+  local stored = redis.pcall('ZMSCORE', log, '@', '#')
+  if not stored.err and stored[1] and redis.pcall('ZCARD', known) == tonumber(stored[2] or -1) then
+    return stored[1]
+  end
+  for _, key in ipairs({ log, known }) do
+    local kind = redis.call('TYPE', key).ok
+    if kind ~= 'zset' and kind ~= 'none' then
+      redis.call('DEL', key)
+    end
+  end
+  return nil
+end
+
+-- A look at a user's list. `version` is nil if nothing is known of the user.
+local function look_at_list(user)
+  local base = PREFIX .. 'user:' .. user
+  local look = {
+    list = list_of(user),
+    known = base .. ':rights',
+    log = base .. ':changes',
+    scores = {},
+    told = {},
   }
+  look.version = version_of(look.log, look.known)
+  local added, removed, problem = difference(look.list, look.known)
+  look.added, look.removed, look.problem = {}, removed, problem
+  for _, name in ipairs(added) do
+    if is_channel(name) then
+      look.added[#look.added + 1] = name
+    else
+      look.problem = look.problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
+    end
+  end
+  return look
+end
+
+local function differs(look)
+  return #look.added > 0 or #look.removed > 0
 end
 
 local function put(scores, score, name)
@@ -61,73 +101,116 @@ local function add_scores(key, scores)
   end
 end
 
--- Brings `…:rights` (channel -> the position it was granted at) up to the list of the application, and answers the
--- version before, the version now, and the changes as the envelope carries them. `rights`: as read_rights answers.
--- `cause.after`: the change came with a plain PUBLISH, and stands behind that id (`@after:<channel>`, and `@by:<channel>` for
--- its own id). `cause.atomic`: it was made in this very command (`@atomic:<channel>`). Without either it may have come with
--- a plain PUBLISH that is not recorded yet (`@unsettled`: see is_unsettled). No cause: nobody has announced it, and nobody
--- is about to.
--- Where nothing was known, everything on the list counts as having always been there: that replays too much at worst.
-local function sync_rights(rights, id, cause)
-  local known, before, synced, problem = rights.known, rights.version, rights.synced, rights.problem
-  local since = before == '0' and '0' or digits(cause and id or synced)
-  local after = cause and cause.after
-  local changes, scores = {}, {}
-  if after then
-    -- A message that was recorded between this one's PUBLISH and its record may have been the first to show a grant; the
-    -- first plain one that may have announced it counts.
-    for _, name in ipairs(redis.call('ZRANGEBYSCORE', known, '(' .. after, '+inf')) do
-      if string.sub(name, 1, 1) ~= '@' and not redis.call('ZSCORE', known, '@atomic:' .. name) then
-        redis.call('ZADD', known, 'LT', after, '@after:' .. name, digits(id), '@by:' .. name)
-      end
+-- Takes note of one change, seen with the look `id` and standing at `place`; `from`: the id of the look before.
+local function note(look, sign, channel, id, place, from)
+  put(look.scores, id, sign .. channel .. '/' .. place .. '/' .. from)
+  look.told[#look.told + 1] = sign .. channel .. '/' .. place
+end
+
+-- Takes over what the look has found. `place`: `<id>.<number>`.
+local function take_over(look, id, place, from)
+  local known = {}
+  for _, name in ipairs(look.added) do
+    put(known, id, name)
+    note(look, '+', name, id, place, from)
+  end
+  add_scores(look.known, known)
+  for _, name in ipairs(look.removed) do
+    redis.call('ZREM', look.known, name)
+    note(look, '-', name, id, place, from)
+  end
+end
+
+-- The list was changed by this very command: that stands at the command's own place, and nothing else can have announced it.
+local function change_here(look, sign, channel, id)
+  if sign == '+' then
+    redis.call('ZADD', look.known, id, channel)
+  else
+    redis.call('ZREM', look.known, channel)
+  end
+  note(look, sign, channel, id, id .. '.0', id)
+  -- Behind what the look found of the same channel: equal scores are in the order of bytes, and the dot comes after both signs.
+  look.scores[#look.scores] = '.' .. look.scores[#look.scores]
+end
+
+-- A plain PUBLISH on the user's channel is recorded: it comes before the looks that saw a change first, if the list had not
+-- changed at the look before. Then the change stands at its place.
+local function move_to(look, after, number)
+  local changes = redis.call('ZRANGEBYSCORE', look.log, '(' .. digits(after), '+inf', 'WITHSCORES')
+  for i = 1, #changes, 2 do
+    local change, at, was_number, from = string.match(changes[i], '^(.+)/(%d+)%.(%d+)/(%d+)$')
+    local is_later = change and (tonumber(at) > after or (tonumber(at) == after and tonumber(was_number) > number))
+    if is_later and tonumber(from) <= after then
+      local place, was = digits(after) .. '.' .. number, at .. '.' .. was_number
+      redis.call('ZREM', look.log, changes[i])
+      put(look.scores, digits(tonumber(changes[i + 1])), change .. '/' .. place .. '/' .. from)
+      look.told[#look.told + 1] = change .. '/' .. place .. '/' .. was
     end
   end
-  for _, name in ipairs(rights.added) do
-    if is_channel(name) then
-      put(scores, since, name)
-      if after then
-        put(scores, after, '@after:' .. name)
-        put(scores, digits(id), '@by:' .. name)
-      elseif cause and cause.atomic then
-        put(scores, since, '@atomic:' .. name)
-      end
-      changes[#changes + 1] = '+' .. name
-    else
-      problem = problem or 'has names that are no channels, such as ' .. string.sub(name, 1, 60)
+end
+
+-- Writes what was noted, and answers what an envelope says of it: the version before, the version now, and the changes (see
+-- rights-change.ts).
+local function conclude(look, id, clock)
+  local before = look.version and digits(tonumber(look.version)) or '0'
+  if look.version and #look.told == 0 then
+    return before .. ' ' .. before .. ' -'
+  end
+  if look.version then
+    redis.call('ZREMRANGEBYSCORE', look.log, '(0', digits(math.max(clock.now - clock.ttl * 1000, 0)))
+    redis.call('ZREMRANGEBYRANK', look.log, 0, -MOST_CHANGES)
+  end
+  put(look.scores, id, '@')
+  put(look.scores, redis.call('ZCARD', look.known), '#')
+  add_scores(look.log, look.scores)
+  if not look.version then
+    -- For a user who never connects; it is renewed while the list is read.
+    redis.call('PEXPIRE', look.known, RIGHTS_TTL)
+    redis.call('PEXPIRE', look.log, RIGHTS_TTL)
+  end
+  local text = before .. ' ' .. id .. ' ?'
+  if not look.version or #look.told > MOST_TOLD then
+    return text
+  end
+  return text .. ' ' .. table.concat(look.told, ',')
+end
+
+-- The first look at a user: whatever is on the list counts as having always been there, which replays too much at worst.
+local function begin_rights(look)
+  local known = {}
+  for _, name in ipairs(look.added) do
+    put(known, '0', name)
+  end
+  add_scores(look.known, known)
+  for _, name in ipairs(look.removed) do
+    redis.call('ZREM', look.known, name)
+  end
+end
+
+-- The look that comes with a message on `user:<id>`, which has the id `id`; `previous` is the id of the message before it there.
+-- `plain`: the place of a plain PUBLISH. `change`: changes the list behind the look, and answers { sign, channel } if it did.
+-- Answers what the envelope says.
+local function look_with_message(user, clock, id, previous, plain, change)
+  local look = look_at_list(user)
+  if not look.version then
+    begin_rights(look)
+  else
+    local after, number
+    if plain then
+      after, number = string.match(plain, '^(%d+)%.(%d+)$')
+      after, number = tonumber(after), tonumber(number)
+      move_to(look, after, number)
+    end
+    if differs(look) then
+      local from = math.max(tonumber(look.version), tonumber(previous))
+      -- Published before the look before this one: then it did not announce what that one had not seen.
+      local place = after and after >= from and plain or id .. '.0'
+      take_over(look, id, place, digits(from))
     end
   end
-  for _, name in ipairs(rights.removed) do
-    if string.sub(name, 1, 1) ~= '@' then
-      redis.call('ZREM', known, name, '@after:' .. name, '@by:' .. name, '@atomic:' .. name)
-      changes[#changes + 1] = '-' .. name
-    end
+  local made = change and change()
+  if made then
+    change_here(look, made[1], made[2], id)
   end
-  local now = before
-  if before == '0' or #changes > 0 then
-    -- Two looks may find two changes without an id given out between them: a version is never used twice.
-    now = digits(math.max(id, tonumber(before) + 1))
-  end
-  -- To the second: 1.3 us a message.
-  if not cause or #changes > 0 or id - (synced or 0) > 1000000 then
-    put(scores, now, '@version')
-    put(scores, digits(id), '@synced')
-  end
-  if rights.looked and (not cause or #changes > 0) then
-    redis.call('ZREM', known, '@looked')
-  end
-  if cause and #changes > 0 and not after and not cause.atomic then
-    put(scores, now, '@unsettled')
-  end
-  add_scores(known, scores)
-  if before == '0' then
-    -- For a user who never connects; who does, has it renewed each time the list is read.
-    redis.call('PEXPIRE', known, RIGHTS_TTL)
-    return '0', now, '?', problem
-  end
-  before = digits(tonumber(before))
-  now = digits(tonumber(now))
-  if #changes == 0 then
-    return before, now, '-', problem
-  end
-  return before, now, #changes > 50 and '?' or table.concat(changes, ','), problem
+  return conclude(look, id, clock)
 end

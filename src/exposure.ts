@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import type { Config } from './config.ts';
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** What follows from listening on this address, if somebody should think about it. */
+export function exposureOf({ auth, host }: Pick<Config, 'auth' | 'host'>, address: string): string | undefined {
+  if (auth !== 'open' || isLoopback(address)) return undefined;
+  return (
+    `SISYPHUS_AUTH=open trusts ?user=, and HOST=${host} can be reached from other machines: ` +
+    'whoever reaches it can read as any user; expected: a proxy in front that sets user, or HOST=127.0.0.1'
+  );
+}
+
+/** Docker, Podman and Kubernetes leave these marks. */
+export function isContainer(env: Record<string, string | undefined>): boolean {
+  return env.KUBERNETES_SERVICE_HOST !== undefined || existsSync('/.dockerenv') || existsSync('/run/.containerenv');
+}
+
+/** The default is the loopback address, and a container has one of its own. */
+export function unreachable({ host }: Pick<Config, 'host'>): string {
+  return `HOST=${host}, the default, cannot be reached from outside of this container; expected: HOST=0.0.0.0`;
+}
+
+function isLoopback(address: string): boolean {
+  const version = isIP(address);
+  // An IPv4 address that is written as IPv6 is compared as IPv4.
+  return version !== 0 && LOOPBACK.check(address, version === 6 ? 'ipv6' : 'ipv4');
+}

@@ -1,0 +1,65 @@
+import { formatPlace, type Place, parsePlace } from './place.ts';
+import { BEGINNING, type Position, parsePosition } from './position.ts';
+
+/** A right to one channel began or ended at this place. */
+export interface Change {
+  channel: string;
+  kind: 'granted' | 'revoked';
+  place: Place;
+  /** Where it was thought to stand before: a plain PUBLISH that was recorded since may have announced it. */
+  was?: Place;
+}
+
+/** How a user's list of channels changed with a message on the user's own channel, or with a look at the list. */
+export interface RightsChange {
+  /** The version of the list before this and with it; equal if nothing changed. */
+  before: Position;
+  now: Position;
+  /** In the order in which they are applied; `undefined` if there are too many, or no list was known before: then it has to be read. */
+  changes: Change[] | undefined;
+}
+
+/**
+ * `<version before> <version now> -` (none), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`. The
+ * question mark is for gateways of version 0.1, which read the list then.
+ */
+export function formatRights({ before, now, changes }: RightsChange): string {
+  const versions = `${before} ${now}`;
+  if (!changes) return `${versions} ?`;
+  return changes.length === 0 ? `${versions} -` : `${versions} ? ${changes.map(formatChange).join(',')}`;
+}
+
+/** What `formatRights` made. Changes that cannot be read count as too many. */
+export function parseRights(text: string): RightsChange {
+  const [before = '', now = '', known = '', changes = ''] = text.split(' ');
+  return {
+    before: parsePosition(before) ?? BEGINNING,
+    now: parsePosition(now) ?? BEGINNING,
+    changes: known === '-' ? [] : parseChanges(changes),
+  };
+}
+
+/** @returns `undefined` if one of them cannot be read */
+export function parseChanges(text: string): Change[] | undefined {
+  const changes: Change[] = [];
+  for (const part of text.split(',')) {
+    const change = parseChange(part);
+    if (!change) return undefined;
+    changes.push(change);
+  }
+  return changes;
+}
+
+function formatChange({ channel, kind, place, was }: Change): string {
+  const sign = kind === 'granted' ? '+' : '-';
+  return `${sign}${channel}/${formatPlace(place)}${was ? `/${formatPlace(was)}` : ''}`;
+}
+
+function parseChange(text: string): Change | undefined {
+  const [name = '', at = '', before] = text.split('/');
+  const place = parsePlace(at);
+  if (place === undefined || !/^[+-]./.test(name)) return undefined;
+  const change: Change = { channel: name.slice(1), kind: name[0] === '+' ? 'granted' : 'revoked', place };
+  const was = before === undefined ? undefined : parsePlace(before);
+  return was ? { ...change, was } : change;
+}

@@ -1,0 +1,25 @@
+import type { Logger } from '../logger.ts';
+import type { Failure } from './plain-source.ts';
+
+/** Beyond so many different ones it begins to repeat itself. */
+const MOST_KNOWN = 1000;
+
+/** Logs which plain PUBLISHes cannot be recorded, and why: once for each channel and reason. */
+export class Unrecordable {
+  readonly #logger: Logger;
+  readonly #known = new Set<string>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  note(failures: Failure[]): void {
+    for (const { channel, reason } of failures) {
+      const known = `${channel} ${reason}`;
+      if (this.#known.has(known)) continue;
+      if (this.#known.size >= MOST_KNOWN) this.#known.clear();
+      this.#known.add(known);
+      this.#logger.error({ event: 'channel_unrecordable', channel, reason });
+    }
+  }
+}

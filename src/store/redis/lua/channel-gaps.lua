@@ -1,0 +1,66 @@
+-- Gaps of single channels: `unrecorded <from> <to> <channel>*`. They have their place among the other gaps, of which there are
+-- few, so there is one for each channel, and old ones are put together: who missed one of them is told of both at worst.
+
+local MOST_CHANNEL_GAPS = 16
+-- Of more channels than this, the gap is everybody's.
+local MOST_CHANNELS = 200
+
+-- The gap as a table, where it is one of single channels that are not this one; `nil` where nothing of it is left.
+local function without_channel(text, channel)
+  local from, to, names = string.match(text, '^unrecorded (%d+) (%d+) (.+)$')
+  if not from then
+    return { text = text }
+  end
+  local gap = { from = from, to = to, names = {} }
+  for name in string.gmatch(names, '%S+') do
+    if name ~= channel then
+      gap.names[#gap.names + 1] = name
+    end
+  end
+  return #gap.names > 0 and gap or nil
+end
+
+local function join_gaps(earlier, later)
+  for _, name in ipairs(earlier.names) do
+    later.names[#later.names + 1] = name
+  end
+  later.from = earlier.from
+  return later
+end
+
+local function text_of(gap)
+  if gap.text then
+    return gap.text
+  end
+  local names = #gap.names <= MOST_CHANNELS and ' ' .. table.concat(gap.names, ' ') or ''
+  return 'unrecorded ' .. gap.from .. ' ' .. gap.to .. names
+end
+
+-- What was published on this channel, and could not be recorded, is lost: its readers are told. Answers the gap's text.
+local function write_channel_gap(clock, channel)
+  local gaps, named = {}, {}
+  local texts = redis.pcall('LRANGE', GAPS, 0, -1)
+  for _, text in ipairs(texts.err and {} or texts) do
+    local gap = without_channel(text, channel)
+    gaps[#gaps + 1] = gap
+    if gap and gap.names then
+      named[#named + 1] = #gaps
+    end
+  end
+  if #named >= MOST_CHANNEL_GAPS then
+    gaps[named[2]] = join_gaps(gaps[named[1]], gaps[named[2]])
+    table.remove(gaps, named[1])
+  end
+  local from = digits(clock.last)
+  gaps[#gaps + 1] = { from = from, to = digits(next_id(clock)), names = { channel } }
+  if texts.err then
+    -- Something else is there: the next mark begins a new life, of which everybody is told.
+    return text_of(gaps[#gaps])
+  end
+  redis.call('HSET', CLOCK, 'gap', gaps[#gaps].to)
+  redis.call('DEL', GAPS)
+  for i = math.max(1, #gaps - 31), #gaps do
+    redis.call('RPUSH', GAPS, text_of(gaps[i]))
+  end
+  return text_of(gaps[#gaps])
+end
