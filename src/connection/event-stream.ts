@@ -127,7 +127,8 @@ export class EventStream implements Connection, Debtor {
     if (!waiting || this.closed) return;
     this.#waiting = undefined;
     this.#urgent = false;
-    this.#write(waiting.data);
+    if (waiting.isLarge) for (const part of waiting.parts) this.#write(part);
+    else this.#write(waiting.data);
     this.lastSent = performance.now();
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ReadRequest, Slice } from '../backlog/backlog.ts';
+import type { ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Reader } from '../hub/subscription.ts';
@@ -10,7 +10,8 @@ import type { RightsChange } from '../message/rights-change.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import { readReplay } from './replay.ts';
+import type { ChannelPage } from './read-channels.ts';
+import { openReplay, type Replay } from './replay.ts';
 import type { Start } from './start.ts';
 
 /** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
@@ -47,6 +48,8 @@ export class Session implements Reader {
   #opened = false;
   /** What was missed has been given: what is held may follow. */
   #begun = false;
+  /** Withdraws what is being read. */
+  #leaving: AbortController | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -168,6 +171,7 @@ export class Session implements Reader {
 
   close(reason: CloseReason): void {
     this.#membership.leave();
+    this.#leaving?.abort();
     this.#gate = new Gate(0);
     this.connection.close(reason, this.#position === BEGINNING ? this.#options.hub.position : this.#position);
   }
@@ -199,36 +203,65 @@ export class Session implements Reader {
    * with which id a channel was granted, if no change tells.
    */
   async #replay(start: Start, seam: Position, granted?: Map<string, Position>): Promise<void> {
-    const { connection } = this;
-    const { own, timeline } = this.#membership;
-    const channels = new Map(this.#membership.channels.map((channel) => [channel, granted?.get(channel) ?? BEGINNING]));
-    const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
-    const options = { ...this.#options, backlog, timeline };
-    const { position, resets, messages } = await readReplay(start, seam, own, channels, options);
-    this.#membership.haveRead(channels, seam);
-    this.#position = position;
-    if (!this.#opened) this.#openConnection();
-    for (const [i, { channel, reason }] of resets.entries()) {
-      // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
-      const last = messages.length === 0 && i === resets.length - 1;
-      this.#reset(channel, reason, last ? seam : position);
+    try {
+      const replay = await this.#openReplay(start, seam, granted);
+      if (replay) await this.#giveReplay(replay, seam);
+    } catch (error) {
+      // Whoever has left is owed nothing, and what was read for it is withdrawn.
+      if (!this.connection.closed) throw error;
     }
-    for (const message of messages) {
-      this.#give(message);
-      await connection.drained();
-      if (connection.closed) return;
-    }
-    this.#position = laterOf(this.#position, seam);
   }
 
-  /** The same requests again, so up to the same seam: what is later is held, and rights may change with it. */
-  async #readMissed(requests: ReadRequest[]): Promise<Slice[]> {
+  async #openReplay(start: Start, seam: Position, granted?: Map<string, Position>): Promise<Replay | undefined> {
+    const { own, timeline } = this.#membership;
+    const channels = new Map(this.#membership.channels.map((channel) => [channel, granted?.get(channel) ?? BEGINNING]));
+    let replay: Replay | undefined;
+    if (start.kind !== 'now') {
+      this.#leaving = new AbortController();
+      const { signal } = this.#leaving;
+      const open = (requests: ReadRequest[]) => this.#options.backlog.open(requests, signal);
+      const options = { ...this.#options, backlog: { open }, timeline };
+      replay = await this.#ask(() => openReplay(start, seam, own, channels, options));
+    }
+    // What changes from here on has a place behind the seam, so all pages are judged by the timeline as it is now.
+    this.#membership.haveRead(channels, seam);
+    return replay;
+  }
+
+  async #giveReplay(replay: Replay, seam: Position): Promise<void> {
+    const { connection } = this;
+    this.#position = replay.position;
+    if (!this.#opened) this.#openConnection();
+    for (const [i, { channel, reason }] of replay.resets.entries()) {
+      // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
+      const last = replay.isEmpty && i === replay.resets.length - 1;
+      this.#reset(channel, reason, last ? seam : replay.position);
+      await connection.drained();
+    }
+    while (await this.#givePage(await this.#ask(() => replay.next())));
+    if (!connection.closed) this.#position = laterOf(this.#position, seam);
+  }
+
+  /** Answers whether there may be another one. A function of its own: a page is forgotten while the next one is read. */
+  async #givePage(page: ChannelPage | undefined): Promise<boolean> {
+    if (!page) return false;
+    for (const { channel, reason } of page.resets) this.#reset(channel, reason, this.#position);
+    for (const message of page.messages) {
+      this.#give(message);
+      await this.connection.drained();
+      if (this.connection.closed) return false;
+    }
+    return true;
+  }
+
+  /** The same question again, so up to the same seam: what is later is held, and rights may change with it. */
+  async #ask<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await this.#options.backlog.read(requests);
+      return await ask();
     } catch (error) {
       // Before its `ok` a client is told within 2 s; behind it, only the grace ends its stream.
-      if (!this.#opened) throw error;
-      return this.#membership.read(requests);
+      if (!this.#opened || this.connection.closed) throw error;
+      return this.#membership.persistently(ask);
     }
   }
 

@@ -104,7 +104,7 @@ describe('the queue of those who read backlogs', () => {
     void enter(queue, 'b', 100);
     await turn();
     await turns.get('a')!.answered(100);
-    await wait(200);
+    await wait(100);
     expect(begun).to.deep.equal(['a']);
     await eventually(() => begun.length === 2, 2000);
   });

@@ -149,10 +149,10 @@ describe('a session, at the seam between what is read and what comes live', () =
       throw new Error('no answer');
     };
     // The list is read before `ok`, and the backlog in one turn with it.
-    const { read } = world.backlog;
-    world.backlog.read = async (requests) => {
+    const { open } = world.backlog;
+    world.backlog.open = async (...asked) => {
       await turn();
-      return read(requests);
+      return open(...asked);
     };
     await world.session(client).open({ kind: 'after', position });
     expect(client.texts).to.deep.equal(['ok', '2']);

@@ -1,9 +1,11 @@
+import { collectSoon } from './collect-soon.ts';
+
 /** Bytes that readings may have at a time: asked of Redis, or read and not given to their readers yet. */
-const BUDGET = 16 * 1024 * 1024;
+const BUDGET = 4 * 1024 * 1024;
 /** Of those, bytes that are asked of Redis at a time: it answers one call after the other, and nobody else meanwhile. */
 const IN_FLIGHT = 1024 * 1024;
 /** A page is counted for so long at most (ms): a reader that is slow to take it must not keep others waiting. Its stream has bounds. */
-const HELD = 1000;
+const HELD = 250;
 /** A page of at most so many bytes does not wait for a turn of the event loop of its own. */
 const SMALL = 16 * 1024;
 
@@ -30,6 +32,7 @@ export class Turn {
   /** Redis has answered so many bytes. Settles when they may be given to the reader. */
   async answered(bytes: number): Promise<void> {
     this.#settle(bytes);
+    collectSoon(bytes);
     if (bytes > SMALL) await this.#queue.turnOfEventLoop();
     if (bytes > 0) this.#timer = setTimeout(() => this.done(), HELD).unref();
   }

@@ -90,7 +90,7 @@ export class RedisBacklog implements Backlog {
     return readSlices(requests, (some) => this.open(some));
   }
 
-  async open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
+  open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
     const { ttl } = this.#retention;
     const options = { redis: this.#replays, keys: this.#keys, queue: this.#queue, ttl, signal, isUrgent };
     return RedisReading.begin(options, requests);

@@ -1,33 +1,26 @@
 import type { Redis } from 'ioredis';
 import type { Page, Reading, ReadRequest } from '../../backlog/backlog.ts';
-import { reasonOf } from '../../backlog/gap.ts';
 import { PAGE_BYTES, PAGE_MESSAGES } from '../../backlog/pages.ts';
 import { parseEnvelope } from '../../message/envelope.ts';
 import type { Message } from '../../message/message.ts';
-import {
-  BEGINNING,
-  comparePositions,
-  isAfter,
-  justBefore,
-  laterOf,
-  type Position,
-  positionBefore,
-} from '../../message/position.ts';
+import { BEGINNING, justBefore, type Position, positionBefore } from '../../message/position.ts';
 import { askTwice } from './ask-twice.ts';
-import { readFunction } from './functions.ts';
+import { type Argument, readFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { findLast } from './last-messages.ts';
 import { type PageAnswer, parseAnswer } from './page-answer.ts';
 import type { ReadingQueue, Turn } from './reading-queue.ts';
 import { toSisyphusError } from './redis-error.ts';
+import { Sources } from './sources.ts';
 
 /** Channels that one call looks at: what comes next in them has to be looked for. */
 const CHANNELS = 500;
 /** The first page is small: most readers have missed little, and many come back at once. */
 const FIRST_BYTES = 16 * 1024;
-/** What a call may look at, as `sisyphus_read` counts it: bytes, and so many for each message and each channel. */
+/** What a call may look at, as `sisyphus_read` counts it: bytes, and so many for each channel and each message. */
 const MOST_COST = 1024 * 1024;
-const COST = 2500;
+const CHANNEL_COST = 2500;
+const MESSAGE_COST = 1000;
 /** A channel that has to be looked at is counted as so many bytes that are asked for. */
 const CHANNEL_BYTES = 1024;
 
@@ -42,23 +35,10 @@ export interface RedisReadingOptions {
   isUrgent: boolean;
 }
 
-/** A channel, and how far its reading has got. */
-interface Source {
-  readonly channel: string;
-  /** Whether the reader is owed everything, so that a gap is told of. */
-  readonly isOwed: boolean;
-  /** Everything up to this has been read, or is known to be gone. */
-  known: Position;
-  /** Nothing after this is read. */
-  upTo: Position;
-  /** The message that comes next, and its size with its envelope; unless it has to be looked for. */
-  next: Position;
-  bytes: number;
-}
-
 /** What one call asks for. */
 interface Plan {
-  sources: Source[];
+  /** Numbers of sources. */
+  asked: number[];
   /** How many of them come from `#unknown`; the others are the first of `#later`. */
   unknown: number;
   upTo: Position;
@@ -73,13 +53,15 @@ interface Plan {
  * messages are the earliest, as many as fill it, and up to the next message of all others: the pages are in the order of ids
  * across channels, and neither Redis nor this process has more than one page of a reader at a time.
  *
- * Invariant: each source is in `#unknown`, in `#later`, or finished; `#later` is in the order of `next`.
+ * Invariant: the number of each source is in `#unknown`, in `#later`, or nowhere, if it is finished; `#later` is in the order of what
+ * comes next.
  */
 export class RedisReading implements Reading {
   readonly gaps: Reading['gaps'] = new Map();
   readonly #options: RedisReadingOptions;
-  #unknown: Source[];
-  #later: Source[] = [];
+  readonly #sources: Sources;
+  #unknown: number[];
+  #later: number[] = [];
   /** Whether all channels have been looked at. */
   #begun = false;
   /** Read together with the gaps. */
@@ -87,26 +69,31 @@ export class RedisReading implements Reading {
   /** What the page before has of the budget. */
   #turn: Turn | undefined;
 
-  private constructor(options: RedisReadingOptions, sources: Source[]) {
+  private constructor(options: RedisReadingOptions, sources: Sources) {
     this.#options = options;
-    this.#unknown = sources;
+    this.#sources = sources;
+    this.#unknown = [...sources.channels.keys()];
   }
 
   /** Looks at all channels once, so that it is known what is gone of them. */
-  static async begin(options: RedisReadingOptions, requests: ReadRequest[]): Promise<RedisReading> {
-    const starts = await findLast(options, requests);
-    const sources = requests.map(({ channel, after, upTo, last }, i) => {
-      return { channel, isOwed: last === undefined, known: starts[i] ?? after, upTo, next: BEGINNING, bytes: 0 };
-    });
-    const reading = new RedisReading(options, sources);
-    // Messages come only when there is no channel left that has not been looked at.
-    while (!reading.#first && reading.#unknown.length > 0) {
-      const { gaps, messages } = await reading.#readOn();
-      for (const [channel, reason] of gaps) reading.gaps.set(channel, reason);
-      if (messages.length > 0) reading.#first = { gaps: new Map(), messages };
+  static begin(options: RedisReadingOptions, requests: ReadRequest[]): Promise<RedisReading> {
+    if (requests.every(({ last }) => last === undefined)) {
+      return new RedisReading(options, new Sources(requests, [])).#begin();
     }
-    reading.#begun = true;
-    return reading;
+    return findLast(options, requests).then((starts) =>
+      new RedisReading(options, new Sources(requests, starts)).#begin(),
+    );
+  }
+
+  async #begin(): Promise<this> {
+    // Messages come only when there is no channel left that has not been looked at.
+    while (!this.#first && this.#unknown.length > 0) {
+      const { gaps, messages } = await this.#readOn();
+      for (const [channel, reason] of gaps) this.gaps.set(channel, reason);
+      if (messages.length > 0) this.#first = { gaps: new Map(), messages };
+    }
+    this.#begun = true;
+    return this;
   }
 
   async next(): Promise<Page | undefined> {
@@ -139,29 +126,30 @@ export class RedisReading implements Reading {
   }
 
   #plan(): Plan {
-    const sources = this.#unknown.slice(0, CHANNELS);
-    const unknown = sources.length;
+    const sources = this.#sources;
+    const asked = this.#unknown.slice(0, CHANNELS);
+    const unknown = asked.length;
     // What comes next in the others may come before all that is known.
-    if (unknown < this.#unknown.length) return { sources, unknown, upTo: BEGINNING, bytes: 0 };
+    if (unknown < this.#unknown.length) return { asked, unknown, upTo: BEGINNING, bytes: 0 };
     let bytes = 0;
     let cost = 0;
-    for (const source of this.#later) {
+    for (const number of this.#later) {
       if (bytes >= PAGE_BYTES || cost >= MOST_COST) break;
-      bytes += source.bytes;
+      bytes += sources.bytes(number);
       // Of each, the next message and the one after it are looked at.
-      cost += 3 * COST + 2 * source.bytes;
-      sources.push(source);
+      cost += CHANNEL_COST + 2 * (MESSAGE_COST + sources.bytes(number));
+      asked.push(number);
     }
-    const beyond = this.#later[sources.length - unknown];
-    const upTo = beyond ? justBefore(beyond.next) : sources.map((source) => source.upTo).reduce(laterOf);
-    const most = Math.max(PAGE_BYTES, unknown === 0 ? sources[0]!.bytes : 0);
-    return { sources, unknown, upTo, bytes: this.#begun ? most : FIRST_BYTES };
+    const beyond = this.#later[asked.length - unknown];
+    const upTo = beyond === undefined ? sources.latestOf(asked) : justBefore(sources.next(beyond));
+    const most = Math.max(PAGE_BYTES, unknown === 0 ? sources.bytes(asked[0]!) : 0);
+    return { asked, unknown, upTo, bytes: this.#begun ? most : FIRST_BYTES };
   }
 
-  async #ask({ sources, unknown, upTo, bytes: most }: Plan): Promise<PageAnswer> {
+  async #ask({ asked, unknown, upTo, bytes: most }: Plan): Promise<PageAnswer> {
     const { redis, keys, ttl } = this.#options;
-    const channels = sources.flatMap(({ channel, known, next, bytes }) => [channel, known, next, bytes]);
-    const args = [upTo, Number.isFinite(ttl) ? ttl : 0, most, PAGE_MESSAGES, unknown, ...channels];
+    const args: Argument[] = [upTo, Number.isFinite(ttl) ? ttl : 0, most, PAGE_MESSAGES, unknown];
+    for (const number of asked) args.push(...this.#sources.argumentsFor(number));
     const answer = await askTwice(redis, () =>
       readFunction(redis, keys, 'sisyphus_read', args).catch((error: unknown) => {
         throw toSisyphusError(error);
@@ -170,49 +158,32 @@ export class RedisReading implements Reading {
     return parseAnswer(answer);
   }
 
-  #take({ sources, unknown }: Plan, { now, states, entries }: PageAnswer): Page {
+  #take({ asked, unknown }: Plan, { now, states, entries }: PageAnswer): Page {
+    const sources = this.#sources;
     const page: Page = { gaps: new Map(), messages: [] };
     const oldest = positionBefore(this.#options.ttl, now / 1000);
     for (const [i, state] of states.slice(0, unknown).entries()) {
-      // Ids rise: where the last message of a channel was no later than what is read, none will be.
-      if (typeof state === 'object' && isAfter(sources[i]!.upTo, state.head)) sources[i]!.upTo = state.head;
+      if (typeof state === 'object') sources.endAt(asked[i]!, state.head);
     }
-    for (const [number, envelope] of entries) {
-      const source = sources[number - 1]!;
-      const message = messageOf(source.channel, envelope);
-      if (!message) continue;
-      noteMissing(page, source, message.previous, oldest, message.revision);
-      if (!isAfter(message.id, source.upTo)) page.messages.push(message);
-      source.known = isAfter(message.id, source.upTo) ? source.upTo : message.id;
+    for (const [i, envelope] of entries) {
+      const number = asked[i - 1]!;
+      const message = messageOf(sources.channels[number]!, envelope);
+      if (message) sources.take(number, message, page, oldest);
     }
-    const left: Source[] = [];
-    const known = this.#later.slice(sources.length - unknown);
-    for (const [i, source] of sources.entries()) {
+    const left: number[] = [];
+    const later = this.#later.slice(asked.length - unknown);
+    for (const [i, number] of asked.entries()) {
       const state = states[i];
       // What was not looked at stays what it was.
-      if (state === undefined) (i < unknown ? left : known).push(source);
-      else if (state === 'same') known.push(source);
-      else if (state === 'nothing') continue;
-      else if (state.next === undefined) left.push(source);
-      else {
-        // Where nothing is kept, the last that is known of is gone too.
-        const lastMissing = state.next === BEGINNING ? laterOf(state.head, source.next) : state.previous;
-        noteMissing(page, source, lastMissing, oldest, state.revision);
-        Object.assign(source, { next: state.next, bytes: state.bytes });
-        if (state.next !== BEGINNING && !isAfter(state.next, source.upTo)) known.push(source);
-      }
+      if (state === undefined) (i < unknown ? left : later).push(number);
+      else if (state === 'same') later.push(number);
+      else if (state !== 'nothing' && state.next === undefined) left.push(number);
+      else if (state !== 'nothing' && sources.moveOn(number, state, page, oldest)) later.push(number);
     }
     this.#unknown = left.concat(this.#unknown.slice(unknown));
-    this.#later = known.sort((a, b) => comparePositions(a.next, b.next));
+    this.#later = sources.sort(later);
     return page;
   }
-}
-
-/** Everything of the source up to `lastMissing` that has not been read is gone; `revision` is that of the message behind it. */
-function noteMissing(page: Page, source: Source, lastMissing: Position, oldest: Position, revision: number): void {
-  if (!isAfter(lastMissing, source.known) || !isAfter(source.upTo, source.known)) return;
-  if (source.isOwed) page.gaps.set(source.channel, reasonOf(lastMissing, oldest, revision));
-  source.known = lastMissing;
 }
 
 /** What somebody else has put into a backlog is no message: the next one's `previous` tells whether one is missing. */

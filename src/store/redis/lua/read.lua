@@ -1,8 +1,8 @@
 -- What readers missed, a page at a time. Nothing is written, so these also run where Redis refuses to write.
 
--- What one call may look at: bytes of messages, and MESSAGE_COST for each message and each key besides, which is what 2500 bytes more
--- of messages cost. About 3 ms of Redis's time, where the messages of a page are from as many channels.
-local MOST_SCANNED, MESSAGE_COST = 1048576, 2500
+-- What one call may look at: bytes of messages, and so much besides for each key that is read from, and for each message: what it
+-- costs, as bytes. About 2 ms of Redis's time.
+local MOST_SCANNED, KEY_COST, MESSAGE_COST = 1048576, 2500, 1000
 -- Messages read in one go: their sizes are not known before.
 local MOST_AT_ONCE = 16
 
@@ -54,7 +54,7 @@ local function read_on(source, scan, room)
     local entries = redis.pcall('XRANGE', source.key, source.from, '+', 'COUNT', count)
     source.ready, source.at, source.count = messages_of(entries), 1, math.min(2 * count, MOST_AT_ONCE)
     source.ended = #entries < count
-    scan.left = scan.left - MESSAGE_COST
+    scan.left = scan.left - KEY_COST
     if #entries > 0 then
       source.from = '(' .. entries[#entries][1]
     end
@@ -214,7 +214,7 @@ local function go_back(backlog, from, count, scan)
     end
     local at_once = math.min(count, MOST_AT_ONCE)
     local entries = redis.pcall('XREVRANGE', backlog, digits(from), '-', 'COUNT', at_once)
-    scan.left = scan.left - MESSAGE_COST
+    scan.left = scan.left - KEY_COST
     for _, message in ipairs(messages_of(entries)) do
       scan.left = scan.left - #message.text - MESSAGE_COST
       from, count = message.id - 1, count - 1
