@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backlog, ReadRequest, Rights, Slice } from '../backlog/backlog.ts';
+import type { Backlog, Rights } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
@@ -229,9 +229,9 @@ export class Membership {
     }
   }
 
-  /** Reads backlogs for a stream that is open. */
-  async read(requests: ReadRequest[]): Promise<Slice[]> {
-    return this.#persistently(() => this.#options.backlog.read(requests));
+  /** Asks for a stream that is open. */
+  async persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    return this.#persistently(ask);
   }
 
   /** Hears nothing any more. */
