@@ -177,6 +177,24 @@ describe('a session, at the seam between what is read and what comes live', () =
     expect(client.texts).to.deep.equal(['ok', 'granted', '2', '3']);
   });
 
+  it('has what is read for a client withdrawn that has left', async () => {
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    const position = await world.publish('room:a', '1');
+    await world.publish('room:a', '2');
+    let signal: AbortSignal | undefined;
+    world.backlog.open = async (_requests, given) => {
+      signal = given;
+      return new Promise((_, reject) => given?.addEventListener('abort', () => reject(given.reason)));
+    };
+    const session = world.session(client);
+    const opening = session.open({ kind: 'after', position });
+    await eventually(() => signal !== undefined);
+    expect(signal!.aborted).to.equal(false);
+    session.close('client');
+    await opening;
+    expect(signal!.aborted).to.equal(true);
+  });
+
   it('tells of no gap where what was trimmed while it read came live', async () => {
     await world.session(client).open({ kind: 'now' });
     // As if the hub did not remember: what it remembers it would not read.
