@@ -15,6 +15,8 @@ export interface Wanted {
   broken?: ResetReason | undefined;
   /** It has been read before: the reader has been told of its gaps by the hub. */
   isRead?: boolean;
+  /** The gaps that were known before the channel was followed, if those were others. */
+  gaps?: Gap[] | undefined;
 }
 
 export interface Sources {
@@ -101,8 +103,8 @@ function openBacklogs(
 ): Promise<Reading> | undefined {
   const reads: ReadRequest[] = [];
   let bytes = 0;
-  for (const { channel, after, broken, isRead } of wanted) {
-    const gap = isRead ? undefined : gapAfter(gaps, channel, after, recordsPlain(channel));
+  for (const { channel, after, broken, isRead, gaps: own } of wanted) {
+    const gap = isRead ? undefined : gapAfter(own ?? gaps, channel, after, recordsPlain(channel));
     const reason = broken ?? gap?.reason;
     if (reason) reasons.set(channel, reason);
     // What the hub has heard is not looked for in the backlog, which may have been trimmed since.
