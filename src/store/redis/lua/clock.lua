@@ -124,13 +124,14 @@ local begin_life
 
 -- The clock goes on under another replication id. Where that is another server, what the old one gave out after the last id that
 -- this one has is lost, and positions between the two are of a branch that no longer exists.
-local function succeed(clock, before, same_run)
+local function succeed(clock, before)
   require_gaps()
   require_permission('DEL', STANDBYS)
   require_permission('INFO', 'commandstats')
   if is_mistyped(GAPS, 'list') then
     return begin_life(clock)
   end
+  local same_run = redis.call('HGET', CLOCK, 'run') == run_id()
   redis.call('HSET', CLOCK, 'replid', replid, 'run', run_id())
   -- A master takes a new id, and forgets the old one, where it has had no replica for `repl-backlog-ttl`: nothing has happened.
   if same_run and not string.find(arrival.predecessor, '[^0]') then
@@ -197,7 +198,7 @@ local function begin(clock)
   if clock.begins == 'life' then
     begin_life(clock)
   elseif clock.begins == 'branch' then
-    succeed(clock, clock.before, clock.same_run)
+    succeed(clock, clock.before)
   end
   clock.begins = nil
 end
@@ -228,8 +229,8 @@ end
 -- The clock, and what the gateways have configured; changes nothing, see `begin`. A store without one begins a new life (`born`),
 -- and so does one that has lost a part of it.
 local function look_at_clock()
-  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'run', 'life',
-    'since', 'database', 'prefix', 'raised')
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'length', 'ttl', 'rules', 'max', 'said', 'life', 'since',
+    'database', 'prefix', 'raised')
   if stored.err and not is_mistyped(CLOCK, 'hash') then
     error(stored)
   end
@@ -243,24 +244,24 @@ local function look_at_clock()
     rules = stored[6] or '',
     max = setting(stored[7], 1073741824, 262144),
     said = stored[8] and string.find(stored[8], '^-?%d+$') and tonumber(stored[8]) or nil,
-    since = stored[11] or '0',
-    raised = whole(stored[14]) or 0,
+    since = stored[10] or '0',
+    raised = whole(stored[13]) or 0,
     is_mistyped = stored.err ~= nil,
   }
   local replid = replication_id(clock.now)
-  clock.life = stored[10] or string.sub(stored[3] or replid, 1, 8)
+  clock.life = stored[9] or string.sub(stored[3] or replid, 1, 8)
   if not is_whole(clock, stored[3]) then
     clock.begins = 'life'
     clock.last, clock.born, clock.said = clock.now, digits(clock.now), 0
-    use_stored_settings(clock, stored[12], stored[13])
+    use_stored_settings(clock, stored[11], stored[12])
     return clock
   end
-  use_stored_settings(clock, stored[12], stored[13])
+  use_stored_settings(clock, stored[11], stored[12])
   -- What other installations have published since this one was stored is not plain either. Where the library was loaded anew, that is
   -- all it has published since.
   clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)
   if stored[3] ~= replid then
-    clock.begins, clock.before, clock.same_run = 'branch', stored[3], stored[9] == run_id()
+    clock.begins, clock.before = 'branch', stored[3]
   end
   return clock
 end
