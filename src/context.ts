@@ -3,9 +3,8 @@ import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
-import { compileGlob, firstMatch } from './glob.ts';
 import { createApp } from './http/app.ts';
-import type { RecorderStatus } from './http/context.ts';
+import type { RecorderStatus, SettingsStatus } from './http/context.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
@@ -16,6 +15,7 @@ import { SessionRegistry } from './session/session-registry.ts';
 import { MemoryStore } from './store/memory/memory-store.ts';
 import { announcePrivateRedis, type PrivateRedis, startPrivateRedis } from './store/private-redis.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
+import { retentionOf } from './store/settings.ts';
 import type { Store } from './store/store.ts';
 
 /** Everything the gateway consists of. */
@@ -32,6 +32,8 @@ export interface Context {
   stopAccepting(): Promise<void>;
   /** Ends the connections on which nothing is under way. */
   endIdle(): Promise<void>;
+  /** Whether the settings that are one for all gateways are known, and none of them keeps this one from its promises. */
+  isSettled(): boolean;
 }
 
 /** Builds the object graph; starts nothing but a private Redis, whose address the rest needs. */
@@ -47,7 +49,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
           isPrivate: privateRedis !== undefined,
           logger: logger.child({ component: 'redis' }),
         });
-  const retention = retentionOf(config);
+  const retention = retentionIn(config, redis);
   const store = redis ?? new MemoryStore({ retention, maxMessage: config.maxMessage });
   if (!redis) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
@@ -76,7 +78,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
 
   let draining = false;
   const server = createApp({
-    config,
+    config: withSharedSettings(config, redis),
     backlog,
     hub,
     sessions,
@@ -84,6 +86,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     logger: logger.child({ component: 'http' }),
     flusher,
     recorder: () => statusOf(recorder),
+    settings: () => settingsOf(config, redis),
     troubles,
     isDraining: () => draining,
     warnings,
@@ -92,6 +95,10 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   });
   const drain = (): void => {
     draining = true;
+  };
+  const isSettled = (): boolean => {
+    const settings = settingsOf(config, redis);
+    return settings === undefined || (settings.version > 0 && settings.problems.length === 0);
   };
   return {
     store,
@@ -102,18 +109,51 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     recorder,
     server,
     drain,
+    isSettled,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),
   };
 }
 
-/** What is kept of a channel: the first rule that fits, or what is kept of any. */
-function retentionOf({ backlog }: Config): (channel: string) => Retention {
-  const rules = backlog.rules.map(({ pattern, length }) => ({
-    glob: compileGlob(pattern),
-    retention: { length, ttl: backlog.ttl },
-  }));
-  return (channel) => firstMatch(rules, channel)?.retention ?? backlog;
+/** What is kept of a channel, as it counts for all gateways; that may change. */
+function retentionIn({ backlog }: Config, redis: RedisStore | undefined): (channel: string) => Retention {
+  let kept = backlog;
+  let retention = retentionOf(kept);
+  return (channel) => {
+    const current = redis?.settings.current.backlog ?? backlog;
+    if (current !== kept) {
+      kept = current;
+      retention = retentionOf(kept);
+    }
+    return retention(channel);
+  };
+}
+
+/** The largest message is one for all gateways, and may change. */
+function withSharedSettings(config: Config, redis: RedisStore | undefined): Config {
+  return {
+    ...config,
+    get maxMessage(): number {
+      return redis?.settings.current.maxMessage ?? config.maxMessage;
+    },
+  };
+}
+
+function settingsOf({ maxBuffer }: Config, redis: RedisStore | undefined): SettingsStatus | undefined {
+  if (!redis) return undefined;
+  const { version, differences, unrecorded, current } = redis.settings;
+  const problems = [];
+  if (unrecorded.length > 0) {
+    problems.push(
+      `plain channels ${unrecorded.join(' ')} are not recorded: expected SISYPHUS_RAW_CHANNELS to be the same for all gateways`,
+    );
+  }
+  if (current.maxMessage > maxBuffer) {
+    problems.push(
+      `messages of up to ${current.maxMessage} bytes may be published: expected a SISYPHUS_MAX_BUFFER of as many, not ${maxBuffer}`,
+    );
+  }
+  return { version, differences, problems };
 }
 
 function statusOf(recorder: Recorder | undefined): RecorderStatus {

@@ -50,8 +50,8 @@ export class Gateway {
     recorder?.start();
     outage.start();
     const until = Date.now() + START_PATIENCE;
-    // Also until somebody records: who comes sooner would be told of what was published just before.
-    while ((!hub.isOpen || recorder?.isRecording === false) && Date.now() < until) {
+    // Also until somebody records what is to be recorded: who comes sooner would be told of what was published just before.
+    while ((!hub.isOpen || recorder?.isRecording === false || !context.isSettled()) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await listen(server, this.#config);

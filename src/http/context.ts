@@ -17,6 +17,8 @@ export interface HttpContext {
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
+  /** The same; `undefined` where this gateway shares its store with no other. */
+  settings: () => SettingsStatus | undefined;
   /** What the store does not do now. */
   troubles: () => Trouble[];
   isDraining: () => boolean;
@@ -24,6 +26,16 @@ export interface HttpContext {
   warnings: () => string[];
   version: string;
   store: 'redis' | 'memory';
+}
+
+/** The settings that are one for all gateways. */
+export interface SettingsStatus {
+  /** Raised with each change. */
+  version: number;
+  /** Where this gateway is configured otherwise; what counts is `installation`. */
+  differences: { variable: string; here: string; installation: string }[];
+  /** What this gateway cannot keep of its promises for it, and what would be right. */
+  problems: string[];
 }
 
 export interface RecorderStatus {

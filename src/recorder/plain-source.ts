@@ -28,7 +28,7 @@ export interface PlainListener {
   settle(id: Position): void;
   /** Everything that was published before this id is recorded. */
   settled(id: Position): void;
-  /** Somebody has given the lease back. */
+  /** Somebody has given the lease back, or other channels are to be recorded: the lease is to be looked at at once. */
   released(): void;
 }
 

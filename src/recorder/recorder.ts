@@ -156,7 +156,7 @@ export class Recorder implements PlainListener {
   }
 
   released(): void {
-    if (this.#state === 'listening') this.#turnNow();
+    if (this.#period.from !== undefined) this.#turnNow();
   }
 
   async #begin(): Promise<void> {

@@ -54,11 +54,18 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   },
   { name: 'a question whether all is recorded', state: 'usual', args: ['settle'] },
   { name: 'the answer to it', state: 'usual', args: ['record', 'a', 'life:1', '9', '1', '', ''] },
+  { name: 'other plain channels', state: 'usual', args: ['anchor', 'a', 'room:*'] },
+  { name: 'settings', state: 'usual', args: configure('b', 'folder:*') },
+  { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },
 ];
 type State = 'usual' | 'changed' | 'lost' | 'empty' | 'promoted';
+
+function configure(gateway: string, patterns: string): string[] {
+  return ['configure', '7', '60000', '', '1000', '0', '', patterns, gateway, '10000'];
+}
 
 function batch(key: string, ...channels: string[]): string[] {
   return ['publish_batch', key, '', '1000', ...channels.flatMap((channel) => [channel, 'text', ''])];

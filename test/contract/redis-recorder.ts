@@ -277,6 +277,24 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
       });
     });
 
+    it('lets its owner say which plain channels are recorded from an anchor on, and nobody else', async () => {
+      const [a, b] = [await lead('a'), await begin('b')];
+      const hearing = client();
+      const said: string[] = [];
+      hearing.on('message', (_, text: string) => said.push(text.split(' ').slice(3).join(' ')));
+      await hearing.subscribe('sisyphus{0}/@anchor');
+      await b.anchor('room:*');
+      await a.anchor('folder:* room:*');
+      await a.anchor('folder:* room:*');
+      // It has not heard its own anchor yet.
+      expect(await a.lease('keep')).to.equal('leader');
+      expect(await redis.hget(LEASE, 'patterns')).to.equal('folder:* room:*');
+      await b.anchor();
+      await eventually(() => said.length === 4);
+      expect(said).to.deep.equal(['- *:*', 'switch folder:* room:*', '- folder:* room:*', '- folder:* room:*']);
+      hearing.disconnect();
+    });
+
     it('is not given back by who leaves without knowing that it has it: it runs out', async () => {
       const a = await lead('a');
       await say('heard');
@@ -390,6 +408,17 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         await beginNewLife();
         await say('to nobody');
         expect(await (await begin('b')).lease('keep')).to.equal('leader');
+        expect(await unrecorded()).to.have.length(1);
+      });
+
+      it('leaves one where it was given back while another stood by, which heard what came then, and has gone with it', async () => {
+        const [a, b] = [await lead('a'), await begin('b')];
+        await b.lease('keep');
+        await a.lease('release');
+        await say('heard by who stood by');
+        await beginNewLife();
+        b.end();
+        expect(await (await begin('c')).lease('keep')).to.equal('leader');
         expect(await unrecorded()).to.have.length(1);
       });
 

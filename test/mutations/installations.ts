@@ -117,7 +117,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'a life that begins with a grant does not know the prefix',
     file: 'src/store/redis/lua/configure.lua',
-    find: '    prefixes[KEY .. args[5]] = prefix\n',
+    find: '  prefixes[KEY .. database] = prefix\n',
     replace: '',
     ...PREFIX,
   },
@@ -145,7 +145,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'gateways with another prefix seem to record the same',
     file: 'src/store/redis/plain-names.ts',
-    find: "...(this.prefix === '' ? [] : [`prefix=${this.prefix}`])",
+    find: "...(this.prefix === '' ? [] : [PREFIX + this.prefix])",
     replace: '',
     caughtBy: 'unit/plain-names',
   },
@@ -160,8 +160,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway without a prefix takes that of another away',
     file: 'src/store/redis/lua/configure.lua',
-    find: "args[6] == '' and clock.prefix or args[6]",
-    replace: 'args[6]',
+    find: "  prefix = prefix == '' and clock.prefix or prefix\n",
+    replace: '',
     caughtBy: 'contract/installations',
     only: 'lists where',
   },

@@ -6,6 +6,9 @@ const CLOCK = 'src/store/redis/lua/clock.lua';
 const GAPS = { caughtBy: 'contract/redis-gaps' };
 const FORKS = { caughtBy: 'integration/forks' };
 const FORKED_HUB = { caughtBy: 'unit/hub', only: 'lost what it gave out last' };
+const CONFIGURE = 'src/store/redis/lua/configure.lua';
+const PATTERNS = 'src/store/redis/heard-patterns.ts';
+const SETTINGS = { caughtBy: 'contract/redis-settings' };
 const LIVES = { caughtBy: 'contract/redis-lives' };
 
 /** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
@@ -146,6 +149,128 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/health',
   },
   {
+    name: 'an owner that renews the lease takes back which channels are recorded',
+    file: 'src/store/redis/lua/lease.lua',
+    find: 'if not mine and recorder.patterns ~= patterns then',
+    replace: 'if recorder.patterns ~= patterns then',
+    ...LEASE,
+  },
+  {
+    name: 'anybody says which channels are recorded',
+    file: 'src/store/redis/lua/anchor.lua',
+    find: 'args[2] and owner == args[1] and args[2] ~= patterns',
+    replace: 'args[2] and args[2] ~= patterns',
+    ...LEASE,
+  },
+  {
+    name: 'who connects last decides how much is kept',
+    file: CONFIGURE,
+    find: "  if type(number) == 'string' and tonumber(number) then\n",
+    replace: '  if false then\n',
+    ...SETTINGS,
+  },
+  {
+    name: 'settings that nobody is configured with any more go on',
+    file: CONFIGURE,
+    find: '  living[args[1]] = nil\n',
+    replace: '',
+    ...SETTINGS,
+  },
+  {
+    name: 'a gateway that has died counts for ever',
+    file: CONFIGURE,
+    find: '(is_quiet or gateway.till >= now)',
+    replace: 'true',
+    ...SETTINGS,
+  },
+  {
+    name: 'after an outage of Redis every other gateway is taken for dead',
+    file: CONFIGURE,
+    find: '  local is_quiet = clock.now - heard > ms * 500\n',
+    replace: '  local is_quiet = false\n',
+    ...SETTINGS,
+  },
+  {
+    name: 'a gateway that died before the clock was set back lives on',
+    file: CONFIGURE,
+    find: 'math.min(gateway.till, now + ms)',
+    replace: 'gateway.till',
+    ...SETTINGS,
+  },
+  {
+    name: 'plain channels are those of the gateway that spoke last',
+    file: CONFIGURE,
+    find: '  for name, gateway in pairs(living) do\n    redis.call',
+    replace: '  living = { [me] = living[me] }\n  for name, gateway in pairs(living) do\n    redis.call',
+    ...SETTINGS,
+  },
+  {
+    name: 'more channels are recorded before others had the time to subscribe them',
+    file: PATTERNS,
+    find: '    if (since < (isWider ? WIDEN_AFTER : NARROW_AFTER)) return undefined;\n',
+    replace: '    if (!isWider && since < NARROW_AFTER) return undefined;\n',
+    caughtBy: 'unit/heard-patterns',
+  },
+  {
+    name: 'fewer channels are recorded at once',
+    file: PATTERNS,
+    find: '    if (since < (isWider ? WIDEN_AFTER : NARROW_AFTER)) return undefined;\n',
+    replace: '    if (since < WIDEN_AFTER) return undefined;\n',
+    caughtBy: 'unit/heard-patterns',
+  },
+  {
+    name: 'who does not hear all that is recorded now goes on counting',
+    file: PATTERNS,
+    find: 'return isSwitch && this.#counted.patterns.every((pattern) => this.#hears(pattern))',
+    replace: 'return isSwitch',
+    caughtBy: 'unit/heard-patterns',
+  },
+  {
+    name: 'who has not heard from where on others are recorded goes on counting',
+    file: PATTERNS,
+    find: 'return isSwitch && this.#counted.patterns.every((pattern) => this.#hears(pattern))',
+    replace: 'return this.#counted.patterns.every((pattern) => this.#hears(pattern))',
+    caughtBy: 'unit/heard-patterns',
+  },
+  {
+    name: 'a name that two patterns fit is counted twice',
+    file: PATTERNS,
+    find: 'firstMatch(this.#heard, name)?.pattern === pattern &&',
+    replace: '',
+    caughtBy: 'unit/heard-patterns',
+  },
+  {
+    name: 'a gateway goes by the plain channels it is configured with',
+    file: 'src/store/redis/redis-settings.ts',
+    find: '    this.#names.adopt(counted.length > 0 ? counted : wanted);\n',
+    replace: '',
+    caughtBy: 'integration/settings',
+    only: 'records nothing itself',
+  },
+  {
+    name: 'nobody is told that gateways are configured otherwise',
+    file: 'src/store/redis/redis-settings.ts',
+    find: '    this.#logDifferences();\n  }\n\n  #logChanges',
+    replace: '  }\n\n  #logChanges',
+    caughtBy: 'integration/settings',
+    only: 'narrow first',
+  },
+  {
+    name: 'a change of the settings is heard of when the gateway speaks again',
+    file: 'src/store/redis/redis-settings.ts',
+    find: 'return version !== this.#version && this.#version > 0 && !this.#isAsking;',
+    replace: 'return version < 0;',
+    ...SETTINGS,
+  },
+  {
+    name: 'a gateway is ready before what it asks for is recorded',
+    file: 'src/gateway.ts',
+    find: ' || !context.isSettled()) && Date.now() < until',
+    replace: ') && Date.now() < until',
+    caughtBy: 'integration/settings',
+    only: 'only when what it asks for',
+  },
+  {
     name: 'a fork is announced before those who heard everything have spoken',
     file: 'src/hub/forks.ts',
     find: '    if (awaited.length === 0 || !current()) return mark;',
@@ -277,6 +402,20 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     find: 'if expires <= 0 and not returns and not is_of_life',
     replace: 'if expires <= 0 and not is_of_life',
     ...LEASE,
+  },
+  {
+    name: 'who stands by is not thought of where the lease is given back for good',
+    file: 'src/store/redis/lua/lease.lua',
+    find: "again or redis.call('ZCARD', STANDBYS) > 0",
+    replace: 'again',
+    ...LEASE,
+  },
+  {
+    name: 'a gap is written where the counts are the same',
+    file: 'src/store/redis/lua/lease.lua',
+    find: 'mine or heard_all or recorder.count == from_count',
+    replace: 'mine or heard_all',
+    caughtBy: 'contract/redis-lease-model',
   },
   {
     name: 'an owner that was cut off by the end of the server leaves a gap',

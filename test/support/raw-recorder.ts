@@ -57,8 +57,8 @@ export class RawRecorder {
   }
 
   /** Gives out an id, and waits until everything before it was heard. */
-  async anchor(): Promise<void> {
-    const id = Number(await this.#commands.fcall('sisyphus_anchor', 0, this.name));
+  async anchor(...patterns: string[]): Promise<void> {
+    const id = Number(await this.#commands.fcall('sisyphus_anchor', 0, this.name, ...patterns));
     await eventually(() => this.#place.id >= id);
   }
 
@@ -89,6 +89,11 @@ export class RawRecorder {
   async hears(messages: number): Promise<RawPlain[]> {
     await eventually(() => this.heard.length >= messages);
     return this.heard;
+  }
+
+  /** Its connection is lost: it hears nothing more, and may still ask. */
+  deafen(): void {
+    this.#hearing.disconnect();
   }
 
   end(): void {

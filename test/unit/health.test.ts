@@ -21,7 +21,14 @@ async function ask(
   const ctx = { status: 0, body: undefined };
   const hub = { isAnswered: true };
   const recorded = () => ({ ...RECORDER, ...recorder });
-  const context = { hub, recorder: recorded, isDraining: () => false, troubles: () => [], ...others };
+  const context = {
+    hub,
+    recorder: recorded,
+    isDraining: () => false,
+    settings: () => undefined,
+    troubles: () => [],
+    ...others,
+  };
   const counts = {
     descriptors: { isShort: async () => false, limit: 1024 },
     refused: new Map(),

@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import type { HttpContext, RecorderStatus } from '../context.ts';
+import type { HttpContext, RecorderStatus, SettingsStatus } from '../context.ts';
 import type { HttpCounts } from '../counts.ts';
 
 /** GET /healthz: the process lives. */
@@ -23,6 +23,7 @@ export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx:
     if (!isRecorded(context.recorder()) && others.length === 0) {
       stopping.push('no recorder is known: nobody has renewed its lease lately');
     }
+    stopping.push(...(context.settings()?.problems ?? []));
     if (isShort) stopping.push(`nearly all of the ${descriptors.limit} files that the process may open are in use`);
     if (context.isDraining()) stopping.push('the gateway is being stopped');
     const ready = stopping.length === 0;
@@ -30,6 +31,11 @@ export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx:
     ctx.status = ready ? 200 : 503;
     ctx.body = { ready, ...(reasons.length > 0 && { reasons }) };
   };
+}
+
+function settingsOf({ settings }: HttpContext): Pick<SettingsStatus, 'version' | 'differences'> | undefined {
+  const status = settings();
+  return status && { version: status.version, differences: status.differences };
 }
 
 function isRecorded({ role, recording }: RecorderStatus): boolean {
@@ -59,6 +65,7 @@ export function status(context: HttpContext, { descriptors, refused }: HttpCount
       subscriptions,
       lingering: hub.channels - channels,
       recorder: context.recorder(),
+      settings: settingsOf(context),
       counters: {
         ...hub.counters,
         closed: Object.fromEntries(sessions.closed),

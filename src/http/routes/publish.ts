@@ -7,8 +7,9 @@ import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
 
 /** POST /publish: one message or a batch, all of it or nothing; the answer has an id and a revision for each. */
-export function publish({ backlog, config: { maxMessage } }: HttpContext): (ctx: Context) => Promise<void> {
+export function publish({ backlog, config }: HttpContext): (ctx: Context) => Promise<void> {
   return async (ctx) => {
+    const { maxMessage } = config;
     const body = await readBody(ctx.req, maxMessage);
     const type = ctx.get('Content-Type');
     const { publications, single } = parsePublications(type, body, { maxMessage });

@@ -11,6 +11,7 @@ export type MarkAnswer = [
   now: string,
   database?: string,
   prefix?: string,
+  settings?: string,
   // Of the form that writes nothing.
   role?: string,
   isSameBranch?: number,
@@ -25,6 +26,8 @@ export interface MarkParts {
   now: Position;
   database: string;
   prefix: string;
+  /** The number of the settings that count. */
+  settings: number;
   /** Of a master with which it has everything in common. */
   isReplica: boolean;
 }
@@ -37,6 +40,7 @@ export function markOf([
   now,
   database = '',
   prefix = '',
+  settings = '0',
   role = '',
   branch = 1,
 ]: MarkAnswer): MarkParts {
@@ -50,6 +54,7 @@ export function markOf([
     now: parsePosition(now) ?? BEGINNING,
     database,
     prefix,
+    settings: Number(settings),
     isReplica: role === 'slave' && branch === 1,
   };
 }

@@ -1,27 +1,58 @@
 import { compileGlob, firstMatch } from '../../glob.ts';
 
+/** Of a description: the driver's prefix. No pattern has a `=` behind this word. */
+const PREFIX = 'prefix=';
+
 /**
  * What the application calls its channels when it publishes plainly. Where a driver puts a prefix before the names of keys, some put
  * it before the channel of a PUBLISH too (phpredis), and others do not (ioredis): a name with the prefix and the same name
  * without it are one channel.
  */
 export class PlainNames {
-  /** To PSUBSCRIBE. A name that several of them match is heard several times, and counts with the first. */
-  readonly patterns: string[];
   readonly prefix: string;
-  readonly #globs;
+  #asked: string[] = [];
+  #patterns: string[] = [];
+  #globs: { pattern: string; glob: (name: string) => boolean }[] = [];
 
   constructor(patterns: string[], prefix: string) {
-    // A pattern that begins with a star matches the names with the prefix as well.
-    const others = patterns.filter((pattern) => !pattern.startsWith('*') && !pattern.startsWith(prefix));
-    this.patterns = [...patterns, ...others.map((pattern) => prefix + pattern)];
     this.prefix = prefix;
-    this.#globs = this.patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
+    this.adopt(patterns);
+  }
+
+  /** As `description` says. */
+  static parse(description: string): PlainNames {
+    const words = description.split(' ').filter((word) => word !== '');
+    const prefix = words.find((word) => word.startsWith(PREFIX))?.slice(PREFIX.length) ?? '';
+    return new PlainNames(
+      words.filter((word) => !word.startsWith(PREFIX)),
+      prefix,
+    );
+  }
+
+  /** These patterns from now on. */
+  adopt(patterns: readonly string[]): void {
+    const asked = [...new Set(patterns)].sort();
+    if (this.#globs.length > 0 && asked.join(' ') === this.#asked.join(' ')) return;
+    this.#asked = asked;
+    // A pattern that begins with a star matches the names with the prefix as well.
+    const others = this.#asked.filter((pattern) => !pattern.startsWith('*') && !pattern.startsWith(this.prefix));
+    this.#patterns = [...this.#asked, ...others.map((pattern) => this.prefix + pattern)];
+    this.#globs = this.#patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
+  }
+
+  /** Without the driver's prefix, in one order. */
+  get asked(): readonly string[] {
+    return this.#asked;
+  }
+
+  /** To PSUBSCRIBE. A name that several of them match is heard several times, and counts with the first. */
+  get patterns(): readonly string[] {
+    return this.#patterns;
   }
 
   /** Gateways that differ in it do not record the same. */
   get description(): string {
-    return [...this.patterns, ...(this.prefix === '' ? [] : [`prefix=${this.prefix}`])].join(' ');
+    return [...this.#asked, ...(this.prefix === '' ? [] : [PREFIX + this.prefix])].join(' ');
   }
 
   patternOf(name: string): string | undefined {

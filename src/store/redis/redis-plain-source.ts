@@ -20,6 +20,7 @@ import { Witness } from '../../recorder/witness.ts';
 import { Failures } from '../../repeats.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { type Argument, callFunction } from './functions.ts';
+import { HeardPatterns } from './heard-patterns.ts';
 import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
 import type { PlainNames } from './plain-names.ts';
@@ -48,6 +49,15 @@ export interface RedisPlainSourceOptions {
   logger: Logger;
 }
 
+type LeaseReply = [
+  role: LeaseAnswer['role'],
+  id: string,
+  number: number,
+  held: number,
+  counted?: string,
+  asked?: string,
+];
+
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
@@ -55,7 +65,12 @@ export class RedisPlainSource implements PlainSource {
   readonly #failures: Failures;
   readonly #commands: Redis;
   readonly #keys: Keys;
+  /** By which plain PUBLISHes are recorded, as far as it is known here: the whole gateway goes by them. */
   readonly #names: PlainNames;
+  readonly #patterns: HeardPatterns;
+  #isListening = false;
+  /** One change of what is subscribed at a time. */
+  #isChanging = false;
   readonly #standing: Standing;
   readonly #records: string;
   readonly #onName: (name: string) => void;
@@ -71,6 +86,7 @@ export class RedisPlainSource implements PlainSource {
     this.#commands = commands;
     this.#keys = keys;
     this.#names = names;
+    this.#patterns = new HeardPatterns(names);
     this.#onName = onName;
     this.#records = `${keys.topicPrefix}*`;
   }
@@ -80,7 +96,11 @@ export class RedisPlainSource implements PlainSource {
       this.#hear(listener, String(pattern), name.toString('latin1'), payload);
     });
     this.#hearing.on('ready', () => this.#up(listener));
-    this.#hearing.on('close', () => listener.down());
+    this.#hearing.on('close', () => {
+      this.#isListening = false;
+      this.#patterns.end();
+      listener.down();
+    });
     if (this.#hearing.status === 'ready') this.#up(listener);
   }
 
@@ -89,13 +109,18 @@ export class RedisPlainSource implements PlainSource {
       // As the hub does, before anything is subscribed.
       await this.#testify();
       this.#witness.interrupt();
-      await this.#hearing.psubscribe(this.#records, ...this.#names.patterns);
+      const { hear, forget } = this.#patterns.begin();
+      this.#isListening = true;
+      await this.#hearing.psubscribe(this.#records, ...hear);
+      if (forget.length > 0) await this.#hearing.punsubscribe(...forget);
     });
   }
 
   async deafen(): Promise<void> {
+    this.#isListening = false;
     this.#witness.interrupt();
-    await answered(() => this.#hearing.punsubscribe(this.#records, ...this.#names.patterns));
+    this.#patterns.end();
+    await answered(() => this.#hearing.punsubscribe());
   }
 
   async anchor(name: string): Promise<void> {
@@ -108,19 +133,16 @@ export class RedisPlainSource implements PlainSource {
   }
 
   async lease({ name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest): Promise<LeaseAnswer> {
-    const patterns = this.#names.description;
+    const patterns = this.#patterns.counted.description;
     const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
-    const place = [id, number, formatCount(count)];
-    const args = [name, ttl, patterns, from, formatCount(fromCount), ...place, wanted, again ? 'again' : '-'];
-    const answer = (await answered(() => this.#ask(this.#commands, 'sisyphus_lease', args))) as [
-      LeaseAnswer['role'],
-      string,
-      number,
-      number,
-    ];
-    const [role, last, numbered, held] = answer;
-    const recorded = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
-    return { role, place: recorded, isHeld: Number(held) === 1 };
+    const recorded = [id, number, formatCount(count)];
+    const args = [name, ttl, patterns, from, formatCount(fromCount), ...recorded, wanted, again ? 'again' : '-'];
+    const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_lease', args));
+    const [role, last, numbered, held, counted = '', asked = '-'] = answer as LeaseReply;
+    this.#patterns.learn(counted, asked, this.#isListening);
+    if (wanted === 'keep') this.#follow(role === 'leader' ? name : undefined);
+    const place = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
+    return { role, place, isHeld: Number(held) === 1 };
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
@@ -133,6 +155,30 @@ export class RedisPlainSource implements PlainSource {
 
   async close(): Promise<void> {
     await closeConnection(this.#hearing);
+  }
+
+  /** Subscribes what is asked for besides; `owner`: has the lease, and so says by which patterns places are counted. */
+  #follow(owner: string | undefined): void {
+    if (this.#isChanging || !this.#isListening) return;
+    this.#isChanging = true;
+    this.#change(owner)
+      .catch((error: unknown) => this.#failures.log('patterns_refused', error))
+      .finally(() => {
+        this.#isChanging = false;
+      });
+  }
+
+  async #change(owner: string | undefined): Promise<void> {
+    const missing = this.#patterns.missing();
+    if (missing.length > 0) {
+      await this.#hearing.psubscribe(...missing);
+      if (!this.#isListening) return;
+      this.#patterns.hear(missing);
+    }
+    const superfluous = this.#patterns.takeSuperfluous();
+    if (superfluous.length > 0) await this.#hearing.punsubscribe(...superfluous);
+    const next = owner === undefined ? undefined : this.#patterns.next();
+    if (next !== undefined) await this.#ask(this.#hearing, 'sisyphus_anchor', [owner!, next]);
   }
 
   async #ask(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
@@ -179,31 +225,39 @@ export class RedisPlainSource implements PlainSource {
       return;
     }
     // A channel that two patterns match is heard twice: the first pattern counts.
-    if (UNCOUNTED.test(name) || this.#names.patternOf(name) !== pattern) return;
+    if (UNCOUNTED.test(name) || !this.#patterns.accepts(pattern, name)) return;
     this.#onName(name);
-    listener.plain(this.#names.channelOf(name), payload);
+    listener.plain(this.#patterns.counted.channelOf(name), payload);
   }
 
   #hearRecord(listener: PlainListener, topic: string, payload: Buffer): void {
-    if (topic === '@recorder') listener.released();
+    if (topic === '@recorder' || topic === '@patterns') listener.released();
     else if (topic === '@settle') {
       this.#witness.anchored(positionIn(payload));
       listener.settle(positionIn(payload));
     } else if (topic === '@settled') listener.settled(settledIn(payload));
     else if (topic === '@gap') this.#hearGap(payload.toString('latin1'));
-    else if (topic === '@anchor') {
-      const [id = '', anchor = '', count = ''] = payload.toString('latin1').split(' ');
-      const [life = '', number = ''] = count.split(':');
-      const position = parsePosition(id) ?? BEGINNING;
-      this.#witness.anchored(position);
-      listener.anchored(position, anchor, { life, number: Number(number) });
-    } else {
+    else if (topic === '@anchor') this.#hearAnchor(listener, payload.toString('latin1'));
+    else {
       const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
       const position = parsePosition(id);
       if (position === undefined) return;
       this.#witness.hear(topic.replaceAll('/', ':'), position);
       listener.recorded(position, parsePlace(place));
     }
+  }
+
+  #hearAnchor(listener: PlainListener, text: string): void {
+    const [id = '', anchor = '', count = '', word, ...patterns] = text.split(' ');
+    const [life = '', number = ''] = count.split(':');
+    const position = parsePosition(id) ?? BEGINNING;
+    this.#witness.anchored(position);
+    const change = this.#patterns.anchored(patterns.join(' '), word === 'switch');
+    this.#names.adopt(this.#patterns.counted.asked);
+    if (change === 'stale') {
+      listener.down();
+      listener.up();
+    } else listener.anchored(position, anchor, { life, number: Number(number) });
   }
 
   #testimonyFailed(error: unknown): void {

@@ -36,6 +36,8 @@ export interface RedisSourceOptions {
   logger: Logger;
   /** Called when the store has other topics or lists than this gateway. */
   configure(): void;
+  /** Called with the number of the settings that count. */
+  onSettings(version: number): void;
 }
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
@@ -47,6 +49,7 @@ export class RedisSource implements ChannelSource {
   readonly #logger: Logger;
   readonly #standing: Standing;
   readonly #configure: () => void;
+  readonly #onSettings: (version: number) => void;
   /** Where gaps are said, and that the store has lost its memory. */
   readonly #gaps: string;
   /** Where the recorder says that everything before an id is recorded. */
@@ -71,7 +74,7 @@ export class RedisSource implements ChannelSource {
     return requests;
   });
 
-  constructor({ redis, url, keys, names, standing, logger, configure }: RedisSourceOptions) {
+  constructor({ redis, url, keys, names, standing, logger, configure, onSettings }: RedisSourceOptions) {
     this.#redis = redis;
     this.#url = url;
     this.#keys = keys;
@@ -80,6 +83,7 @@ export class RedisSource implements ChannelSource {
     this.#standing = standing;
     this.#mark = new ReadableFunction(redis, keys, 'sisyphus_mark');
     this.#configure = configure;
+    this.#onSettings = onSettings;
     this.#gaps = `${keys.topicPrefix}@gap`;
     this.#settledTopic = `${keys.topicPrefix}@settled`;
   }
@@ -298,6 +302,7 @@ export class RedisSource implements ChannelSource {
       this.#standing.worked('marking');
       this.#standing.wrote('hub');
       this.#compare(mark.database, mark.prefix);
+      this.#onSettings(mark.settings);
       return { position, born, now, gaps, heads };
     } catch (error) {
       this.#standing.failed('reading', error);

@@ -6,7 +6,7 @@ import type { Logger } from '../../logger.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import type { Store } from '../store.ts';
 import { closeConnection, openConnection, suspect } from './connection.ts';
-import { callFunction, loadFunctionsIfAllowed } from './functions.ts';
+import { loadFunctionsIfAllowed } from './functions.ts';
 import { inspectRedis } from './inspect.ts';
 import { Keys } from './keys.ts';
 import { Backoff } from './pace.ts';
@@ -15,6 +15,7 @@ import { PrefixHint } from './prefix-hint.ts';
 import { requireFit } from './probe.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
+import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
 import { Standing } from './standing.ts';
 import type { Weakness } from './weaknesses.ts';
@@ -37,6 +38,7 @@ export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
   readonly backlog: RedisBacklog;
+  readonly settings: RedisSettings;
   /** `undefined` where no plain channels are recorded. */
   readonly plain: RedisPlainSource | undefined;
   readonly #commands: Redis;
@@ -44,7 +46,6 @@ export class RedisStore implements Store {
   readonly #keys: Keys;
   readonly #names: PlainNames;
   readonly #standing = new Standing();
-  readonly #configuration: (string | number)[];
   readonly #isPrivate: boolean;
   readonly #logger: Logger;
   readonly #url: string;
@@ -71,26 +72,36 @@ export class RedisStore implements Store {
     const commands = openConnection(url, 'commands', standing);
     this.#commands = commands;
     const hint = new PrefixHint(commands, keyPrefix, logger);
+    const own = { backlog, maxMessage, rawChannels };
+    const settings = new RedisSettings({ commands, keys, names, own, logger });
+    this.settings = settings;
+    const retention = {
+      get ttl(): number {
+        return settings.current.backlog.ttl;
+      },
+    };
     const replays = openConnection(url, 'replays', standing);
     this.#replays = replays;
     const onNoList = (user: string): void => hint.noList(user);
-    this.backlog = new RedisBacklog({ commands, replays }, keys, backlog, standing, logger, onNoList);
+    this.backlog = new RedisBacklog({ commands, replays }, keys, retention, standing, logger, onNoList);
     const configure = (): void => this.configure();
     const redis = openConnection(url, 'hub', standing);
-    this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure });
+    const onSettings = (version: number): void => {
+      if (settings.isOutdated(version)) void this.#say();
+    };
+    this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure, onSettings });
     if (rawChannels.length > 0) {
       const hearing = openConnection(url, 'recorder', standing);
       const onName = (name: string): void => hint.heard(name);
       this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
       this.#warnOfSharedChannels(rawChannels, namespace, keyPrefix);
     }
-    const rules = backlog.rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
-    this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage, keys.database, keyPrefix];
     this.#commands.on('ready', () => this.configure());
     standing.onRefused = () => void this.#look();
     this.#heartbeat = setInterval(() => {
       void this.ping();
       void this.#isAnswered(this.#replays);
+      if (settings.isDue && this.#configured === this.#wanted) void this.#say();
     }, HEARTBEAT).unref();
   }
 
@@ -131,10 +142,20 @@ export class RedisStore implements Store {
     try {
       await requireFit(this.#commands);
       await loadFunctionsIfAllowed(this.#commands, this.#keys);
-      await callFunction(this.#commands, this.#keys, 'sisyphus_configure', this.#configuration);
+      await this.settings.say();
       this.#configured = wanted;
       this.#standing.worked('configuration');
       this.#standing.wrote('commands');
+    } catch (error) {
+      this.#standing.failed('configuration', error);
+    }
+  }
+
+  /** Again and again, for as long as the gateway lives. */
+  async #say(): Promise<void> {
+    try {
+      await this.settings.say();
+      this.#standing.worked('configuration');
     } catch (error) {
       this.#standing.failed('configuration', error);
     }
@@ -206,6 +227,7 @@ export class RedisStore implements Store {
     clearInterval(this.#heartbeat);
     clearTimeout(this.#later);
     this.#closing.abort();
+    await this.settings.leave();
     await Promise.all([
       closeConnection(this.#commands),
       closeConnection(this.#replays),

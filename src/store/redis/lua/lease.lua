@@ -1,5 +1,6 @@
 -- FCALL sisyphus_lease 0 <me> <ttl, ms> <patterns> <from id> <from count> <id> <number> <count> <wanted> <again or '-'>
---   ->  [role, id, number, 1 if somebody has it whose time has not run out]
+--   ->  [role, id, number, 1 if somebody has it whose time has not run out, patterns, wanted patterns or '-']
+-- <patterns>: by which I count places. Answered are those by which they are counted now, and those that gateways ask for.
 -- <from …>: where I began to listen. <id> <number> <count>: up to where I, the owner, have recorded everything; else 0 0 0.
 -- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
 -- owner gives it back, having recorded all it has heard; `again`: it has lost its connection, and will be back), `leave` (a
@@ -16,6 +17,7 @@ define('lease', { 'allow-oom' }, function(args)
   require_gaps()
   require_permission('HSET', RECORDER)
   require_permission('PUBLISH', TOPIC .. '@recorder')
+  require_permissions(CLOCK, { 'HGET', 'HSET', 'HINCRBY' })
   require_permissions(STANDBYS, { 'ZADD', 'ZREM', 'ZREMRANGEBYSCORE', 'ZCARD', 'ZSCORE', 'DEL' })
   local clock = read_clock()
   local recorder = read_recorder(clock)
@@ -26,13 +28,17 @@ define('lease', { 'allow-oom' }, function(args)
     redis.call('HSET', RECORDER, 'id', args[6], 'number', args[7], 'count', args[8])
   end
   local function answer(role)
-    return { role, digits(recorder.id), recorder.number, (role == 'leader' or not recorder.free) and 1 or 0 }
+    local held = (role == 'leader' or not recorder.free) and 1 or 0
+    local asked = redis.call('HGET', CLOCK, 'wanted') or '-'
+    return { role, digits(recorder.id), recorder.number, held, recorder.patterns or '', asked }
   end
   if wanted == 'release' or wanted == 'leave' then
     redis.call('ZREM', STANDBYS, me)
     -- Who has been cut off while it asked for the lease leaves without knowing that it has it, and it runs out.
     if mine and wanted == 'release' then
-      redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', again and 1 or 0)
+      -- Who stands by goes on hearing.
+      local is_heard = again or redis.call('ZCARD', STANDBYS) > 0
+      redis.call('HSET', RECORDER, 'expires', digits(-clock.now), 'returns', is_heard and 1 or 0)
       if not is_of_life(clock, recorder.count) then
         -- Its connection has ended with the earlier life of the server, and it has recorded all of that.
         redis.call('HSET', RECORDER, 'count', no_publishes(clock))
@@ -70,8 +76,12 @@ define('lease', { 'allow-oom' }, function(args)
     recorder.id, recorder.number = from, 0
     redis.call('HSET', RECORDER, 'count', from_count)
   end
+  if not mine and recorder.patterns ~= patterns then
+    recorder.patterns = patterns
+    redis.call('HINCRBY', CLOCK, 'settings', 1)
+  end
   redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'ttl', ttl, 'id',
-    digits(recorder.id), 'number', recorder.number, 'patterns', patterns)
+    digits(recorder.id), 'number', recorder.number, 'patterns', recorder.patterns or patterns)
   redis.call('HSET', CLOCK, 'recorder', 1)
   return answer('leader')
 end)

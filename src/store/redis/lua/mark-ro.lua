@@ -4,7 +4,7 @@
 -- For a Redis that takes no writes: no life of the store is begun here, no gap is written and no id given out. The caller judges
 -- what it has heard beyond `last`. A user who may not call INFO is answered all the same.
 define('mark_ro', { 'no-writes', 'allow-oom' }, function(args)
-  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'database', 'prefix')
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'database', 'prefix', 'settings')
   if stored.err then
     stored = {}
   end
@@ -30,6 +30,7 @@ define('mark_ro', { 'no-writes', 'allow-oom' }, function(args)
     digits(tonumber(time[1]) * 1000000 + tonumber(time[2])),
     stored[4] or '',
     stored[5] or '',
+    stored[6] or '0',
     string.match(info, 'role:(%a+)') or '',
     (id == nil or id == stored[3]) and 1 or 0,
   }

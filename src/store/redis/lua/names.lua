@@ -4,7 +4,7 @@
 
 -- The names of the installation that is called for: functions of a server run one at a time. `0` is the partition. `enter` sets them
 -- at the start of each call, but for TOPIC and LISTS: see use_settings.
-local KEY, PREFIX, TOPIC, LISTS, CLOCK, GAPS, RECORDER, STANDBYS
+local KEY, PREFIX, TOPIC, LISTS, CLOCK, GAPS, RECORDER, STANDBYS, GATEWAYS, SETTINGS
 -- What they were made of, so that nothing is made again for the same (1 us a call).
 local given, settings
 
@@ -39,6 +39,7 @@ local function enter(keys)
   KEY, PREFIX = name, name .. ':'
   CLOCK, GAPS = PREFIX .. 'clock', PREFIX .. 'gaps'
   RECORDER, STANDBYS = PREFIX .. 'recorder', PREFIX .. 'standbys'
+  GATEWAYS, SETTINGS = PREFIX .. 'gateways', PREFIX .. 'settings'
   use_settings(false, false)
   return nil
 end

@@ -11,7 +11,7 @@ local function is_of_life(clock, count)
   return string.sub(count, 1, #clock.life) == clock.life
 end
 
--- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), ttl (ms), returns (1: given back by one that only lost
+-- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), ttl (ms), returns (1: given back while others stood by, or by one that only lost
 -- its connection), patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
 -- that place, see plain_publishes).
 local function read_recorder(clock)

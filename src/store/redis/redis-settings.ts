@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import type { Logger } from '../../logger.ts';
+import { type Difference, differences, formatRules, parseRules, type SharedSettings } from '../settings.ts';
+import { callFunction } from './functions.ts';
+import type { Keys } from './keys.ts';
+import type { PlainNames } from './plain-names.ts';
+
+/** How often a gateway says what it was configured with (ms), and for how long that counts where it says nothing more. */
+const AGAIN = 2800;
+const COUNTS = 10_000;
+
+type Answer = [
+  version: string,
+  length: string,
+  ttl: string,
+  rules: string,
+  max: string,
+  asked: string | null,
+  recorded: string,
+];
+
+export interface RedisSettingsOptions {
+  commands: Redis;
+  keys: Keys;
+  names: PlainNames;
+  /** As this gateway is configured. */
+  own: SharedSettings;
+  logger: Logger;
+}
+
+/**
+ * The settings that are one for all gateways: says what this one is configured with, and goes by what counts for all of them
+ * (lua/configure.lua has the rule).
+ */
+export class RedisSettings {
+  readonly #commands: Redis;
+  readonly #keys: Keys;
+  readonly #names: PlainNames;
+  readonly #own: SharedSettings;
+  readonly #logger: Logger;
+  readonly #name = randomUUID();
+  #current: SharedSettings;
+  #version = 0;
+  #saidAt = Number.NEGATIVE_INFINITY;
+  #isAsking = false;
+  /** What was logged last of each variable. */
+  readonly #logged = new Map<string, string>();
+
+  constructor({ commands, keys, names, own, logger }: RedisSettingsOptions) {
+    this.#commands = commands;
+    this.#keys = keys;
+    this.#names = names;
+    this.#own = own;
+    this.#current = own;
+    this.#logger = logger;
+  }
+
+  /** What counts now. */
+  get current(): SharedSettings {
+    return this.#current;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Where this gateway is configured otherwise. */
+  get differences(): Difference[] {
+    return this.#version === 0 ? [] : differences(this.#own, this.#current);
+  }
+
+  /** Plain channels that this gateway is to have recorded, and that are not yet. */
+  get unrecorded(): string[] {
+    return this.#own.rawChannels.filter((pattern) => !this.#names.asked.includes(pattern));
+  }
+
+  get isDue(): boolean {
+    return performance.now() - this.#saidAt > AGAIN;
+  }
+
+  /** Says what this gateway is configured with: at each connection, again and again, and when the store has lost its memory. */
+  async say(): Promise<void> {
+    this.#saidAt = performance.now();
+    this.#isAsking = true;
+    const { backlog, maxMessage, rawChannels } = this.#own;
+    const kept = [backlog.length, backlog.ttl, formatRules(backlog.rules), maxMessage];
+    const args = [...kept, this.#keys.database, this.#names.prefix, rawChannels.join(' '), this.#name, COUNTS];
+    try {
+      this.#adopt((await callFunction(this.#commands, this.#keys, 'sisyphus_configure', args)) as Answer);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  /** Whether it has to ask what counts, because the store has settings of this version. */
+  isOutdated(version: number): boolean {
+    return version !== this.#version && this.#version > 0 && !this.#isAsking;
+  }
+
+  /** What this gateway was configured with counts no longer. */
+  async leave(): Promise<void> {
+    if (this.#commands.status !== 'ready') return;
+    // Then it counts no longer in a few seconds.
+    await callFunction(this.#commands, this.#keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
+  }
+
+  #adopt([version, length, ttl, rules, max, asked, recorded]: Answer): void {
+    const counted = recorded.split(' ').filter((word) => word !== '' && !word.startsWith('prefix='));
+    const wanted = (asked ?? '').split(' ').filter(Boolean);
+    const backlog = { length: Number(length), ttl: Number(ttl), rules: parseRules(rules) };
+    const before = this.#version > 0 ? this.#current : undefined;
+    this.#version = Number(version);
+    this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted };
+    this.#names.adopt(counted.length > 0 ? counted : wanted);
+    if (before) this.#logChanges(differences(before, this.#current));
+    this.#logDifferences();
+  }
+
+  #logChanges(changes: Difference[]): void {
+    for (const { variable, here: before, installation: now } of changes) {
+      this.#logger.info({ event: 'settings_changed', variable, before, now, version: this.#version });
+    }
+  }
+
+  /** Once for each value. */
+  #logDifferences(): void {
+    const differing = this.differences;
+    for (const { variable, here, installation } of differing) {
+      if (this.#logged.get(variable) === installation) continue;
+      this.#logged.set(variable, installation);
+      const expected = 'expected the same for all gateways: while any gateway lives that is configured otherwise';
+      const what =
+        variable === 'SISYPHUS_RAW_CHANNELS' ? 'what any of them asks for counts' : 'the latest deploy counts';
+      const fields = { event: 'settings_differ', variable, here, installation, version: this.#version };
+      this.#logger.warn(fields, `${variable}=${here} here, and ${installation} counts; ${expected}, ${what}`);
+    }
+    for (const variable of this.#logged.keys()) {
+      if (!differing.some((one) => one.variable === variable)) this.#logged.delete(variable);
+    }
+  }
+}
