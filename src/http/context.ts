@@ -4,6 +4,7 @@ import type { Flusher } from '../connection/flusher.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
+import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 
 /** What the routes work with. */
@@ -17,6 +18,8 @@ export interface HttpContext {
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
+  /** For lines in the log that many sessions may cause at once. */
+  repeats: Repeats;
   /** What the store does not do now. */
   troubles: () => Trouble[];
   isDraining: () => boolean;
