@@ -71,6 +71,16 @@ export function knownFor(ttl: number): number {
   return Math.max(2000, 2 * ttl, Math.min(7 * ttl, 7 * DAY));
 }
 
+/** Whose list is asked for. */
+export interface ListRequest {
+  user: string;
+  known?: Position | undefined;
+  /** How many channels were on it, if that is known: a store that is slow is asked for fewer at a time. */
+  size?: number | undefined;
+  /** Aborted when nobody waits for it any more. */
+  signal?: AbortSignal | undefined;
+}
+
 /** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, within 2 s. */
 export interface Backlog {
   /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */
@@ -78,8 +88,11 @@ export interface Backlog {
   /** Changes the list and tells the user's channel in one atomic step; `data` is what is told. The key is as above. */
   grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
-  /** The lists of many users in one round trip; `undefined` where `known` still is the version. */
-  rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]>;
+  /**
+   * The lists of many users in few round trips; `undefined` where `known` still is the version. Rejects with the reason of a `signal`
+   * that is aborted before its list was asked for.
+   */
+  rights(users: ListRequest[]): Promise<(Rights | undefined)[]>;
   /** Many channels in one round trip. */
   read(requests: ReadRequest[]): Promise<Slice[]>;
 }

@@ -7,6 +7,7 @@ export const CLOSE_REASONS = {
   shutdown: 'the gateway is being stopped and sends its readers elsewhere',
   redis: 'Redis was away for longer than the grace',
   capacity: 'there are as many streams as the gateway, or the user, may have',
+  busy: 'more streams were being opened than Redis could answer',
   failure: 'the user could not be identified',
   internal: 'a mistake in the gateway; the log has it',
 } as const;

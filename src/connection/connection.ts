@@ -19,6 +19,9 @@ export interface Connection {
   noop(position: Position): void;
   /** Settles when so little is unsent that more may follow, or the connection has ended. */
   drained(): Promise<void>;
-  /** A last frame, where the reason has one, and the end. `refusal` is for the frame, if it says more than the reason. */
-  close(reason: CloseReason, position: Position, refusal?: Refusal): void;
+  /**
+   * A last frame, where the reason has one, and the end. `refusal` is for the frame, if it says more than the reason; `times`: by
+   * how much later than usual the client should come back.
+   */
+  close(reason: CloseReason, position: Position, refusal?: Refusal, times?: number): void;
 }

@@ -23,6 +23,7 @@ const HIGH_WATER = 128 * 1024;
 
 /** Milliseconds until a client comes back, from and to; each stream gets its own, so that they do not come together. */
 const RETRY = { ok: [3000, 5000], error: [5000, 10_000], failure: [30_000, 60_000] } as const;
+const LONGEST_RETRY = 60_000;
 
 export interface EventStreamOptions {
   socket: Socket;
@@ -67,6 +68,8 @@ export class EventStream implements Connection {
   #notes: readonly string[] | undefined;
   readonly #random: () => number;
   #whenSent: (() => void) | undefined;
+  /** By how much later than usual the client should come back. */
+  #times = 1;
 
   constructor({ socket, head, notes, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
     this.#socket = socket;
@@ -141,8 +144,9 @@ export class EventStream implements Connection {
     this.lastSent = performance.now();
   }
 
-  close(reason: CloseReason, position: Position, refusal = REFUSAL_OF[reason]): void {
+  close(reason: CloseReason, position: Position, refusal = REFUSAL_OF[reason], times = 1): void {
     if (this.closed) return;
+    this.#times = times;
     if (reason === 'client' || reason === 'slow') {
       this.#reason = reason;
       this.#socket.destroy();
@@ -206,7 +210,7 @@ export class EventStream implements Connection {
 
   #retry(status: Status): number {
     const [from, to] = RETRY[status];
-    return from + this.#random() * (to - from);
+    return Math.min((from + this.#random() * (to - from)) * this.#times, LONGEST_RETRY);
   }
 
   #ended(reason: CloseReason): void {

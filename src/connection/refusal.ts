@@ -12,6 +12,7 @@ export const REFUSALS = {
   headers_too_large: 'the head of the request is larger than 64 KB',
   capacity: 'the gateway has as many streams as it may have, or may not open more files',
   user_capacity: 'the user has as many streams as one user may have',
+  busy: 'more streams are being opened than Redis can answer; the more there are, the later the client comes back',
   draining: 'the gateway is being stopped',
   redis: 'Redis cannot be reached',
   internal: 'a mistake in the gateway; the log has it',
@@ -26,6 +27,7 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   shutdown: 'draining',
   redis: 'redis',
   capacity: 'capacity',
+  busy: 'busy',
   failure: 'malformed',
   internal: 'internal',
 };

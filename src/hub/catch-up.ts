@@ -53,6 +53,8 @@ interface Missed {
 /**
  * Brings the hub up to what the store has: reads what was missed on these channels, tells the readers what cannot be
  * read any more, and gives them the rest in the order of ids. Messages that are heard meanwhile stay held by the hub.
+ *
+ * A long file: the steps of one healing, in their order.
  */
 export async function catchUp(
   hub: Knowledge,
@@ -111,7 +113,7 @@ async function compareAll(
   known: Map<string, Subscription>,
   current: () => boolean,
 ): Promise<{ missed: Missed[]; position: Position; wanted: string[] } | undefined> {
-  const { source } = options;
+  const { source, logger } = options;
   const missed: Missed[] = [];
   const news: News = { forks: [], born: undefined };
   const wanted = [...channels];
@@ -119,20 +121,19 @@ async function compareAll(
   let at = 0;
   do {
     const chunk = wanted.slice(at, at + CHUNK);
+    const mark = await (at === 0 ? settledMark(source, chunk, current) : source.mark(chunk));
     at += chunk.length;
-    const mark = await (position === undefined ? settledMark(source, chunk, current) : source.mark(chunk));
     if (!current()) return undefined;
     const fresh = learn(hub, options, mark, news);
-    await judgeUnheard(source, fresh, hub.position);
+    await judgeUnheard(source, news.forks, hub.position);
     if (!current()) return undefined;
+    // A new life and a fork are learned of once: by all channels, whichever are healed.
+    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
-      const found = subscription && compare(subscription, mark.heads[i] ?? BEGINNING, mark, news, options.logger);
+      const head = mark.heads[i] ?? BEGINNING;
+      const found = subscription && compare(subscription, head, mark, news, logger);
       if (found) missed.push(found);
-    }
-    // A fork and a new life are learned of once: by all channels, whichever are healed.
-    if (fresh.length > 0 || (position === undefined && news.born !== undefined)) {
-      for (const channel of unread(known, wanted)) wanted.push(channel);
     }
     position ??= mark.position;
   } while (at < wanted.length);
@@ -181,18 +182,18 @@ function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<R
   return holders;
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers the forks among them. */
-function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): Gap[] {
+/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
+function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
   if (hub.born !== mark.born) {
     const flushed = hub.born !== BEGINNING;
     hub.born = mark.born;
     hub.gaps = mark.gaps;
-    if (!flushed) return [];
+    if (!flushed) return false;
     news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
     hub.onFlushed();
     for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
-    return [];
+    return true;
   }
   const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
   for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
@@ -200,7 +201,7 @@ function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): Gap[
   hub.gaps = mark.gaps;
   const forks = fresh.filter(({ reason }) => reason === 'forked');
   news.forks.push(...forks);
-  return forks;
+  return forks.length > 0;
 }
 
 /** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */

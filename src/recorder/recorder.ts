@@ -65,6 +65,8 @@ export class Recorder implements PlainListener {
   /** When somebody, also this gateway, was last seen to have the lease (ms). */
   #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
+  #turning = false;
+  #turnAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
   constructor(source: PlainSource, logger: Logger) {
@@ -197,8 +199,20 @@ export class Recorder implements PlainListener {
     }
   }
 
+  /** One at a time, and once more for all that asked meanwhile: anybody who may PUBLISH can say that a lease was given back. */
   #turnNow(): void {
-    this.#turn().catch((error: Error) => this.#warn('recorder_turn_failed', error));
+    if (this.#turning) {
+      this.#turnAgain = true;
+      return;
+    }
+    this.#turning = true;
+    this.#turn()
+      .catch((error: Error) => this.#warn('recorder_turn_failed', error))
+      .finally(() => {
+        const again = this.#turnAgain;
+        this.#turning = this.#turnAgain = false;
+        if (again && !this.#stopped) this.#turnNow();
+      });
   }
 
   /** Renews the lease, or looks whether it is to be had. */

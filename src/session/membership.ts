@@ -8,6 +8,7 @@ import { channelOfUser } from '../message/names.ts';
 import { isLater, type Place } from '../message/place.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { isExpected } from '../repeats.ts';
 import type { Gate, Reset } from './gate.ts';
 import { readChannels, type Wanted } from './read-channels.ts';
 import { Timeline } from './timeline.ts';
@@ -17,11 +18,9 @@ import { Timeline } from './timeline.ts';
  * revoked is followed, for what is owed of it.
  */
 const RECORD_PATIENCE = 10_000;
-/**
- * How long an open stream is refused what a Redis that answers others should give it, before its client has to come back
- * (ms). A Redis that answers nobody is waited for: whether that is too long is the same for all streams (the grace).
- */
-const READ_PATIENCE = 3000;
+/** What an open stream is refused is asked again after such pauses (ms), which double. */
+const FIRST_PAUSE = 100;
+const LAST_PAUSE = 1000;
 
 export interface MembershipOptions {
   user: string;
@@ -60,6 +59,8 @@ export class Membership {
   /** When the last change of rights was heard (ms). */
   #changedAt = 0;
   #left = false;
+  /** Withdraws a list that is to be read. */
+  #reading: AbortController | undefined;
 
   constructor(reader: Reader, options: MembershipOptions) {
     this.#reader = reader;
@@ -236,6 +237,7 @@ export class Membership {
   /** Hears nothing any more. */
   leave(): void {
     this.#left = true;
+    this.#reading?.abort();
     this.#options.hub.leave(this.#reader, [this.own, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
   }
@@ -262,8 +264,17 @@ export class Membership {
   }
 
   async #read(): Promise<Rights | undefined> {
-    const [rights] = await this.#options.backlog.rights([{ user: this.#options.user }]);
-    return rights;
+    const { user, backlog } = this.#options;
+    this.#reading ??= new AbortController();
+    const size = this.timeline.version === BEGINNING ? undefined : this.timeline.channels.length;
+    try {
+      const [rights] = await backlog.rights([{ user, size, signal: this.#reading.signal }]);
+      this.#reading = undefined;
+      return rights;
+    } catch (error) {
+      if (this.#left) return undefined;
+      throw error;
+    }
   }
 
   /** Of two grants the earlier one counts: between them the timeline judges. */
@@ -286,32 +297,32 @@ export class Membership {
       return;
     }
     const followed = this.#followed;
-    const { channels } = rights;
     timeline.replace(rights);
     timeline.channels = timeline.channels.filter((channel) => channel !== this.own);
     this.#changedAt = this.#now();
-    for (const channel of timeline.channels) {
-      const id = channels.get(channel)!;
-      // Granted since the list was read before: from that grant on, also if it was granted and revoked once more in between.
+    const ended = new Set(followed);
+    const sinceThen = version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => name !== this.own);
+    // Granted since the list was read before: from that grant on, also if it was revoked again, or granted once more.
+    for (const channel of new Set([...timeline.channels, ...sinceThen])) {
+      const id = rights.channels.get(channel) ?? rights.version;
       if (!followed.has(channel))
         this.#gain(channel, { id, from: timeline.grantAfter(channel, version)?.id ?? id, before: undefined });
-      followed.delete(channel);
+      ended.add(channel);
     }
-    this.#ended = [...followed];
+    this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
   }
 
-  /** Nothing is changed yet: a Redis that is away for a moment is asked again, and the reader sees nothing of it. */
+  /**
+   * Nothing is changed yet: a Redis that is away, or slow, is asked again, and the reader sees nothing of it but that its messages wait.
+   * Whether all streams end is for the grace to say.
+   */
   async #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    let until = this.#now() + READ_PATIENCE;
-    for (;;) {
-      const began = this.#now();
+    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LAST_PAUSE)) {
       try {
         return await ask();
       } catch (error) {
-        if (!this.#options.hub.isAnswered) until = this.#now() + READ_PATIENCE;
-        // Judged by when it was asked: an answer takes up to 2 s to be given up.
-        if (this.#left || began > until) throw error;
-        await wait(100);
+        if (this.#left || !isExpected(error)) throw error;
+        await wait(pause * (0.5 + Math.random()));
         if (this.#left) throw error;
       }
     }

@@ -150,7 +150,9 @@ export class SessionRegistry {
   async #reread(sessions: Session[]): Promise<void> {
     const open = sessions.filter((session) => this.#sessions.has(session));
     if (open.length === 0) return;
-    const rights = await this.#options.backlog.rights(open.map(({ user, version }) => ({ user, known: version })));
+    const rights = await this.#options.backlog.rights(
+      open.map(({ user, version, size }) => ({ user, known: version, size })),
+    );
     if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
     // What a message or a note tells is applied when it is heard: all of them up to these versions have been heard then.
     await this.#options.hub.refresh();

@@ -42,6 +42,8 @@ export class Session implements Reader {
   readonly connection: Connection;
   /** Called when there is something to `sweep`. */
   onHold: () => void = () => undefined;
+  /** Called when the first frame has been sent. */
+  onOpen: () => void = () => undefined;
   readonly #options: SessionOptions;
   readonly #membership: Membership;
   #expected: ExpectedRecords | undefined;
@@ -69,6 +71,11 @@ export class Session implements Reader {
   /** The version of the user's list that the session goes by. */
   get version(): Position {
     return this.#membership.timeline.version;
+  }
+
+  /** How many channels are on the list. */
+  get size(): number {
+    return this.#membership.timeline.channels.length;
   }
 
   /** Whether `sweep` has nothing to do until it holds again. */
@@ -255,6 +262,7 @@ export class Session implements Reader {
   #openConnection(): void {
     this.#opened = true;
     this.connection.open('ok', this.#position);
+    this.onOpen();
   }
 
   #give(message: Message): void {

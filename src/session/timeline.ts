@@ -1,6 +1,6 @@
 import type { Rights } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
-import { comparePlaces, isLater, type Place } from '../message/place.ts';
+import { comparePlaces, isLater, type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import type { Change, RightsChange } from '../message/rights-change.ts';
 
@@ -67,11 +67,14 @@ export class Timeline {
     return this.grantAfter(channel, position)?.id ?? (isAfter(granted, position) ? granted : position);
   }
 
-  /** The place of the first grant of the channel behind this position, if there is one. */
-  grantAfter(channel: string, position: Position): Place | undefined {
-    return this.#changes.find(
-      (change) => change.channel === channel && change.kind === 'granted' && isAfter(change.place.id, position),
-    )?.place;
+  /** The place of the first grant of the channel behind the message with this id, if there is one. */
+  grantAfter(channel: string, id: Position): Place | undefined {
+    return this.#changes.find((change) => change.channel === channel && isGrantAfter(change, id))?.place;
+  }
+
+  /** The channels that were granted behind the message with this id, also if they were revoked since. */
+  grantedAfter(id: Position): string[] {
+    return [...new Set(this.#changes.filter((change) => isGrantAfter(change, id)).map(({ channel }) => channel))];
   }
 
   lastGrantOf(channel: string): Place | undefined {
@@ -100,4 +103,8 @@ export class Timeline {
     const at = this.#changes.findIndex(({ place }) => isLater(place, change.place));
     this.#changes.splice(at < 0 ? this.#changes.length : at, 0, change);
   }
+}
+
+function isGrantAfter({ kind, place }: Change, id: Position): boolean {
+  return kind === 'granted' && isLater(place, placeOf(id));
 }

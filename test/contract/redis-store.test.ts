@@ -38,12 +38,12 @@ describe('the store in Redis, and Redis', () => {
     const store = await open(DEFAULTS);
     const redis = server.client();
     const subscribed = async (): Promise<number> => ((await redis.pubsub('CHANNELS', '*')) as string[]).length;
-    const ear = await Ear.at(store, 'room:1', 'room:2', 'user:7');
+    await Ear.at(store, 'room:1', 'room:2', 'user:7');
     // The user's own is heard twice: recorded, and as it is published. And gaps are, and that all is recorded.
     expect(await subscribed()).to.equal(6);
     store.source.unsubscribe(['room:1', 'user:7']);
-    await ear.mark();
-    expect(await subscribed()).to.equal(3);
+    // Others that the test before has closed may still be going.
+    await eventually(async () => (await subscribed()) === 3);
     await store.close();
     redis.disconnect();
   });

@@ -6,6 +6,7 @@ import { OPERATION_MUTATIONS } from './operation.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
+import { SLOW_MUTATIONS } from './slow.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
 export const ALL_MUTATIONS: Mutation[] = [
@@ -14,6 +15,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...RECORDER_MUTATIONS,
   ...REFUSING_MUTATIONS,
   ...RIGHTS_MUTATIONS,
+  ...SLOW_MUTATIONS,
   ...LUA_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,

@@ -241,8 +241,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a new life is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: ' || (position === undefined && news.born !== undefined)) {\n',
-    replace: ') {\n',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (fresh && !news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
     caughtBy: 'unit/hub',
   },
   {
@@ -341,5 +341,13 @@ export const LUA_MUTATIONS: Mutation[] = [
     find: "  if gaps.err and not is_mistyped(GAPS, 'list') then",
     replace: '  if gaps.err then',
     caughtBy: LOST,
+  },
+  {
+    name: 'whoever says that a lease was given back has the store asked each time',
+    file: 'src/recorder/recorder.ts',
+    find: '    if (this.#turning) {\n',
+    replace: '    if (this.#turning && this.#stopped) {\n',
+    caughtBy: 'unit/recorder',
+    only: 'looks once more',
   },
 ];

@@ -176,8 +176,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a fork is learned of by the channels that are healed alone',
     file: 'src/hub/catch-up.ts',
-    find: '    if (fresh.length > 0 || (position',
-    replace: '    if (fresh.length > 9 || (position',
+    find: '    if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
+    replace: '    if (news.born) for (const channel of unread(known, wanted)) wanted.push(channel);\n',
     ...FORKED_HUB,
   },
   {

@@ -16,6 +16,20 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/after-ok',
   },
   {
+    name: 'what was granted and revoked again since the list was read is left out',
+    file: MEMBERSHIP,
+    find: '...timeline.channels, ...sinceThen]',
+    replace: '...timeline.channels]',
+    caughtBy: 'unit/membership',
+  },
+  {
+    name: 'a grant right behind the known version counts from the look that found it',
+    file: 'src/session/timeline.ts',
+    find: 'isLater(place, placeOf(id))',
+    replace: 'isAfter(place.id, id)',
+    caughtBy: 'unit/membership',
+  },
+  {
     name: 'a change that is heard while a stream opens is left for later',
     file: MEMBERSHIP,
     find: '} while (this.#isStale && !this.#left);',

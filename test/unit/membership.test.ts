@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Backlog } from '../../src/backlog/backlog.ts';
+import { SisyphusError } from '../../src/errors.ts';
 import type { Hub } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
-import { BEGINNING } from '../../src/message/position.ts';
+import type { Place } from '../../src/message/place.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { Membership } from '../../src/session/membership.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -19,7 +21,7 @@ describe('a membership, while Redis answers nobody', () => {
         for (const channel of channels) followed.add(channel);
         await pause(1);
         failed++;
-        throw new Error('no answer');
+        throw new SisyphusError('redis_unavailable', 'no answer');
       },
       leave: (_reader: Reader, channels: Iterable<string>) => {
         for (const channel of channels) followed.delete(channel);
@@ -34,5 +36,58 @@ describe('a membership, while Redis answers nobody', () => {
     membership.leave();
     await reading;
     expect([...followed]).to.deep.equal([]);
+  });
+});
+
+const at = (id: number, number = 0): Place => ({ id: id as Position, number });
+
+describe('a membership, whose list is read again', () => {
+  const followed = new Set<string>();
+  const hub = {
+    gaps: [],
+    isAnswered: true,
+    follow: async (_reader: Reader, channels: string[]) => {
+      for (const channel of channels) followed.add(channel);
+    },
+  } as unknown as Hub;
+  const GRANT = { channel: 'room:a', kind: 'granted', was: undefined } as const;
+  const REVOCATION = { channel: 'room:a', kind: 'revoked', was: undefined, place: at(20) } as const;
+
+  /** Opened with an empty list of version 5, which is then what is given here. */
+  async function reread(version: number, channels: [string, number][], changes: object[]): Promise<Membership> {
+    followed.clear();
+    const lists = [
+      { version: 5, channels: new Map(), changes: [] },
+      { version, channels: new Map(channels), changes },
+    ];
+    const backlog = { rights: async () => [lists.shift()] } as unknown as Backlog;
+    const options = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
+    const membership = new Membership({} as Reader, options);
+    await membership.open();
+    await membership.reread();
+    return membership;
+  }
+
+  it('follows what was granted and revoked meanwhile: between the two it was for the user', async () => {
+    const membership = await reread(20, [], [{ ...GRANT, place: at(10) }, REVOCATION]);
+    expect([...followed]).to.deep.equal(['user:7', 'room:a']);
+    expect(membership.owedAgain(5 as Position)).to.deep.include({ channel: 'room:a', after: 10 });
+  });
+
+  it('reads from the place of a grant, also where it stands right behind the version that was known', async () => {
+    const membership = await reread(9, [['room:a', 9]], [{ ...GRANT, place: at(5, 1) }]);
+    expect(membership.owedAgain(5 as Position)).to.deep.include({ channel: 'room:a', after: 5 });
+  });
+
+  it('leaves alone what was granted and revoked before', async () => {
+    await reread(
+      30,
+      [],
+      [
+        { ...GRANT, place: at(3) },
+        { ...REVOCATION, place: at(4) },
+      ],
+    );
+    expect([...followed]).to.deep.equal(['user:7']);
   });
 });

@@ -280,6 +280,14 @@ describe('the recorder', () => {
       expect(source.times('keep')).to.equal(keeps + 1);
     });
 
+    it('looks once more, and no more than that, however often it is said meanwhile that the lease was given back', async () => {
+      await standBy();
+      const keeps = source.times('keep');
+      for (let i = 0; i < 100; i++) source.listener.released();
+      await pause(50);
+      expect(source.times('keep') - keeps).to.be.within(2, 3);
+    });
+
     it('waits, elected, for its own anchor: all that was recorded before has gone by then', async () => {
       await standBy();
       source.holdsAnchors = true;

@@ -242,9 +242,8 @@ describe('a session, whose list cannot be read', () => {
     expect(await survives(6, () => world.hub.unanswered())).to.equal(true);
   });
 
-  it('waits a while for a Redis that answers others', async () => {
-    expect(await survives(2, () => undefined)).to.equal(true);
-    expect(await survives(6, () => undefined)).to.equal(false);
+  it('waits for a Redis that answers others, too: it is slow, and an open stream is none of its load', async () => {
+    expect(await survives(6, () => undefined)).to.equal(true);
   });
 });
 

@@ -92,6 +92,10 @@ export interface History {
   ids: number[];
   /** When plain PUBLISHes were made, anywhere in this Redis, that were never recorded. */
   holes: number[];
+  /** By gateway, when it gave something to anybody: between those it may have had no processor, or nothing to do. */
+  given: ReadonlyMap<number, readonly number[]>;
+  /** Redis was a long way from some gateway, or from a part of it. */
+  far: boolean;
   /** Nothing was cut, killed or stopped. */
   calm: boolean;
 }

@@ -22,6 +22,8 @@ export class Stage {
   readonly admin: RedisLine;
   readonly chronicle = new Chronicle();
   readonly deeds: Deed[] = [];
+  /** By gateway, when it gave something to anybody. */
+  readonly given = new Map<number, number[]>();
   readonly redis: RedisServer;
   readonly monitor: Monitor;
   readonly #plan: Plan;
@@ -54,6 +56,14 @@ export class Stage {
 
   /** Where readers and publishers find gateways. */
   readonly ports = (): number[] => this.posts.map(({ port }) => port);
+
+  /** A gateway has given something to somebody just now. */
+  readonly gave = (gateway: number): void => {
+    const times = this.given.get(gateway) ?? [];
+    this.given.set(gateway, times);
+    const now = Date.now();
+    if (now > (times.at(-1) ?? 0)) times.push(now);
+  };
 
   note(what: string): void {
     this.deeds.push({ at: Date.now(), what });

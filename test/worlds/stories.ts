@@ -78,7 +78,7 @@ const TELL: Record<Story, (cast: Cast) => Promise<void>> = {
   'a crowd on the own channel': async ({ app, random, plan }) => {
     const user = random.pick(app.users);
     const way = random.pick(plan.ways.includes('plain') ? (['plain'] as const) : plan.ways);
-    for (let i = 0; i < 120; i++) {
+    for (let i = 0; i < 300; i++) {
       void app.send([
         ...app.say(`user:${user}`, way),
         ...(i % 10 === 0 ? inline(app, plan, random, random.pick(app.rooms)) : []),

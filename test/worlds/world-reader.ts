@@ -4,6 +4,12 @@ import type { Frame as WireFrame } from '../support/frames.ts';
 import { openStream, type RawStream } from '../support/raw-stream.ts';
 import type { Frame, ReaderHistory, Stream } from './history.ts';
 
+/** Where a reader finds gateways, and whom it tells that one has given it something. */
+interface Surroundings {
+  ports(): number[];
+  gave(gateway: number): void;
+}
+
 /** No stream of a world lives longer (ms). */
 const LIFE = 600_000;
 
@@ -12,7 +18,7 @@ export class WorldReader {
   readonly name: string;
   readonly user: string;
   readonly #format: 'raw' | 'json';
-  readonly #ports: () => number[];
+  readonly #world: Surroundings;
   readonly #random: Random;
   readonly #streams: { stream: RawStream; note: Stream }[] = [];
   /** From `performance.now()`, by which frames are timed, to the wall clock. */
@@ -20,10 +26,10 @@ export class WorldReader {
   readonly #timers = new Set<NodeJS.Timeout>();
   #leaving = false;
 
-  constructor(name: string, user: string, ports: () => number[], random: Random) {
+  constructor(name: string, user: string, world: Surroundings, random: Random) {
     this.name = name;
     this.user = user;
-    this.#ports = ports;
+    this.#world = world;
     this.#random = random;
     this.#format = random.chance(0.3) ? 'raw' : 'json';
   }
@@ -36,7 +42,7 @@ export class WorldReader {
     // As an EventSource: the address stays the same, and the header wins over it.
     this.#since ??= since;
     const query = this.#since === undefined ? '' : `&since=${this.#since}`;
-    const [port = 0] = this.#random.sample(this.#ports(), 1);
+    const [port = 0] = this.#random.sample(this.#world.ports(), 1);
     const requestedAt = Date.now();
     const stream = openStream({ port, path: `/?user=${this.user}&format=${this.#format}${query}`, headers });
     const begin = from === undefined ? this.#since : Number(from);
@@ -50,7 +56,11 @@ export class WorldReader {
     };
     this.#streams.push({ stream, note });
     const end = (): void => this.#ended(note);
-    void stream.until(({ closed }) => closed, LIFE).then(end, end);
+    const look = ({ closed, frames }: RawStream): boolean => {
+      if (frames.length > 0) this.#world.gave(port);
+      return closed;
+    };
+    void stream.until(look, LIFE).then(end, end);
   }
 
   #since: number | undefined;

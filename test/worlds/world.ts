@@ -120,7 +120,7 @@ export class World {
       return mine;
     }
     const name = `reader ${this.#readers.length}`;
-    const reader = new WorldReader(name, user, this.#stage.ports, this.#random.fork(name));
+    const reader = new WorldReader(name, user, this.#stage, this.#random.fork(name));
     this.#readers.push(reader);
     reader.connect(since);
     return reader;
@@ -177,7 +177,7 @@ export class World {
   }
 
   #history(): History {
-    const { chronicle, monitor, deeds } = this.#stage;
+    const { chronicle, monitor, deeds, given } = this.#stage;
     return {
       world: this.name,
       publications: [...this.#annals.publications.values()],
@@ -187,6 +187,8 @@ export class World {
       times: monitor.times,
       ids: chronicle.ids,
       holes: chronicle.holes,
+      given,
+      far: this.#plan.distance !== 'near',
       calm: deeds.length === 0,
     };
   }

@@ -4,6 +4,7 @@ import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import type { Position } from '../../message/position.ts';
 import { isExpected } from '../../repeats.ts';
+import { Admission } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
 import { positionOf, type Start } from '../../session/start.ts';
 import type { BoundedLog } from '../bounded-log.ts';
@@ -58,6 +59,7 @@ export function stream(openStream: OpenStream): (ctx: Context) => void {
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
   const { config, flusher, hub } = context;
   const { heads, log } = options;
+  const admission = new Admission();
   return (socket, request) => {
     const { identity, format, start, notes } = readStreamQuery(request.querystring, request.lastEventId);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
@@ -67,7 +69,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     if ('refusal' in admitted) {
       refuse(connection, positionOf(start, hub.position), admitted.refusal, options);
     } else {
-      open(new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer }), start, context);
+      const session = new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer });
+      void openInTurn(session, start, context, { ...options, admission });
     }
   };
 }
@@ -99,22 +102,42 @@ function refuse(
   connection.close(isFailure ? 'failure' : 'capacity', position, refusal);
 }
 
-function open(session: Session, start: Start, { sessions, logger }: HttpContext): void {
+/** Opens it when it is its turn, or turns it away. */
+async function openInTurn(
+  session: Session,
+  start: Start,
+  context: HttpContext,
+  { admission, log, refused }: StreamOpenerOptions & { admission: Admission },
+): Promise<void> {
+  const { hub, sessions } = context;
   sessions.add(session);
   // Each step has a limit of its own; together they might take longer than a client should wait.
-  const timer = setTimeout(() => session.opened || sessions.turnAway(session, LATE), PATIENCE);
-  session
-    .open(start)
-    .then(
-      () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
-      (error: unknown) => {
-        if (isExpected(error)) {
-          sessions.turnAway(session, (error as Error).message);
-          return;
-        }
-        logger.error({ event: 'stream_failed', user: session.user, err: error });
-        session.close('internal');
-      },
-    )
-    .finally(() => clearTimeout(timer));
+  const timer = setTimeout(() => {
+    if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
+  }, PATIENCE);
+  const turn = await admission.enter(() => session.connection.closed);
+  if ('done' in turn) {
+    session.onOpen = turn.done;
+    await open(session, start, context);
+    turn.done();
+  } else if (hub.isAnswered) {
+    refused.set('busy', (refused.get('busy') ?? 0) + 1);
+    log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
+    session.connection.close('busy', positionOf(start, hub.position), 'busy', turn.times);
+  } else sessions.turnAway(session, LATE);
+  clearTimeout(timer);
+}
+
+async function open(session: Session, start: Start, { sessions, logger }: HttpContext): Promise<void> {
+  await session.open(start).then(
+    () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
+    (error: unknown) => {
+      if (isExpected(error)) {
+        sessions.turnAway(session, (error as Error).message);
+        return;
+      }
+      logger.error({ event: 'stream_failed', user: session.user, err: error });
+      session.close('internal');
+    },
+  );
 }

@@ -5,6 +5,7 @@ import {
   type Backlog,
   type Idempotency,
   knownFor,
+  type ListRequest,
   type Publication,
   type Published,
   type ReadRequest,
@@ -31,6 +32,7 @@ import { batched } from './batch.ts';
 import { type Argument, callFunction, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { isStateRefusal, isUnanswered, toSisyphusError } from './redis-error.ts';
+import { RightsQueue } from './rights-queue.ts';
 import { Standing } from './standing.ts';
 
 /** How long an `Idempotency-Key` is remembered. */
@@ -42,11 +44,6 @@ const RETRY_WITHIN = 1200;
 
 /** Users whose list has something wrong with it, and of whom it has been said. */
 const MOST_PROBLEMS = 10_000;
-
-interface KnownRights {
-  user: string;
-  known?: Position | undefined;
-}
 
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
@@ -60,7 +57,10 @@ export class RedisBacklog implements Backlog {
   /** Called with a user who has no channels but the own one. */
   readonly #onNoList: (user: string) => void;
   #ready: Promise<boolean> | undefined;
-  readonly #look = batched(200, (users: KnownRights[]) => this.#readRights(users));
+  readonly #lists = new RightsQueue({
+    run: (users: ListRequest[]) => this.#readRights(users),
+    sizeOf: (rights) => rights?.channels.size,
+  });
   readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
   constructor(
@@ -95,8 +95,8 @@ export class RedisBacklog implements Backlog {
     return this.#change('revoke', user, channel, data, idempotency);
   }
 
-  async rights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
-    return this.#look(users);
+  async rights(users: ListRequest[]): Promise<(Rights | undefined)[]> {
+    return this.#lists.ask(users);
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
@@ -152,7 +152,7 @@ export class RedisBacklog implements Backlog {
     return this.#ready;
   }
 
-  async #readRights(users: KnownRights[]): Promise<(Rights | undefined)[]> {
+  async #readRights(users: ListRequest[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
     const { answer } = await this.#twice(async () => {
       try {

@@ -1,8 +1,8 @@
 -- FCALL sisyphus_configure 1 sisyphus:{0} <length> <ttl, ms> <rules> <largest message, bytes> <database> <prefix of lists>: what append
 -- and the checks go by, and where topics and lists are. Older gateways give no more than the first four. A gateway without a prefix
 -- leaves that of another: without it every list would seem to be empty, and every right to be revoked.
--- Where that makes counters last longer (see growth.lua), those from before it still end as they would have: what readers may
--- rely on is kept beside it (`raised`: up to which id, `lived`: for how long, ms).
+-- Where counters last longer from now on (see growth.lua), those from before still end as they would have: what readers may rely on
+-- is kept beside it (`raised`: up to which id, `lived`: for how long, ms).
 define('configure', { 'allow-oom' }, function(args)
   local clock = read_clock()
   local before, now = known_for(clock.ttl), known_for(setting(args[2], MOST_TTL, 86400000))

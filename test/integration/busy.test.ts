@@ -1,0 +1,41 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { RawStream } from '../support/raw-stream.ts';
+import { eventually } from '../support/wait.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const isBusy = ({ frames: [first] }: RawStream): boolean => first!.comments.some((comment) => comment.includes('busy'));
+
+describe('more streams than Redis can answer', function () {
+  this.timeout(60_000);
+  let world: World;
+
+  before(async () => {
+    world = await startWorld();
+  });
+  after(() => world.stop());
+
+  it('wait for a second, and are turned away for longer, the more there are; those that are open stay', async () => {
+    const steady = await world.openOk();
+    world.redis.kill('SIGSTOP');
+    const streams = Array.from({ length: 900 }, (_, i) => world.open({ path: `/?user=${i}` }));
+    await wait(1350);
+    world.redis.kill('SIGCONT');
+    await eventually(() => streams.every(({ frames }) => frames.length > 0), 5000);
+    const busy = streams.filter(isBusy);
+    // So many may open at a time; those have the answer of Redis when it goes on.
+    expect(busy).to.have.length(700);
+    const retries = busy.map(({ frames }) => frames[0]!.retry!);
+    expect(Math.min(...retries)).to.be.within(5000, 6000);
+    expect(Math.max(...retries)).to.be.within(30_000, 40_000);
+    expect(busy.every(({ lastEventId }) => Number(lastEventId) > 0)).to.equal(true);
+    const status = await (await fetch(`${world.gateway.url}/status`)).json();
+    expect(status).to.deep.include({ streams: 201 });
+    expect(status).to.have.nested.property('counters.refused.busy', 700);
+    await world.publish.fcall('user:1', 'still here');
+    await steady.until(({ messages }) => messages.some(({ data }) => data === 'still here'));
+    for (const stream of streams) stream.close();
+    const again = await world.openOk({ path: '/?user=2' });
+    again.close();
+  });
+});
