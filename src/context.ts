@@ -58,7 +58,16 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   const recordsPlain = (channel: string): boolean => redis?.recordsPlain(channel) ?? false;
   const { backlog, source } = store;
   const troubles = (): Trouble[] => store.troubles();
-  const hub = new Hub({ source, backlog, recordsPlain, retention, logger: logger.child({ component: 'hub' }) });
+  const flusher = new Flusher();
+  const settled = (): Promise<void> => flusher.credit.settled();
+  const hub = new Hub({
+    source,
+    backlog,
+    recordsPlain,
+    retention,
+    settled,
+    logger: logger.child({ component: 'hub' }),
+  });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
   const outage = new Outage({ hub, sessions, troubles, grace: config.redisGrace, logger });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
@@ -74,7 +83,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     sessions,
     recordsPlain,
     logger: logger.child({ component: 'http' }),
-    flusher: new Flusher(),
+    flusher,
     recorder: () => statusOf(recorder),
     repeats: new Repeats(),
     troubles,

@@ -54,6 +54,28 @@ export interface Slice {
   gap: ResetReason | undefined;
 }
 
+/** A part of what a reader has missed. */
+export interface Page {
+  /** Channels of which something has gone since the reading began: to be told before the messages. */
+  gaps: Map<string, ResetReason>;
+  /** In the order of ids, across all channels; later than those of the page before. */
+  messages: Message[];
+}
+
+/**
+ * What a reader has missed, a page at a time: large backlogs are never in memory as a whole, and whoever else reads gets their
+ * turn between two pages.
+ */
+export interface Reading {
+  /** Channels of which messages are gone that came before what is read, and why. Nothing of a channel is given before its gap. */
+  readonly gaps: Map<string, ResetReason>;
+  /**
+   * The next page, or `undefined` at the end. Asking for it says that the page before is no longer needed. Where it rejects, it
+   * may be asked again, and goes on where it was.
+   */
+  next(): Promise<Page | undefined>;
+}
+
 /** How much of a channel is kept. */
 export interface Retention {
   length: number;
@@ -93,6 +115,11 @@ export interface Backlog {
    * that is aborted before its list was asked for.
    */
   rights(users: ListRequest[]): Promise<(Rights | undefined)[]>;
-  /** Many channels in one round trip. */
+  /** All of it at once, for what is known to be little. */
   read(requests: ReadRequest[]): Promise<Slice[]>;
+  /**
+   * The same in pages; each channel comes once. What fits into one page has been read with the gaps, in one round trip. Once
+   * `signal` is aborted, nothing more is read, and what waits for its turn rejects. `isUrgent`: others wait for it.
+   */
+  open(requests: ReadRequest[], signal?: AbortSignal, isUrgent?: boolean): Promise<Reading>;
 }

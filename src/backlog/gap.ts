@@ -37,12 +37,24 @@ export function judgeSlice({ after, head, entries, ttl, now, knownSince = BEGINN
   // Where nothing is kept, all of it is missing, and the head is the last of it.
   const lastMissing = messages[0]?.previous ?? head;
   // From the beginning of what is there: nothing of it is missing.
-  const isForgotten = lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
-  if (isForgotten) return { messages, gap: 'expired' };
-  if (!isAfter(lastMissing, after)) return { messages, gap: undefined };
+  if (isForgotten(lastMissing, after, knownSince)) return { messages, gap: 'expired' };
+  const gap = isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest, messages[0]?.revision) : undefined;
+  return { messages, gap };
+}
+
+/** Whether what is missing behind `after` may have been forgotten: nothing is known of what came before. */
+export function isForgotten(lastMissing: Position, after: Position, knownSince: Position): boolean {
+  return lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
+}
+
+/**
+ * Why a message is gone that a reader has missed. `oldest`: where what is replayed begins, by its age; `revision`: of the first
+ * message that is kept.
+ */
+export function reasonOf(lastMissing: Position, oldest: Position, revision: number | undefined): ResetReason {
   // A first message with another before it: what counts the channel's messages was lost.
-  if (messages[0]?.revision === 1) return { messages, gap: 'flushed' };
-  return { messages, gap: isAfter(oldest, lastMissing) ? 'expired' : 'trimmed' };
+  if (revision === 1) return 'flushed';
+  return isAfter(oldest, lastMissing) ? 'expired' : 'trimmed';
 }
 
 /** Entries rise, so what is too old is at the front. */

@@ -4,6 +4,7 @@
 export const CLOSE_REASONS = {
   client: 'the reader went away',
   slow: 'the reader left more unsent than the bound allows',
+  gone: 'the reader acknowledged nothing of what was sent over two noops',
   shutdown: 'the gateway is being stopped and sends its readers elsewhere',
   redis: 'Redis was away for longer than the grace',
   capacity: 'there are as many streams as the gateway, or the user, may have',

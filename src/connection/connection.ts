@@ -3,6 +3,7 @@ import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
+import type { KernelQueues } from './kernel-queues.ts';
 import type { Refusal } from './refusal.ts';
 
 /** What a session writes to. Nothing throws; what cannot be written ends the connection. */
@@ -19,6 +20,8 @@ export interface Connection {
   noop(position: Position): void;
   /** Settles when so little is unsent that more may follow, or the connection has ended. */
   drained(): Promise<void>;
+  /** How much of what was sent the reader has acknowledged (bytes); `undefined` where that is all of it. */
+  acknowledged(queues: KernelQueues): number | undefined;
   /**
    * A last frame, where the reason has one, and the end. `refusal` is for the frame, if it says more than the reason; `times`: by
    * how much later than usual the client should come back.

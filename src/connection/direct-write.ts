@@ -6,6 +6,8 @@ interface Handle {
   writeBuffer(request: object, data: Uint8Array): number;
   /** Bytes queued. */
   readonly writeQueueSize: number;
+  /** Bytes given to it so far, those included that are queued. */
+  readonly bytesWritten: number;
 }
 
 interface Request {
@@ -63,6 +65,13 @@ export function writeDirectly(socket: Socket, data: Uint8Array, writer: { sent()
   request.oncomplete = () => writer.sent();
   request.buffer = data;
   return left;
+}
+
+/** How much of what was written to this socket, either way, the kernel has taken so far (bytes). */
+export function takenOf(socket: Socket): number {
+  const handle = handleOf(socket);
+  if (typeof handle?.bytesWritten === 'number') return handle.bytesWritten - handle.writeQueueSize;
+  return socket.bytesWritten - socket.writableLength;
 }
 
 function handleOf(socket: Socket): Handle | undefined {

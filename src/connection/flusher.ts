@@ -1,3 +1,5 @@
+import { Credit } from './credit.ts';
+
 /** What has bytes to send. */
 export interface Flushable {
   /** Sends them in one write. */
@@ -24,6 +26,8 @@ const LONGEST_SPACING = 500;
  * A stream that got a frame alone does not wait behind a crowd (`urgent`).
  */
 export class Flusher {
+  /** What the streams may have unsent beyond their bounds. */
+  readonly credit: Credit;
   readonly #urgent: Flushable[] = [];
   /** What a crowd is to be sent in the next round. */
   #coming: Flushable[] = [];
@@ -36,6 +40,10 @@ export class Flusher {
   /** A round is being written, or waited for. */
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
+
+  constructor(credit = new Credit()) {
+    this.credit = credit;
+  }
 
   add(flushable: Flushable, urgent: boolean): void {
     if (urgent) {

@@ -24,6 +24,7 @@ export type Refusal = keyof typeof REFUSALS;
 export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   client: undefined,
   slow: undefined,
+  gone: undefined,
   shutdown: 'draining',
   redis: 'redis',
   capacity: 'capacity',

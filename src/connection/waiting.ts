@@ -1,3 +1,6 @@
+/** A frame of so many bytes is written alone: to join it with others would copy it, and cost more memory than a write costs time. */
+const LARGE = 32 * 1024;
+
 let first: Waiting | undefined;
 
 /**
@@ -13,11 +16,15 @@ export class Waiting {
   /** What it became with the frame that was added last. */
   #after: Waiting | undefined;
   #joined: Buffer | undefined;
+  #parts: Buffer[] | undefined;
+  /** Whether a large frame is among several: then they are written as `parts`. */
+  readonly isLarge: boolean;
 
   private constructor(before: Waiting | undefined, frame: Buffer) {
     this.bytes = (before ? before.bytes : 0) + frame.length;
     this.#before = before;
     this.#frame = frame;
+    this.isLarge = before !== undefined && (frame.length >= LARGE || before.isLarge || before.#frame.length >= LARGE);
   }
 
   /** This frame behind those that wait already, if any do. */
@@ -33,11 +40,30 @@ export class Waiting {
   /** All frames as one buffer. */
   get data(): Buffer {
     if (!this.#before) return this.#frame;
-    if (!this.#joined) {
-      const frames: Buffer[] = [];
-      for (let at: Waiting | undefined = this; at; at = at.#before) frames.push(at.#frame);
-      this.#joined = Buffer.concat(frames.reverse(), this.bytes);
-    }
+    this.#joined ??= Buffer.concat(this.#frames(), this.bytes);
     return this.#joined;
+  }
+
+  /** All frames in a few buffers: each large one, and what is between them. */
+  get parts(): Buffer[] {
+    if (this.#parts) return this.#parts;
+    this.#parts = [];
+    let small: Buffer[] = [];
+    for (const frame of this.#frames()) {
+      if (frame.length < LARGE) small.push(frame);
+      else {
+        if (small.length > 0) this.#parts.push(Buffer.concat(small));
+        this.#parts.push(frame);
+        small = [];
+      }
+    }
+    if (small.length > 0) this.#parts.push(Buffer.concat(small));
+    return this.#parts;
+  }
+
+  #frames(): Buffer[] {
+    const frames: Buffer[] = [];
+    for (let at: Waiting | undefined = this; at; at = at.#before) frames.push(at.#frame);
+    return frames.reverse();
   }
 }

@@ -1,35 +1,24 @@
-import type { Backlog } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
-import { isPlain, type Message } from '../message/message.ts';
-import { BEGINNING, comparePositions, isAfter, type Position } from '../message/position.ts';
-import type { ResetReason } from '../message/reset.ts';
+import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
 import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
-import type { Reader, Subscription } from './subscription.ts';
+import { announce, type Giver, type GivingOptions, giveMissed, type Missed } from './give-missed.ts';
+import type { Subscription } from './subscription.ts';
 
 /** As many as one mark may ask for. */
 const CHUNK = 1000;
 
 /** What the hub knows, and is brought up to date here; the hub itself imports this file. */
-export interface Knowledge {
-  position: Position;
+export interface Knowledge extends Giver {
   born: Position;
   gaps: Gap[];
   onFlushed: () => void;
   onReversed: () => void;
   subscriptions(): Iterable<Subscription>;
-  /** What was heard up to this position and is held. */
-  takeHeld(upTo: Position): Message[];
-  deliverHealed(message: Message): void;
-  deliverHeard(message: Message): void;
-  /** It was heard, and the store does not have it. */
-  unconfirmed(message: Message): void;
 }
 
-export interface Resources {
+export interface Resources extends GivingOptions {
   source: ChannelSource;
-  backlog: Backlog;
-  logger: Logger;
   recordsPlain: (channel: string) => boolean;
 }
 
@@ -40,14 +29,9 @@ interface News {
   born: Position | undefined;
 }
 
-interface Missed {
-  subscription: Subscription;
-  after: Position;
-  head: Position;
+interface Compared extends Missed {
   /** What was heard here after the fork is not in the store any more. */
   fork: Gap | undefined;
-  /** Whether there was a message at `after`, so that the next one comes after one. */
-  isLast: boolean;
 }
 
 /**
@@ -67,39 +51,10 @@ export async function catchUp(
   if (!compared) return;
   const { missed, position, wanted } = compared;
   await reportLost(hub, options, missed);
-  const messages = await readMissed(options, missed, position);
   if (!current()) return;
-  announceOvertaken(hub.position, messages, known, options.logger);
-  // Of channels that are not read here, what was heard meanwhile has its place among what was missed.
-  const heard = takeHeard(hub, position, new Set(wanted), new Set(messages.map(({ id }) => id)), known);
-  for (const message of heard) messages.push(message);
-  messages.sort((a, b) => comparePositions(a.id, b.id));
-  const holding = holdersOf(messages, known);
-  for (const reader of holding) reader.hold();
-  for (const message of messages) {
-    if (heard.has(message)) hub.deliverHeard(message);
-    else hub.deliverHealed(message);
-  }
-  for (const reader of holding) reader.release();
-  if (isAfter(hub.position, position)) hub.onReversed();
-  hub.position = position;
-}
-
-/** What was heard up to this position on other channels than those that were compared: of these the store has everything. */
-function takeHeard(
-  hub: Knowledge,
-  position: Position,
-  compared: Set<string>,
-  read: Set<Position>,
-  known: Map<string, Subscription>,
-): Set<Message> {
-  const heard = new Set<Message>();
-  for (const message of hub.takeHeld(position)) {
-    const head = known.get(message.channel)?.head;
-    if (!compared.has(message.channel)) heard.add(message);
-    else if (!read.has(message.id) && (head === undefined || isAfter(message.id, head))) hub.unconfirmed(message);
-  }
-  return heard;
+  const before = hub.position;
+  await giveMissed(hub, options, { missed, upTo: position, compared: new Set(wanted), known }, current);
+  if (current() && isAfter(before, position)) hub.onReversed();
 }
 
 /**
@@ -112,9 +67,9 @@ async function compareAll(
   channels: string[],
   known: Map<string, Subscription>,
   current: () => boolean,
-): Promise<{ missed: Missed[]; position: Position; wanted: string[] } | undefined> {
+): Promise<{ missed: Compared[]; position: Position; wanted: string[] } | undefined> {
   const { source, logger } = options;
-  const missed: Missed[] = [];
+  const missed: Compared[] = [];
   const news: News = { forks: [], born: undefined };
   const wanted = [...channels];
   let position: Position | undefined;
@@ -145,41 +100,6 @@ function unread(known: Map<string, Subscription>, channels: string[]): string[] 
   const read = new Set(channels);
   const heard = [...known.values()].filter(({ head }) => head !== undefined);
   return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
-}
-
-/**
- * What was not heard although everything up to `position` seemed to be: nobody knows why, and readers may have gone past it
- * by what they got in other channels. It is given to those who have not.
- */
-function announceOvertaken(
-  position: Position,
-  messages: Message[],
-  known: Map<string, Subscription>,
-  logger: Logger,
-): void {
-  const overtaken = new Set<Subscription>();
-  for (const { id, channel } of messages) {
-    const subscription = known.get(channel);
-    if (!subscription || isAfter(id, position)) continue;
-    if (subscription.head === undefined || isAfter(id, subscription.head)) overtaken.add(subscription);
-  }
-  for (const subscription of overtaken) {
-    logger.error({ event: 'missed_silently', channel: subscription.channel });
-    announce(subscription, 'overtaken');
-  }
-}
-
-/**
- * The readers whose rights change with one of these messages that was published before it was recorded: it counts from its place,
- * and messages behind that place have lower ids than its own. They hold what they are given until all of it is there.
- */
-function holdersOf(messages: Message[], known: Map<string, Subscription>): Set<Reader> {
-  const holders = new Set<Reader>();
-  for (const message of messages) {
-    if (!message.rights || !isPlain(message)) continue;
-    for (const reader of known.get(message.channel)?.readers ?? []) holders.add(reader);
-  }
-  return holders;
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
@@ -233,7 +153,7 @@ function compare(
   mark: Mark,
   { forks, born }: News,
   logger: Logger,
-): Missed | undefined {
+): Compared | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
     return undefined;
@@ -268,32 +188,10 @@ function compare(
 }
 
 /** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
-async function reportLost({ gaps }: Knowledge, { source }: Resources, missed: Missed[]): Promise<void> {
+async function reportLost({ gaps }: Knowledge, { source }: Resources, missed: Compared[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {
     if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);
   }
   for (const [fork, channels] of lost) await addLost(source, gaps.find(({ to }) => to === fork.to) ?? fork, channels);
-}
-
-async function readMissed({ backlog, logger }: Resources, missed: Missed[], upTo: Position): Promise<Message[]> {
-  if (missed.length === 0) return [];
-  const slices = await backlog.read(
-    missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo })),
-  );
-  logger.info({ event: 'healing', channels: missed.length });
-  for (const [i, { gap, messages }] of slices.entries()) {
-    const { subscription, head, isLast } = missed[i]!;
-    const [first] = messages;
-    // The counters of the channel were lost, or went long after its last message.
-    const reason = gap ?? (isLast && first?.previous === BEGINNING ? 'flushed' : undefined);
-    if (!reason) continue;
-    subscription.restart(first?.previous ?? head);
-    announce(subscription, reason);
-  }
-  return slices.flatMap(({ messages }) => messages);
-}
-
-function announce(subscription: Subscription, reason: ResetReason): void {
-  for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
 }

@@ -48,12 +48,19 @@ export class HeldBack {
     return taken;
   }
 
-  /** The messages up to this position, which are held no longer. */
+  /** The messages up to this position. */
+  messages(upTo: Position): Message[] {
+    const isEarly = (entry: Heard): entry is Message => isMessage(entry) && !isAfter(entry.id, upTo);
+    return [...this.#asked.filter(isEarly), ...this.#entries.filter(isEarly)];
+  }
+
+  /** The same, which are held no longer. */
   takeMessages(upTo: Position): Message[] {
-    const isTaken = (entry: Heard): entry is Message => isMessage(entry) && !isAfter(entry.id, upTo);
-    const taken = [...this.#asked.filter(isTaken), ...this.#entries.filter(isTaken)];
-    this.#asked = this.#asked.filter((entry) => !isTaken(entry));
-    this.#entries = this.#entries.filter((entry) => !isTaken(entry));
+    const taken = this.messages(upTo);
+    if (taken.length === 0) return taken;
+    const isLeft = (entry: Heard): boolean => !isMessage(entry) || isAfter(entry.id, upTo);
+    this.#asked = this.#asked.filter(isLeft);
+    this.#entries = this.#entries.filter(isLeft);
     return taken;
   }
 

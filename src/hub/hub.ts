@@ -9,6 +9,7 @@ import type { RightsChange } from '../message/rights-change.ts';
 import { Failures } from '../repeats.ts';
 import { catchUp } from './catch-up.ts';
 import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
+import type { GivingOptions } from './give-missed.ts';
 import { type Heard, HeldBack } from './held-back.ts';
 import { Opening } from './opening.ts';
 import { type Checked, SelfCheck } from './self-check.ts';
@@ -27,6 +28,8 @@ export interface HubOptions {
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
   retention: (channel: string) => Retention;
+  /** Settles when readers have taken what they were given, or after a while: what is healed waits for it. */
+  settled?: () => Promise<void>;
   now?: () => number;
 }
 
@@ -45,7 +48,7 @@ export class Hub implements SourceListener, Checked {
   /** `resets`: told to readers, each reader counted. */
   readonly counters = { healed: 0, duplicates: 0, unconfirmed: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
-  readonly #options: HubOptions;
+  readonly #options: HubOptions & Pick<GivingOptions, 'settled'>;
   readonly #failures: Failures;
   readonly #now: () => number;
   #state: 'down' | 'healing' | 'open' = 'down';
@@ -72,7 +75,7 @@ export class Hub implements SourceListener, Checked {
   onHealed: () => void = () => undefined;
 
   constructor(options: HubOptions) {
-    this.#options = options;
+    this.#options = { ...options, settled: options.settled ?? (async () => undefined) };
     this.#failures = new Failures(options.logger);
     this.#now = options.now ?? Date.now;
     this.#subscriptions = new Subscriptions(options.retention, this.#now);
@@ -357,6 +360,10 @@ export class Hub implements SourceListener, Checked {
     const head = this.#subscriptions.get(message.channel)?.head;
     if (head === undefined || message.previous === head || !isAfter(message.id, head)) this.deliverHealed(message);
     else this.#held.add(message);
+  }
+
+  heldMessages(upTo: Position): Message[] {
+    return this.#held.messages(upTo);
   }
 
   takeHeld(upTo: Position): Message[] {

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backlog, ReadRequest, Rights, Slice } from '../backlog/backlog.ts';
+import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { Gap } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
@@ -38,6 +39,10 @@ interface Gain {
   from: Position;
   /** The grant was known already, and stood here: what is behind it has been read. */
   before: Place | undefined;
+  /** The gaps that were known before it was followed: of later ones the hub tells. */
+  gaps?: Gap[];
+  /** It has been read up to `from`, and its reader was told of those gaps. */
+  isRead?: boolean;
 }
 
 /**
@@ -106,8 +111,9 @@ export class Membership {
     const wanted: Wanted[] = [{ channel: this.own, after: position, isRead: true }];
     for (const channel of this.#followed) {
       const gain = this.#gained.get(channel);
-      if (gain && !gain.before) wanted.push({ channel, after: isAfter(gain.id, position) ? gain.from : position });
-      else wanted.push({ channel, after: this.timeline.startOf(channel, position), isRead: true });
+      if (gain && !gain.before) {
+        wanted.push({ channel, after: isAfter(gain.id, position) ? gain.from : position, gaps: gain.gaps });
+      } else wanted.push({ channel, after: this.timeline.startOf(channel, position), isRead: true });
     }
     return wanted;
   }
@@ -183,7 +189,7 @@ export class Membership {
     const rights = await this.#persistently(() => this.#read());
     if (!rights || this.#left) return { unsettled: false };
     this.#take(rights);
-    await this.#persistently(() => this.#options.hub.follow(this.#reader, [...this.#gained.keys()]));
+    await this.#follow(this.#gained);
     return rights;
   }
 
@@ -195,17 +201,17 @@ export class Membership {
     const { hub, backlog, recordsPlain } = this.#options;
     const gained = this.#gained;
     this.#gained = new Map();
-    // Of later gaps the hub tells, because the channels are followed then.
-    const { gaps } = hub;
-    await this.#persistently(() => hub.follow(this.#reader, [...gained.keys()]));
+    await this.#follow(gained);
     if (this.#left) return;
     const { timeline } = this;
-    const wanted = [...gained].map(([channel, { id, from }]) => ({
+    const wanted = [...gained].map(([channel, { id, from, gaps, isRead = false }]) => ({
       channel,
       after: isAfter(id, position) ? from : position,
+      gaps,
+      isRead,
     }));
     const found = await this.#persistently(() =>
-      readChannels(wanted, hub.position, { hub, backlog, timeline, gaps, recordsPlain }),
+      readChannels(wanted, hub.position, { hub, backlog, timeline, gaps: hub.gaps, recordsPlain }),
     );
     const messages = found.messages.filter(({ channel, place }) => {
       const { before } = gained.get(channel)!;
@@ -225,13 +231,13 @@ export class Membership {
     for (const [channel, gain] of this.#gained) {
       // The channel is followed: only what is behind its earlier place was not for the user before.
       if (gain.before) this.#gained.delete(channel);
-      else gain.from = laterOf(gain.from, upTo);
+      else Object.assign(gain, { from: laterOf(gain.from, upTo), isRead: true });
     }
   }
 
-  /** Reads backlogs for a stream that is open. */
-  async read(requests: ReadRequest[]): Promise<Slice[]> {
-    return this.#persistently(() => this.#options.backlog.read(requests));
+  /** Asks for a stream that is open. */
+  async persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    return this.#persistently(ask);
   }
 
   /** Hears nothing any more. */
@@ -259,6 +265,12 @@ export class Membership {
     for (const reset of resets) gate.insertReset(reset, gained.get(reset.channel)!.id);
   }
 
+  async #follow(gained: Map<string, Gain>): Promise<void> {
+    const { hub } = this.#options;
+    for (const gain of gained.values()) gain.gaps ??= hub.gaps;
+    await this.#persistently(() => hub.follow(this.#reader, [...gained.keys()]));
+  }
+
   #now(): number {
     return (this.#options.now ?? Date.now)();
   }
@@ -283,7 +295,7 @@ export class Membership {
     if (!known) this.#gained.set(channel, gain);
     else {
       const from = isAfter(gain.from, known.from) ? known.from : gain.from;
-      this.#gained.set(channel, { id: gain.id, from, before: known.before && gain.before });
+      this.#gained.set(channel, { ...known, id: gain.id, from, before: known.before && gain.before });
     }
   }
 

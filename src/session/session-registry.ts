@@ -4,6 +4,7 @@ import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
+import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
 
@@ -21,6 +22,7 @@ export interface RegistryOptions {
   maxStreamsPerUser: number;
   /** Of the clock that never goes back (ms). */
   now?: () => number;
+  kernelQueues?: GhostsOptions['read'];
 }
 
 /** All sessions of this process, and what is done for all of them by one timer. */
@@ -39,6 +41,9 @@ export class SessionRegistry {
   /** When each may have been silent for too long. */
   readonly #silent: Schedule<Session>;
   readonly #unsettled = new Set<Session>();
+  readonly #ghosts: Ghosts;
+  /** When a stream of a user last made room for another one (ms). */
+  readonly #madeRoom = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #rereading: Session[] = [];
 
@@ -48,6 +53,7 @@ export class SessionRegistry {
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#silent = new Schedule(this.#period / 10, this.#now());
+    this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
   }
 
   get streams(): number {
@@ -58,10 +64,13 @@ export class SessionRegistry {
     return this.#perUser.size;
   }
 
-  /** Whether there is room for one more. */
+  /** Whether there is room for one more. Where there is none, it is looked for streams whose readers have gone. */
   admits(user: string): boolean {
     const { maxStreams, maxStreamsPerUser } = this.#options;
-    return this.#sessions.size < maxStreams && (this.#perUser.get(user) ?? 0) < maxStreamsPerUser;
+    const isFull = this.#sessions.size >= maxStreams;
+    if (!isFull && (this.#perUser.get(user) ?? 0) < maxStreamsPerUser) return true;
+    this.#ghosts.hurry();
+    return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
   add(session: Session): void {
@@ -126,6 +135,7 @@ export class SessionRegistry {
       if (session.isSettled) this.#unsettled.delete(session);
     }
     await this.#keepAlive();
+    if (this.#ghosts.isDue) void this.#closeGhosts();
     if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
     const count = Math.ceil(((this.#sessions.size * this.#period) / REREAD) * (0.75 + Math.random() / 2));
     // Not waited for: a Redis that does not answer must not keep others from their noop. What is lost with a connection
@@ -144,6 +154,26 @@ export class SessionRegistry {
       this.#silent.add(session, due > now ? due : session.opened ? now + this.#options.noopInterval : now);
       if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  async #closeGhosts(): Promise<void> {
+    for (const session of await this.#ghosts.find(this.#sessions)) session.close('gone');
+  }
+
+  /**
+   * Where nobody can tell which readers have gone, the oldest stream of the user ends; its reader comes back if it lives. Not
+   * oftener than two noops: the tabs of a user that has too many would drive each other out.
+   */
+  #makeRoom(user: string): boolean {
+    const last = this.#madeRoom.get(user) ?? Number.NEGATIVE_INFINITY;
+    if (this.#now() - last < 2 * this.#options.noopInterval) return false;
+    for (const session of this.#sessions) {
+      if (session.user !== user) continue;
+      this.#madeRoom.set(user, this.#now());
+      session.close('capacity');
+      return true;
+    }
+    return false;
   }
 
   /** Many lists in one round trip; only what has changed is looked at again. */
@@ -167,7 +197,10 @@ export class SessionRegistry {
     this.#silent.delete(session);
     const left = (this.#perUser.get(session.user) ?? 1) - 1;
     if (left > 0) this.#perUser.set(session.user, left);
-    else this.#perUser.delete(session.user);
+    else {
+      this.#perUser.delete(session.user);
+      this.#madeRoom.delete(session.user);
+    }
     this.closed.set(reason, (this.closed.get(reason) ?? 0) + 1);
     // Many at once, for one reason that is told with their number: a line each would say nothing more.
     const level = reason === 'redis' ? 'debug' : 'info';

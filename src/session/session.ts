@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ReadRequest, Slice } from '../backlog/backlog.ts';
+import type { ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Reader } from '../hub/subscription.ts';
@@ -11,8 +11,8 @@ import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import type { Wanted } from './read-channels.ts';
-import { type Replay, type ReplayOptions, readMissed, readReplay } from './replay.ts';
+import type { ChannelPage, Wanted } from './read-channels.ts';
+import { openMissed, openReplay, type Replay, type ReplayOptions } from './replay.ts';
 import { positionOf, type Start } from './start.ts';
 
 /** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
@@ -54,6 +54,8 @@ export class Session implements Reader {
   #opened = false;
   /** What was missed has been given: what is held may follow. */
   #begun = false;
+  /** Withdraws what is being read. */
+  #leaving: AbortController | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -101,7 +103,8 @@ export class Session implements Reader {
     await this.#settle(listed.unsettled);
     if (this.connection.closed) return;
     const owedAfter = (position: Position): Wanted[] => this.#membership.owedAtFirst(position, listed);
-    await this.#replay(seam, (options) => readReplay(start, seam, owedAfter, options));
+    if (start.kind === 'now') this.#membership.haveRead(seam);
+    else await this.#replay(seam, (options) => openReplay(start, seam, owedAfter, options));
     this.#begun = true;
     await this.#drain();
   }
@@ -184,6 +187,7 @@ export class Session implements Reader {
 
   close(reason: CloseReason): void {
     this.#membership.leave();
+    this.#leaving?.abort();
     this.#gate = new Gate(0);
     this.connection.close(reason, this.#position);
   }
@@ -222,35 +226,58 @@ export class Session implements Reader {
   }
 
   /** What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. */
-  async #replay(seam: Position, read: (options: ReplayOptions) => Promise<Replay>): Promise<void> {
-    const { connection } = this;
-    const backlog = { read: (requests: ReadRequest[]) => this.#readMissed(requests) };
-    const options = { ...this.#options, backlog, timeline: this.#membership.timeline };
-    const { position, resets, messages } = await read(options);
-    this.#membership.haveRead(seam);
-    this.#position = position;
-    if (!this.#opened) this.#openConnection();
-    for (const [i, { channel, reason }] of resets.entries()) {
-      // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
-      const last = messages.length === 0 && i === resets.length - 1;
-      this.#reset(channel, reason, last ? seam : position);
+  async #replay(seam: Position, open: (options: ReplayOptions) => Promise<Replay>): Promise<void> {
+    try {
+      await this.#giveReplay(await this.#openReplay(open), seam);
+    } catch (error) {
+      // Whoever has left is owed nothing, and what was read for it is withdrawn.
+      if (!this.connection.closed) throw error;
     }
-    for (const message of messages) {
-      this.#give(message);
-      await connection.drained();
-      if (connection.closed) return;
-    }
-    this.#position = laterOf(this.#position, seam);
   }
 
-  /** The same requests again, so up to the same seam: what is later is held, and rights may change with it. */
-  async #readMissed(requests: ReadRequest[]): Promise<Slice[]> {
+  #openReplay(open: (options: ReplayOptions) => Promise<Replay>): Promise<Replay> {
+    this.#leaving = new AbortController();
+    const { signal } = this.#leaving;
+    const backlog = { open: (requests: ReadRequest[]) => this.#options.backlog.open(requests, signal) };
+    return this.#ask(() => open({ ...this.#options, backlog, timeline: this.#membership.timeline }));
+  }
+
+  async #giveReplay(replay: Replay, seam: Position): Promise<void> {
+    const { connection } = this;
+    // What changes from here on has a place behind the seam, so all pages are judged by the timeline as it is now.
+    this.#membership.haveRead(seam);
+    this.#position = replay.position;
+    if (!this.#opened) this.#openConnection();
+    for (const [i, { channel, reason }] of replay.resets.entries()) {
+      // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
+      const last = replay.isEmpty && i === replay.resets.length - 1;
+      this.#reset(channel, reason, last ? seam : replay.position);
+      await connection.drained();
+    }
+    while (await this.#givePage(await this.#ask(() => replay.next())));
+    if (!connection.closed) this.#position = laterOf(this.#position, seam);
+  }
+
+  /** Answers whether there may be another one. A function of its own: a page is forgotten while the next one is read. */
+  async #givePage(page: ChannelPage | undefined): Promise<boolean> {
+    if (!page) return false;
+    for (const { channel, reason } of page.resets) this.#reset(channel, reason, this.#position);
+    for (const message of page.messages) {
+      this.#give(message);
+      await this.connection.drained();
+      if (this.connection.closed) return false;
+    }
+    return true;
+  }
+
+  /** The same question again, so up to the same seam: what is later is held, and rights may change with it. */
+  async #ask<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await this.#options.backlog.read(requests);
+      return await ask();
     } catch (error) {
       // Before its `ok` a client is told within 2 s; behind it, only the grace ends its stream.
-      if (!this.#opened) throw error;
-      return this.#membership.read(requests);
+      if (!this.#opened || this.connection.closed) throw error;
+      return this.#membership.persistently(ask);
     }
   }
 
@@ -329,6 +356,6 @@ export class Session implements Reader {
   async #catchUp(upTo: Position): Promise<void> {
     if (this.connection.closed) return;
     const wanted = this.#membership.owedAgain(this.#position);
-    await this.#replay(upTo, (options) => readMissed(wanted, this.#position, upTo, options));
+    await this.#replay(upTo, (options) => openMissed(wanted, this.#position, upTo, options));
   }
 }

@@ -5,6 +5,7 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { refusal } from './publishing.ts';
+import { redisPagesContract } from './redis-pages.ts';
 import { redisRecorderContract } from './redis-recorder.ts';
 import { redisRightsContract } from './redis-rights.ts';
 import { redisTimelineContract } from './redis-timeline.ts';
@@ -30,6 +31,7 @@ async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
 
 storeContract('the store in Redis', open);
 redisRightsContract(open, () => server.client());
+redisPagesContract(open, () => server.client());
 redisRecorderContract(open, () => server.client());
 redisTimelineContract(open, () => server.client());
 

@@ -6,6 +6,7 @@ import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
 import { eventually } from '../support/wait.ts';
+import { pagesContract } from './pages.ts';
 import { publishingContract } from './publishing.ts';
 import { readingContract } from './reading.ts';
 import { rightsContract } from './rights.ts';
@@ -37,6 +38,7 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
 
     publishingContract(open);
     readingContract(open);
+    pagesContract(open);
     rightsContract(open);
     sourceContract(open);
   });

@@ -202,9 +202,9 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what was heard is given although the store does not have it',
-    file: 'src/hub/catch-up.ts',
-    find: '    if (!compared.has(message.channel)) heard.add(message);',
-    replace: '    if (!read.has(message.id)) heard.add(message);',
+    file: 'src/hub/give-missed.ts',
+    find: '      if (!this.#compared.has(message.channel)) heard.add(message);',
+    replace: '      if (!read.has(message.id)) heard.add(message);',
     caughtBy: 'unit/hub',
     only: 'nobody has published',
   },
@@ -248,7 +248,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'ids that go back are told to nobody',
     file: 'src/hub/catch-up.ts',
-    find: '  if (isAfter(hub.position, position)) hub.onReversed();\n',
+    find: '  if (current() && isAfter(before, position)) hub.onReversed();\n',
     replace: '',
     caughtBy: 'unit/hub',
   },
@@ -278,10 +278,9 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what was told to last longer is taken to have lasted',
-    file: 'src/store/redis/redis-backlog.ts',
-    find: '  return raised && lived ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;\n',
-    replace:
-      '  return raised && lived && now < 0 ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;\n',
+    file: 'src/store/redis/lua/read.lua',
+    find: '  if raised and lived then\n',
+    replace: '  if raised and lived and now < 0 then\n',
     caughtBy: GROWTH,
     only: 'proves no more',
   },
@@ -296,15 +295,15 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'what was forgotten is taken for silence',
     file: 'src/backlog/gap.ts',
-    find: "  if (isForgotten) return { messages, gap: 'expired' };\n",
+    find: "  if (isForgotten(lastMissing, after, knownSince)) return { messages, gap: 'expired' };\n",
     replace: '',
     caughtBy: 'unit/gap',
   },
   {
     name: 'revisions begin again without a word',
-    file: 'src/hub/catch-up.ts',
-    find: "(isLast && first?.previous === BEGINNING ? 'flushed' : undefined)",
-    replace: 'undefined',
+    file: 'src/hub/give-missed.ts',
+    find: "      if (!this.gaps.has(subscription)) announce(subscription, 'flushed');\n",
+    replace: '',
     caughtBy: 'unit/hub',
   },
   {

@@ -125,15 +125,15 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'gaps are not announced',
     file: 'src/session/read-channels.ts',
-    find: 'if (slice.gap && !reasons.has(slice.channel)) reasons.set(slice.channel, slice.gap);',
+    find: 'for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);',
     replace: '',
     caughtBy: 'integration/resets',
   },
   {
     name: 'a gap is announced whenever the backlog is read',
     file: 'src/session/read-channels.ts',
-    find: 'if (slice.gap && !reasons.has(slice.channel)) reasons.set(slice.channel, slice.gap);',
-    replace: "reasons.set(slice.channel, slice.gap ?? 'trimmed');",
+    find: 'for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);',
+    replace: "for (const { channel } of reading ? wanted : []) reasons.set(channel, 'trimmed');",
     caughtBy: 'integration/resets',
   },
   {

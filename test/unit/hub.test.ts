@@ -1,5 +1,7 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { Backlog } from '../../src/backlog/backlog.ts';
+import { PAGE_MESSAGES } from '../../src/backlog/pages.ts';
 import type { ChannelSource, ForkExtent, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
@@ -201,6 +203,102 @@ describe('the hub', () => {
       await turn();
       await hub.heal(undefined);
       expect(heard.slice(3)).to.deep.equal(['last']);
+    });
+  });
+
+  describe('when much was missed', () => {
+    /** A hub that follows these channels for a reader, and does not hear what is published in `missing`. */
+    async function deaf(options: Parameters<typeof aHub>[0], reader: Reader, channels: string[]) {
+      const made = aHub({ kept: 100_000, ...options });
+      const { hub, backlog, source } = made;
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(reader, channels);
+      const { message } = hub;
+      const missing = async (publications: [string, string][]): Promise<void> => {
+        hub.message = () => undefined;
+        await backlog.publish(publications.map(([channel, text]) => ({ channel, data: Buffer.from(text) })));
+        await turn();
+        hub.message = message;
+      };
+      return { ...made, missing };
+    }
+
+    const numbered = (count: number, channels: number): [string, string][] =>
+      Array.from({ length: count }, (_, i) => [`room:${i % channels}`, `${i}`]);
+
+    it('gives it page by page, in the order of ids with what is held, when its readers have taken the one before', async () => {
+      const heard: string[] = [];
+      let release = (): void => undefined;
+      const settled = () => new Promise<void>((resolve) => (release = resolve));
+      const reader = { ...silent, receive: ({ payload }: Message) => void heard.push(payload.toString()) };
+      const channels = Array.from({ length: 7 }, (_, i) => `room:${i}`);
+      const { hub, backlog, missing } = await deaf({ settled }, reader, channels);
+      const many = 4 * PAGE_MESSAGES;
+      await missing(numbered(many, 6));
+      const healing = hub.heal(channels.slice(0, 6));
+      await backlog.publish([{ channel: 'room:6', data: Buffer.from('last') }]);
+      let pages = 0;
+      for (let count = -1; heard.length <= many; count = heard.length, pages++) {
+        await eventually(() => heard.length > count && (heard.length % PAGE_MESSAGES === 0 || heard.length > many));
+        expect(heard.length).to.be.at.most(PAGE_MESSAGES * (pages + 1) + 1);
+        for (let i = 0; i < 5; i++) await turn();
+        release();
+      }
+      await healing;
+      expect(pages).to.be.above(3);
+      expect(heard).to.deep.equal([...numbered(many, 6).map(([, text]) => text), 'last']);
+    });
+
+    it('tells what is gone before it, and does not take that for never published', async () => {
+      const heard: string[] = [];
+      const { hub, backlog, missing } = await deaf({ kept: 3 }, aReader(heard), ['room:0', 'room:1']);
+      const position = hub.position;
+      await missing(numbered(10, 1));
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['trimmed room:0', '7', '8', '9']);
+      expect(hub.recent('room:0', position)).to.equal(undefined);
+      await backlog.publish([{ channel: 'room:0', data: Buffer.from('10') }]);
+      await turn();
+      expect(heard.at(-1)).to.equal('10');
+      expect(hub.counters.healed).to.equal(3);
+    });
+
+    it('has readers hold from the first page on whose rights change with a plain PUBLISH in a later one', async () => {
+      const heard: string[] = [];
+      const reader: Reader = {
+        ...silent,
+        receive: ({ payload }) => heard.push(payload.toString()),
+        hold: () => heard.push('hold'),
+        release: () => heard.push('release'),
+      };
+      const store = new MemoryStore({ retention: () => ({ length: 10_000, ttl: 3_600_000 }), maxMessage: 1000 });
+      const plain = (message: Message): Message => ({ ...message, place: { id: BEGINNING, number: 1 } });
+      const { backlog, source } = store;
+      const open: Backlog['open'] = async (requests) => {
+        const reading = await backlog.open(requests);
+        const next = async () => {
+          const page = await reading.next();
+          return page && { ...page, messages: page.messages.map((one) => (one.rights ? plain(one) : one)) };
+        };
+        return { gaps: reading.gaps, next };
+      };
+      const { hub } = aHub({ source, backlog: { ...store.backlog, open } as Backlog });
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(reader, ['room:0', 'user:7']);
+      const { message } = hub;
+      hub.message = () => undefined;
+      for (const [channel, text] of [...numbered(600, 1), ['user:7', 'changed'], ...numbered(600, 1)] as const) {
+        await backlog.publish([{ channel, data: Buffer.from(text) }]);
+      }
+      await turn();
+      hub.message = message;
+      await hub.heal(undefined);
+      expect(heard.length).to.equal(1203);
+      expect(heard[0]).to.equal('hold');
+      expect(heard.indexOf('release')).to.be.above(heard.indexOf('changed')).and.below(1202);
+      await store.close();
     });
   });
 

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import type { CloseReason } from '../../src/connection/close-reason.ts';
+import type { KernelQueues } from '../../src/connection/kernel-queues.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 import type { Session } from '../../src/session/session.ts';
-import { SessionRegistry } from '../../src/session/session-registry.ts';
+import { type RegistryOptions, SessionRegistry } from '../../src/session/session-registry.ts';
 import { eventually } from '../support/wait.ts';
 
 const INTERVAL = 200;
@@ -12,7 +13,12 @@ const INTERVAL = 200;
 class FakeSession {
   readonly user = 'u';
   readonly version = BEGINNING;
-  readonly connection = { lastSent: 0, onClose: (_reason: CloseReason): void => {} };
+  readonly connection = {
+    lastSent: 0,
+    onClose: (_reason: CloseReason): void => {},
+    acknowledged: (): number | undefined => undefined,
+  };
+  readonly closed: CloseReason[] = [];
   opened = true;
   isSettled = true;
   noops = 0;
@@ -29,25 +35,28 @@ class FakeSession {
     this.sweeps++;
   }
 
-  close(): void {}
+  close(reason: CloseReason): void {
+    this.closed.push(reason);
+  }
 }
 
 let clock = 0;
 
 describe('the registry of sessions', () => {
+  const options: RegistryOptions = {
+    hub: { refresh: async () => undefined },
+    backlog: { rights: async () => [] } as never,
+    logger: createLogger('silent'),
+    noopInterval: INTERVAL,
+    maxStreams: 10,
+    maxStreamsPerUser: 10,
+    now: () => clock,
+  };
   let registry: SessionRegistry;
 
   beforeEach(() => {
     clock = 1_000_000;
-    registry = new SessionRegistry({
-      hub: { refresh: async () => undefined },
-      backlog: { rights: async () => [] } as never,
-      logger: createLogger('silent'),
-      noopInterval: INTERVAL,
-      maxStreams: 10,
-      maxStreamsPerUser: 10,
-      now: () => clock,
-    });
+    registry = new SessionRegistry(options);
   });
 
   afterEach(() => registry.stop());
@@ -125,5 +134,42 @@ describe('the registry of sessions', () => {
     clock += 2 * INTERVAL;
     await looked();
     expect([session.noops, session.sweeps, registry.streams]).to.deep.equal([0, 0, 0]);
+  });
+
+  it('ends a stream whose reader has gone', async () => {
+    registry = new SessionRegistry({ ...options, kernelQueues: async () => ({ isEmpty: false }) as KernelQueues });
+    const [gone, living] = [added(), added()];
+    gone.connection.acknowledged = () => 7;
+    registry.start();
+    for (let i = 0; i < 2; i++) {
+      clock += 3000;
+      await looked();
+    }
+    await eventually(() => gone.closed.length > 0);
+    expect([gone.closed, living.closed]).to.deep.equal([['gone'], []]);
+  });
+
+  it('has the oldest stream of a user make room where nobody can tell who has gone, and not again at once', async () => {
+    registry = new SessionRegistry({ ...options, maxStreamsPerUser: 2, kernelQueues: async () => undefined });
+    registry.start();
+    clock += 3000;
+    await looked();
+    const [oldest, other] = [added(), added()];
+    expect(registry.admits('another')).to.equal(true);
+    expect(registry.admits('u')).to.equal(true);
+    expect([oldest.closed, other.closed]).to.deep.equal([['capacity'], []]);
+    oldest.connection.onClose('capacity');
+    added();
+    expect(registry.admits('u')).to.equal(false);
+    clock += 2 * INTERVAL;
+    expect(registry.admits('u')).to.equal(true);
+    expect(other.closed).to.deep.equal(['capacity']);
+  });
+
+  it('has no stream make room where it can be told who has gone', async () => {
+    registry = new SessionRegistry({ ...options, maxStreamsPerUser: 1 });
+    const session = added();
+    expect(registry.admits('u')).to.equal(false);
+    expect(session.closed).to.deep.equal([]);
   });
 });

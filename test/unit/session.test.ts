@@ -37,6 +37,7 @@ class Client {
         say({ reset: channel, at: world.last }, position),
       noop: (position: Position) => say('noop', position),
       drained: async () => undefined,
+      acknowledged: () => undefined,
       close: () => {
         connection.closed = true;
       },
@@ -93,6 +94,10 @@ class World {
         await this.beforeRead();
         return backlog.read(requests);
       },
+      open: async (requests, signal) => {
+        await this.beforeRead();
+        return backlog.open(requests, signal);
+      },
     };
     this.hub = new Hub({ source, backlog: this.backlog, recordsPlain: () => false, retention, logger });
   }
@@ -144,10 +149,10 @@ describe('a session, at the seam between what is read and what comes live', () =
       throw new Error('no answer');
     };
     // The list is read before `ok`, and the backlog in one turn with it.
-    const { read } = world.backlog;
-    world.backlog.read = async (requests) => {
+    const { open } = world.backlog;
+    world.backlog.open = async (...asked) => {
       await turn();
-      return read(requests);
+      return open(...asked);
     };
     await world.session(client).open({ kind: 'after', position });
     expect(client.texts).to.deep.equal(['ok', '2']);
@@ -170,6 +175,24 @@ describe('a session, at the seam between what is read and what comes live', () =
     await world.session(client).open({ kind: 'after', position });
     await eventually(() => client.messages.length >= 3);
     expect(client.texts).to.deep.equal(['ok', 'granted', '2', '3']);
+  });
+
+  it('has what is read for a client withdrawn that has left', async () => {
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    const position = await world.publish('room:a', '1');
+    await world.publish('room:a', '2');
+    let signal: AbortSignal | undefined;
+    world.backlog.open = async (_requests, given) => {
+      signal = given;
+      return new Promise((_, reject) => given?.addEventListener('abort', () => reject(given.reason)));
+    };
+    const session = world.session(client);
+    const opening = session.open({ kind: 'after', position });
+    await eventually(() => signal !== undefined);
+    expect(signal!.aborted).to.equal(false);
+    session.close('client');
+    await opening;
+    expect(signal!.aborted).to.equal(true);
   });
 
   it('tells of no gap where what was trimmed while it read came live', async () => {

@@ -37,4 +37,23 @@ describe('frames that wait', () => {
     expect(other).not.to.equal(one);
     expect(Waiting.add(Waiting.add(other, b), b).data.toString()).to.equal('samebbbb');
   });
+
+  it('are not copied where they are large, and keep their order', () => {
+    const [large, larger] = [frame('x'.repeat(40_000)), frame('y'.repeat(50_000))];
+    const add = (...frames: Buffer[]) =>
+      frames.reduce<Waiting | undefined>((at, one) => Waiting.add(at, one), undefined)!;
+    expect(add(large).isLarge).to.equal(false);
+    expect(add(a, b).isLarge).to.equal(false);
+    for (const frames of [
+      [a, large],
+      [large, a],
+      [a, b, large, larger, c, a],
+    ]) {
+      const waiting = add(...frames);
+      expect(waiting.isLarge).to.equal(true);
+      expect(Buffer.concat(waiting.parts)).to.deep.equal(Buffer.concat(frames));
+      expect(waiting.parts).to.include(large);
+    }
+    expect(add(a, b, large, larger, c, a).parts.length).to.equal(4);
+  });
 });

@@ -3,10 +3,12 @@ import type {
   Idempotency,
   Publication,
   Published,
+  Reading,
   ReadRequest,
   Rights,
   Slice,
 } from '../../backlog/backlog.ts';
+import { ReadSlices } from '../../backlog/pages.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
 import { channelOfUser, requireChannel, requireEvent, requireUser, userOfChannel } from '../../message/names.ts';
@@ -69,6 +71,11 @@ export class MemoryBacklog implements Backlog {
   async read(requests: ReadRequest[]): Promise<Slice[]> {
     this.#options.log.requireOpen();
     return requests.map((request) => this.#options.log.read(request));
+  }
+
+  async open(requests: ReadRequest[], signal?: AbortSignal): Promise<Reading> {
+    signal?.throwIfAborted();
+    return new ReadSlices(await this.read(requests), signal);
   }
 
   #change(name: 'grant' | 'revoke', user: string, channel: string, data: Buffer | undefined): Published {

@@ -101,11 +101,11 @@ export class MemoryLog {
       now: this.#now(),
       knownSince: positionBefore(knownFor(ttl), this.#now()),
     });
-    const wanted = messages.slice(last === undefined ? 0 : Math.max(0, messages.length - last));
+    const wanted = messages.filter(({ id }) => !isAfter(id, upTo));
     return {
       channel,
-      messages: wanted.filter(({ id }) => !isAfter(id, upTo)).map(copyOf),
-      gap: last === undefined ? gap : undefined,
+      messages: wanted.slice(last === undefined ? 0 : Math.max(0, wanted.length - last)).map(copyOf),
+      gap: last === undefined && isAfter(upTo, after) ? gap : undefined,
     };
   }
 

@@ -28,5 +28,8 @@ export async function connectBacklog(
   });
   // The ttl only matters to readers.
   const keys = new Keys(namespace, parseRedisUrl(url).database);
-  return { backlog: new RedisBacklog(redis, keys, { ttl: Number.POSITIVE_INFINITY }), close };
+  return {
+    backlog: new RedisBacklog({ commands: redis, replays: redis }, keys, { ttl: Number.POSITIVE_INFINITY }),
+    close,
+  };
 }

@@ -24,7 +24,7 @@ const FILES = [
     'once',
     'recorder',
   ],
-  ...['publish', 'change', 'read-rights', 'rights-ro', 'mark', 'mark-ro', 'lost'],
+  ...['publish', 'change', 'read-rights', 'rights-ro', 'read', 'mark', 'mark-ro', 'lost'],
   ...['configure', 'anchor', 'lease', 'record', 'version'],
 ];
 
@@ -94,12 +94,21 @@ export async function loadFunctionsIfAllowed(redis: Redis, keys: Keys): Promise<
 
 /** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
 export async function callFunction(redis: Redis, keys: Keys, name: string, args: Argument[]): Promise<unknown> {
+  return withLibrary(redis, keys, () => redis.fcall(name, 1, keys.declared, ...args));
+}
+
+/** Calls a function that writes nothing, as above; texts are answered as bytes. */
+export async function readFunction(redis: Redis, keys: Keys, name: string, args: Argument[]): Promise<unknown> {
+  return withLibrary(redis, keys, () => redis.callBuffer('FCALL_RO', name, 1, keys.declared, ...args));
+}
+
+async function withLibrary(redis: Redis, keys: Keys, call: () => Promise<unknown>): Promise<unknown> {
   try {
-    return await redis.fcall(name, 1, keys.declared, ...args);
+    return await call();
   } catch (error) {
     if (!isMissing(error)) throw error;
     await loadFunctions(redis, keys);
-    return redis.fcall(name, 1, keys.declared, ...args);
+    return call();
   }
 }
 

@@ -15,16 +15,8 @@ export class Keys {
     this.topicPrefix = `sisyphus{${installation.replace(':', '/')}}${database === 0 ? '' : `@${database}`}/`;
   }
 
-  get clock(): string {
-    return `${this.declared}:clock`;
-  }
-
   backlog(channel: string): string {
     return `${this.declared}:channel:${channel}:msg_backlog`;
-  }
-
-  head(channel: string): string {
-    return `${this.declared}:channel:${channel}:msg_last`;
   }
 
   topic(channel: string): string {

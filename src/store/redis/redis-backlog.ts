@@ -1,37 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import type { Redis } from 'ioredis';
-import {
-  type Backlog,
-  type Idempotency,
-  knownFor,
-  type ListRequest,
-  type Publication,
-  type Published,
-  type ReadRequest,
-  type Retention,
-  type Rights,
-  type Slice,
+import type {
+  Backlog,
+  Idempotency,
+  ListRequest,
+  Publication,
+  Published,
+  Reading,
+  ReadRequest,
+  Retention,
+  Rights,
+  Slice,
 } from '../../backlog/backlog.ts';
-import { type Judgement, judgeSlice } from '../../backlog/gap.ts';
+import { readSlices } from '../../backlog/pages.ts';
 import type { Logger } from '../../logger.ts';
-import { parseEnvelope } from '../../message/envelope.ts';
-import type { Message } from '../../message/message.ts';
 import { isChannel } from '../../message/names.ts';
-import {
-  BEGINNING,
-  earlierOf,
-  isAfter,
-  laterOf,
-  type Position,
-  parsePosition,
-  positionBefore,
-} from '../../message/position.ts';
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import { parseChanges } from '../../message/rights-change.ts';
-import { batched } from './batch.ts';
+import { askTwice } from './ask-twice.ts';
 import { type Argument, callFunction, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
-import { isStateRefusal, isUnanswered, toSisyphusError } from './redis-error.ts';
+import { ReadingQueue } from './reading-queue.ts';
+import { isStateRefusal, toSisyphusError } from './redis-error.ts';
+import { RedisReading } from './redis-reading.ts';
 import { RightsQueue } from './rights-queue.ts';
 import { Standing } from './standing.ts';
 
@@ -39,8 +30,6 @@ import { Standing } from './standing.ts';
 const REMEMBERED = 300_000;
 /** How long the gateway's own key is: longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
-/** How long to wait for Redis to come back before asking again. */
-const RETRY_WITHIN = 1200;
 
 /** Users whose list has something wrong with it, and of whom it has been said. */
 const MOST_PROBLEMS = 10_000;
@@ -56,26 +45,28 @@ export class RedisBacklog implements Backlog {
   readonly #problems = new Map<string, string>();
   /** Called with a user who has no channels but the own one. */
   readonly #onNoList: (user: string) => void;
-  #ready: Promise<boolean> | undefined;
+  /** For lists, and for what readers have missed: what is asked for on it must not keep records and leases waiting. */
+  readonly #replays: Redis;
+  readonly #queue = new ReadingQueue();
   readonly #lists = new RightsQueue({
     run: (users: ListRequest[]) => this.#readRights(users),
     sizeOf: (rights) => rights?.channels.size,
   });
-  readonly #read = batched(500, (requests: ReadRequest[]) => this.#twice(() => this.#readSlices(requests)));
 
   constructor(
-    redis: Redis,
+    { commands, replays }: { commands: Redis; replays: Redis },
     keys: Keys,
     retention: Pick<Retention, 'ttl'>,
     standing = new Standing(),
     logger?: Logger,
     onNoList: (user: string) => void = () => undefined,
   ) {
-    this.#redis = redis;
+    this.#redis = commands;
+    this.#replays = replays;
     this.#keys = keys;
     this.#retention = retention;
     this.#standing = standing;
-    this.#rights = new ReadableFunction(redis, keys, 'sisyphus_rights');
+    this.#rights = new ReadableFunction(replays, keys, 'sisyphus_rights');
     this.#logger = logger;
     this.#onNoList = onNoList;
   }
@@ -100,7 +91,13 @@ export class RedisBacklog implements Backlog {
   }
 
   async read(requests: ReadRequest[]): Promise<Slice[]> {
-    return this.#read(requests);
+    return readSlices(requests, (some) => this.open(some));
+  }
+
+  open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
+    const { ttl } = this.#retention;
+    const options = { redis: this.#replays, keys: this.#keys, queue: this.#queue, ttl, signal, isUrgent };
+    return RedisReading.begin(options, requests);
   }
 
   async #change(
@@ -128,33 +125,13 @@ export class RedisBacklog implements Backlog {
     }
   }
 
-  /** For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again. */
   async #twice<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!isUnanswered(error) || !(await this.#becomesReady())) throw error;
-      return ask();
-    }
-  }
-
-  /** Whether the connection is usable within `RETRY_WITHIN`; all who wait wait for one event. */
-  #becomesReady(): Promise<boolean> {
-    if (this.#redis.status === 'ready') return Promise.resolve(true);
-    this.#ready ??= once(this.#redis, 'ready', { signal: AbortSignal.timeout(RETRY_WITHIN) })
-      .then(
-        () => true,
-        () => false,
-      )
-      .finally(() => {
-        this.#ready = undefined;
-      });
-    return this.#ready;
+    return askTwice(this.#redis, ask);
   }
 
   async #readRights(users: ListRequest[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const { answer } = await this.#twice(async () => {
+    const { answer } = await askTwice(this.#replays, async () => {
       try {
         return await this.#rights.call(['look', ...pairs], pairs);
       } catch (error) {
@@ -181,80 +158,12 @@ export class RedisBacklog implements Backlog {
     this.#problems.set(user, problem);
     this.#logger?.warn({ event: 'list_unreadable', user, reason: problem });
   }
-
-  async #readSlices(requests: ReadRequest[]): Promise<Slice[]> {
-    const pipeline = this.#redis.pipeline();
-    pipeline.time();
-    pipeline.hmget(this.#keys.clock, 'ttl', 'raised', 'lived');
-    for (const { channel, after, last } of requests) {
-      pipeline.get(this.#keys.head(channel));
-      if (last === undefined) pipeline.xrangeBuffer(this.#keys.backlog(channel), `(${after}`, '+');
-      else pipeline.xrevrangeBuffer(this.#keys.backlog(channel), '+', '-', 'COUNT', last);
-    }
-    const replies = await pipeline.exec().catch((error: unknown) => {
-      throw toSisyphusError(error);
-    });
-    const [seconds = 0, microseconds = 0] = (value(replies?.[0]) as (string | number)[]).map(Number);
-    const now = seconds * 1000 + Math.floor(microseconds / 1000);
-    const knownSince = knownSinceOf(replies?.[1], this.#retention.ttl, now);
-    return requests.map((request, i) => {
-      const head = headOf(replies?.[2 + 2 * i]);
-      const kept = entriesOf(replies?.[3 + 2 * i]).flatMap(([, fields]) => messageOf(request.channel, fields));
-      if (request.last !== undefined) kept.reverse();
-      const { after } = request;
-      return sliceOf(request, judgeSlice({ after, head, entries: kept, ttl: this.#retention.ttl, now, knownSince }));
-    });
-  }
-}
-
-function sliceOf({ channel, upTo, last }: ReadRequest, { messages, gap }: Judgement): Slice {
-  return {
-    channel,
-    messages: messages.filter(({ id }) => !isAfter(id, upTo)),
-    gap: last === undefined ? gap : undefined,
-  };
-}
-
-/** Since when the store knows of every channel that there was a message; `reply`: its ttl, and how long it knew before that was raised. */
-function knownSinceOf(reply: [Error | null, unknown] | undefined, ttl: number, now: number): Position {
-  const [kept, raised, lived] = ((reply?.[1] as (string | null)[] | null) ?? []).map((text) =>
-    parsePosition(text ?? ''),
-  );
-  const since = positionBefore(knownFor(kept || ttl), now);
-  return raised && lived ? laterOf(since, earlierOf(raised, positionBefore(lived, now))) : since;
 }
 
 /** Without a key of the client's own, one under which an answer that was lost can be asked for again. */
 function onceArguments(idempotency: Idempotency | undefined): Argument[] {
   if (!idempotency) return [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
   return [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED];
-}
-
-function value(reply: [Error | null, unknown] | undefined): unknown {
-  if (!reply || reply[0]) throw toSisyphusError(reply?.[0] ?? new Error('no answer'));
-  return reply[1];
-}
-
-/** As `entriesOf`: one key that is denied or of the wrong type must not keep the others from being read. */
-function headOf(reply: [Error | null, unknown] | undefined): Position {
-  if (reply?.[0] && !isUnanswered(reply[0])) return BEGINNING;
-  return parsePosition((value(reply) as string | null) ?? '') ?? BEGINNING;
-}
-
-/** A backlog of the wrong type, or one that is denied, is as good as none: the head tells that something is missing. */
-function entriesOf(reply: [Error | null, unknown] | undefined): [Buffer, Buffer[]][] {
-  if (reply?.[0] && !isUnanswered(reply[0])) return [];
-  return value(reply) as [Buffer, Buffer[]][];
-}
-
-/** What somebody else has put into a backlog is no message, and must not keep others from theirs. */
-function messageOf(channel: string, [, envelope]: Buffer[]): Message[] {
-  try {
-    return envelope ? [parseEnvelope(channel, envelope)] : [];
-  } catch {
-    // The next message's `previous` tells whether one is missing.
-    return [];
-  }
 }
 
 function published(channel: string, [id = '', revision = '']: string[]): Published {

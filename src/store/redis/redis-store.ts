@@ -32,7 +32,7 @@ const HEARTBEAT = 700;
 /** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
 const PROBED = 2000;
 
-/** One connection for commands, one for the hub's subscriptions, one for the recorder. */
+/** One connection for commands, one for what readers have missed, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
@@ -40,6 +40,7 @@ export class RedisStore implements Store {
   /** `undefined` where no plain channels are recorded. */
   readonly plain: RedisPlainSource | undefined;
   readonly #commands: Redis;
+  readonly #replays: Redis;
   readonly #keys: Keys;
   readonly #names: PlainNames;
   readonly #standing = new Standing();
@@ -70,7 +71,10 @@ export class RedisStore implements Store {
     const commands = openConnection(url, 'commands', standing);
     this.#commands = commands;
     const hint = new PrefixHint(commands, keyPrefix, logger);
-    this.backlog = new RedisBacklog(commands, keys, backlog, standing, logger, (user) => hint.noList(user));
+    const replays = openConnection(url, 'replays', standing);
+    this.#replays = replays;
+    const onNoList = (user: string): void => hint.noList(user);
+    this.backlog = new RedisBacklog({ commands, replays }, keys, backlog, standing, logger, onNoList);
     const configure = (): void => this.configure();
     const redis = openConnection(url, 'hub', standing);
     this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure });
@@ -84,7 +88,10 @@ export class RedisStore implements Store {
     this.#configuration = [backlog.length, backlog.ttl, rules, maxMessage, keys.database, keyPrefix];
     this.#commands.on('ready', () => this.configure());
     standing.onRefused = () => void this.#look();
-    this.#heartbeat = setInterval(() => void this.ping(), HEARTBEAT).unref();
+    this.#heartbeat = setInterval(() => {
+      void this.ping();
+      void this.#isAnswered(this.#replays);
+    }, HEARTBEAT).unref();
   }
 
   /** Whether plain PUBLISHes on this channel are recorded. */
@@ -181,12 +188,16 @@ export class RedisStore implements Store {
   }
 
   async ping(): Promise<boolean> {
-    if (this.#commands.status !== 'ready') return false;
+    return this.#isAnswered(this.#commands);
+  }
+
+  async #isAnswered(redis: Redis): Promise<boolean> {
+    if (redis.status !== 'ready') return false;
     try {
-      await this.#commands.ping();
+      await redis.ping();
       return true;
     } catch (error) {
-      suspect(this.#commands, this.#url, error);
+      suspect(redis, this.#url, error);
       return false;
     }
   }
@@ -195,6 +206,11 @@ export class RedisStore implements Store {
     clearInterval(this.#heartbeat);
     clearTimeout(this.#later);
     this.#closing.abort();
-    await Promise.all([closeConnection(this.#commands), this.source.close(), this.plain?.close()]);
+    await Promise.all([
+      closeConnection(this.#commands),
+      closeConnection(this.#replays),
+      this.source.close(),
+      this.plain?.close(),
+    ]);
   }
 }

@@ -171,9 +171,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'the position that a reader brings is not looked at',
-    file: 'src/session/replay.ts',
-    find: "  if (start.kind === 'now') return",
-    replace: "  if (start.kind === 'now' || seam > 0) return",
+    file: 'src/session/session.ts',
+    find: "    if (start.kind === 'now') this.#membership",
+    replace: "    if (start.kind === 'now' || seam > 0) this.#membership",
     scenario: 'killed-gateways',
   },
   {

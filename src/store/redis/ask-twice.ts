@@ -1,0 +1,35 @@
+import { once } from 'node:events';
+import type { Redis } from 'ioredis';
+import { isUnanswered } from './redis-error.ts';
+
+/** How long to wait for Redis to come back before asking again. */
+const RETRY_WITHIN = 1200;
+
+/** All who wait for a connection wait for one event. */
+const becomingReady = new WeakMap<Redis, Promise<boolean>>();
+
+/** For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again. */
+export async function askTwice<Answer>(redis: Redis, ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!isUnanswered(error) || !(await becomesReady(redis))) throw error;
+    return ask();
+  }
+}
+
+/** Whether the connection is usable within `RETRY_WITHIN`. */
+function becomesReady(redis: Redis): Promise<boolean> {
+  if (redis.status === 'ready') return Promise.resolve(true);
+  let ready = becomingReady.get(redis);
+  if (!ready) {
+    ready = once(redis, 'ready', { signal: AbortSignal.timeout(RETRY_WITHIN) })
+      .then(
+        () => true,
+        () => false,
+      )
+      .finally(() => becomingReady.delete(redis));
+    becomingReady.set(redis, ready);
+  }
+  return ready;
+}
