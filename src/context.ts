@@ -10,6 +10,7 @@ import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
 import { Recorder } from './recorder/recorder.ts';
+import { Repeats } from './repeats.ts';
 import { Outage } from './session/outage.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { MemoryStore } from './store/memory/memory-store.ts';
@@ -87,6 +88,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     flusher,
     recorder: () => statusOf(recorder),
     settings: () => settingsOf(config, redis),
+    repeats: new Repeats(),
     troubles,
     isDraining: () => draining,
     warnings,

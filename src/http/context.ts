@@ -4,6 +4,7 @@ import type { Flusher } from '../connection/flusher.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
+import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 
 /** What the routes work with. */
@@ -19,6 +20,8 @@ export interface HttpContext {
   recorder: () => RecorderStatus;
   /** The same; `undefined` where this gateway shares its store with no other. */
   settings: () => SettingsStatus | undefined;
+  /** For lines in the log that many sessions may cause at once. */
+  repeats: Repeats;
   /** What the store does not do now. */
   troubles: () => Trouble[];
   isDraining: () => boolean;

@@ -7,7 +7,7 @@ import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
-import { isExpected } from '../repeats.ts';
+import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
@@ -23,6 +23,8 @@ const LOOK_AGAIN = 100;
 export interface SessionOptions extends MembershipOptions {
   connection: Connection;
   maxBuffer: number;
+  /** For what may happen to all sessions at once. */
+  repeats?: Repeats;
 }
 
 /**
@@ -166,7 +168,9 @@ export class Session implements Reader {
   sweep(): void {
     this.#membership.sweep(this.#gate !== undefined);
     if (!this.#expected?.isOverdue(RECORD_PATIENCE, this.#now())) return;
-    this.#options.logger.warn({ event: 'record_missing', user: this.user });
+    // While nothing can be recorded, it is missing for everybody.
+    const times = this.#options.repeats?.due('record_missing') ?? 1;
+    if (times > 0) this.#options.logger.warn({ event: 'record_missing', user: this.user, ...(times > 1 && { times }) });
     this.#expected.giveUp(this.#now());
     this.refresh();
   }

@@ -120,9 +120,18 @@ describe('the settings of the store in Redis', () => {
     await client.set(GATEWAYS, 'not ours');
     await client.set(SETTINGS, 'not ours');
     expect((await say('b', 2)).length).to.equal('2');
-    await client.hset(GATEWAYS, 'c', 'not ours');
-    expect((await say('b', 2)).length).to.equal('2');
-    expect(await client.hlen(GATEWAYS)).to.equal(1);
+    for (const other of [
+      'not ours',
+      '{}',
+      '5',
+      '{"till":9e18}',
+      '{"till":9e18,"number":"1","length":1,"patterns":{}}',
+    ]) {
+      await client.hset(GATEWAYS, 'c', other);
+      await client.hset(SETTINGS, 'other', 'not ours');
+      expect((await say('b', 2)).length).to.equal('2');
+      expect(await client.hlen(GATEWAYS)).to.equal(1);
+    }
   });
 
   it('are looked at by a gateway as soon as a mark tells that they have changed', async () => {

@@ -48,7 +48,7 @@ export const REFUSING_MUTATIONS: Mutation[] = [
     name: 'a replica that is behind its master counts as one that has lost something',
     file: 'src/store/redis/read-only-marks.ts',
     find: 'if (isReplica && ',
-    replace: 'if (false && ',
+    replace: 'if (!isReplica && ',
     caughtBy: 'unit/read-only-marks',
   },
   {

@@ -20,7 +20,7 @@ export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx:
     const [stopping, others] = [reasonsOf(true), reasonsOf(false)];
     if (!context.hub.isAnswered && stopping.length === 0) stopping.push('Redis does not answer');
     // Where nothing may be recorded, nobody can renew a lease.
-    if (!isRecorded(context.recorder()) && others.length === 0) {
+    if (!isRecorded(context.recorder()) && troubles.length === 0) {
       stopping.push('no recorder is known: nobody has renewed its lease lately');
     }
     stopping.push(...(context.settings()?.problems ?? []));

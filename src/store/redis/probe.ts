@@ -51,7 +51,8 @@ async function problemOfServer(redis: Redis): Promise<string | undefined> {
   if (mode === 'sentinel') return 'this is a Sentinel: expected redis+sentinel://host:port/service in REDIS_URL';
   if (value('proto') !== '3') return `Redis does not speak RESP3: ${right}`;
   const least = server === 'valkey' ? 8 : 7;
-  if (Number.parseInt(version, 10) < least) return `this is ${server} ${version}: ${right}`;
+  if (Number.parseInt(version, 10) < least)
+    return `this is ${server === 'valkey' ? 'Valkey' : 'Redis'} ${version}: ${right}`;
   return undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Trouble } from '../../hub/trouble.ts';
-import { explain, isAccessRefusal, isReply } from './redis-error.ts';
+import { explain, isAccessRefusal, isReply, UnfitError } from './redis-error.ts';
 
 /**
  * What is asked of Redis, each of which it may refuse by itself: `reading` is what no reader can do without, `marking` the
@@ -18,6 +18,8 @@ interface Refusal {
   reason: string;
   detail: string;
   isAccess: boolean;
+  /** It cannot be used for anything. */
+  isUnfit: boolean;
   since: number;
 }
 
@@ -100,10 +102,10 @@ export class Standing {
     }
     const troubles = [...this.#findings];
     const isExplained = this.#findings.length > 0;
-    for (const [task, { reason, detail, isAccess, since }] of this.#refusals) {
+    for (const [task, { reason, detail, isAccess, isUnfit, since }] of this.#refusals) {
       // Redis does not always say what it denies; trying one command after the other does.
       if (isAccess && (isExplained || now - Math.max(since, this.#foundAt) < EXPLAINED)) continue;
-      troubles.push({ stops: STOPS[task] ?? 'publishing', reason, detail });
+      troubles.push({ stops: isUnfit ? 'readers' : (STOPS[task] ?? 'publishing'), reason, detail });
     }
     troubles.sort((a, b) => Number(a.stops === 'publishing') - Number(b.stops === 'publishing'));
     return distinct(troubles);
@@ -113,7 +115,8 @@ export class Standing {
     const now = this.#now();
     const known = this.#refusals.get(task);
     const isAccess = isAccessRefusal(error);
-    this.#refusals.set(task, { ...explain(error), isAccess, since: known?.since ?? now });
+    const isUnfit = error instanceof UnfitError;
+    this.#refusals.set(task, { ...explain(error), isAccess, isUnfit, since: known?.since ?? now });
     if (!known) this.onRefused();
   }
 }

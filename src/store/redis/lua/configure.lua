@@ -15,6 +15,13 @@ local function require_settings()
   require_permission('PUBLISH', TOPIC .. '@patterns')
 end
 
+-- Somebody else may have written there.
+local function is_gateway(value)
+  return type(value) == 'table' and type(value.till) == 'number' and type(value.number) == 'number'
+    and type(value.length) == 'string' and type(value.ttl) == 'string' and type(value.rules) == 'string'
+    and type(value.max) == 'string' and type(value.patterns) == 'string'
+end
+
 -- The gateways that are taken to live: what each was configured with, and until when (ms) that counts.
 local function living_gateways(clock, ms)
   local stored = redis.pcall('HGETALL', GATEWAYS)
@@ -28,7 +35,7 @@ local function living_gateways(clock, ms)
   local living, now = {}, math.floor(clock.now / 1000)
   for i = 1, #stored, 2 do
     local known, gateway = pcall(cjson.decode, stored[i + 1])
-    if known and type(gateway) == 'table' and (is_quiet or gateway.till >= now) then
+    if known and is_gateway(gateway) and (is_quiet or gateway.till >= now) then
       -- Not for longer, where the clock was set back.
       gateway.till = is_quiet and now + ms or math.min(gateway.till, now + ms)
       living[stored[i]] = gateway
@@ -55,7 +62,7 @@ local function number_of(settings)
   if #all / 2 > MOST_SETTINGS then
     local oldest = 1
     for i = 3, #all, 2 do
-      oldest = tonumber(all[i + 1]) < tonumber(all[oldest + 1]) and i or oldest
+      oldest = (tonumber(all[i + 1]) or 0) < (tonumber(all[oldest + 1]) or 0) and i or oldest
     end
     redis.call('HDEL', SETTINGS, all[oldest])
   end
