@@ -139,7 +139,11 @@ export class Recorder implements PlainListener {
       this.#logger.warn({ event: 'recorder_overcounts' }, right);
     }
     if (!isOwn) return;
-    if (this.#state === 'elected') this.#lead();
+    if (this.#state === 'elected') {
+      // Who asked while nobody listened is answered without asking again.
+      this.#period.settle(id);
+      this.#lead();
+    }
     if (this.#period.from !== undefined) return;
     this.#period.begin();
     this.#state = 'listening';
