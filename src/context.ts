@@ -71,7 +71,8 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     logger: logger.child({ component: 'hub' }),
   });
   const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
-  const outage = new Outage({ hub, sessions, troubles, grace: config.redisGrace, logger });
+  const hasSpoken = (): boolean => store.hasSpoken();
+  const outage = new Outage({ hub, sessions, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
   // They come back with positions from the future, and are told.

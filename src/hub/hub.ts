@@ -57,7 +57,10 @@ export class Hub implements SourceListener, Checked {
   readonly #doubtful = new Set<Message>();
   /** Counts connections: what an earlier one began, a later one must not finish. */
   #turn = 0;
-  #waiting: (() => void)[] = [];
+  /** Channels that nobody reads any more, and that are still heard. */
+  readonly #idle = new Set<string>();
+  /** Readers that wait until it is open. */
+  readonly #waiting = new Set<() => void>();
   readonly #opening: Opening;
   readonly #selfCheck: SelfCheck;
   position = BEGINNING;
@@ -138,7 +141,9 @@ export class Hub implements SourceListener, Checked {
       if (subscription.head === undefined) begun.push(subscription.begun());
     }
     if (begun.length === 0 && this.isOpen) return;
-    if (!(await within(PATIENCE, this.#ready(begun)))) {
+    const givenUp = new AbortController();
+    if (!(await within(PATIENCE, this.#ready(begun, givenUp.signal)))) {
+      givenUp.abort();
       throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
     }
   }
@@ -378,21 +383,34 @@ export class Hub implements SourceListener, Checked {
   /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
   sweep(): void {
     this.#subscriptions.forgetBefore(this.position);
-    // While healing, what is let go would be subscribed again, or seem to be.
-    if (!this.isOpen) return;
-    const idle = this.#subscriptions.sweep();
-    if (idle.length > 0) this.#options.source.unsubscribe(idle);
+    for (const channel of this.#subscriptions.sweep()) this.#idle.add(channel);
+    this.#letGo();
   }
 
-  async #ready(begun: Promise<void>[]): Promise<void> {
+  /** While healing, what is let go is still being subscribed; a lost connection takes it along. */
+  #letGo(): void {
+    if (this.#state === 'healing') return;
+    const idle = [...this.#idle].filter((channel) => !this.#subscriptions.has(channel));
+    this.#idle.clear();
+    if (idle.length > 0 && this.isOpen) this.#options.source.unsubscribe(idle);
+  }
+
+  async #ready(begun: Promise<void>[], givenUp: AbortSignal): Promise<void> {
     await Promise.all(begun);
-    while (!this.isOpen) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (!this.isOpen && !givenUp.aborted) {
+      await new Promise<void>((resolve) => {
+        const settle = (): void => {
+          this.#waiting.delete(settle);
+          resolve();
+        };
+        this.#waiting.add(settle);
+        givenUp.addEventListener('abort', settle, { once: true });
+      });
+    }
   }
 
   #settle(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    for (const settle of this.#waiting) settle();
   }
 }
 

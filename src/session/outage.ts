@@ -6,6 +6,10 @@ import type { SessionRegistry } from './session-registry.ts';
 
 /** How often is looked (ms). */
 const PERIOD = 200;
+/** More than this between two looks (ms) is time in which this process did not run, and says nothing of Redis. */
+const MOST_BETWEEN = 2 * PERIOD;
+/** Streams that hear nothing end after this (ms), also where Redis answers others. */
+const DEAF = 60_000;
 /** A connection that is back by then was not away: such moments are said once a minute (ms). */
 const NOTICED = 1000;
 /** How often readers that were turned away are counted in the log (ms). */
@@ -17,6 +21,8 @@ export interface OutageOptions {
   hub: Pick<Hub, 'downSince'>;
   sessions: Pick<SessionRegistry, 'streams' | 'closeAll' | 'outage'>;
   troubles: () => Trouble[];
+  /** Whether Redis has said anything on any connection since it was asked last. */
+  hasSpoken: () => boolean;
   /** How long streams stay while Redis is away (ms). */
   grace: number;
   logger: Logger;
@@ -47,6 +53,9 @@ export class Outage {
   readonly #now: () => number;
   readonly #repeats: Repeats;
   #timer: NodeJS.Timeout | undefined;
+  #checkedAt: number | undefined;
+  /** Time in which this process ran (ms): for how long the hub has been without an answer, and for how long everybody has. */
+  #silence = { downSince: undefined as number | undefined, ofHub: 0, ofAll: 0 };
   #away: Away | undefined;
   /** By reason. */
   readonly #refusals = new Map<string, Refusal>();
@@ -72,8 +81,25 @@ export class Outage {
     const troubles = this.#options.troubles();
     this.#followRefusals(troubles, now);
     this.#followAway(troubles, now);
-    if (hub.downSince !== undefined && sessions.streams > 0 && now - hub.downSince > grace) sessions.closeAll('redis');
+    this.#followSilence(troubles, now);
+    const { ofHub, ofAll } = this.#silence;
+    const isAway = hub.downSince !== undefined && (ofAll > grace || ofHub > Math.max(grace, DEAF));
+    if (isAway && sessions.streams > 0) sessions.closeAll('redis');
     this.#count(now);
+  }
+
+  /** As long as Redis answers anybody it is slow, and not away: unless it refuses what each stream needs. */
+  #followSilence(troubles: Trouble[], now: number): void {
+    const { hub, hasSpoken } = this.#options;
+    const ran = Math.min(Math.max(now - (this.#checkedAt ?? now), 0), MOST_BETWEEN);
+    this.#checkedAt = now;
+    const isHeard = hasSpoken() && !troubles.some(({ stops }) => stops === 'readers');
+    const { downSince, ofHub, ofAll } = this.#silence;
+    if (hub.downSince === undefined) this.#silence = { downSince: undefined, ofHub: 0, ofAll: 0 };
+    else if (hub.downSince !== downSince) {
+      const since = Math.min(ran, Math.max(now - hub.downSince, 0));
+      this.#silence = { downSince: hub.downSince, ofHub: since, ofAll: since };
+    } else this.#silence = { downSince, ofHub: ofHub + ran, ofAll: isHeard ? 0 : ofAll + ran };
   }
 
   #followRefusals(troubles: Trouble[], now: number): void {

@@ -9,6 +9,8 @@ export interface Store {
   readonly backlog: Backlog;
   /** Whether the store answers now. */
   ping(): Promise<boolean>;
+  /** Whether the store has said anything to anybody here since the last call. */
+  hasSpoken(): boolean;
   /** What it does not do now; empty as a rule. */
   troubles(): Trouble[];
   close(): Promise<void>;

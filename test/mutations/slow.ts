@@ -2,6 +2,9 @@ import type { Mutation } from './mutations.ts';
 
 const QUEUE = { file: 'src/store/redis/rights-queue.ts', caughtBy: 'unit/rights-queue' };
 
+const OUTAGE = { file: 'src/session/outage.ts', caughtBy: 'unit/outage' };
+const HUB = { file: 'src/hub/hub.ts', caughtBy: 'unit/hub', only: 'nobody reads any more' };
+
 /** Mistakes that push over a Redis that is slow. */
 export const SLOW_MUTATIONS: Mutation[] = [
   {
@@ -30,5 +33,55 @@ export const SLOW_MUTATIONS: Mutation[] = [
     replace: 'throw error;',
     caughtBy: 'unit/session',
     only: 'cannot be read',
+  },
+  {
+    name: 'a connection that is slow is taken for a dead one',
+    file: 'src/store/redis/connection.ts',
+    find: 'if (bytesRead(redis) > read) continue;',
+    replace: '',
+    caughtBy: 'unit/connection',
+  },
+  {
+    name: 'a connection that was made anew is taken for an answer',
+    file: 'src/store/redis/progress.ts',
+    find: 'before.stream === redis.stream && bytes > before.bytes',
+    replace: 'bytes !== before.bytes',
+    caughtBy: 'unit/connection',
+  },
+  {
+    name: 'a Redis that answers others is away',
+    ...OUTAGE,
+    find: 'ofAll: isHeard ? 0 : ofAll + ran',
+    replace: 'ofAll: ofAll + ran',
+  },
+  {
+    name: 'a Redis that refuses every reader is slow',
+    ...OUTAGE,
+    find: " && !troubles.some(({ stops }) => stops === 'readers')",
+    replace: '',
+  },
+  {
+    name: 'streams that hear nothing stay for ever if Redis answers others',
+    ...OUTAGE,
+    find: ' || ofHub > Math.max(grace, DEAF)',
+    replace: '',
+  },
+  {
+    name: 'Redis is away while this process does not run',
+    ...OUTAGE,
+    find: 'Math.min(Math.max(now - (this.#checkedAt ?? now), 0), MOST_BETWEEN)',
+    replace: 'now - (this.#checkedAt ?? now)',
+  },
+  {
+    name: 'a channel that is read again while the hub heals is let go of',
+    ...HUB,
+    find: '.filter((channel) => !this.#subscriptions.has(channel))',
+    replace: '',
+  },
+  {
+    name: 'a channel that nobody reads is let go of while it is being subscribed',
+    ...HUB,
+    find: "    if (this.#state === 'healing') return;\n    const idle",
+    replace: '    const idle',
   },
 ];

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
-import { openConnection } from '../../src/store/redis/connection.ts';
+import { openConnection, suspect } from '../../src/store/redis/connection.ts';
+import { Progress } from '../../src/store/redis/progress.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Link, Relay } from '../support/relay.ts';
 import { eventually } from '../support/wait.ts';
 
 describe('the connection for commands', () => {
@@ -39,5 +43,59 @@ describe('the connection for commands', () => {
     await eventually(() => closed === 2);
     process.off('warning', warned);
     expect(warnings).to.deep.equal([]);
+  });
+});
+
+describe('a connection on which a command was not answered in time', () => {
+  const LATE = new Error('Command timed out');
+  let server: RedisServer;
+  let relay: Relay;
+  let redis: Redis;
+  let link: Link;
+  let url: string;
+  beforeEach(async () => {
+    server = await startRedis();
+    await server.client().set('text', 'x'.repeat(1_000_000));
+    relay = new Relay({ targetPort: server.port });
+    await relay.start();
+    url = `redis://127.0.0.1:${relay.port}`;
+    redis = openConnection(url, 'commands');
+    await once(redis, 'ready');
+    link = [...relay.links][0]!;
+  });
+  afterEach(async () => {
+    redis.disconnect();
+    await relay.stop();
+    await server.stop();
+  });
+
+  it('is cut where new ones are answered, and nothing comes on it', async () => {
+    const progress = new Progress([redis]);
+    progress.look();
+    await redis.ping();
+    expect(progress.look()).to.equal(true);
+    link.silence();
+    suspect(redis, url, LATE);
+    await once(redis, 'close');
+    await once(redis, 'ready');
+    expect(progress.look(), 'that it was made anew says nothing').to.equal(false);
+  });
+
+  it('is kept where answers come, however slowly', async () => {
+    let isClosed = false;
+    redis.on('close', () => {
+      isClosed = true;
+    });
+    const progress = new Progress([redis]);
+    link.down.throttle(1000, 20);
+    const text = redis.get('text').catch(() => undefined);
+    suspect(redis, url, LATE);
+    for (let i = 0; i < 25; i++) {
+      await pause(100);
+      expect(progress.look()).to.equal(i > 0);
+    }
+    expect(isClosed).to.equal(false);
+    redis.disconnect();
+    await text;
   });
 });

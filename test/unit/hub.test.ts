@@ -653,9 +653,12 @@ describe('the hub', () => {
   });
 
   describe('with channels that nobody reads any more', () => {
-    it('lets go of them after a while, but not while it heals: then they seem to be heard', async () => {
+    async function anIdleHub() {
       let now = 0;
-      const { hub, source } = aHub({ now: () => now });
+      const made = aHub({ now: () => now });
+      const { hub, source } = made;
+      const unsubscribed: string[] = [];
+      source.unsubscribe = (channels) => void unsubscribed.push(...channels);
       source.start(hub);
       await eventually(() => hub.isOpen);
       await hub.follow(silent, ['room:1']);
@@ -664,14 +667,44 @@ describe('the hub', () => {
       hub.sweep();
       expect(hub.channels).to.equal(1);
       now = 25_000;
+      return { ...made, unsubscribed };
+    }
+
+    it('lets go of them after a while; while it heals they are still being subscribed', async () => {
+      const { hub, source, unsubscribed } = await anIdleHub();
       const release = holdMark(source);
       const healing = hub.heal(undefined);
       hub.sweep();
-      expect(hub.channels).to.equal(1);
+      expect(hub.channels).to.equal(0);
+      expect(unsubscribed).to.deep.equal([]);
       release();
       await healing;
       hub.sweep();
+      expect(unsubscribed).to.deep.equal(['room:1']);
+    });
+
+    it('goes on hearing one of them that is read again meanwhile', async () => {
+      const { hub, source, unsubscribed } = await anIdleHub();
+      const release = holdMark(source);
+      const healing = hub.heal(undefined);
+      hub.sweep();
+      const following = hub.follow(silent, ['room:1']);
+      release();
+      await Promise.all([healing, following]);
+      hub.sweep();
+      expect(unsubscribed).to.deep.equal([]);
+      expect(hub.channels).to.equal(1);
+    });
+
+    it('lets go of them also while there is no connection, which takes its subscriptions along', async () => {
+      const { hub, unsubscribed } = await anIdleHub();
+      hub.down();
+      hub.sweep();
       expect(hub.channels).to.equal(0);
+      hub.up();
+      await eventually(() => hub.isOpen);
+      hub.sweep();
+      expect(unsubscribed).to.deep.equal([]);
     });
   });
 });

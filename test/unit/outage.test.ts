@@ -15,16 +15,19 @@ describe('an outage', () => {
   let sessions: { streams: number; closeAll(): void; outage: { turnedAway: number; ended: number; reason: string } };
   let hub: { downSince: number | undefined };
   let outage: Outage;
+  let hasSpoken: boolean;
 
   beforeEach(() => {
     now = 1_000_000;
     troubles = [];
     lines = [];
     closed = 0;
+    hasSpoken = false;
     sessions = { streams: 3, closeAll: () => closed++, outage: { turnedAway: 0, ended: 0, reason: '' } };
     hub = { downSince: undefined };
     const logger = createLogger('info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
-    outage = new Outage({ hub, sessions, troubles: () => troubles, grace: GRACE, logger, now: () => now });
+    const options = { hub, sessions, troubles: () => troubles, hasSpoken: () => hasSpoken, grace: GRACE };
+    outage = new Outage({ ...options, logger, now: () => now });
   });
 
   /** Looks for so long, as it does by itself, with so many readers turned away each time. */
@@ -76,6 +79,40 @@ describe('an outage', () => {
     pass(GRACE);
     expect(closed).to.equal(0);
     pass(400);
+    expect(closed).to.be.greaterThan(0);
+  });
+
+  it('ends no stream as long as Redis answers anybody, until they have heard nothing for a minute', () => {
+    hub.downSince = now;
+    for (let i = 0; i < 12; i++) {
+      pass(GRACE - 600);
+      hasSpoken = true;
+      pass(200);
+      hasSpoken = false;
+    }
+    expect(closed).to.equal(0);
+    hasSpoken = true;
+    pass(5000);
+    expect(closed).to.equal(0);
+    pass(5000);
+    expect(closed).to.be.greaterThan(0);
+  });
+
+  it('ends streams where Redis answers, and refuses what each of them needs', () => {
+    hub.downSince = now;
+    hasSpoken = true;
+    troubles = [{ stops: 'readers', reason: 'Redis refuses functions' }];
+    pass(GRACE + 400);
+    expect(closed).to.be.greaterThan(0);
+  });
+
+  it('does not count time in which this process did not run', () => {
+    pass(1000);
+    hub.downSince = now;
+    now += 10 * GRACE;
+    pass(GRACE - 800);
+    expect(closed).to.equal(0);
+    pass(1200);
     expect(closed).to.be.greaterThan(0);
   });
 

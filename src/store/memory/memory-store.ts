@@ -34,6 +34,10 @@ export class MemoryStore implements Store {
     return !this.#log.closed;
   }
 
+  hasSpoken(): boolean {
+    return true;
+  }
+
   troubles(): [] {
     return [];
   }

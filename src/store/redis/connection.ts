@@ -5,6 +5,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
+import { bytesRead } from './progress.ts';
 import { isReply } from './redis-error.ts';
 import type { Standing } from './standing.ts';
 
@@ -133,11 +134,15 @@ async function cutIfDead(redis: Redis, url: string): Promise<void> {
   if (suspects.has(redis)) return;
   suspects.add(redis);
   try {
-    while (redis.status === 'ready' && !(await isAnswered(redis.ping()))) {
+    while (redis.status === 'ready') {
+      const read = bytesRead(redis);
+      if (await isAnswered(redis.ping())) return;
       const probe = openConnection(url, 'probe');
       const isReachable = await isAnswered(once(probe, 'ready'));
       probe.disconnect();
       if (!isReachable || (await isAnswered(redis.ping()))) continue;
+      // Slow, and not dead: what waits for an answer on it would only be asked for once more.
+      if (bytesRead(redis) > read) continue;
       redis.disconnect(true);
       return;
     }

@@ -13,6 +13,7 @@ import { Backoff } from './pace.ts';
 import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
 import { requireFit } from './probe.ts';
+import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisSettings } from './redis-settings.ts';
@@ -49,6 +50,7 @@ export class RedisStore implements Store {
   readonly #isPrivate: boolean;
   readonly #logger: Logger;
   readonly #url: string;
+  readonly #progress: Progress;
   readonly #heartbeat: NodeJS.Timeout;
   readonly #closing = new AbortController();
   /** Counts the times that Redis was to be configured, and the last of them that was done. */
@@ -90,12 +92,15 @@ export class RedisStore implements Store {
       if (settings.isOutdated(version)) void this.#say();
     };
     this.source = new RedisSource({ redis, url, keys, names, standing, logger, configure, onSettings });
+    const connections = [commands, replays, redis];
     if (rawChannels.length > 0) {
       const hearing = openConnection(url, 'recorder', standing);
       const onName = (name: string): void => hint.heard(name);
+      connections.push(hearing);
       this.plain = new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
       this.#warnOfSharedChannels(rawChannels, namespace, keyPrefix);
     }
+    this.#progress = new Progress(connections);
     this.#commands.on('ready', () => this.configure());
     standing.onRefused = () => void this.#look();
     this.#heartbeat = setInterval(() => {
@@ -210,6 +215,10 @@ export class RedisStore implements Store {
 
   async ping(): Promise<boolean> {
     return this.#isAnswered(this.#commands);
+  }
+
+  hasSpoken(): boolean {
+    return this.#progress.look();
   }
 
   async #isAnswered(redis: Redis): Promise<boolean> {
