@@ -278,13 +278,6 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/hub',
   },
   {
-    name: 'channels are let go while healing',
-    file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) return;\n    const idle',
-    replace: '    const idle',
-    caughtBy: 'unit/hub',
-  },
-  {
     name: 'no bound on what a reader leaves unsent',
     file: 'src/connection/credit.ts',
     find: '      if (debtor.isOverdrawn) debtor.giveUp();\n',
@@ -370,8 +363,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'channels that nobody reads stay subscribed',
     file: 'src/hub/hub.ts',
-    find: 'if (idle.length > 0) this',
-    replace: 'if (idle.length < 0) this',
+    find: 'if (idle.length > 0 && this.isOpen) this',
+    replace: 'if (idle.length < 0 && this.isOpen) this',
     caughtBy: 'conformance/churn',
   },
   {

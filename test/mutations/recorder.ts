@@ -22,6 +22,20 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     only: 'while it owes',
   },
   {
+    name: 'who has not heard everything takes the lease before one that has can ask',
+    file: 'src/store/redis/lua/lease.lua',
+    find: ' or may_come(clock, recorder)',
+    replace: '',
+    ...LEASE,
+  },
+  {
+    name: 'who has not heard everything takes the lease because somebody waited long ago',
+    file: 'src/store/redis/lua/lease.lua',
+    find: 'waited < 0 or waited > ASKED_LATELY',
+    replace: 'waited > 1000 * ASKED_LATELY',
+    ...LEASE,
+  },
+  {
     name: 'who asked while nobody listened whether all is recorded is not answered',
     file: RECORDER,
     find: '      this.#period.settle(id);\n      this.#lead();\n',
@@ -123,8 +137,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'who has not heard all takes the lease before one that may have',
     file: 'src/store/redis/lua/lease.lua',
-    find: "if not covered and redis.call('ZCARD', STANDBYS) > 0 then",
-    replace: 'if false then',
+    find: "if not covered and (redis.call('ZCARD', STANDBYS) > 0 or",
+    replace: 'if not covered and (false or',
     ...LEASE,
   },
   {
@@ -407,8 +421,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'an owner that only lost its connection counts as one that was stopped',
     file: 'src/store/redis/lua/recorder.lua',
-    find: 'if expires <= 0 and not returns and not is_of_life',
-    replace: 'if expires <= 0 and not is_of_life',
+    find: 'local is_given_back = expires <= 0 and not returns',
+    replace: 'local is_given_back = expires <= 0',
     ...LEASE,
   },
   {
@@ -477,8 +491,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'counts of two lives of the server are compared',
     file: 'src/store/redis/lua/recorder.lua',
-    find: 'if expires <= 0 and not returns and not is_of_life',
-    replace: 'if not returns and not is_of_life',
+    find: 'local is_given_back = expires <= 0 and not returns',
+    replace: 'local is_given_back = not returns',
     ...LEASE,
   },
   {

@@ -37,6 +37,8 @@ export interface State {
     is: 'held' | 'out' | 'returned' | 'given back';
     recorded: number;
     count: Count;
+    /** One that would need a gap has asked, and waits a while for one that needs none. */
+    isAwaited: boolean;
   };
   standbys: number[];
   gateways: Gateway[];
@@ -58,7 +60,7 @@ export function initially(gateways: number): State {
   return {
     clock: 1,
     count: { life: 0, number: 0 },
-    lease: { owner: undefined, is: 'out', recorded: -1, count: { life: 0, number: 0 } },
+    lease: { owner: undefined, is: 'out', recorded: -1, count: { life: 0, number: 0 }, isAwaited: false },
     standbys: [],
     gateways: Array.from({ length: gateways }, () => nobody()),
     published: [],
@@ -193,6 +195,10 @@ function keep(state: State, who: number): void {
   const hasHeardAll = lease.recorded < 0 || lease.recorded >= me.from!;
   const isCovered = isMine || hasHeardAll || isSameCount(lease.count, me.fromCount);
   if (!isCovered && state.standbys.length > 0) return;
+  if (!isCovered && lease.is !== 'given back' && !lease.isAwaited) {
+    lease.isAwaited = true;
+    return;
+  }
   if (!isCovered) state.gaps.push(state.clock);
   state.begunAt ??= me.from;
   if (me.from! > lease.recorded) {
@@ -201,6 +207,7 @@ function keep(state: State, who: number): void {
   }
   lease.owner = me.name;
   lease.is = 'held';
+  lease.isAwaited = false;
   me.isLeader = true;
   me.queue = me.queue.filter(({ place }) => place > lease.recorded);
 }

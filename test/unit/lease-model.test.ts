@@ -25,7 +25,9 @@ function settled(state: State): State {
   for (const who of GATEWAYS) steps.push({ do: 'keep', who }, { do: 'record', who });
   steps.push({ do: 'run out' });
   for (const who of GATEWAYS) steps.push({ do: 'keep', who }, { do: 'record', who }, { do: 'die', who });
-  steps.push({ do: 'run out' }, { do: 'begin', who: fresh }, { do: 'keep', who: fresh });
+  steps.push({ do: 'run out' }, { do: 'begin', who: fresh });
+  // At first it waits for one that has heard more.
+  steps.push({ do: 'keep', who: fresh }, { do: 'keep', who: fresh });
   return steps.reduce((now, step) => (isPossible(now, step) ? afterStep(now, step) : now), world);
 }
 

@@ -5,11 +5,29 @@
 -- wanted: `ask` (whether one more should listen: `room` or `spare`), `keep` (renew, or take what has run out), `release` (the
 -- owner gives it back, having recorded all it has heard; `again`: it has lost its connection, and will be back), `leave` (a
 -- standby goes).
--- role: `leader`, `standby`, `uncovered` (it has run out, but others that stand by may have heard more), `spare` (two
--- others stand by already).
+-- role: `leader`, `standby`, `uncovered` (it is to be had, but others may have heard more), `spare` (two others stand by already).
 -- Who takes it is covered if it has listened since before the last recorded place, or if there was no plain PUBLISH
 -- between that place and its beginning. Who is not has missed some, or may have: a hole is written for every reader, whoever had
 -- it before, and however that one ended.
+-- So long a gateway that would need a hole waits for one that needs none (us). Both ask every 250 ms, unless Redis has just refused
+-- them for a while, as a replica does, or one that cannot save.
+local WAIT_FOR_OTHERS = 700000
+-- What was asked longer ago says nothing of now (us).
+local ASKED_LATELY = 10000000
+
+-- Whether a gateway that has heard everything since the last recorded place may still ask for the lease, which has run out.
+local function may_come(clock, recorder)
+  if recorder.is_given_back then
+    return false
+  end
+  local waited = clock.now - recorder.awaited
+  if waited < 0 or waited > ASKED_LATELY then
+    redis.call('HSET', RECORDER, 'awaited', digits(clock.now))
+    return true
+  end
+  return waited < WAIT_FOR_OTHERS
+end
+
 define('lease', { 'allow-oom' }, function(args)
   local me, ttl, patterns = args[1], tonumber(args[2]), args[3]
   local from, from_count, id, number = tonumber(args[4]), args[5], tonumber(args[6]), tonumber(args[7])
@@ -64,7 +82,7 @@ define('lease', { 'allow-oom' }, function(args)
   -- Where nobody has ever recorded there is nothing that I could have missed.
   local heard_all = recorder.id < 0 or (recorder.id >= from and recorder.patterns == patterns)
   local covered = mine or heard_all or recorder.count == from_count
-  if not covered and redis.call('ZCARD', STANDBYS) > 0 then
+  if not covered and (redis.call('ZCARD', STANDBYS) > 0 or may_come(clock, recorder)) then
     return answer('uncovered')
   end
   if not covered then
@@ -81,7 +99,7 @@ define('lease', { 'allow-oom' }, function(args)
     redis.call('HINCRBY', CLOCK, 'settings', 1)
   end
   redis.call('HSET', RECORDER, 'owner', me, 'expires', digits(clock.now + ttl * 1000), 'ttl', ttl, 'id',
-    digits(recorder.id), 'number', recorder.number, 'patterns', recorder.patterns or patterns)
+    digits(recorder.id), 'number', recorder.number, 'patterns', recorder.patterns or patterns, 'awaited', 0)
   redis.call('HSET', CLOCK, 'recorder', 1)
   return answer('leader')
 end)

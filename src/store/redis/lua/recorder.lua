@@ -13,9 +13,10 @@ end
 
 -- `sisyphus:{0}:recorder`: owner, expires (us; negative: given back then), ttl (ms), returns (1: given back while others stood by, or by one that only lost
 -- its connection), patterns, id and number (everything up to this place is recorded), count (how many plain PUBLISHes there had been at
--- that place, see plain_publishes).
+-- that place, see plain_publishes), awaited (us: since when one that has not heard everything waits for one that has; see lease.lua).
 local function read_recorder(clock)
-  local stored = redis.pcall('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns', 'ttl')
+  local stored = redis.pcall('HMGET', RECORDER, 'owner', 'expires', 'id', 'number', 'patterns', 'count', 'returns', 'ttl',
+    'awaited')
   if not is_recorder_whole(stored) then
     forget_recorder(clock)
     stored = {}
@@ -28,7 +29,8 @@ local function read_recorder(clock)
   end
   -- Given back for good means that nobody ran any more who could have heard what the earlier life of the server had left; in this
   -- one counting begins anew. The counts of two lives are not compared otherwise.
-  if expires <= 0 and not returns and not is_of_life(clock, count) then
+  local is_given_back = expires <= 0 and not returns
+  if is_given_back and not is_of_life(clock, count) then
     count = no_publishes(clock)
   end
   local id, number = tonumber(stored[3] or -1), tonumber(stored[4] or 0)
@@ -44,5 +46,7 @@ local function read_recorder(clock)
     number = number,
     patterns = stored[5],
     count = count,
+    is_given_back = is_given_back,
+    awaited = tonumber(stored[9]) or 0,
   }
 end
