@@ -39,6 +39,8 @@ interface Gain {
   from: Position;
   /** The grant was known already, and stood here: what is behind it has been read. */
   before: Place | undefined;
+  /** It was followed all along: what was published before it was revoked may be owed, too. */
+  isHeard?: boolean;
   /** The gaps that were known before it was followed: of later ones the hub tells. */
   gaps?: Gap[];
   /** It has been read up to `from`, and its reader was told of those gaps. */
@@ -111,7 +113,7 @@ export class Membership {
     const wanted: Wanted[] = [{ channel: this.own, after: position, isRead: true }];
     for (const channel of this.#followed) {
       const gain = this.#gained.get(channel);
-      if (gain && !gain.before) {
+      if (gain && !gain.before && !gain.isHeard) {
         wanted.push({ channel, after: isAfter(gain.id, position) ? gain.from : position, gaps: gain.gaps });
       } else wanted.push({ channel, after: this.timeline.startOf(channel, position), isRead: true });
     }
@@ -160,7 +162,8 @@ export class Membership {
     for (const { channel, kind, place, was } of changes) {
       // What has moved on a channel that was on no list of this reader's does not concern it.
       if (channel === this.own || (was && !followed.has(channel))) continue;
-      if (kind === 'granted') this.#gain(channel, { id: now, from: place.id, before: was });
+      if (kind === 'granted')
+        this.#gain(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
       else if (!this.#ended.includes(channel)) this.#ended.push(channel);
       followed.add(channel);
     }

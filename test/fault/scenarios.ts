@@ -35,19 +35,3 @@ export const SCENARIOS: Scenario[] = [
   rights,
   mix,
 ].flatMap((file) => Object.values(file));
-
-/** Scenarios whose fault is known and not mended yet: a run of all leaves them out; by name they are run all the same. */
-export const NOT_MENDED_YET: readonly string[] = [
-  'redis-restarted-quickly',
-  'lossy-failover-away',
-  'power-loss-away',
-  'large-replays',
-  'refusing-redis',
-  'starved-redis',
-  'starved-gateway',
-  'starved-both',
-  'growing-lists',
-];
-
-/** What is expected to hold. */
-export const HOLDING = SCENARIOS.filter(({ name }) => !NOT_MENDED_YET.includes(name));

@@ -205,4 +205,11 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     caughtBy: 'contract/redis-store',
     only: 'damaged',
   },
+  {
+    name: 'what was published before a revocation is not read where the channel was granted again meanwhile',
+    file: 'src/session/membership.ts',
+    find: 'before: was, isHeard: followed.has(channel) }',
+    replace: 'before: was }',
+    caughtBy: 'unit/membership',
+  },
 ];

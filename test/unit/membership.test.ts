@@ -7,6 +7,8 @@ import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Place } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
+import type { RightsChange } from '../../src/message/rights-change.ts';
+import { Gate } from '../../src/session/gate.ts';
 import { Membership } from '../../src/session/membership.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -46,6 +48,9 @@ describe('a membership, whose list is read again', () => {
   const hub = {
     gaps: [],
     isAnswered: true,
+    position: 8,
+    recent: () => [],
+    subscription: () => undefined,
     follow: async (_reader: Reader, channels: string[]) => {
       for (const channel of channels) followed.add(channel);
     },
@@ -77,6 +82,15 @@ describe('a membership, whose list is read again', () => {
   it('reads from the place of a grant, also where it stands right behind the version that was known', async () => {
     const membership = await reread(9, [['room:a', 9]], [{ ...GRANT, place: at(5, 1) }]);
     expect(membership.owedAgain(5 as Position)).to.deep.include({ channel: 'room:a', after: 5, gaps: [] });
+  });
+
+  it('reads what was published before a revocation, also if the channel is granted again before that is read', async () => {
+    const membership = await reread(6, [['room:a', 6]], []);
+    membership.haveRead(8 as Position);
+    await membership.gain(new Gate(1000), 8 as Position, () => 0);
+    const changes = [REVOCATION, { ...GRANT, place: at(30) }];
+    membership.changed({ before: 6, now: 30, changes } as unknown as RightsChange);
+    expect(membership.owedAgain(10 as Position)).to.deep.include({ channel: 'room:a', after: 10, isRead: true });
   });
 
   it('leaves alone what was granted and revoked before', async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { WHAT_HOLDS } from './plan.ts';
+import { EVERYTHING } from './plan.ts';
 import { play } from './play.ts';
 
 /** Each short run has this seed; `npm run worlds -- --seed …` takes others, and longer. */
@@ -10,7 +10,7 @@ describe('random worlds, by Redis’s own order (short; npm run worlds for more)
   this.timeout(60_000);
   this.slow(20_000);
 
-  for (const { what, limits, plan } of WHAT_HOLDS) {
+  for (const { what, limits, plan } of EVERYTHING) {
     it(`nothing is lost, doubled, leaked, early or a false alarm: ${what}`, async () => {
       const wrong: string[] = [];
       const onViolation = (text: string): unknown => wrong.push(text);
