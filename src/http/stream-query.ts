@@ -1,6 +1,6 @@
 import type { Format } from '../connection/encode.ts';
 import { parsePosition } from '../message/position.ts';
-import { MAX_OVERLAP, parseStart, type Start } from '../session/start.ts';
+import { MAX_OVERLAP, parseStart, type Start } from '../reading/start.ts';
 import { type Identity, identify } from './identify.ts';
 
 export interface StreamQuery {

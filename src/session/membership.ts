@@ -9,9 +9,9 @@ import { channelOfUser } from '../message/names.ts';
 import { isLater, type Place } from '../message/place.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import type { Gate, Reset } from '../reading/gate.ts';
+import { readChannels, type Wanted } from '../reading/read-channels.ts';
 import { isExpected } from '../repeats.ts';
-import type { Gate, Reset } from './gate.ts';
-import { readChannels, type Wanted } from './read-channels.ts';
 import { Timeline } from './timeline.ts';
 
 /**
@@ -214,7 +214,7 @@ export class Membership {
       isRead,
     }));
     const found = await this.#persistently(() =>
-      readChannels(wanted, hub.position, { hub, backlog, timeline, gaps: hub.gaps, recordsPlain }),
+      readChannels(wanted, hub.position, { hub, backlog, filter: timeline, gaps: hub.gaps, recordsPlain }),
     );
     const messages = found.messages.filter(({ channel, place }) => {
       const { before } = gained.get(channel)!;

@@ -7,13 +7,13 @@ import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { Gate, type Reset } from '../reading/gate.ts';
+import type { ChannelPage, Wanted } from '../reading/read-channels.ts';
+import { openMissed, openReplay, type Replay, type ReplayOptions } from '../reading/replay.ts';
+import { positionOf, type Start } from '../reading/start.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
-import { Gate, type Reset } from './gate.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import type { ChannelPage, Wanted } from './read-channels.ts';
-import { openMissed, openReplay, type Replay, type ReplayOptions } from './replay.ts';
-import { positionOf, type Start } from './start.ts';
 
 /** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
@@ -239,7 +239,7 @@ export class Session implements Reader {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     const backlog = { open: (requests: ReadRequest[]) => this.#options.backlog.open(requests, signal) };
-    return this.#ask(() => open({ ...this.#options, backlog, timeline: this.#membership.timeline }));
+    return this.#ask(() => open({ ...this.#options, backlog, filter: this.#membership.timeline }));
   }
 
   async #giveReplay(replay: Replay, seam: Position): Promise<void> {

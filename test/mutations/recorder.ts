@@ -371,7 +371,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who comes back is told of forks by its own position alone',
-    file: 'src/session/read-channels.ts',
+    file: 'src/reading/read-channels.ts',
     find: "(reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain)",
     replace: "reason === 'forked' ? isAfter(position, from) : mayHaveLost(gap, channel, plain)",
     ...FORKS,

@@ -60,7 +60,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'everything waits for the last plain PUBLISH that was heard',
-    file: 'src/session/gate.ts',
+    file: 'src/reading/gate.ts',
     find: '    const blocked = this.#held.findIndex(({ behind }) => !isSettled(behind));',
     replace: '    const blocked = isSettled(this.#held.at(-1)?.behind ?? 0) ? -1 : 0;',
     ...WAITING,
@@ -124,14 +124,14 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'gaps are not announced',
-    file: 'src/session/read-channels.ts',
+    file: 'src/reading/read-channels.ts',
     find: 'for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);',
     replace: '',
     caughtBy: 'integration/resets',
   },
   {
     name: 'a gap is announced whenever the backlog is read',
-    file: 'src/session/read-channels.ts',
+    file: 'src/reading/read-channels.ts',
     find: 'for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);',
     replace: "for (const { channel } of reading ? wanted : []) reasons.set(channel, 'trimmed');",
     caughtBy: 'integration/resets',

@@ -8,7 +8,7 @@ import { createLogger } from '../../src/logger.ts';
 import type { Place } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { RightsChange } from '../../src/message/rights-change.ts';
-import { Gate } from '../../src/session/gate.ts';
+import { Gate } from '../../src/reading/gate.ts';
 import { Membership } from '../../src/session/membership.ts';
 import { eventually } from '../support/wait.ts';
 

@@ -3,14 +3,14 @@ import type { Hub } from '../hub/hub.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Reset } from './gate.ts';
+import type { MessageFilter } from './message-filter.ts';
 import { type ChannelPage, ChannelReading, openChannels, type Wanted } from './read-channels.ts';
 import { NOWHERE, type Start } from './start.ts';
-import type { Timeline } from './timeline.ts';
 
 export interface ReplayOptions {
   hub: Hub;
   backlog: Pick<Backlog, 'open'>;
-  timeline: Timeline;
+  filter: MessageFilter;
   recordsPlain: (channel: string) => boolean;
 }
 
@@ -95,11 +95,11 @@ export async function openReplay(
   owedAfter: (position: Position) => Wanted[],
   options: ReplayOptions,
 ): Promise<Replay> {
-  const { hub, timeline, backlog } = options;
+  const { hub, filter, backlog } = options;
   if (start.kind === 'overlap') {
     const last = start.count;
     const requests = owedAfter(BEGINNING).map(({ channel, after }) => ({ channel, after, upTo: seam, last }));
-    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), timeline), seam);
+    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), filter), seam);
   }
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
   const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));

@@ -5,7 +5,7 @@ import type { Message } from '../message/message.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Reset } from './gate.ts';
-import type { Timeline } from './timeline.ts';
+import type { MessageFilter } from './message-filter.ts';
 
 /** One channel, and what is to be read of it: everything after this position. */
 export interface Wanted {
@@ -22,7 +22,7 @@ export interface Wanted {
 export interface Sources {
   hub: Pick<Hub, 'recent' | 'subscription'>;
   backlog: Pick<Backlog, 'open'>;
-  timeline: Timeline;
+  filter: MessageFilter;
   /** The gaps that were known before the channels were followed: of later ones the hub tells. */
   gaps: Gap[];
   recordsPlain: (channel: string) => boolean;
@@ -49,13 +49,13 @@ export class ChannelReading {
   readonly resets: Reset[];
   readonly #recent: Message[];
   #reading: Reading | undefined;
-  readonly #timeline: Timeline;
+  readonly #filter: MessageFilter;
 
-  constructor(resets: Reset[], recent: Message[], reading: Reading | undefined, timeline: Timeline) {
+  constructor(resets: Reset[], recent: Message[], reading: Reading | undefined, filter: MessageFilter) {
     this.resets = resets;
     this.#recent = recent.sort((a, b) => comparePositions(a.id, b.id));
     this.#reading = reading;
-    this.#timeline = timeline;
+    this.#filter = filter;
   }
 
   /** The next page, or `undefined` at the end. Where it rejects, it may be asked again. */
@@ -67,7 +67,7 @@ export class ChannelReading {
     const behind = this.#recent.findIndex(({ id }) => page && (last === undefined || isAfter(id, last)));
     const recent = this.#recent.splice(0, behind < 0 ? this.#recent.length : behind);
     const messages = page ? [...recent, ...page.messages].sort((a, b) => comparePositions(a.id, b.id)) : recent;
-    const allowed = this.#timeline.isQuiet ? messages : messages.filter((message) => this.#timeline.allows(message));
+    const allowed = this.#filter.isQuiet ? messages : messages.filter((message) => this.#filter.allows(message));
     return { resets: [...(page?.gaps ?? [])].map(([channel, reason]) => ({ channel, reason })), messages: allowed };
   }
 }
@@ -87,7 +87,7 @@ export async function openChannels(
   const reading = await openBacklogs(wanted, seam, sources, reasons, recent);
   for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);
   const resets = [...reasons].map(([channel, reason]) => ({ channel, reason }));
-  return new ChannelReading(resets, recent, reading, sources.timeline);
+  return new ChannelReading(resets, recent, reading, sources.filter);
 }
 
 /**
