@@ -1,17 +1,15 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Backlog, Rights } from '../backlog/backlog.ts';
-import type { Gap } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
-import { isLater, type Place } from '../message/place.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
-import type { Gate, Reset } from '../reading/gate.ts';
-import { readChannels, type Wanted } from '../reading/read-channels.ts';
-import { isExpected } from '../repeats.ts';
+import type { Additions } from '../reading/additions.ts';
+import { persistently } from '../reading/persistently.ts';
+import type { Wanted } from '../reading/read-channels.ts';
+import type { Channels } from '../reading/reading.ts';
 import { Timeline } from './timeline.ts';
 
 /**
@@ -19,10 +17,6 @@ import { Timeline } from './timeline.ts';
  * revoked is followed, for what is owed of it.
  */
 const RECORD_PATIENCE = 10_000;
-/** What an open stream is refused is asked again after such pauses (ms), which double. */
-const FIRST_PAUSE = 100;
-const LAST_PAUSE = 1000;
-
 export interface MembershipOptions {
   user: string;
   hub: Hub;
@@ -32,35 +26,20 @@ export interface MembershipOptions {
   now?: () => number;
 }
 
-/** A channel that has to be read: what follows this id, if the reader does not have it. */
-interface Gain {
-  /** The id of what granted it. */
-  id: Position;
-  from: Position;
-  /** The grant was known already, and stood here: what is behind it has been read. */
-  before: Place | undefined;
-  /** It was followed all along: what was published before it was revoked may be owed, too. */
-  isHeard?: boolean;
-  /** The gaps that were known before it was followed: of later ones the hub tells. */
-  gaps?: Gap[];
-  /** It has been read up to `from`, and its reader was told of those gaps. */
-  isRead?: boolean;
-}
-
 /**
  * The channels that one reader follows: the user's own, those on the list of the user, and for a while those that were on it.
  *
- * Invariant: the reader hears every channel of `timeline.channels` that is not in `#gained`, and has read it from the place on at
+ * Invariant: the reader hears every channel of `timeline.channels` that is not among its additions, and has read it from the place on at
  * which it was granted. What it hears is judged by the timeline alone: to follow a channel longer than it is on the list does no harm.
  */
-export class Membership {
+export class Membership implements Channels {
   readonly own: string;
   readonly timeline = new Timeline();
   readonly #reader: Reader;
+  readonly #additions: Additions;
   readonly #options: MembershipOptions;
   /** Followed, and not on the list any more. */
   #ended: string[] = [];
-  #gained = new Map<string, Gain>();
   /** The list has to be read, for a reason that no message carries. */
   #isStale = false;
   /** When the last change of rights was heard (ms). */
@@ -69,19 +48,15 @@ export class Membership {
   /** Withdraws a list that is to be read. */
   #reading: AbortController | undefined;
 
-  constructor(reader: Reader, options: MembershipOptions) {
+  constructor(reader: Reader, additions: Additions, options: MembershipOptions) {
     this.#reader = reader;
+    this.#additions = additions;
     this.#options = options;
     this.own = channelOfUser(options.user);
   }
 
   get isStale(): boolean {
     return this.#isStale;
-  }
-
-  /** Whether channels were granted that are not read yet. */
-  get isGaining(): boolean {
-    return this.#gained.size > 0;
   }
 
   /** Whether `sweep` has nothing to do. */
@@ -108,16 +83,21 @@ export class Membership {
     return wanted;
   }
 
-  /** The same for a stream that is open, and has been told of the gaps of all channels that it has read. */
-  owedAgain(position: Position): Wanted[] {
-    const wanted: Wanted[] = [{ channel: this.own, after: position, isRead: true }];
-    for (const channel of this.#followed) {
-      const gain = this.#gained.get(channel);
-      if (gain && !gain.before && !gain.isHeard) {
-        wanted.push({ channel, after: isAfter(gain.id, position) ? gain.from : position, gaps: gain.gaps });
-      } else wanted.push({ channel, after: this.timeline.startOf(channel, position), isRead: true });
-    }
-    return wanted;
+  /** Every message is for the user, until rights change. */
+  get isQuiet(): boolean {
+    return this.timeline.isQuiet;
+  }
+
+  allows(message: Message): boolean {
+    return this.timeline.allows(message);
+  }
+
+  startOf(channel: string, position: Position): Position {
+    return channel === this.own ? position : this.timeline.startOf(channel, position);
+  }
+
+  get followed(): Set<string> {
+    return this.#followed.add(this.own);
   }
 
   get #followed(): Set<string> {
@@ -143,7 +123,7 @@ export class Membership {
       rights = await this.#read();
       if (!rights || this.#left) break;
       this.#take(rights);
-      this.#gained.clear();
+      this.#additions.clear();
       await hub.follow(this.#reader, this.timeline.channels);
     } while (this.#isStale && !this.#left);
     return rights ?? { channels: new Map(), version: BEGINNING, unsettled: false };
@@ -163,11 +143,11 @@ export class Membership {
       // What has moved on a channel that was on no list of this reader's does not concern it.
       if (channel === this.own || (was && !followed.has(channel))) continue;
       if (kind === 'granted')
-        this.#gain(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
+        this.#additions.add(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
       else if (!this.#ended.includes(channel)) this.#ended.push(channel);
       followed.add(channel);
     }
-    return this.isGaining;
+    return !this.#additions.isEmpty;
   }
 
   /** Called every second until `isSettled`. */
@@ -192,55 +172,8 @@ export class Membership {
     const rights = await this.#persistently(() => this.#read());
     if (!rights || this.#left) return { unsettled: false };
     this.#take(rights);
-    await this.#follow(this.#gained);
+    await this.#persistently(() => this.#additions.follow(this.#options.hub, this.#reader));
     return rights;
-  }
-
-  /**
-   * Follows the channels that were granted, from the place of their grant, or from the reader's position if that is later; puts
-   * what was published there in its place among what is held. `behind`: what the last of it waits for.
-   */
-  async gain(gate: Gate, position: Position, behind: () => number): Promise<void> {
-    const { hub, backlog, recordsPlain } = this.#options;
-    const gained = this.#gained;
-    this.#gained = new Map();
-    await this.#follow(gained);
-    if (this.#left) return;
-    const { timeline } = this;
-    const wanted = [...gained].map(([channel, { id, from, gaps, isRead = false }]) => ({
-      channel,
-      after: isAfter(id, position) ? from : position,
-      gaps,
-      isRead,
-    }));
-    const found = await this.#persistently(() =>
-      readChannels(wanted, hub.position, { hub, backlog, filter: timeline, gaps: hub.gaps, recordsPlain }),
-    );
-    const messages = found.messages.filter(({ channel, place }) => {
-      const { before } = gained.get(channel)!;
-      return !before || isLater(before, place);
-    });
-    const resets = found.resets.filter(({ channel }) => {
-      // Granted, revoked and granted again: what is gone from the backlog by now may be held since the first time.
-      const from = found.gaps.get(channel);
-      const head = hub.subscription(channel)?.head;
-      return from === undefined || head === undefined || !gate.hasAll(channel, found.messages, from, head);
-    });
-    this.#merge(gate, gained, resets, messages, position, behind());
-  }
-
-  /** What is owed up to this position has been read, and judged by the timeline as it is now. */
-  haveRead(upTo: Position): void {
-    for (const [channel, gain] of this.#gained) {
-      // The channel is followed: only what is behind its earlier place was not for the user before.
-      if (gain.before) this.#gained.delete(channel);
-      else Object.assign(gain, { from: laterOf(gain.from, upTo), isRead: true });
-    }
-  }
-
-  /** Asks for a stream that is open. */
-  async persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    return this.#persistently(ask);
   }
 
   /** Hears nothing any more. */
@@ -249,29 +182,6 @@ export class Membership {
     this.#reading?.abort();
     this.#options.hub.leave(this.#reader, [this.own, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
-  }
-
-  #merge(
-    gate: Gate,
-    gained: Map<string, Gain>,
-    resets: Reset[],
-    found: Message[],
-    position: Position,
-    behind: number,
-  ): void {
-    // They have lower ids than what the reader has: a message that was recorded late granted the channel.
-    const overtaken = new Set(found.filter(({ id }) => !isAfter(id, position)).map(({ channel }) => channel));
-    for (const { channel } of resets) overtaken.delete(channel);
-    for (const channel of overtaken) resets.push({ channel, reason: 'overtaken' });
-    const messages = found.filter(({ id }) => isAfter(id, position));
-    gate.insert(messages, behind);
-    for (const reset of resets) gate.insertReset(reset, gained.get(reset.channel)!.id);
-  }
-
-  async #follow(gained: Map<string, Gain>): Promise<void> {
-    const { hub } = this.#options;
-    for (const gain of gained.values()) gain.gaps ??= hub.gaps;
-    await this.#persistently(() => hub.follow(this.#reader, [...gained.keys()]));
   }
 
   #now(): number {
@@ -289,16 +199,6 @@ export class Membership {
     } catch (error) {
       if (this.#left) return undefined;
       throw error;
-    }
-  }
-
-  /** Of two grants the earlier one counts: between them the timeline judges. */
-  #gain(channel: string, gain: Gain): void {
-    const known = this.#gained.get(channel);
-    if (!known) this.#gained.set(channel, gain);
-    else {
-      const from = isAfter(gain.from, known.from) ? known.from : gain.from;
-      this.#gained.set(channel, { ...known, id: gain.id, from, before: known.before && gain.before });
     }
   }
 
@@ -321,25 +221,13 @@ export class Membership {
     for (const channel of new Set([...timeline.channels, ...sinceThen])) {
       const id = rights.channels.get(channel) ?? rights.version;
       if (!followed.has(channel))
-        this.#gain(channel, { id, from: timeline.grantAfter(channel, version)?.id ?? id, before: undefined });
+        this.#additions.add(channel, { id, from: timeline.grantAfter(channel, version)?.id ?? id });
       ended.add(channel);
     }
     this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
   }
 
-  /**
-   * Nothing is changed yet: a Redis that is away, or slow, is asked again, and the reader sees nothing of it but that its messages wait.
-   * Whether all streams end is for the grace to say.
-   */
-  async #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LAST_PAUSE)) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (this.#left || !isExpected(error)) throw error;
-        await wait(pause * (0.5 + Math.random()));
-        if (this.#left) throw error;
-      }
-    }
+  #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    return persistently(ask, () => this.#left);
   }
 }

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
 const SESSION = 'src/session/session.ts';
+const READING = 'src/reading/reading.ts';
 const MEMBERSHIP = 'src/session/membership.ts';
 const LUA = 'src/store/redis/lua/rights.lua';
 const HISTORY = { caughtBy: 'contract/redis-store', only: 'through any history' };
@@ -39,8 +40,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what is heard behind a plain PUBLISH to the user is given at once',
-    file: SESSION,
-    find: 'if (!this.#gate && (this.#expected?.isEmpty ?? true)) {',
+    file: READING,
+    find: 'if (!this.#gate && this.barrier.isEmpty) {',
     replace: 'if (!this.#gate) {',
     ...WAITING,
   },
@@ -67,15 +68,15 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what is healed is given one by one, though rights change with what follows',
-    file: SESSION,
+    file: READING,
     find: '    this.#isHeld = true;\n',
     replace: '',
     ...WAITING,
   },
   {
     name: 'what was more than is held is forgotten',
-    file: SESSION,
-    find: 'if (dropped !== undefined) await this.#catchUp(dropped);',
+    file: READING,
+    find: 'if (dropped !== undefined) return this.#catchUp(dropped);',
     replace: 'if (dropped !== undefined) this.#position = dropped;',
     ...WAITING,
   },
@@ -109,7 +110,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gap is told although what is missing in the backlog is held',
-    file: MEMBERSHIP,
+    file: READING,
     find: '!gate.hasAll(channel, found.messages, from, head)',
     replace: 'head > 0',
     caughtBy: 'unit/session',
@@ -117,7 +118,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'ok moves the position past what is to be replayed',
-    file: SESSION,
+    file: READING,
     find: '      this.#position = positionOf(start, seam);\n',
     replace: '      this.#position = seam;\n',
     caughtBy: 'conformance/drops',

@@ -28,8 +28,8 @@ export const SLOW_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a stream whose list is not read in time ends',
-    file: 'src/session/membership.ts',
-    find: 'if (this.#left || !isExpected(error)) throw error;',
+    file: 'src/reading/persistently.ts',
+    find: 'if (isOver() || !isExpected(error)) throw error;',
     replace: 'throw error;',
     caughtBy: 'unit/session',
     only: 'cannot be read',

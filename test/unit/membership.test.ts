@@ -8,7 +8,7 @@ import { createLogger } from '../../src/logger.ts';
 import type { Place } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { RightsChange } from '../../src/message/rights-change.ts';
-import { Gate } from '../../src/reading/gate.ts';
+import { Additions } from '../../src/reading/additions.ts';
 import { Membership } from '../../src/session/membership.ts';
 import { eventually } from '../support/wait.ts';
 
@@ -32,7 +32,7 @@ describe('a membership, while Redis answers nobody', () => {
     const rights = { version: 1, channels: new Map([['room:a', BEGINNING]]), changes: [], unsettled: false };
     const backlog = { rights: async () => [rights] } as unknown as Backlog;
     const options = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
-    const membership = new Membership({} as Reader, options);
+    const membership = new Membership({} as Reader, new Additions(), options);
     const reading = membership.reread().catch(() => undefined);
     await eventually(() => failed === 1, 1000, 1);
     membership.leave();
@@ -48,9 +48,6 @@ describe('a membership, whose list is read again', () => {
   const hub = {
     gaps: [],
     isAnswered: true,
-    position: 8,
-    recent: () => [],
-    subscription: () => undefined,
     follow: async (_reader: Reader, channels: string[]) => {
       for (const channel of channels) followed.add(channel);
     },
@@ -59,38 +56,44 @@ describe('a membership, whose list is read again', () => {
   const REVOCATION = { channel: 'room:a', kind: 'revoked', was: undefined, place: at(20) } as const;
 
   /** Opened with an empty list of version 5, which is then what is given here. */
-  async function reread(version: number, channels: [string, number][], changes: object[]): Promise<Membership> {
+  async function reread(
+    version: number,
+    channels: [string, number][],
+    changes: object[],
+  ): Promise<{ membership: Membership; additions: Additions }> {
     followed.clear();
+    const additions = new Additions();
     const lists = [
       { version: 5, channels: new Map(), changes: [] },
       { version, channels: new Map(channels), changes },
     ];
     const backlog = { rights: async () => [lists.shift()] } as unknown as Backlog;
     const options = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
-    const membership = new Membership({} as Reader, options);
+    const membership = new Membership({} as Reader, additions, options);
     await membership.open();
     await membership.reread();
-    return membership;
+    return { membership, additions };
   }
 
   it('follows what was granted and revoked meanwhile: between the two it was for the user', async () => {
-    const membership = await reread(20, [], [{ ...GRANT, place: at(10) }, REVOCATION]);
+    const { additions } = await reread(20, [], [{ ...GRANT, place: at(10) }, REVOCATION]);
     expect([...followed]).to.deep.equal(['user:7', 'room:a']);
-    expect(membership.owedAgain(5 as Position)).to.deep.include({ channel: 'room:a', after: 10, gaps: [] });
+    expect(additions.owedOf('room:a', 5 as Position)).to.deep.equal({ channel: 'room:a', after: 10, gaps: [] });
   });
 
   it('reads from the place of a grant, also where it stands right behind the version that was known', async () => {
-    const membership = await reread(9, [['room:a', 9]], [{ ...GRANT, place: at(5, 1) }]);
-    expect(membership.owedAgain(5 as Position)).to.deep.include({ channel: 'room:a', after: 5, gaps: [] });
+    const { additions } = await reread(9, [['room:a', 9]], [{ ...GRANT, place: at(5, 1) }]);
+    expect(additions.owedOf('room:a', 5 as Position)).to.deep.equal({ channel: 'room:a', after: 5, gaps: [] });
   });
 
   it('reads what was published before a revocation, also if the channel is granted again before that is read', async () => {
-    const membership = await reread(6, [['room:a', 6]], []);
-    membership.haveRead(8 as Position);
-    await membership.gain(new Gate(1000), 8 as Position, () => 0);
+    const { membership, additions } = await reread(6, [['room:a', 6]], []);
+    additions.clear();
     const changes = [REVOCATION, { ...GRANT, place: at(30) }];
     membership.changed({ before: 6, now: 30, changes } as unknown as RightsChange);
-    expect(membership.owedAgain(10 as Position)).to.deep.include({ channel: 'room:a', after: 10, isRead: true });
+    expect(additions.isEmpty).to.equal(false);
+    expect(additions.owedOf('room:a', 10 as Position)).to.equal(undefined);
+    expect(membership.startOf('room:a', 10 as Position)).to.equal(10);
   });
 
   it('leaves alone what was granted and revoked before', async () => {
