@@ -2,13 +2,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Rights } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
-import type { Reader } from '../hub/subscription.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import { Additions } from '../reading/additions.ts';
-import { Reading } from '../reading/reading.ts';
+import { Reading, type ReadingOwner } from '../reading/reading.ts';
 import type { Start } from '../reading/start.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
@@ -32,7 +31,7 @@ export interface SessionOptions extends MembershipOptions {
  * Invariant: a change of rights is in the timeline as soon as it is heard, and whatever was heard behind a plain PUBLISH that may
  * carry one is given only when its record has been heard.
  */
-export class Session implements Reader {
+export class Session implements ReadingOwner {
   readonly user: string;
   readonly connection: Connection;
   /** Called when there is something to `sweep`. */
@@ -50,18 +49,7 @@ export class Session implements Reader {
     this.connection = options.connection;
     const additions = new Additions();
     this.#membership = new Membership(this, additions, options);
-    this.#reading = new Reading(
-      {
-        ...options,
-        channels: this.#membership,
-        renew: () => this.#settle(false),
-        reader: this,
-        onHold: () => this.onHold(),
-        onOpen: () => this.onOpen(),
-        onFailure: (error) => this.#logFailure(error),
-      },
-      additions,
-    );
+    this.#reading = new Reading(this, this.#membership, additions, options);
   }
 
   /** Whether the first frame has been sent. */
@@ -170,6 +158,10 @@ export class Session implements Reader {
     if (message.rights && this.#membership.changed(message.rights)) this.#reading.holdNext();
   }
 
+  renew(): Promise<void> {
+    return this.#settle(false);
+  }
+
   /**
    * Until everything up to now can be judged: what was published plainly before, heard here or not, is recorded, or will never be;
    * and every change of rights that was heard meanwhile is in the timeline.
@@ -191,7 +183,7 @@ export class Session implements Reader {
     return this.#expected?.areSettled(count) ?? true;
   }
 
-  #logFailure(error: Error): void {
+  onFailure(error: Error): void {
     const level = isExpected(error) ? 'debug' : 'error';
     this.#options.logger[level]({ event: 'session_failed', user: this.user, err: error });
   }

@@ -27,14 +27,14 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a reset moves the position',
-    file: 'src/reading/reading.ts',
+    file: 'src/reading/give-replay.ts',
     find: 'last ? seam : replay.position',
     replace: 'seam',
     caughtBy: 'integration/resets',
   },
   {
     name: 'what is in the backlog and was heard meanwhile is given twice',
-    file: 'src/reading/reading.ts',
+    file: 'src/reading/client.ts',
     find: '    if (!isAfter(message.id, this.#position)) return;\n',
     replace: '',
     caughtBy: 'integration/after-ok',
@@ -378,7 +378,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the error at connect forgets the position that the client brought',
     file: 'src/reading/reading.ts',
-    find: '    this.#position = positionOf(start, hub.position);\n',
+    find: '    this.#client.beginAt(positionOf(start, hub.position));\n',
     replace: '',
     caughtBy: 'integration/failing',
     only: 'keeps the position',

@@ -77,7 +77,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     name: 'what was more than is held is forgotten',
     file: READING,
     find: 'if (dropped !== undefined) return this.#catchUp(dropped);',
-    replace: 'if (dropped !== undefined) this.#position = dropped;',
+    replace: 'if (dropped !== undefined) this.#client.hasAllUpTo(dropped);',
     ...WAITING,
   },
   {
@@ -119,8 +119,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'ok moves the position past what is to be replayed',
     file: READING,
-    find: '      this.#position = positionOf(start, seam);\n',
-    replace: '      this.#position = seam;\n',
+    find: '      this.#client.beginAt(positionOf(start, seam));\n',
+    replace: '      this.#client.beginAt(seam);\n',
     caughtBy: 'conformance/drops',
   },
   {
@@ -212,5 +212,19 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     find: 'before: was, isHeard: followed.has(channel) }',
     replace: 'before: was }',
     caughtBy: 'unit/membership',
+  },
+  {
+    name: 'channels that are added to a reading are not read',
+    file: READING,
+    find: 'this.#additions.isEmpty ? undefined : this.#readAdded(gate)',
+    replace: 'undefined',
+    caughtBy: 'unit/reading',
+  },
+  {
+    name: 'what a reading holds is not given when it is released',
+    file: READING,
+    find: '    this.#isHeld = false;\n    this.#kick();\n',
+    replace: '    this.#isHeld = false;\n',
+    caughtBy: 'unit/reading',
   },
 ];

@@ -10,6 +10,7 @@ export interface Mutation {
 
 const RECORDER = 'src/recorder/recorder.ts';
 const READING = 'src/reading/reading.ts';
+const CLIENT = 'src/reading/client.ts';
 const HUB = 'src/hub/hub.ts';
 const CATCH_UP = 'src/hub/catch-up.ts';
 
@@ -172,28 +173,28 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'the position that a reader brings is not looked at',
     file: READING,
-    find: "    if (start.kind === 'now') this.additions",
-    replace: "    if (start.kind === 'now' || seam > 0) this.additions",
+    find: "    if (start.kind === 'now') this.#additions",
+    replace: "    if (start.kind === 'now' || seam > 0) this.#additions",
     scenario: 'killed-gateways',
   },
   {
     mistake: 'a noop runs ahead of what was given',
-    file: READING,
+    file: CLIENT,
     find: '    this.#connection.noop(this.#position);',
     replace: '    this.#connection.noop((this.#position + 2_000_000) as Position);',
     scenario: 'last-message-missed',
   },
   {
     mistake: 'the first frame carries a position that is still to come',
-    file: READING,
+    file: CLIENT,
     find: "    this.#connection.open('ok', this.#position);",
     replace: "    this.#connection.open('ok', (this.#position + 2_000_000) as Position);",
     scenario: 'killed-gateways',
   },
   {
     mistake: 'where a change of rights stands among the messages is not looked at',
-    file: READING,
-    find: '    if (!channels.isQuiet && !channels.allows(message)) return;\n',
+    file: CLIENT,
+    find: '    if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },

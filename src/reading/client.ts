@@ -1,0 +1,82 @@
+import type { CloseReason } from '../connection/close-reason.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { Message } from '../message/message.ts';
+import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
+import type { ResetReason } from '../message/reset.ts';
+import type { MessageFilter } from './message-filter.ts';
+
+/**
+ * The client of one reading, and its position.
+ *
+ * Invariant: the client was given every message with an id up to `position` that the filter allows, each once and in the order of
+ * ids, or it was told by a reset. Nobody else writes to the connection or moves the position.
+ */
+export class Client {
+  readonly #connection: Connection;
+  readonly #hub: Pick<Hub, 'countReset'>;
+  readonly #filter: MessageFilter;
+  #position = BEGINNING;
+  #isOpened = false;
+
+  constructor(connection: Connection, hub: Pick<Hub, 'countReset'>, filter: MessageFilter) {
+    this.#connection = connection;
+    this.#hub = hub;
+    this.#filter = filter;
+  }
+
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Whether the first frame has been sent. */
+  get isOpened(): boolean {
+    return this.#isOpened;
+  }
+
+  get hasLeft(): boolean {
+    return this.#connection.closed;
+  }
+
+  /** What the client has until it is given something: also less than it said. */
+  beginAt(position: Position): void {
+    this.#position = position;
+  }
+
+  /** There was nothing more for it up to here. */
+  hasAllUpTo(position: Position): void {
+    this.#position = laterOf(this.#position, position);
+  }
+
+  open(): void {
+    this.#isOpened = true;
+    this.#connection.open('ok', this.#position);
+  }
+
+  give(message: Message): void {
+    if (!isAfter(message.id, this.#position)) return;
+    if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;
+    this.#position = message.id;
+    if (message.oversize) this.#hub.countReset('oversize');
+    this.#connection.message(message);
+  }
+
+  /** `position`: what the client has with it, if that is not what it had. */
+  reset(channel: string, reason: ResetReason, position = this.#position): void {
+    this.#hub.countReset(reason);
+    this.#connection.reset(channel, reason, position);
+  }
+
+  /** Settles when more may follow. */
+  drained(): Promise<void> {
+    return this.#connection.drained();
+  }
+
+  noop(): void {
+    this.#connection.noop(this.#position);
+  }
+
+  close(reason: CloseReason): void {
+    this.#connection.close(reason, this.#position);
+  }
+}

@@ -1,0 +1,150 @@
+import { expect } from 'chai';
+import type { Connection } from '../../src/connection/connection.ts';
+import { Hub } from '../../src/hub/hub.ts';
+import { createLogger } from '../../src/logger.ts';
+import type { Message } from '../../src/message/message.ts';
+import { BEGINNING, type Position } from '../../src/message/position.ts';
+import { Additions } from '../../src/reading/additions.ts';
+import { type Channels, Reading, type ReadingOwner } from '../../src/reading/reading.ts';
+import type { Start } from '../../src/reading/start.ts';
+import { MemoryStore } from '../../src/store/memory/memory-store.ts';
+import { publishOne } from '../contract/store.ts';
+import { eventually } from '../support/wait.ts';
+
+const retention = () => ({ length: 100, ttl: 3_600_000 });
+
+/** Reads channels that anybody may read. */
+class PublicOwner implements ReadingOwner {
+  readonly followed: string[];
+  readonly given: string[] = [];
+  readonly additions = new Additions();
+  readonly reading: Reading;
+  position = BEGINNING;
+  readonly #hub: Hub;
+
+  constructor(store: MemoryStore, hub: Hub, channels: string[]) {
+    this.#hub = hub;
+    this.followed = channels;
+    const choice: Channels = {
+      isQuiet: true,
+      isStale: false,
+      followed: channels,
+      allows: () => true,
+      startOf: (_, position) => position,
+    };
+    const connection: Connection = {
+      closed: false,
+      lastSent: 0,
+      onClose: () => undefined,
+      open: (status, position) => this.#note(status, position),
+      message: (message: Message) => this.#note(message.payload.toString(), message.id),
+      reset: (channel, reason, position) => this.#note(`${reason} ${channel}`, position),
+      noop: (position) => this.#note('noop', position),
+      drained: async () => undefined,
+      acknowledged: () => undefined,
+      close: () => undefined,
+    };
+    const options = { hub, backlog: store.backlog, connection, recordsPlain: () => false, maxBuffer: 1000 };
+    this.reading = new Reading(this, choice, this.additions, options);
+  }
+
+  open(start: Start): Promise<void> {
+    return this.reading.open(start, {
+      follow: () => this.#hub.follow(this, this.followed),
+      settle: async () => undefined,
+      owedAfter: (position) => this.followed.map((channel) => ({ channel, after: position })),
+    });
+  }
+
+  /** From now on. */
+  add(channel: string): void {
+    this.followed.push(channel);
+    this.additions.add(channel, { id: this.#hub.position, from: this.#hub.position });
+    this.reading.review();
+  }
+
+  receive(message: Message): void {
+    this.reading.receive(message);
+  }
+
+  #note(what: string, position: Position): void {
+    this.given.push(what);
+    this.position = position;
+  }
+
+  hold(): void {}
+  release(): void {}
+  plain(): void {}
+  changed(): void {}
+  reset(): void {}
+  onHold(): void {}
+  onOpen(): void {}
+  onFailure(): void {}
+  async renew(): Promise<void> {}
+}
+
+describe('a reading without a user', () => {
+  let store: MemoryStore;
+  let hub: Hub;
+  const publish = (channel: string, text: string) => publishOne(store, channel, text);
+
+  beforeEach(async () => {
+    store = new MemoryStore({ retention, maxMessage: 1000 });
+    const { source, backlog } = store;
+    hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
+    hub.start();
+    await eventually(() => hub.isOpen);
+  });
+  afterEach(async () => {
+    await hub.close();
+    await store.close();
+  });
+
+  it('gives what is published on its channels from now on, and keeps its place', async () => {
+    const owner = new PublicOwner(store, hub, ['news:1', 'news:2']);
+    await owner.open({ kind: 'now' });
+    await publish('news:1', 'one');
+    await publish('news:3', 'for others');
+    const { id } = await publish('news:2', 'two');
+    owner.reading.noop();
+    expect(owner.given).to.deep.equal(['ok', 'one', 'two', 'noop']);
+    expect(owner.position).to.be.at.least(id);
+  });
+
+  it('replays what was missed after a position, in the order of all its channels, and goes over to live', async () => {
+    const { id } = await publish('news:1', 'before');
+    await publish('news:2', 'one');
+    await publish('news:1', 'two');
+    const owner = new PublicOwner(store, hub, ['news:1', 'news:2']);
+    const opening = owner.open({ kind: 'after', position: id });
+    await publish('news:2', 'three');
+    await opening;
+    await publish('news:1', 'four');
+    await eventually(() => owner.given.length === 5);
+    expect(owner.given).to.deep.equal(['ok', 'one', 'two', 'three', 'four']);
+  });
+
+  it('follows a channel that is added, from there on', async () => {
+    const owner = new PublicOwner(store, hub, ['news:1']);
+    await owner.open({ kind: 'now' });
+    await publish('news:2', 'too early');
+    await hub.refresh();
+    owner.add('news:2');
+    await publish('news:2', 'one');
+    await publish('news:1', 'two');
+    await eventually(() => owner.given.length === 3);
+    expect(owner.given).to.deep.equal(['ok', 'one', 'two']);
+  });
+
+  it('holds while it is told to, and gives then what it has heard', async () => {
+    const owner = new PublicOwner(store, hub, ['news:1']);
+    await owner.open({ kind: 'now' });
+    owner.reading.hold();
+    await publish('news:1', 'one');
+    expect(owner.reading.isHolding).to.equal(true);
+    expect(owner.given).to.deep.equal(['ok']);
+    owner.reading.release();
+    await eventually(() => owner.given.length === 2);
+    await eventually(() => !owner.reading.isHolding);
+  });
+});
