@@ -81,6 +81,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   let draining = false;
   const server = createApp({
     config: withSharedSettings(config, redis),
+    publisher: backlog,
     backlog,
     hub,
     sessions,

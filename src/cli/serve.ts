@@ -51,7 +51,7 @@ async function serveAlone(config: Config, gateway: Gateway, logger: Logger, demo
   const isUp = await Promise.race([startGateway(gateway, config).then(() => true), stopped.then(() => false)]);
   if (demo && isUp && gateway.context) {
     const { store, privateRedis } = gateway.context;
-    await startDemo({ config, port: gateway.port, backlog: store.backlog, privateRedis, stdout: demo });
+    await startDemo({ config, port: gateway.port, publisher: store.backlog, privateRedis, stdout: demo });
   }
   await stopped;
   return EXIT.ok;

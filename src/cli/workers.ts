@@ -3,7 +3,7 @@ import { type Config, ConfigError } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { announcePrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
-import { connectBacklog } from '../store/redis/connect.ts';
+import { connectPublisher } from '../store/redis/connect.ts';
 import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
 import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway } from './lifecycle.ts';
@@ -28,8 +28,8 @@ export async function serveWithWorkers(config: Config, logger: Logger, io: Outpu
   workers.start(url);
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
   if (isDemo && port !== undefined) {
-    const { backlog, close } = await connectBacklog(url, config.namespace);
-    await startDemo({ config, port, backlog, privateRedis, stdout: io.stdout }).finally(close);
+    const { publisher, close } = await connectPublisher(url, config.namespace);
+    await startDemo({ config, port, publisher, privateRedis, stdout: io.stdout }).finally(close);
   }
   const code = await workers.ended;
   await privateRedis?.close();

@@ -1,4 +1,4 @@
-import type { Backlog } from '../backlog/backlog.ts';
+import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -12,7 +12,9 @@ export interface HttpContext {
   config: Config;
   logger: Logger;
   hub: Hub;
-  backlog: Backlog;
+  publisher: Publisher;
+  /** For sessions. */
+  backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
   flusher: Flusher;
   recordsPlain: (channel: string) => boolean;

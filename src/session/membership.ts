@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { BacklogReader, Rights, RightsReader } from '../backlog/backlog.ts';
 import type { Gap } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
@@ -26,7 +26,7 @@ const LAST_PAUSE = 1000;
 export interface MembershipOptions {
   user: string;
   hub: Hub;
-  backlog: Backlog;
+  backlog: RightsReader & BacklogReader;
   logger: Logger;
   recordsPlain: (channel: string) => boolean;
   now?: () => number;

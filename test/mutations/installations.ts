@@ -183,7 +183,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'a prefix is suspected of names alone',
     file: 'src/store/redis/redis-backlog.ts',
-    find: 'this.#onNoList(user)',
+    find: 'this.#options.onNoList?.(user)',
     replace: 'user.trim()',
     caughtBy: 'integration/installations',
     only: 'which prefix',

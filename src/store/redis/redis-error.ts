@@ -38,6 +38,11 @@ export function toSisyphusError(error: unknown): SisyphusError {
   return new SisyphusError('redis_unavailable', `Redis did not answer: ${text}`, { cause: error });
 }
 
+/** For a `catch`. */
+export function rethrow(error: unknown): never {
+  throw toSisyphusError(error);
+}
+
 /** Redis has answered, and the answer shows that it cannot be used as it is; the message says what was expected. */
 export class UnfitError extends Error {
   /** As what the driver makes of an error reply: it counts as one. */
@@ -115,9 +120,4 @@ export function explain(error: Error): { reason: string; detail: string } {
   if (error instanceof UnfitError) return { reason: detail, detail };
   const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
   return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
-}
-
-/** Whether it is not known if the command was carried out. */
-export function isUnanswered(error: unknown): boolean {
-  return toSisyphusError(error).code === 'redis_unavailable';
 }

@@ -77,15 +77,11 @@ export class RedisStore implements Store {
     const own = { backlog, maxMessage, rawChannels };
     const settings = new RedisSettings({ commands, keys, names, own, logger });
     this.settings = settings;
-    const retention = {
-      get ttl(): number {
-        return settings.current.backlog.ttl;
-      },
-    };
     const replays = openConnection(url, 'replays', standing);
     this.#replays = replays;
     const onNoList = (user: string): void => hint.noList(user);
-    this.backlog = new RedisBacklog({ commands, replays }, keys, retention, standing, logger, onNoList);
+    const ttl = (): number => settings.current.backlog.ttl;
+    this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
     const configure = (): void => this.configure();
     const redis = openConnection(url, 'hub', standing);
     const onSettings = (version: number): void => {
