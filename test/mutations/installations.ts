@@ -123,8 +123,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a change of rights is heard without the prefix alone',
-    file: 'src/store/redis/redis-source.ts',
-    find: '[topic, ...this.#names.namesOf(channel)]',
+    file: 'src/store/redis/heard-channels.ts',
+    find: '[topic, ...names.namesOf(channel)]',
     replace: '[topic, channel]',
     ...PREFIX,
   },
@@ -151,7 +151,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a database that differs is said and not set right',
-    file: 'src/store/redis/redis-source.ts',
+    file: 'src/store/redis/marks.ts',
     find: '    if (!isSameDatabase || (',
     replace: '    if (isSameDatabase && (',
     caughtBy: 'integration/installations',
@@ -167,8 +167,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a prefix that the store has lost is not set again',
-    file: 'src/store/redis/redis-source.ts',
-    find: " || (prefix === '' && this.#names.prefix !== '')",
+    file: 'src/store/redis/marks.ts',
+    find: " || (prefix === '' && names.prefix !== '')",
     replace: '',
     ...PREFIX,
   },

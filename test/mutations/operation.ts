@@ -175,4 +175,11 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/check-config',
     only: 'platform',
   },
+  {
+    name: 'that the driver has waited too long is not recognised',
+    file: 'src/store/redis/redis-error.ts',
+    find: "error.message.includes('timed out')",
+    replace: "error.message === 'timed out'",
+    caughtBy: 'unit/redis-error',
+  },
 ];

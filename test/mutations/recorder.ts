@@ -350,7 +350,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who has heard everything says nothing of it',
-    file: 'src/store/redis/redis-plain-source.ts',
+    file: 'src/store/redis/fork-testimony.ts',
     find: '    if (floor === BEGINNING) return;\n',
     replace: '    if (floor !== -1) return;\n',
     ...FORKS,

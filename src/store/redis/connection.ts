@@ -6,7 +6,7 @@ import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
-import { isReply } from './redis-error.ts';
+import { isReadOnly, isReply, isTimeout, isUnknownInfo } from './redis-error.ts';
 import type { Standing } from './standing.ts';
 
 /** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
@@ -50,7 +50,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     // commands are accepted elsewhere: what is published goes on being heard. Once a connection: the driver would close it
     // for each answer of a batch.
     reconnectOnError: (error: Error) => {
-      if (leaving || !error.message.startsWith('READONLY')) return false;
+      if (leaving || !isReadOnly(error)) return false;
       const isElsewhere = standing?.isMasterElsewhere(name) ?? false;
       if ((name === 'commands' || isElsewhere) && pace.mayLeave()) leaving = true;
       return leaving;
@@ -67,7 +67,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
   redis.on('error', (error: Error) => {
     failure = error;
     // The driver asks for INFO before it calls a connection ready; where that was renamed, none would ever be.
-    if (isReply(error) && /unknown command ['`]?info/i.test(error.message)) redis.options.enableReadyCheck = false;
+    if (isUnknownInfo(error)) redis.options.enableReadyCheck = false;
     if (isSelect(error)) refuseDatabase(redis, error);
   });
   redis.on('ready', () => {
@@ -122,7 +122,7 @@ const suspects = new WeakSet<Redis>();
 
 /** A command failed on this connection: where it was not answered in time, the connection may be dead. */
 export function suspect(redis: Redis, url: string, error: unknown): void {
-  if ((error as Error).message.includes('timed out')) void cutIfDead(redis, url);
+  if (isTimeout(error)) void cutIfDead(redis, url);
 }
 
 /**
