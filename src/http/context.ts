@@ -9,7 +9,9 @@ import type { SessionRegistry } from '../session/session-registry.ts';
 
 /** What the routes work with. */
 export interface HttpContext {
-  config: Config;
+  /** The largest message is one for all gateways, and may change. */
+  config: Omit<Config, 'maxMessage'>;
+  maxMessage: () => number;
   logger: Logger;
   hub: Hub;
   publisher: Publisher;

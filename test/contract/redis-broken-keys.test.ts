@@ -59,6 +59,7 @@ describe('a broken key of one channel', function () {
   beforeEach(async () => {
     await redis.flushall();
     store = new RedisStore({ ...DEFAULTS, url: server.url, logger: createLogger('silent'), rawChannels: [] });
+    store.start();
     await eventually(async () => (await redis.hget(`${KEY}:clock`, 'max')) !== null);
     await redis.sadd('user:7:channels', 'room:1');
     await store.backlog.publish([say('room:1'), say('user:7'), say('room:2')]);

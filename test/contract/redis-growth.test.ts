@@ -30,6 +30,7 @@ describe('what Redis keeps of channels and users', function () {
     await redis.flushall();
     const backlog = { ...DEFAULTS.backlog, ttl };
     store = new RedisStore({ ...DEFAULTS, backlog, url: server.url, logger: createLogger('silent'), rawChannels: [] });
+    store.start();
     await eventually(async () => (await redis.hget(CLOCK, 'ttl')) === String(ttl));
   }
 

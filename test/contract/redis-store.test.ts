@@ -25,6 +25,7 @@ async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
   await client.flushall();
   const logger = createLogger('silent');
   const store = new RedisStore({ url: server.url, logger, backlog, maxMessage, rawChannels: [] });
+  store.start();
   await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'max')) === String(maxMessage));
   client.disconnect();
   return store;

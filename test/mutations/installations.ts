@@ -175,8 +175,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'shared plain channels are not spoken of',
     file: 'src/store/redis/redis-store.ts',
-    find: '    if (namespace === undefined && database === 0) return;\n',
-    replace: '    return;\n',
+    find: 'if (patterns.length === 0 || (namespace === undefined && database === 0)) return;\n',
+    replace: 'return;\n',
     caughtBy: 'integration/installations',
     only: 'channels are shared',
   },

@@ -287,7 +287,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway is ready before what it asks for is recorded',
     file: 'src/gateway.ts',
-    find: ' || !context.isSettled()) && Date.now() < until',
+    find: ' || !store.isSettled) && Date.now() < until',
     replace: ') && Date.now() < until',
     caughtBy: 'integration/settings',
     only: 'only when what it asks for',

@@ -39,6 +39,7 @@ const GROUND = [
   'redis-url',
   'repeats',
   'service-links',
+  'version',
 ];
 
 const DOORS: [string, RegExp][] = [

@@ -13,13 +13,13 @@ import type { Standing } from './standing.ts';
 export const COMMAND_TIMEOUT = 2000;
 
 /**
- * One connection to Redis, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
+ * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
  * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`.
  *
  * The driver's own recovery is off, because it loses: it subscribes again in one command, so that one denied channel
  * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
  */
-export function openConnection(url: string, name: string, standing?: Standing): Redis {
+export function createConnection(url: string, name: string, standing?: Standing): Redis {
   const pace = new Pace();
   const connecting = optionsOf(url);
   const { host, port = 6379, path, tls, sentinels } = connecting;
@@ -30,6 +30,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     ...connecting,
     connectionName: `sisyphus:${name}`,
     protocol: 3,
+    lazyConnect: true,
     autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
@@ -76,6 +77,18 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     pace.reached();
     standing?.made(name);
   });
+  return redis;
+}
+
+/** Opens it, now and whenever it is lost. */
+export function connect(redis: Redis): void {
+  // Whoever listens for `error` is told why.
+  redis.connect().catch(() => undefined);
+}
+
+export function openConnection(url: string, name: string, standing?: Standing): Redis {
+  const redis = createConnection(url, name, standing);
+  connect(redis);
   return redis;
 }
 

@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import type { Retention } from '../../backlog/backlog.ts';
 import type { Logger } from '../../logger.ts';
-import { type Difference, differences, formatRules, parseRules, type SharedSettings } from '../settings.ts';
+import {
+  type Agreement,
+  type Difference,
+  differences,
+  formatRules,
+  parseRules,
+  retentionOf,
+  type SharedSettings,
+} from '../settings.ts';
 import { callFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
@@ -26,6 +35,8 @@ export interface RedisSettingsOptions {
   names: PlainNames;
   /** As this gateway is configured. */
   own: SharedSettings;
+  /** What a stream of this gateway may have unsent (bytes). */
+  maxBuffer?: number | undefined;
   logger: Logger;
 }
 
@@ -33,26 +44,30 @@ export interface RedisSettingsOptions {
  * The settings that are one for all gateways: says what this one is configured with, and goes by what counts for all of them
  * (lua/configure.lua has the rule).
  */
-export class RedisSettings {
+export class RedisSettings implements Agreement {
   readonly #commands: Redis;
   readonly #keys: Keys;
   readonly #names: PlainNames;
   readonly #own: SharedSettings;
+  readonly #maxBuffer: number;
   readonly #logger: Logger;
   readonly #name = randomUUID();
   #current: SharedSettings;
+  #retention: (channel: string) => Retention;
   #version = 0;
   #saidAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
   /** What was logged last of each variable. */
   readonly #logged = new Map<string, string>();
 
-  constructor({ commands, keys, names, own, logger }: RedisSettingsOptions) {
+  constructor({ commands, keys, names, own, maxBuffer = Number.POSITIVE_INFINITY, logger }: RedisSettingsOptions) {
     this.#commands = commands;
     this.#keys = keys;
     this.#names = names;
     this.#own = own;
+    this.#maxBuffer = maxBuffer;
     this.#current = own;
+    this.#retention = retentionOf(own.backlog);
     this.#logger = logger;
   }
 
@@ -65,14 +80,30 @@ export class RedisSettings {
     return this.#version;
   }
 
-  /** Where this gateway is configured otherwise. */
   get differences(): Difference[] {
     return this.#version === 0 ? [] : differences(this.#own, this.#current);
   }
 
-  /** Plain channels that this gateway is to have recorded, and that are not yet. */
-  get unrecorded(): string[] {
-    return this.#own.rawChannels.filter((pattern) => !this.#names.asked.includes(pattern));
+  get problems(): string[] {
+    const problems: string[] = [];
+    const { maxMessage } = this.#current;
+    const unrecorded = this.#own.rawChannels.filter((pattern) => !this.#names.asked.includes(pattern));
+    if (unrecorded.length > 0) {
+      problems.push(
+        `plain channels ${unrecorded.join(' ')} are not recorded: expected SISYPHUS_RAW_CHANNELS to be the same for all gateways`,
+      );
+    }
+    if (maxMessage > this.#maxBuffer) {
+      problems.push(
+        `messages of up to ${maxMessage} bytes may be published: expected a SISYPHUS_MAX_BUFFER of as many, not ${this.#maxBuffer}`,
+      );
+    }
+    return problems;
+  }
+
+  /** What is kept of a channel, as it counts now. */
+  retention(channel: string): Retention {
+    return this.#retention(channel);
   }
 
   get isDue(): boolean {
@@ -112,6 +143,7 @@ export class RedisSettings {
     const before = this.#version > 0 ? this.#current : undefined;
     this.#version = Number(version);
     this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted };
+    this.#retention = retentionOf(backlog);
     this.#names.adopt(counted.length > 0 ? counted : wanted);
     if (before) this.#logChanges(differences(before, this.#current));
     this.#logDifferences();
