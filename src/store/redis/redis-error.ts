@@ -113,6 +113,16 @@ export function isFenced(error: unknown): error is Error {
   return error instanceof Error && error.message.startsWith('FENCED');
 }
 
+/** Whether Redis does not have a function of the library. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Function not found');
+}
+
+/** Whether Redis has the library that was to be loaded. */
+export function isAlreadyLoaded(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('already exists');
+}
+
 /** Whether the driver has waited as long as it may; also where it was made an error of ours. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.includes('timed out');
