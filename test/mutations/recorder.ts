@@ -264,7 +264,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway goes by the plain channels it is configured with',
     file: 'src/store/redis/redis-settings.ts',
-    find: '    this.#names.adopt(counted.length > 0 ? counted : wanted);\n',
+    find: '    this.#options.names.adopt(counted.length > 0 ? counted : wanted);\n',
     replace: '',
     caughtBy: 'integration/settings',
     only: 'records nothing itself',

@@ -1,22 +1,17 @@
 import type { Redis } from 'ioredis';
 import type { SourceListener } from '../../hub/channel-source.ts';
-import type { Logger } from '../../logger.ts';
 import { parseEnvelope, parseNote } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
-import type { Keys } from './keys.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 import type { PlausibleIds } from './plausible-ids.ts';
 import { isAccessRefusal } from './redis-error.ts';
 
 /** So many names in one SUBSCRIBE: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 
-export interface HeardChannelsOptions {
+export interface HeardChannelsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
   redis: Redis;
-  keys: Keys;
-  names: PlainNames;
   plausible: PlausibleIds;
-  logger: Logger;
 }
 
 /** The channels that are subscribed for the hub, each under the names that it has in Redis. */

@@ -1,27 +1,19 @@
 import type { Redis } from 'ioredis';
 import type { Mark } from '../../hub/channel-source.ts';
-import type { Logger } from '../../logger.ts';
 import { BEGINNING, type Position } from '../../message/position.ts';
 import { suspect } from './connection.ts';
 import { ReadableFunction } from './functions.ts';
-import type { Keys } from './keys.ts';
 import { type MarkAnswer, markOf } from './mark-answer.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 import type { PlausibleIds } from './plausible-ids.ts';
 import { ReadOnlyMarks } from './read-only-marks.ts';
 import type { Setup } from './setup.ts';
-import type { Standing } from './standing.ts';
 
-export interface MarksOptions {
+export interface MarksOptions extends Parts {
   /** The connection that hears the messages. */
   redis: Redis;
-  url: string;
-  keys: Keys;
-  names: PlainNames;
-  standing: Standing;
   plausible: PlausibleIds;
   setup: Pick<Setup, 'configure' | 'learn'>;
-  logger: Logger;
 }
 
 /** Asks the store what it says of itself, and passes on what follows from the answer. */
@@ -79,11 +71,8 @@ export class Marks {
     }
     if (prefix !== '' && prefix !== names.prefix) {
       const expected = `expected one for all gateways; HSET ${keys.declared}:clock prefix "" takes it away`;
-      this.#report(
-        'key_prefix_differs',
-        prefix,
-        `SISYPHUS_KEY_PREFIX=${prefix} of another gateway counts; ${expected}`,
-      );
+      const text = `SISYPHUS_KEY_PREFIX=${prefix} of another gateway counts`;
+      this.#report('key_prefix_differs', prefix, `${text}; ${expected}`);
     }
     if (!isSameDatabase || (prefix === '' && names.prefix !== '')) setup.configure();
   }

@@ -11,10 +11,9 @@ import {
   type Recorded,
 } from '../../recorder/plain-source.ts';
 import { type Argument, callFunction } from './functions.ts';
-import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
+import type { Parts } from './parts.ts';
 import { isFenced } from './redis-error.ts';
-import type { Standing } from './standing.ts';
 
 type LeaseReply = [
   role: LeaseAnswer['role'],
@@ -25,11 +24,9 @@ type LeaseReply = [
   asked?: string,
 ];
 
-export interface RecorderFunctionsOptions {
+export interface RecorderFunctionsOptions extends Pick<Parts, 'keys' | 'standing'> {
   hearing: Redis;
   commands: Redis;
-  keys: Keys;
-  standing: Standing;
 }
 
 /** The functions of the library that a recorder calls. They reject as the driver does, or with a FencedError. */

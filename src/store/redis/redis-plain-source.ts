@@ -1,5 +1,4 @@
 import type { Redis } from 'ioredis';
-import type { Logger } from '../../logger.ts';
 import { parsePlace } from '../../message/place.ts';
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import {
@@ -18,11 +17,11 @@ import { ForkTestimony } from './fork-testimony.ts';
 import { HeardPatterns } from './heard-patterns.ts';
 import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
+import type { Parts } from './parts.ts';
 import type { PlainNames } from './plain-names.ts';
 import { RecorderFunctions } from './recorder-functions.ts';
 import { toSisyphusError } from './redis-error.ts';
 import { settledIn } from './settling.ts';
-import type { Standing } from './standing.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
@@ -32,16 +31,11 @@ const HEADER = 100;
  */
 const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
-export interface RedisPlainSourceOptions {
+export interface RedisPlainSourceOptions extends Parts {
   hearing: Redis;
   commands: Redis;
-  url: string;
-  keys: Keys;
-  names: PlainNames;
-  standing: Standing;
   /** Called with the name of each plain PUBLISH, as the application wrote it. */
   onName(name: string): void;
-  logger: Logger;
 }
 
 /** Hears plain channels and all records by pattern, on a connection of its own. */

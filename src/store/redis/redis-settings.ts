@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
-import type { Logger } from '../../logger.ts';
 import {
   type Agreement,
   type Difference,
@@ -12,8 +11,7 @@ import {
   type SharedSettings,
 } from '../settings.ts';
 import { callFunction } from './functions.ts';
-import type { Keys } from './keys.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 
 /** How often a gateway says what it was configured with (ms), and for how long that counts where it says nothing more. */
 const AGAIN = 2800;
@@ -29,15 +27,12 @@ type Answer = [
   recorded: string,
 ];
 
-export interface RedisSettingsOptions {
+export interface RedisSettingsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
   commands: Redis;
-  keys: Keys;
-  names: PlainNames;
   /** As this gateway is configured. */
   own: SharedSettings;
   /** What a stream of this gateway may have unsent (bytes). */
   maxBuffer?: number | undefined;
-  logger: Logger;
 }
 
 /**
@@ -45,12 +40,8 @@ export interface RedisSettingsOptions {
  * (lua/configure.lua has the rule).
  */
 export class RedisSettings implements Agreement {
-  readonly #commands: Redis;
-  readonly #keys: Keys;
-  readonly #names: PlainNames;
+  readonly #options: RedisSettingsOptions;
   readonly #own: SharedSettings;
-  readonly #maxBuffer: number;
-  readonly #logger: Logger;
   readonly #name = randomUUID();
   #current: SharedSettings;
   #retention: (channel: string) => Retention;
@@ -60,15 +51,11 @@ export class RedisSettings implements Agreement {
   /** What was logged last of each variable. */
   readonly #logged = new Map<string, string>();
 
-  constructor({ commands, keys, names, own, maxBuffer = Number.POSITIVE_INFINITY, logger }: RedisSettingsOptions) {
-    this.#commands = commands;
-    this.#keys = keys;
-    this.#names = names;
-    this.#own = own;
-    this.#maxBuffer = maxBuffer;
-    this.#current = own;
-    this.#retention = retentionOf(own.backlog);
-    this.#logger = logger;
+  constructor(options: RedisSettingsOptions) {
+    this.#options = options;
+    this.#own = options.own;
+    this.#current = options.own;
+    this.#retention = retentionOf(options.own.backlog);
   }
 
   /** What counts now. */
@@ -87,15 +74,16 @@ export class RedisSettings implements Agreement {
   get problems(): string[] {
     const problems: string[] = [];
     const { maxMessage } = this.#current;
-    const unrecorded = this.#own.rawChannels.filter((pattern) => !this.#names.asked.includes(pattern));
+    const { names, maxBuffer = Number.POSITIVE_INFINITY } = this.#options;
+    const unrecorded = this.#own.rawChannels.filter((pattern) => !names.asked.includes(pattern));
     if (unrecorded.length > 0) {
       problems.push(
         `plain channels ${unrecorded.join(' ')} are not recorded: expected SISYPHUS_RAW_CHANNELS to be the same for all gateways`,
       );
     }
-    if (maxMessage > this.#maxBuffer) {
+    if (maxMessage > maxBuffer) {
       problems.push(
-        `messages of up to ${maxMessage} bytes may be published: expected a SISYPHUS_MAX_BUFFER of as many, not ${this.#maxBuffer}`,
+        `messages of up to ${maxMessage} bytes may be published: expected a SISYPHUS_MAX_BUFFER of as many, not ${maxBuffer}`,
       );
     }
     return problems;
@@ -114,11 +102,12 @@ export class RedisSettings implements Agreement {
   async say(): Promise<void> {
     this.#saidAt = performance.now();
     this.#isAsking = true;
+    const { commands, keys, names } = this.#options;
     const { backlog, maxMessage, rawChannels } = this.#own;
     const kept = [backlog.length, backlog.ttl, formatRules(backlog.rules), maxMessage];
-    const args = [...kept, this.#keys.database, this.#names.prefix, rawChannels.join(' '), this.#name, COUNTS];
+    const args = [...kept, keys.database, names.prefix, rawChannels.join(' '), this.#name, COUNTS];
     try {
-      this.#adopt((await callFunction(this.#commands, this.#keys, 'sisyphus_configure', args)) as Answer);
+      this.#adopt((await callFunction(commands, keys, 'sisyphus_configure', args)) as Answer);
     } finally {
       this.#isAsking = false;
     }
@@ -131,9 +120,10 @@ export class RedisSettings implements Agreement {
 
   /** What this gateway was configured with counts no longer. */
   async leave(): Promise<void> {
-    if (this.#commands.status !== 'ready') return;
+    const { commands, keys } = this.#options;
+    if (commands.status !== 'ready') return;
     // Then it counts no longer in a few seconds.
-    await callFunction(this.#commands, this.#keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
+    await callFunction(commands, keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
   }
 
   #adopt([version, length, ttl, rules, max, asked, recorded]: Answer): void {
@@ -144,14 +134,14 @@ export class RedisSettings implements Agreement {
     this.#version = Number(version);
     this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted };
     this.#retention = retentionOf(backlog);
-    this.#names.adopt(counted.length > 0 ? counted : wanted);
+    this.#options.names.adopt(counted.length > 0 ? counted : wanted);
     if (before) this.#logChanges(differences(before, this.#current));
     this.#logDifferences();
   }
 
   #logChanges(changes: Difference[]): void {
     for (const { variable, here: before, installation: now } of changes) {
-      this.#logger.info({ event: 'settings_changed', variable, before, now, version: this.#version });
+      this.#options.logger.info({ event: 'settings_changed', variable, before, now, version: this.#version });
     }
   }
 
@@ -165,7 +155,7 @@ export class RedisSettings implements Agreement {
       const what =
         variable === 'SISYPHUS_RAW_CHANNELS' ? 'what any of them asks for counts' : 'the latest deploy counts';
       const fields = { event: 'settings_differ', variable, here, installation, version: this.#version };
-      this.#logger.warn(fields, `${variable}=${here} here, and ${installation} counts; ${expected}, ${what}`);
+      this.#options.logger.warn(fields, `${variable}=${here} here, and ${installation} counts; ${expected}, ${what}`);
     }
     for (const variable of this.#logged.keys()) {
       if (!differing.some((one) => one.variable === variable)) this.#logged.delete(variable);

@@ -10,7 +10,7 @@ import type { Keys } from './keys.ts';
 import { Marks } from './marks.ts';
 import { Backoff } from './pace.ts';
 import { parseGap } from './parse-gap.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 import { PlausibleIds } from './plausible-ids.ts';
 import { requireFit } from './probe.ts';
 import { isAccessRefusal, isReply, refusesWrites, rethrow, toSisyphusError } from './redis-error.ts';
@@ -21,14 +21,9 @@ import type { Standing } from './standing.ts';
 /** So many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 
-export interface RedisSourceOptions {
+export interface RedisSourceOptions extends Parts {
   redis: Redis;
-  url: string;
-  keys: Keys;
-  names: PlainNames;
-  standing: Standing;
   setup: Pick<Setup, 'configure' | 'learn'>;
-  logger: Logger;
 }
 
 /** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */

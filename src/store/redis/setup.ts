@@ -1,29 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { Logger } from '../../logger.ts';
 import { loadFunctionsIfAllowed } from './functions.ts';
 import { inspectRedis } from './inspect.ts';
-import type { Keys } from './keys.ts';
 import { Backoff } from './pace.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 import { requireFit } from './probe.ts';
 import type { RedisSettings } from './redis-settings.ts';
-import type { Standing } from './standing.ts';
 import type { Weakness } from './weaknesses.ts';
 
 /** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
 const PROBED = 2000;
 
-export interface SetupOptions {
+export interface SetupOptions extends Parts {
   commands: Redis;
-  url: string;
-  keys: Keys;
-  names: PlainNames;
   settings: RedisSettings;
-  standing: Standing;
   /** The Redis ends with the gateway: nobody expects it to keep anything. */
   isPrivate: boolean;
-  logger: Logger;
 }
 
 /** Sets Redis up for its gateways, and tries what they need of it. */
