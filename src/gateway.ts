@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
-import { type Context, createContext } from './context.ts';
+import { type Context, type ContextOptions, createContext } from './context.ts';
 import { exposureOf } from './exposure.ts';
 import type { Logger } from './logger.ts';
 import { Failures } from './repeats.ts';
@@ -14,44 +14,41 @@ const RECORDER_PATIENCE = 4000;
 
 /** The whole gateway, from start to stop. */
 export class Gateway {
+  readonly context: Context;
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #failures: Failures;
-  /** What the surroundings of the gateway have to say on `/status`. */
   readonly #warnings: () => string[];
   #exposure: string | undefined;
-  #context: Context | undefined;
+  #isDraining = false;
   #stopping: Promise<void> | undefined;
 
-  constructor(config: Config, logger: Logger, warnings: () => string[] = () => []) {
+  constructor({ config, logger, privateUrl, warnings }: Omit<ContextOptions, 'isDraining'>) {
     this.#config = config;
     this.#logger = logger;
     this.#failures = new Failures(logger);
     this.#warnings = warnings;
+    const isDraining = (): boolean => this.#isDraining;
+    this.context = createContext({ config, logger, privateUrl, isDraining, warnings: () => this.#allWarnings() });
   }
 
   get port(): number {
-    return (this.#context?.server.address() as AddressInfo | null)?.port ?? 0;
-  }
-
-  get context(): Context | undefined {
-    return this.#context;
+    return (this.context.server.address() as AddressInfo | null)?.port ?? 0;
   }
 
   async start(): Promise<void> {
-    const context = await createContext(this.#config, this.#logger, () => this.#allWarnings());
-    this.#context = context;
-    const { hub, sessions, recorder, outage, server } = context;
+    const { store, hub, sessions, recorder, outage, server } = this.context;
     hub.onHealed = () => {
       sessions.rereadAll().catch((error: unknown) => this.#failures.log('reread_failed', error));
     };
+    store.start();
     hub.start();
     sessions.start();
     recorder?.start();
     outage.start();
     const until = Date.now() + START_PATIENCE;
     // Also until somebody records what is to be recorded: who comes sooner would be told of what was published just before.
-    while ((!hub.isOpen || recorder?.isRecording === false || !context.isSettled()) && Date.now() < until) {
+    while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     await listen(server, this.#config);
@@ -60,7 +57,7 @@ export class Gateway {
       event: 'listening',
       host,
       port: this.port,
-      store: context.store.kind,
+      store: store.kind,
       redis: hub.isOpen ? 'up' : 'down',
     });
     this.#exposure = exposureOf(this.#config, (server.address() as AddressInfo).address);
@@ -75,10 +72,9 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { context } = this;
-    if (!context) return;
     const { server, sessions, recorder, outage, hub, store } = context;
     this.#logger.info({ event: 'draining', streams: sessions.streams });
-    context.drain();
+    this.#isDraining = true;
     const closed = context.stopAccepting();
     await sessions.drain(this.#config.drain);
     await context.endIdle();
@@ -92,7 +88,6 @@ export class Gateway {
     }
     await hub.close();
     await store.close();
-    await context.privateRedis?.close();
     this.#logger.info({ event: 'stopped' });
   }
 

@@ -103,23 +103,32 @@ export interface ListRequest {
   signal?: AbortSignal | undefined;
 }
 
-/** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, within 2 s. */
-export interface Backlog {
-  /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */
+/** Writes messages. Every call is one atomic step, and rejects with a SisyphusError within 2 s, as those of the readers do. */
+export interface Publisher {
+  /** All in this order, or none. The same idempotency key answers the first result for 5 minutes. */
   publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;
-  /** Changes the list and tells the user's channel in one atomic step; `data` is what is told. The key is as above. */
+  /** Changes the list and tells the user's channel; `data` is what is told. The key is as above. */
   grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
+}
+
+/** Reads who may see what. */
+export interface RightsReader {
   /**
    * The lists of many users in few round trips; `undefined` where `known` still is the version. Rejects with the reason of a `signal`
    * that is aborted before its list was asked for.
    */
   rights(users: ListRequest[]): Promise<(Rights | undefined)[]>;
-  /** All of it at once, for what is known to be little. */
-  read(requests: ReadRequest[]): Promise<Slice[]>;
+}
+
+/** Reads the messages that are kept. */
+export interface BacklogReader {
   /**
-   * The same in pages; each channel comes once. What fits into one page has been read with the gaps, in one round trip. Once
+   * In pages; each channel comes once. What fits into one page has been read with the gaps, in one round trip. Once
    * `signal` is aborted, nothing more is read, and what waits for its turn rejects. `isUrgent`: others wait for it.
    */
   open(requests: ReadRequest[], signal?: AbortSignal, isUrgent?: boolean): Promise<Reading>;
 }
+
+/** What a store keeps: messages, revisions, and who may see what. */
+export interface Backlog extends Publisher, RightsReader, BacklogReader {}

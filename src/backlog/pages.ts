@@ -1,6 +1,6 @@
 import type { Message } from '../message/message.ts';
 import { comparePositions } from '../message/position.ts';
-import type { Page, Reading, ReadRequest, Slice } from './backlog.ts';
+import type { Page, Reading, Slice } from './backlog.ts';
 
 /** A page is full with so many bytes of messages, or with one that is larger, … */
 export const PAGE_BYTES = 256 * 1024;
@@ -36,33 +36,5 @@ export class ReadSlices implements Reading {
       this.#next++;
     }
     return { gaps: new Map(), messages };
-  }
-}
-
-/** All pages at once, a slice for each request; a channel may come more than once here. */
-export async function readSlices(
-  requests: ReadRequest[],
-  open: (requests: ReadRequest[]) => Promise<Reading>,
-): Promise<Slice[]> {
-  const slices: Slice[] = requests.map(({ channel }) => ({ channel, messages: [], gap: undefined }));
-  let left = [...requests.keys()];
-  while (left.length > 0) {
-    const of = new Map<string, Slice>();
-    for (const i of left) if (!of.has(requests[i]!.channel)) of.set(requests[i]!.channel, slices[i]!);
-    const asked = left.filter((i) => of.get(requests[i]!.channel) === slices[i]);
-    left = left.filter((i) => of.get(requests[i]!.channel) !== slices[i]);
-    await fill(of, await open(asked.map((i) => requests[i]!)));
-  }
-  return slices;
-}
-
-async function fill(slices: Map<string, Slice>, reading: Reading): Promise<void> {
-  const note = (gaps: Reading['gaps']): void => {
-    for (const [channel, reason] of gaps) slices.get(channel)!.gap ??= reason;
-  };
-  note(reading.gaps);
-  for (let page = await reading.next(); page; page = await reading.next()) {
-    note(page.gaps);
-    for (const message of page.messages) slices.get(message.channel)!.messages.push(message);
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Backlog } from '../backlog/backlog.ts';
+import type { Publisher } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import { mask } from '../mask.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
@@ -15,7 +15,7 @@ export interface Demo {
   config: Config;
   /** Where it listens, also for `PORT=0`. */
   port: number;
-  backlog: Backlog;
+  publisher: Publisher;
   privateRedis: Pick<PrivateRedis, 'port' | 'url'> | undefined;
   stdout: Sink;
 }
@@ -28,7 +28,7 @@ export function demoConfig(config: Config): Config {
 /** Lets the demo user follow its channels, and says what to type. */
 export async function startDemo(demo: Demo): Promise<void> {
   try {
-    for (const channel of CHANNELS) await demo.backlog.grant(USER, channel);
+    for (const channel of CHANNELS) await demo.publisher.grant(USER, channel);
   } catch (error) {
     demo.stdout.write(`User ${USER} could not be given ${CHANNELS.join(' and ')}: ${reasonOf(error)}\n`);
   }

@@ -1,6 +1,6 @@
 import { VARIABLES } from '../config.ts';
+import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
-import { VERSION } from './version.ts';
 
 export function helpText(commands: Command[]): string {
   const lines = [

@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import type { Config } from '../config.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
+import { type PrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
 import { addressProblem } from './address.ts';
 import { EXIT } from './command.ts';
 
@@ -11,6 +12,17 @@ export const STOP_PATIENCE = 10_000;
 const STOPS: NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT'];
 /** Tools that rotate logs or reload a configuration send these. The default of both is to end the process. */
 const REQUESTS: NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2'];
+
+/** A Redis that ends with this process, unless `REDIS_URL` names one. Nobody could find it otherwise: the log says how to publish there. */
+export async function startOwnRedis({ redisUrl }: Config, logger: Logger): Promise<PrivateRedis | undefined> {
+  const redis = redisUrl === undefined ? await startPrivateRedis() : undefined;
+  if (redis) {
+    const { url, port } = redis;
+    const line = `redis-cli -p ${port} PUBLISH room:1 '<message>hello</message>'`;
+    logger.info({ event: 'private_redis', url, port }, `no REDIS_URL: a private Redis; publish with ${line}`);
+  }
+  return redis;
+}
 
 /** Says what to do about an address that cannot be had. */
 export async function startGateway(gateway: Gateway, config: Config): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Publication } from '../backlog/backlog.ts';
 import { loadConfig, type Texts } from '../config.ts';
 import { formatPosition } from '../message/position.ts';
-import { connectBacklog } from '../store/redis/connect.ts';
+import { connectPublisher } from '../store/redis/connect.ts';
 import { UsageError } from './command.ts';
 import { reasonOf } from './reason.ts';
 
@@ -45,14 +45,14 @@ export function onlyMine(env: Texts): Texts {
 }
 
 async function overRedis(url: string, namespace: string | undefined): Promise<Publisher> {
-  const { backlog, close } = await connectBacklog(url, namespace);
+  const { publisher, close } = await connectPublisher(url, namespace);
   return {
     async publish(publication) {
-      const [published] = await backlog.publish([publication]);
+      const [published] = await publisher.publish([publication]);
       return { id: formatPosition(published!.id), revision: published!.revision };
     },
     async change(verb, user, channel, data) {
-      const { id, revision } = await backlog[verb](user, channel, data);
+      const { id, revision } = await publisher[verb](user, channel, data);
       return { id: formatPosition(id), revision };
     },
     close,

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { ConfigError, VARIABLES } from '../config.ts';
 import { mask } from '../mask.ts';
 import { nearest } from '../nearest.ts';
+import { VERSION } from '../version.ts';
 import { checkConfig } from './check-config.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
 import { helpText } from './help.ts';
@@ -10,7 +11,6 @@ import { reasonOf } from './reason.ts';
 import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
 import { tail } from './tail.ts';
-import { VERSION } from './version.ts';
 
 export const COMMANDS: Command[] = [serve, publish, grant, revoke, tail, checkConfig];
 

@@ -4,9 +4,10 @@ import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { Output } from '../output.ts';
+import type { PrivateRedis } from '../store/private-redis.ts';
 import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
-import { endOnCrash, limitStop, logWarnings, onSignals, startGateway } from './lifecycle.ts';
+import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRedis } from './lifecycle.ts';
 import { serveAsWorker, serveWithWorkers } from './workers.ts';
 
 /** Settles when the gateway has stopped: after a signal, or when the primary of a cluster says so. */
@@ -27,7 +28,7 @@ export const serve: Command = {
     if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
     if (config.workers > 1) return serveWithWorkers(config, logger, { stdout, stderr }, isDemo);
-    return serveAlone(config, new Gateway(config, logger, warnings), logger, isDemo ? stdout : undefined);
+    return serveAlone(config, logger, warnings, isDemo ? stdout : undefined);
   },
 };
 
@@ -41,17 +42,34 @@ function lossOf(stdout: Sink): string[] {
   return stdout instanceof Output && stdout.lost > 0 ? [`${stdout.lost} lines of the log were dropped`] : [];
 }
 
-async function serveAlone(config: Config, gateway: Gateway, logger: Logger, demo: Sink | undefined): Promise<number> {
+async function serveAlone(
+  config: Config,
+  logger: Logger,
+  warnings: () => string[],
+  demo: Sink | undefined,
+): Promise<number> {
+  let privateRedis: PrivateRedis | undefined;
+  let gateway: Gateway | undefined;
+  const stop = async (): Promise<void> => {
+    await gateway?.stop();
+    await privateRedis?.close();
+  };
   const stopped = new Promise<void>((resolve, reject) => {
     onSignals(logger, () => {
       limitStop(logger, config);
-      gateway.stop().then(resolve, reject);
+      stop().then(resolve, reject);
     });
   });
-  const isUp = await Promise.race([startGateway(gateway, config).then(() => true), stopped.then(() => false)]);
-  if (demo && isUp && gateway.context) {
-    const { store, privateRedis } = gateway.context;
-    await startDemo({ config, port: gateway.port, backlog: store.backlog, privateRedis, stdout: demo });
+  const start = async (): Promise<Gateway> => {
+    privateRedis = await startOwnRedis(config, logger);
+    gateway = new Gateway({ config, logger, privateUrl: privateRedis?.url, warnings });
+    await startGateway(gateway, config);
+    return gateway;
+  };
+  const started = await Promise.race([start(), stopped.then(() => undefined)]);
+  if (demo && started) {
+    const { backlog: publisher } = started.context.store;
+    await startDemo({ config, port: started.port, publisher, privateRedis, stdout: demo });
   }
   await stopped;
   return EXIT.ok;

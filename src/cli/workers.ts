@@ -2,11 +2,10 @@ import cluster, { type Worker } from 'node:cluster';
 import { type Config, ConfigError } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
-import { announcePrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
-import { connectBacklog } from '../store/redis/connect.ts';
+import { connectPublisher } from '../store/redis/connect.ts';
 import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
-import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway } from './lifecycle.ts';
+import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway, startOwnRedis } from './lifecycle.ts';
 import { relayLines } from './relay-lines.ts';
 
 type Outputs = Pick<Io, 'stdout' | 'stderr'>;
@@ -21,15 +20,14 @@ const LONGEST_PAUSE = 10_000;
 export async function serveWithWorkers(config: Config, logger: Logger, io: Outputs, isDemo: boolean): Promise<number> {
   const workers = new Workers(config, io, logger);
   onSignals(logger, () => workers.stop());
-  const privateRedis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
+  const privateRedis = await startOwnRedis(config, logger);
   const url = config.redisUrl ?? privateRedis?.url;
   if (url === undefined) throw new ConfigError([needsRedis(config)]);
-  if (privateRedis) announcePrivateRedis(privateRedis, logger);
   workers.start(url);
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
   if (isDemo && port !== undefined) {
-    const { backlog, close } = await connectBacklog(url, config.namespace);
-    await startDemo({ config, port, backlog, privateRedis, stdout: io.stdout }).finally(close);
+    const { publisher, close } = await connectPublisher(url, config.namespace);
+    await startDemo({ config, port, publisher, privateRedis, stdout: io.stdout }).finally(close);
   }
   const code = await workers.ended;
   await privateRedis?.close();
@@ -44,7 +42,7 @@ export function needsRedis({ workers }: Config): string {
 
 /** A worker hears of its end from the primary alone: a terminal's Ctrl-C, and systemd, signal it as well. */
 export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
-  const gateway = new Gateway(config, logger, warnings);
+  const gateway = new Gateway({ config, logger, warnings });
   const stopped = new Promise<void>((resolve, reject) => {
     process.on('message', (message) => {
       if (message === STOP) gateway.stop().then(resolve, reject);

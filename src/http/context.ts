@@ -1,4 +1,4 @@
-import type { Backlog } from '../backlog/backlog.ts';
+import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -9,10 +9,14 @@ import type { SessionRegistry } from '../session/session-registry.ts';
 
 /** What the routes work with. */
 export interface HttpContext {
-  config: Config;
+  /** The largest message is one for all gateways, and may change. */
+  config: Omit<Config, 'maxMessage'>;
+  maxMessage: () => number;
   logger: Logger;
   hub: Hub;
-  backlog: Backlog;
+  publisher: Publisher;
+  /** For sessions. */
+  backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
   flusher: Flusher;
   recordsPlain: (channel: string) => boolean;

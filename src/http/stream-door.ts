@@ -66,7 +66,8 @@ export function openStreamDoor(
     socket.on('data', onFirst).once('close', onClose).on('error', ignore);
   });
 
-  const timer = setInterval(() => {
+  let timer: NodeJS.Timeout | undefined;
+  const closeSilent = (): void => {
     // While the server is being closed, silent connections are closed sooner.
     const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
     for (const [socket, since] of silent) {
@@ -76,7 +77,10 @@ export function openStreamDoor(
       if (late && begun.has(socket)) late(socket.resume());
       else socket.destroy();
     }
-  }, 1000).unref();
+  };
+  server.on('listening', () => {
+    timer = setInterval(closeSilent, 1000).unref();
+  });
   server.on('close', () => clearInterval(timer));
 }
 

@@ -1,4 +1,4 @@
-import type { Backlog, Page } from '../backlog/backlog.ts';
+import type { BacklogReader, Page } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
 import { isPlain, type Message } from '../message/message.ts';
 import { userOfChannel } from '../message/names.ts';
@@ -41,7 +41,7 @@ export interface Healing {
 }
 
 export interface GivingOptions {
-  backlog: Pick<Backlog, 'open'>;
+  backlog: BacklogReader;
   logger: Logger;
   /** Settles when readers have taken what they were given, or after a while; they are given more then. */
   settled: () => Promise<void>;

@@ -1,4 +1,4 @@
-import type { Backlog, Retention } from '../backlog/backlog.ts';
+import type { BacklogReader, Retention } from '../backlog/backlog.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isMessage, type Message } from '../message/message.ts';
@@ -23,7 +23,7 @@ const PATIENCE = 1600;
 
 export interface HubOptions {
   source: ChannelSource;
-  backlog: Backlog;
+  backlog: BacklogReader;
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;

@@ -1,4 +1,4 @@
-import type { Backlog, Reading, ReadRequest } from '../backlog/backlog.ts';
+import type { BacklogReader, Reading, ReadRequest } from '../backlog/backlog.ts';
 import { type Gap, mayHaveLost } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Message } from '../message/message.ts';
@@ -21,7 +21,7 @@ export interface Wanted {
 
 export interface Sources {
   hub: Pick<Hub, 'recent' | 'subscription'>;
-  backlog: Pick<Backlog, 'open'>;
+  backlog: BacklogReader;
   filter: MessageFilter;
   /** The gaps that were known before the channels were followed: of later ones the hub tells. */
   gaps: Gap[];
@@ -126,7 +126,7 @@ export async function readChannels(wanted: Wanted[], seam: Position, sources: So
   const gaps = new Map<string, Position>();
   const after = new Map(wanted.map((one) => [one.channel, one.after]));
   const note = (channel: string): void => void gaps.set(channel, after.get(channel)!);
-  const open: Backlog['open'] = async (...asked) => {
+  const open: BacklogReader['open'] = async (...asked) => {
     const reading = await sources.backlog.open(...asked);
     for (const channel of reading.gaps.keys()) note(channel);
     return reading;

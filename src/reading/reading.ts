@@ -1,4 +1,4 @@
-import type { Backlog, ReadRequest } from '../backlog/backlog.ts';
+import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -51,7 +51,7 @@ export interface ReadingOwner extends Reader {
 
 export interface ReadingOptions {
   hub: Hub;
-  backlog: Pick<Backlog, 'open'>;
+  backlog: BacklogReader;
   connection: Connection;
   recordsPlain: (channel: string) => boolean;
   /** Bytes of messages that are held, before they are dropped and read again. */

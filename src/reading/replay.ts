@@ -1,4 +1,4 @@
-import type { Backlog } from '../backlog/backlog.ts';
+import type { BacklogReader } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -9,7 +9,7 @@ import { NOWHERE, type Start } from './start.ts';
 
 export interface ReplayOptions {
   hub: Hub;
-  backlog: Pick<Backlog, 'open'>;
+  backlog: BacklogReader;
   filter: MessageFilter;
   recordsPlain: (channel: string) => boolean;
 }

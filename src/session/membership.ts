@@ -1,4 +1,4 @@
-import type { Backlog, Rights } from '../backlog/backlog.ts';
+import type { Rights, RightsReader } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
@@ -20,7 +20,7 @@ const RECORD_PATIENCE = 10_000;
 export interface MembershipOptions {
   user: string;
   hub: Hub;
-  backlog: Backlog;
+  backlog: RightsReader;
   logger: Logger;
   recordsPlain: (channel: string) => boolean;
   now?: () => number;

@@ -1,4 +1,4 @@
-import type { Backlog } from '../backlog/backlog.ts';
+import type { RightsReader } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
@@ -15,7 +15,7 @@ const SLICE = 500;
 
 export interface RegistryOptions {
   hub: Pick<Hub, 'refresh'>;
-  backlog: Backlog;
+  backlog: RightsReader;
   logger: Logger;
   noopInterval: number;
   maxStreams: number;

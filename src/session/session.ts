@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Rights } from '../backlog/backlog.ts';
+import type { BacklogReader, Rights, RightsReader } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Message } from '../message/message.ts';
@@ -19,6 +19,7 @@ const RECORD_PATIENCE = 3000;
 const LOOK_AGAIN = 100;
 
 export interface SessionOptions extends MembershipOptions {
+  backlog: RightsReader & BacklogReader;
   connection: Connection;
   maxBuffer: number;
   /** For what may happen to all sessions at once. */

@@ -5,7 +5,6 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Logger } from '../logger.ts';
 
 export interface PrivateRedis {
   url: string;
@@ -70,12 +69,6 @@ export async function startPrivateRedis(): Promise<PrivateRedis | undefined> {
     // Somebody may have taken the port in between.
     if (attempt === 3) throw new Error(`redis-server does not start on port ${port} (exit code ${child.exitCode})`);
   }
-}
-
-/** Nobody could find it otherwise: the line that publishes there is part of the log. */
-export function announcePrivateRedis({ url, port }: Pick<PrivateRedis, 'url' | 'port'>, logger: Logger): void {
-  const line = `redis-cli -p ${port} PUBLISH room:1 '<message>hello</message>'`;
-  logger.info({ event: 'private_redis', url, port }, `no REDIS_URL: a private Redis; publish with ${line}`);
 }
 
 function settings(port: number, directory: string): string[] {

@@ -16,6 +16,16 @@ export interface Difference {
   installation: string;
 }
 
+/** What the gateways of an installation have agreed on, as one of them sees it. */
+export interface Agreement {
+  /** Raised with each change; 0 until the store has answered. */
+  readonly version: number;
+  /** Where this gateway is configured otherwise; what counts is `installation`. */
+  readonly differences: Difference[];
+  /** What this gateway cannot keep of its promises because of that, and what would be right. */
+  readonly problems: string[];
+}
+
 /** What is kept of a channel: the first rule that fits, or what is kept of any. */
 export function retentionOf({ length, ttl, rules }: SharedSettings['backlog']): (channel: string) => Retention {
   const compiled = rules.map((rule) => ({

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { Store } from '../../src/store/store.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { eventually } from '../support/wait.ts';
 import { DEFAULTS, kept, LATER, type Open, publishOne, say, texts } from './store.ts';
 
@@ -10,7 +11,7 @@ async function publishMany(store: Store, channel: string, count: number): Promis
 }
 
 async function read(store: Store, channel: string, after: Position) {
-  const [slice] = await store.backlog.read([{ channel, after, upTo: LATER }]);
+  const [slice] = await readSlices(store.backlog, [{ channel, after, upTo: LATER }]);
   return { texts: texts(slice!.messages), gap: slice!.gap };
 }
 
@@ -28,7 +29,8 @@ export function readingContract(open: Open): void {
     it('gives the last so many', async () => {
       const store = await open();
       await publishMany(store, 'room:1', 5);
-      const slices = await store.backlog.read(
+      const slices = await readSlices(
+        store.backlog,
         [2, 5, 9].map((last) => ({ channel: 'room:1', after: BEGINNING, upTo: LATER, last })),
       );
       expect(slices.map(({ messages }) => texts(messages).join())).to.deep.equal(['4,5', '1,2,3,4,5', '1,2,3,4,5']);
@@ -39,13 +41,14 @@ export function readingContract(open: Open): void {
       const store = await open();
       await publishMany(store, 'room:1', 1);
       await publishMany(store, 'room:2', 2);
-      const slices = await store.backlog.read(
+      const slices = await readSlices(
+        store.backlog,
         ['room:2', 'room:never', 'room:1', 'room:2'].map((channel) => ({ channel, after: BEGINNING, upTo: LATER })),
       );
       expect(slices.map(({ channel }) => channel)).to.deep.equal(['room:2', 'room:never', 'room:1', 'room:2']);
       expect(slices.map(({ messages }) => messages.length)).to.deep.equal([2, 0, 1, 2]);
       expect(slices.every(({ gap }) => gap === undefined)).to.equal(true);
-      expect(await store.backlog.read([])).to.deep.equal([]);
+      expect(await readSlices(store.backlog, [])).to.deep.equal([]);
     });
 
     it('gives the same to many who ask at once', async () => {
@@ -123,7 +126,9 @@ export function readingContract(open: Open): void {
       const messages = await kept(store, 'room:1');
       expect(texts(messages)).not.to.include('1');
       expect(messages.length).to.be.above(0);
-      const [slice] = await store.backlog.read([{ channel: 'room:1', after: BEGINNING, upTo: LATER, last: 100 }]);
+      const [slice] = await readSlices(store.backlog, [
+        { channel: 'room:1', after: BEGINNING, upTo: LATER, last: 100 },
+      ]);
       expect(slice!.messages[0]!.id).to.be.at.least(messages[0]!.id);
     });
 

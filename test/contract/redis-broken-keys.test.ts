@@ -4,6 +4,7 @@ import { createLogger } from '../../src/logger.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { contents, everyKey, publishCalls } from '../support/keys.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { DEFAULTS, kept, LATER, say, texts } from './store.ts';
@@ -58,6 +59,7 @@ describe('a broken key of one channel', function () {
   beforeEach(async () => {
     await redis.flushall();
     store = new RedisStore({ ...DEFAULTS, url: server.url, logger: createLogger('silent'), rawChannels: [] });
+    store.start();
     await eventually(async () => (await redis.hget(`${KEY}:clock`, 'max')) !== null);
     await redis.sadd('user:7:channels', 'room:1');
     await store.backlog.publish([say('room:1'), say('user:7'), say('room:2')]);
@@ -126,7 +128,7 @@ describe('a broken key of one channel', function () {
 
   describe('that is missing', () => {
     const judge = async (after: number) =>
-      (await store.backlog.read([{ channel: 'room:1', after: after as never, upTo: LATER }]))[0]!;
+      (await readSlices(store.backlog, [{ channel: 'room:1', after: after as never, upTo: LATER }]))[0]!;
 
     for (const [lost, gap, revision] of [
       [['msg_id'], 'flushed', 1],
@@ -161,7 +163,7 @@ describe('a broken key of one channel', function () {
         await store.backlog.publish([say('room:2'), say(channel, 'one')]);
         await redis.call(...(command as [string, ...string[]])).catch(() => undefined);
         await redis.call('FCALL', 'sisyphus_publish', 1, KEY, channel, 'two');
-        const [slice] = await store.backlog.read([{ channel, after: (position - 1) as never, upTo: LATER }]);
+        const [slice] = await readSlices(store.backlog, [{ channel, after: (position - 1) as never, upTo: LATER }]);
         expect(texts(slice!.messages).at(-1)).to.equal('two');
         expect(slice!.gap).to.equal('trimmed');
         expect(slice!.messages.at(-1)!.revision).to.equal(3);

@@ -4,6 +4,7 @@ import { knownFor } from '../../src/backlog/backlog.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Position } from '../../src/message/position.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { DEFAULTS, LATER, publishOne } from './store.ts';
@@ -29,13 +30,14 @@ describe('what Redis keeps of channels and users', function () {
     await redis.flushall();
     const backlog = { ...DEFAULTS.backlog, ttl };
     store = new RedisStore({ ...DEFAULTS, backlog, url: server.url, logger: createLogger('silent'), rawChannels: [] });
+    store.start();
     await eventually(async () => (await redis.hget(CLOCK, 'ttl')) === String(ttl));
   }
 
   const configure = (ttl: number) => redis.fcall('sisyphus_configure', 1, KEY, 100, ttl, '', 262_144);
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
   const gapOf = async (after: Position) =>
-    (await store.backlog.read([{ channel: 'room:1', after, upTo: LATER }]))[0]!.gap;
+    (await readSlices(store.backlog, [{ channel: 'room:1', after, upTo: LATER }]))[0]!.gap;
   const now = async () => (await store.source.mark([])).now!;
 
   it('is bounded: of 100,000 that are used once, nothing is left that has no end, and little after a while', async () => {

@@ -55,6 +55,7 @@ describe('a store that is half lost', function () {
 
   async function openStore(url: string): Promise<RedisStore> {
     const opened = new RedisStore({ ...DEFAULTS, url, logger: createLogger('silent'), rawChannels: [] });
+    opened.start();
     const redis = new Redis(url);
     await eventually(async () => (await redis.hget(CLOCK, 'max')) !== null);
     redis.disconnect();

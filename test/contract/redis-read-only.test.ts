@@ -33,6 +33,7 @@ describe('a Redis that takes no writes', () => {
   beforeEach(async () => {
     const logger = createLogger('silent');
     store = new RedisStore({ url: server.url, logger, ...DEFAULTS, rawChannels: [] });
+    store.start();
     await eventually(async () => (await redis.hget('sisyphus:{0}:clock', 'max')) !== null);
   });
   afterEach(async () => {

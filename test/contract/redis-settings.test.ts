@@ -140,6 +140,7 @@ describe('the settings of the store in Redis', () => {
       const backlog = { length, ttl: 1000, rules: [] };
       return new RedisStore({ url: server.url, logger, backlog, maxMessage: 1000, rawChannels: [] });
     });
+    for (const store of stores) store.start();
     const [early, late] = stores as [RedisStore, RedisStore];
     const ear = await Ear.at(early);
     await eventually(() => stores.every(({ settings }) => settings.version > 0));

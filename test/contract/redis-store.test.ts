@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { refusal } from './publishing.ts';
@@ -24,6 +25,7 @@ async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
   await client.flushall();
   const logger = createLogger('silent');
   const store = new RedisStore({ url: server.url, logger, backlog, maxMessage, rawChannels: [] });
+  store.start();
   await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'max')) === String(maxMessage));
   client.disconnect();
   return store;
@@ -93,7 +95,7 @@ describe('the store in Redis, and Redis', () => {
     await redis.xadd('sisyphus:{0}:channel:room:1:msg_backlog', `${ids[0]!.id}-1`, 'm', 'not ours');
     await redis.set('sisyphus:{0}:channel:room:2:msg_backlog', 'not ours');
     const requests = ids.map(({ channel }) => ({ channel, after: BEGINNING, upTo: LATER }));
-    const slices = await store.backlog.read(requests);
+    const slices = await readSlices(store.backlog, requests);
     expect(slices.map(({ messages }) => messages.length)).to.deep.equal([1, 0, 1]);
     expect(slices.map(({ gap }) => gap)).to.deep.equal([undefined, 'trimmed', undefined]);
     expect(await refusal(store.backlog.publish([say('room:3'), say('room:2')]))).to.equal('redis_refused');

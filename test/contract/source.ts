@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { formatEnvelope } from '../../src/message/envelope.ts';
 import { BEGINNING, laterOf } from '../../src/message/position.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { refusal } from './publishing.ts';
 import { Ear, kept, type Open, publishOne, say, texts } from './store.ts';
 
@@ -152,9 +153,9 @@ export function sourceContract(open: Open): void {
       await store.close();
       expect(await store.ping()).to.equal(false);
       expect(await refusal(store.backlog.publish([say('room:1')]))).to.equal('redis_unavailable');
-      expect(await refusal(store.backlog.read([{ channel: 'room:1', after: BEGINNING, upTo: BEGINNING }]))).to.equal(
-        'redis_unavailable',
-      );
+      expect(
+        await refusal(readSlices(store.backlog, [{ channel: 'room:1', after: BEGINNING, upTo: BEGINNING }])),
+      ).to.equal('redis_unavailable');
       let rejected = false;
       await store.source.mark([]).catch(() => {
         rejected = true;

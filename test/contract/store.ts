@@ -5,6 +5,7 @@ import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
+import { readSlices } from '../support/read-slices.ts';
 import { eventually } from '../support/wait.ts';
 import { pagesContract } from './pages.ts';
 import { publishingContract } from './publishing.ts';
@@ -52,7 +53,7 @@ export function retentionOf({ length, ttl, rules }: Settings['backlog']): (chann
 
 /** What is kept of a channel after a position. */
 export async function kept(store: Store, channel: string, after = BEGINNING, upTo = LATER): Promise<Message[]> {
-  const [slice] = await store.backlog.read([{ channel, after, upTo }]);
+  const [slice] = await readSlices(store.backlog, [{ channel, after, upTo }]);
   return slice!.messages;
 }
 

@@ -204,8 +204,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a connection is left for each command that a replica refuses',
     file: 'src/store/redis/connection.ts',
-    find: 'if (leaving || !error',
-    replace: 'if (!error',
+    find: 'if (leaving || !is',
+    replace: 'if (!is',
     caughtBy: 'unit/connection',
   },
   {
@@ -317,8 +317,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'one denied channel fails the whole SUBSCRIBE',
-    file: 'src/store/redis/redis-source.ts',
-    find: "      if (!(error as Error).message.startsWith('NOPERM')) throw error;\n    }",
+    file: 'src/store/redis/heard-channels.ts',
+    find: '      if (!isAccessRefusal(error)) throw error;\n    }',
     replace: '      throw error;\n    }',
     caughtBy: 'integration/failing',
     only: 'denied channel',

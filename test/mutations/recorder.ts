@@ -264,7 +264,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway goes by the plain channels it is configured with',
     file: 'src/store/redis/redis-settings.ts',
-    find: '    this.#names.adopt(counted.length > 0 ? counted : wanted);\n',
+    find: '    this.#options.names.adopt(counted.length > 0 ? counted : wanted);\n',
     replace: '',
     caughtBy: 'integration/settings',
     only: 'records nothing itself',
@@ -287,7 +287,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway is ready before what it asks for is recorded',
     file: 'src/gateway.ts',
-    find: ' || !context.isSettled()) && Date.now() < until',
+    find: ' || !store.isSettled) && Date.now() < until',
     replace: ') && Date.now() < until',
     caughtBy: 'integration/settings',
     only: 'only when what it asks for',
@@ -350,7 +350,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who has heard everything says nothing of it',
-    file: 'src/store/redis/redis-plain-source.ts',
+    file: 'src/store/redis/fork-testimony.ts',
     find: '    if (floor === BEGINNING) return;\n',
     replace: '    if (floor !== -1) return;\n',
     ...FORKS,

@@ -40,6 +40,7 @@ const GROUND = [
   'redis-url',
   'repeats',
   'service-links',
+  'version',
 ];
 
 const DOORS: [string, RegExp][] = [

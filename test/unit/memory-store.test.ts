@@ -4,6 +4,7 @@ import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { MemoryLog } from '../../src/store/memory/memory-log.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { Ear, kept, LATER, publishOne, say, texts } from '../contract/store.ts';
+import { readSlices } from '../support/read-slices.ts';
 
 const HOUR = 3_600_000;
 const START = 1_795_206_467_000;
@@ -63,7 +64,7 @@ describe('the store in memory, by its own clock', () => {
     const later = (await publishOne(store, 'room:2')).id;
     const gaps = async (after: Position) => {
       const requests = ['room:1', 'room:2', 'room:3'].map((channel) => ({ channel, after, upTo: LATER }));
-      return (await store.backlog.read(requests)).map(({ gap }) => gap);
+      return (await readSlices(store.backlog, requests)).map(({ gap }) => gap);
     };
     expect(await gaps(away)).to.deep.equal(['expired', 'expired', 'expired']);
     expect(await gaps(later)).to.deep.equal([undefined, undefined, undefined]);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
-import { connectBacklog } from '../../src/store/redis/connect.ts';
+import { connectPublisher } from '../../src/store/redis/connect.ts';
 import { openConnection } from '../../src/store/redis/connection.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
@@ -72,7 +72,7 @@ describe('a connection by an address', () => {
       expect(reasons[0]).to.match(/^database 16 cannot be selected \(ERR .*\); expected one that this Redis has$/);
       expect(isReady).to.equal(false);
     }
-    const refusal = await connectBacklog(url, undefined).catch((error: Error) => error);
+    const refusal = await connectPublisher(url, undefined).catch((error: Error) => error);
     expect(refusal).to.be.an('error').with.property('message').that.contains('database 16 cannot be selected');
   });
 });

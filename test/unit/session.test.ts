@@ -90,10 +90,6 @@ class World {
         await this.beforeRead();
         return backlog.rights(users);
       },
-      read: async (requests) => {
-        await this.beforeRead();
-        return backlog.read(requests);
-      },
       open: async (requests, signal) => {
         await this.beforeRead();
         return backlog.open(requests, signal);

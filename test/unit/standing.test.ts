@@ -12,8 +12,10 @@ describe('the standing with Redis', () => {
   beforeEach(() => {
     now = 1_000_000;
     told = 0;
-    standing = new Standing(() => now);
-    standing.onRefused = () => told++;
+    standing = new Standing(
+      () => told++,
+      () => now,
+    );
   });
   const stops = (): string[] => standing.troubles().map(({ stops }) => stops);
   const reasons = (): string =>

@@ -7,13 +7,14 @@ import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
 
 /** POST /publish: one message or a batch, all of it or nothing; the answer has an id and a revision for each. */
-export function publish({ backlog, config }: HttpContext): (ctx: Context) => Promise<void> {
+export function publish(context: HttpContext): (ctx: Context) => Promise<void> {
+  const { publisher } = context;
   return async (ctx) => {
-    const { maxMessage } = config;
+    const maxMessage = context.maxMessage();
     const body = await readBody(ctx.req, maxMessage);
     const type = ctx.get('Content-Type');
     const { publications, single } = parsePublications(type, body, { maxMessage });
-    const published = await backlog.publish(publications, idempotencyOf(ctx, body));
+    const published = await publisher.publish(publications, idempotencyOf(ctx, body));
     ctx.body = single ? resultOf(published[0]!) : { results: published.map(resultOf) };
   };
 }

@@ -6,11 +6,12 @@ import { parseRightsChange } from '../rights-change.ts';
 import { resultOf } from './publish.ts';
 
 /** POST /grant and /revoke: change a user's list and tell the user's channel, in one step. */
-export function rights({ backlog, config }: HttpContext, change: 'grant' | 'revoke'): (ctx: Context) => Promise<void> {
+export function rights(context: HttpContext, change: 'grant' | 'revoke'): (ctx: Context) => Promise<void> {
+  const { publisher } = context;
   return async (ctx) => {
-    const { maxMessage } = config;
+    const maxMessage = context.maxMessage();
     const body = await readBody(ctx.req, maxMessage);
     const { user, channel, data } = parseRightsChange(ctx.get('Content-Type'), body, { maxMessage });
-    ctx.body = resultOf(await backlog[change](user, channel, data, idempotencyOf(ctx, body)));
+    ctx.body = resultOf(await publisher[change](user, channel, data, idempotencyOf(ctx, body)));
   };
 }

@@ -17,9 +17,16 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly source: MemorySource;
   readonly backlog: MemoryBacklog;
+  readonly plain = undefined;
+  readonly settings = undefined;
+  readonly isSettled = true;
+  readonly maxMessage: number;
+  readonly retention: MemoryStoreOptions['retention'];
   readonly #log: MemoryLog;
 
   constructor({ retention, maxMessage, now = Date.now }: MemoryStoreOptions) {
+    this.maxMessage = maxMessage;
+    this.retention = retention;
     this.#log = new MemoryLog(retention, now);
     this.source = new MemorySource(this.#log);
     this.backlog = new MemoryBacklog({
@@ -29,6 +36,15 @@ export class MemoryStore implements Store {
       now,
     });
   }
+
+  /** There is no plain PUBLISH here. */
+  recordsPlain(): boolean {
+    return false;
+  }
+
+  start(): void {}
+
+  configure(): void {}
 
   async ping(): Promise<boolean> {
     return !this.#log.closed;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
-import { isUnanswered } from './redis-error.ts';
+import { rethrow, toSisyphusError } from './redis-error.ts';
 
 /** How long to wait for Redis to come back before asking again. */
 const RETRY_WITHIN = 1200;
@@ -8,13 +8,17 @@ const RETRY_WITHIN = 1200;
 /** All who wait for a connection wait for one event. */
 const becomingReady = new WeakMap<Redis, Promise<boolean>>();
 
-/** For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again. */
+/**
+ * For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again.
+ * @throws SisyphusError
+ */
 export async function askTwice<Answer>(redis: Redis, ask: () => Promise<Answer>): Promise<Answer> {
   try {
     return await ask();
   } catch (error) {
-    if (!isUnanswered(error) || !(await becomesReady(redis))) throw error;
-    return ask();
+    const reason = toSisyphusError(error);
+    if (reason.code !== 'redis_unavailable' || !(await becomesReady(redis))) throw reason;
+    return ask().catch(rethrow);
   }
 }
 

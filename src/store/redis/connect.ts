@@ -1,4 +1,4 @@
-import type { Backlog } from '../../backlog/backlog.ts';
+import type { Publisher } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { COMMAND_TIMEOUT, closeConnection, openConnection } from './connection.ts';
@@ -6,10 +6,10 @@ import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 
 /** For the command line: one connection, no hub. @throws SisyphusError `redis_unavailable` within 2 s */
-export async function connectBacklog(
+export async function connectPublisher(
   url: string,
   namespace: string | undefined,
-): Promise<{ backlog: Backlog; close(): Promise<void> }> {
+): Promise<{ publisher: Publisher; close(): Promise<void> }> {
   const redis = openConnection(url, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   await new Promise<void>((resolve, reject) => {
@@ -26,10 +26,8 @@ export async function connectBacklog(
       resolve();
     });
   });
-  // The ttl only matters to readers.
   const keys = new Keys(namespace, parseRedisUrl(url).database);
-  return {
-    backlog: new RedisBacklog({ commands: redis, replays: redis }, keys, { ttl: Number.POSITIVE_INFINITY }),
-    close,
-  };
+  // The ttl only matters to readers.
+  const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
+  return { publisher, close };
 }

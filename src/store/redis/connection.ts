@@ -6,20 +6,20 @@ import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
-import { isReply } from './redis-error.ts';
+import { isReadOnly, isReply, isTimeout, isUnknownInfo } from './redis-error.ts';
 import type { Standing } from './standing.ts';
 
 /** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
 export const COMMAND_TIMEOUT = 2000;
 
 /**
- * One connection to Redis, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
+ * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
  * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`.
  *
  * The driver's own recovery is off, because it loses: it subscribes again in one command, so that one denied channel
  * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
  */
-export function openConnection(url: string, name: string, standing?: Standing): Redis {
+export function createConnection(url: string, name: string, standing?: Standing): Redis {
   const pace = new Pace();
   const connecting = optionsOf(url);
   const { host, port = 6379, path, tls, sentinels } = connecting;
@@ -30,6 +30,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     ...connecting,
     connectionName: `sisyphus:${name}`,
     protocol: 3,
+    lazyConnect: true,
     autoResubscribe: false,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
@@ -50,7 +51,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     // commands are accepted elsewhere: what is published goes on being heard. Once a connection: the driver would close it
     // for each answer of a batch.
     reconnectOnError: (error: Error) => {
-      if (leaving || !error.message.startsWith('READONLY')) return false;
+      if (leaving || !isReadOnly(error)) return false;
       const isElsewhere = standing?.isMasterElsewhere(name) ?? false;
       if ((name === 'commands' || isElsewhere) && pace.mayLeave()) leaving = true;
       return leaving;
@@ -67,7 +68,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
   redis.on('error', (error: Error) => {
     failure = error;
     // The driver asks for INFO before it calls a connection ready; where that was renamed, none would ever be.
-    if (isReply(error) && /unknown command ['`]?info/i.test(error.message)) redis.options.enableReadyCheck = false;
+    if (isUnknownInfo(error)) redis.options.enableReadyCheck = false;
     if (isSelect(error)) refuseDatabase(redis, error);
   });
   redis.on('ready', () => {
@@ -76,6 +77,18 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     pace.reached();
     standing?.made(name);
   });
+  return redis;
+}
+
+/** Opens it, now and whenever it is lost. */
+export function connect(redis: Redis): void {
+  // Whoever listens for `error` is told why.
+  redis.connect().catch(() => undefined);
+}
+
+export function openConnection(url: string, name: string, standing?: Standing): Redis {
+  const redis = createConnection(url, name, standing);
+  connect(redis);
   return redis;
 }
 
@@ -122,7 +135,7 @@ const suspects = new WeakSet<Redis>();
 
 /** A command failed on this connection: where it was not answered in time, the connection may be dead. */
 export function suspect(redis: Redis, url: string, error: unknown): void {
-  if ((error as Error).message.includes('timed out')) void cutIfDead(redis, url);
+  if (isTimeout(error)) void cutIfDead(redis, url);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
-import { refusesWrites } from './redis-error.ts';
+import { isAlreadyLoaded, isMissing, refusesWrites } from './redis-error.ts';
 
 /** From src and from dist alike; the files are the source of the library, and of nothing else. */
 const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
@@ -48,7 +48,7 @@ export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
       return;
     } catch (error) {
       // Another gateway was faster: what it has loaded counts PUBLISHes already, and would begin anew.
-      if (!(error as Error).message.includes('already exists')) throw error;
+      if (!isAlreadyLoaded(error)) throw error;
       version = await readVersion(redis, keys);
     }
   }
@@ -151,8 +151,4 @@ export class ReadableFunction {
     });
     return { answer, isReadOnly: true, refusal };
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && error.message.includes('Function not found');
 }

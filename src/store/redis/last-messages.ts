@@ -5,7 +5,6 @@ import { askTwice } from './ask-twice.ts';
 import { readFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import type { ReadingQueue } from './reading-queue.ts';
-import { toSisyphusError } from './redis-error.ts';
 
 /** Channels that one call looks at. */
 const CHANNELS = 500;
@@ -24,11 +23,7 @@ export async function findLast(
     const asked = left.slice(0, CHANNELS);
     const args = asked.flatMap(({ channel, from, last }) => [channel, from, last]);
     try {
-      const answer = await askTwice(redis, () =>
-        readFunction(redis, keys, 'sisyphus_back', args).catch((error: unknown) => {
-          throw toSisyphusError(error);
-        }),
-      );
+      const answer = await askTwice(redis, () => readFunction(redis, keys, 'sisyphus_back', args));
       const words = String(answer).split(' ');
       for (const [at, one] of asked.entries()) {
         if (2 * at + 1 >= words.length) break;

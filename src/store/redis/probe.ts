@@ -3,7 +3,15 @@ import type { Trouble } from '../../hub/trouble.ts';
 import { COMMANDS } from './functions.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
-import { explain, isAccessRefusal, isReply, isStateRefusal, UnfitError } from './redis-error.ts';
+import {
+  explain,
+  isAccessRefusal,
+  isCommandDenied,
+  isReply,
+  isStateRefusal,
+  isUnknownCommand,
+  UnfitError,
+} from './redis-error.ts';
 import { distinct } from './standing.ts';
 import { READING, trialsOf } from './trials.ts';
 
@@ -75,8 +83,7 @@ export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): 
   for (const one of [...(await tryQueued(redis, keys, names)), ...(await trySubscribing(redis, keys, names))]) {
     if (isAccessRefusal(one.error)) denied.push(one);
     else if (isStateRefusal(one.error)) state.push({ stops: 'publishing', ...explain(one.error) });
-    else if (/unknown (sub)?command/i.test(one.error.message))
-      troubles.push({ stops: one.stops, ...explain(one.error) });
+    else if (isUnknownCommand(one.error)) troubles.push({ stops: one.stops, ...explain(one.error) });
   }
   for (const stops of ['readers', 'publishing'] as const) {
     const some = denied.filter((one) => one.stops === stops);
@@ -144,7 +151,7 @@ function refusalOf(trial: Trial, answer: PromiseSettledResult<unknown>): Denied[
 
 /** What an ACL denies, in as few sentences as there are kinds: commands, keys, channels. */
 function sentences(denied: Denied[], user: string): string[] {
-  const commands = denied.filter(({ error }) => /permissions to run/.test(error.message)).map(({ command }) => command);
+  const commands = denied.filter(({ error }) => isCommandDenied(error)).map(({ command }) => command);
   const rest = denied.filter(({ command }) => !commands.includes(command));
   const isChannel = ({ command }: Denied): boolean => /^P?SUBSCRIBE$|^PUBLISH$/.test(command);
   const patternsOf = (some: Denied[]): string[] => [...new Set(some.map(({ pattern }) => pattern ?? '*'))];

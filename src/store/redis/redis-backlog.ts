@@ -8,11 +8,8 @@ import type {
   Published,
   Reading,
   ReadRequest,
-  Retention,
   Rights,
-  Slice,
 } from '../../backlog/backlog.ts';
-import { readSlices } from '../../backlog/pages.ts';
 import type { Logger } from '../../logger.ts';
 import { isChannel } from '../../message/names.ts';
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
@@ -21,7 +18,7 @@ import { askTwice } from './ask-twice.ts';
 import { type Argument, callFunction, ReadableFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { ReadingQueue } from './reading-queue.ts';
-import { isStateRefusal, toSisyphusError } from './redis-error.ts';
+import { isStateRefusal } from './redis-error.ts';
 import { RedisReading } from './redis-reading.ts';
 import { RightsQueue } from './rights-queue.ts';
 import { Standing } from './standing.ts';
@@ -34,47 +31,41 @@ const REMEMBERED_FOR_RETRY = 30_000;
 /** Users whose list has something wrong with it, and of whom it has been said. */
 const MOST_PROBLEMS = 10_000;
 
+export interface RedisBacklogOptions {
+  commands: Redis;
+  /** For lists, and for what readers have missed: what is asked for on it must not keep records and leases waiting. */
+  replays: Redis;
+  keys: Keys;
+  /** How long a message is replayed (ms). */
+  ttl: () => number;
+  standing?: Standing;
+  logger?: Logger;
+  /** Called with a user who has no channels but the own one. */
+  onNoList?: (user: string) => void;
+}
+
 /** Backlogs and rights in Redis, through the functions of the library. */
 export class RedisBacklog implements Backlog {
-  readonly #redis: Redis;
-  readonly #keys: Keys;
-  readonly #retention: Pick<Retention, 'ttl'>;
+  readonly #options: RedisBacklogOptions;
   readonly #standing: Standing;
   readonly #rights: ReadableFunction;
-  readonly #logger: Logger | undefined;
   readonly #problems = new Map<string, string>();
-  /** Called with a user who has no channels but the own one. */
-  readonly #onNoList: (user: string) => void;
-  /** For lists, and for what readers have missed: what is asked for on it must not keep records and leases waiting. */
-  readonly #replays: Redis;
   readonly #queue = new ReadingQueue();
   readonly #lists = new RightsQueue({
     run: (users: ListRequest[]) => this.#readRights(users),
     sizeOf: (rights) => rights?.channels.size,
   });
 
-  constructor(
-    { commands, replays }: { commands: Redis; replays: Redis },
-    keys: Keys,
-    retention: Pick<Retention, 'ttl'>,
-    standing = new Standing(),
-    logger?: Logger,
-    onNoList: (user: string) => void = () => undefined,
-  ) {
-    this.#redis = commands;
-    this.#replays = replays;
-    this.#keys = keys;
-    this.#retention = retention;
-    this.#standing = standing;
-    this.#rights = new ReadableFunction(replays, keys, 'sisyphus_rights');
-    this.#logger = logger;
-    this.#onNoList = onNoList;
+  constructor(options: RedisBacklogOptions) {
+    this.#options = options;
+    this.#standing = options.standing ?? new Standing();
+    this.#rights = new ReadableFunction(options.replays, options.keys, 'sisyphus_rights');
   }
 
   async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
     const args = onceArguments(idempotency);
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
-    const answer = (await this.#twice(() => this.#write('sisyphus_publish_batch', args))) as string[];
+    const answer = (await this.#write('sisyphus_publish_batch', args)) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }
 
@@ -90,14 +81,9 @@ export class RedisBacklog implements Backlog {
     return this.#lists.ask(users);
   }
 
-  async read(requests: ReadRequest[]): Promise<Slice[]> {
-    return readSlices(requests, (some) => this.open(some));
-  }
-
   open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
-    const { ttl } = this.#retention;
-    const options = { redis: this.#replays, keys: this.#keys, queue: this.#queue, ttl, signal, isUrgent };
-    return RedisReading.begin(options, requests);
+    const { replays, keys, ttl } = this.#options;
+    return RedisReading.begin({ redis: replays, keys, queue: this.#queue, ttl: ttl(), signal, isUrgent }, requests);
   }
 
   async #change(
@@ -108,41 +94,33 @@ export class RedisBacklog implements Backlog {
     idempotency: Idempotency | undefined,
   ): Promise<Published> {
     const args = [...onceArguments(idempotency), verb, user, channel, ...(data ? [data] : [])];
-    const answer = await this.#twice(() => this.#write('sisyphus_change', args));
-    return published(`user:${user}`, answer as string[]);
+    return published(`user:${user}`, (await this.#write('sisyphus_change', args)) as string[]);
   }
 
-  async #write(name: string, args: Argument[]): Promise<unknown> {
-    try {
-      const answer = await callFunction(this.#redis, this.#keys, name, args);
-      this.#standing.worked('publishing');
-      this.#standing.wrote('commands');
-      return answer;
-    } catch (error) {
-      // Anything else may be the fault of this message, or of its channel.
-      if (isStateRefusal(error)) this.#standing.failed('publishing', error);
-      throw toSisyphusError(error);
-    }
-  }
-
-  async #twice<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    return askTwice(this.#redis, ask);
+  #write(name: string, args: Argument[]): Promise<unknown> {
+    const { commands, keys } = this.#options;
+    return askTwice(commands, async () => {
+      try {
+        const answer = await callFunction(commands, keys, name, args);
+        this.#standing.worked('publishing');
+        this.#standing.wrote('commands');
+        return answer;
+      } catch (error) {
+        // Anything else may be the fault of this message, or of its channel.
+        if (isStateRefusal(error)) this.#standing.failed('publishing', error);
+        throw error;
+      }
+    });
   }
 
   async #readRights(users: ListRequest[]): Promise<(Rights | undefined)[]> {
     const pairs = users.flatMap(({ user, known }) => [user, known === undefined ? '-' : String(known)]);
-    const { answer } = await askTwice(this.#replays, async () => {
-      try {
-        return await this.#rights.call(['look', ...pairs], pairs);
-      } catch (error) {
-        throw toSisyphusError(error);
-      }
-    });
+    const { answer } = await askTwice(this.#options.replays, () => this.#rights.call(['look', ...pairs], pairs));
     return (answer as (string[] | string | null)[]).map((fields, i) => {
       const { user } = users[i]!;
       const rights = Array.isArray(fields) ? rightsOf(fields) : undefined;
       this.#noteProblem(user, rights ? rights.problem : (fields as string | null));
-      if (rights?.channels.size === 0 && rights.problem === undefined) this.#onNoList(user);
+      if (rights?.channels.size === 0 && rights.problem === undefined) this.#options.onNoList?.(user);
       return rights;
     });
   }
@@ -156,7 +134,7 @@ export class RedisBacklog implements Backlog {
     if (this.#problems.get(user) === problem) return;
     if (this.#problems.size >= MOST_PROBLEMS) this.#problems.clear();
     this.#problems.set(user, problem);
-    this.#logger?.warn({ event: 'list_unreadable', user, reason: problem });
+    this.#options.logger?.warn({ event: 'list_unreadable', user, reason: problem });
   }
 }
 

@@ -38,6 +38,11 @@ export function toSisyphusError(error: unknown): SisyphusError {
   return new SisyphusError('redis_unavailable', `Redis did not answer: ${text}`, { cause: error });
 }
 
+/** For a `catch`. */
+export function rethrow(error: unknown): never {
+  throw toSisyphusError(error);
+}
+
 /** Redis has answered, and the answer shows that it cannot be used as it is; the message says what was expected. */
 export class UnfitError extends Error {
   /** As what the driver makes of an error reply: it counts as one. */
@@ -87,6 +92,42 @@ export function isReadOnly(error: unknown): boolean {
   return isReply(error) && replyOf(error).startsWith('READONLY');
 }
 
+/** Whether the user may not run a command, rather than run it on a key or a channel. */
+export function isCommandDenied(error: Error): boolean {
+  return /permissions to run/.test(error.message);
+}
+
+/** Whether Redis does not have this command or a part of it, in its version or under this name. */
+export function isUnknownCommand(error: Error): boolean {
+  return /unknown (sub)?command/i.test(error.message);
+}
+
+const UNKNOWN_INFO = /unknown command ['`]?INFO/i;
+
+export function isUnknownInfo(error: unknown): boolean {
+  return isReply(error) && UNKNOWN_INFO.test(error.message);
+}
+
+/** Whether another gateway has the recorder's lease, by our functions. */
+export function isFenced(error: unknown): error is Error {
+  return error instanceof Error && error.message.startsWith('FENCED');
+}
+
+/** Whether Redis does not have a function of the library. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('Function not found');
+}
+
+/** Whether Redis has the library that was to be loaded. */
+export function isAlreadyLoaded(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('already exists');
+}
+
+/** Whether the driver has waited as long as it may; also where it was made an error of ours. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message.includes('timed out');
+}
+
 /** By the first word of the reply, or by what it says. */
 const EXPLANATIONS: [RegExp, string][] = [
   [/^READONLY/, 'Redis is a read-only replica (READONLY): expected a master; nothing can be published'],
@@ -102,7 +143,7 @@ const EXPLANATIONS: [RegExp, string][] = [
   [/^NOAUTH/, 'Redis asks for a password (NOAUTH): expected user and password in REDIS_URL'],
   [/^WRONGPASS/, 'Redis does not take the user and password of REDIS_URL (WRONGPASS): expected others'],
   [/max number of clients/, 'Redis has as many clients as it allows: expected a larger maxclients, or fewer clients'],
-  [/unknown command ['`]?INFO/i, 'Redis does not know INFO: expected it not to be renamed; nothing can be published'],
+  [UNKNOWN_INFO, 'Redis does not know INFO: expected it not to be renamed; nothing can be published'],
   [
     /unknown command ['`]?(FCALL|FUNCTION)/i,
     'Redis does not know FCALL or FUNCTION: expected Redis 7 or later, or Valkey 8, with its functions',
@@ -115,9 +156,4 @@ export function explain(error: Error): { reason: string; detail: string } {
   if (error instanceof UnfitError) return { reason: detail, detail };
   const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
   return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
-}
-
-/** Whether it is not known if the command was carried out. */
-export function isUnanswered(error: unknown): boolean {
-  return toSisyphusError(error).code === 'redis_unavailable';
 }

@@ -1,13 +1,7 @@
 import type { Redis } from 'ioredis';
-
-import type { Gap } from '../../hub/channel-source.ts';
-import type { Logger } from '../../logger.ts';
 import { parsePlace } from '../../message/place.ts';
-import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
-
+import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import {
-  type Count,
-  type Failure,
   FencedError,
   type LeaseAnswer,
   type LeaseRequest,
@@ -19,51 +13,37 @@ import {
 import { Witness } from '../../recorder/witness.ts';
 import { Failures } from '../../repeats.ts';
 import { closeConnection, suspect } from './connection.ts';
-import { type Argument, callFunction } from './functions.ts';
+import { ForkTestimony } from './fork-testimony.ts';
 import { HeardPatterns } from './heard-patterns.ts';
 import type { Keys } from './keys.ts';
 import { parseGap } from './parse-gap.ts';
+import type { Parts } from './parts.ts';
 import type { PlainNames } from './plain-names.ts';
+import { RecorderFunctions } from './recorder-functions.ts';
 import { toSisyphusError } from './redis-error.ts';
-import type { Standing } from './standing.ts';
+import { settledIn } from './settling.ts';
 
 /** The first four fields of an envelope have no more characters. */
 const HEADER = 100;
-/** A fork in which more channels have lost a message is everybody's. */
-const MOST_LOST = 501;
 /**
  * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
  * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
  */
 const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
-export interface RedisPlainSourceOptions {
+export interface RedisPlainSourceOptions extends Parts {
   hearing: Redis;
   commands: Redis;
-  url: string;
-  keys: Keys;
-  names: PlainNames;
-  standing: Standing;
   /** Called with the name of each plain PUBLISH, as the application wrote it. */
   onName(name: string): void;
-  logger: Logger;
 }
-
-type LeaseReply = [
-  role: LeaseAnswer['role'],
-  id: string,
-  number: number,
-  held: number,
-  counted?: string,
-  asked?: string,
-];
 
 /** Hears plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
   readonly #failures: Failures;
-  readonly #commands: Redis;
+  readonly #functions: RecorderFunctions;
   readonly #keys: Keys;
   /** By which plain PUBLISHes are recorded, as far as it is known here: the whole gateway goes by them. */
   readonly #names: PlainNames;
@@ -71,19 +51,17 @@ export class RedisPlainSource implements PlainSource {
   #isListening = false;
   /** One change of what is subscribed at a time. */
   #isChanging = false;
-  readonly #standing: Standing;
   readonly #records: string;
   readonly #onName: (name: string) => void;
   readonly #witness = new Witness();
-  /** Of the forks up to here it is said what is known of them. */
-  #testified = BEGINNING;
+  readonly #testimony: ForkTestimony;
 
   constructor({ hearing, commands, url, keys, names, standing, onName, logger }: RedisPlainSourceOptions) {
     this.#hearing = hearing;
-    this.#standing = standing;
     this.#failures = new Failures(logger);
     this.#url = url;
-    this.#commands = commands;
+    this.#functions = new RecorderFunctions({ hearing, commands, keys, standing });
+    this.#testimony = new ForkTestimony(this.#functions, this.#witness);
     this.#keys = keys;
     this.#names = names;
     this.#patterns = new HeardPatterns(names);
@@ -107,7 +85,7 @@ export class RedisPlainSource implements PlainSource {
   async listen(): Promise<void> {
     await answered(async () => {
       // As the hub does, before anything is subscribed.
-      await this.#testify();
+      await this.#testimony.give();
       this.#witness.interrupt();
       const { hear, forget } = this.#patterns.begin();
       this.#isListening = true;
@@ -125,32 +103,23 @@ export class RedisPlainSource implements PlainSource {
 
   async anchor(name: string): Promise<void> {
     try {
-      await answered(() => this.#ask(this.#hearing, 'sisyphus_anchor', [name]));
+      await answered(() => this.#functions.anchor(name));
     } catch (error) {
       suspect(this.#hearing, this.#url, error);
       throw error;
     }
   }
 
-  async lease({ name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest): Promise<LeaseAnswer> {
+  async lease(request: LeaseRequest): Promise<LeaseAnswer> {
     const patterns = this.#patterns.counted.description;
-    const { id, number, count } = upTo ?? { id: BEGINNING, number: 0, count: fromCount };
-    const recorded = [id, number, formatCount(count)];
-    const args = [name, ttl, patterns, from, formatCount(fromCount), ...recorded, wanted, again ? 'again' : '-'];
-    const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_lease', args));
-    const [role, last, numbered, held, counted = '', asked = '-'] = answer as LeaseReply;
+    const { counted, asked, ...answer } = await answered(() => this.#functions.lease(request, patterns));
     this.#patterns.learn(counted, asked, this.#isListening);
-    if (wanted === 'keep') this.#follow(role === 'leader' ? name : undefined);
-    const place = { id: parsePosition(last) ?? BEGINNING, number: Number(numbered) };
-    return { role, place, isHeld: Number(held) === 1 };
+    if (request.wanted === 'keep') this.#follow(answer.role === 'leader' ? request.name : undefined);
+    return answer;
   }
 
   async record(name: string, messages: PlainMessage[]): Promise<Recorded> {
-    const args: Argument[] = [name, formatCount(messages.at(-1)!.count)];
-    for (const { id, number, channel, payload } of messages) args.push(id, number, channel, payload);
-    const answer = await answered(() => this.#ask(this.#commands, 'sisyphus_record', args));
-    const [recorded = 0, skipped = 0, ...failed] = answer as (number | string)[];
-    return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
+    return answered(() => this.#functions.record(name, messages));
   }
 
   async close(): Promise<void> {
@@ -178,45 +147,13 @@ export class RedisPlainSource implements PlainSource {
     const superfluous = this.#patterns.takeSuperfluous();
     if (superfluous.length > 0) await this.#hearing.punsubscribe(...superfluous);
     const next = owner === undefined ? undefined : this.#patterns.next();
-    if (next !== undefined) await this.#ask(this.#hearing, 'sisyphus_anchor', [owner!, next]);
-  }
-
-  async #ask(redis: Redis, name: string, args: Argument[]): Promise<unknown> {
-    try {
-      const answer = await callFunction(redis, this.#keys, name, args);
-      if (redis === this.#commands) this.#standing.worked('recording');
-      this.#standing.wrote(redis === this.#commands ? 'commands' : 'recorder');
-      return answer;
-    } catch (error) {
-      if ((error as Error).message.startsWith('FENCED')) throw new FencedError((error as Error).message);
-      this.#standing.failed('recording', error);
-      throw error;
-    }
+    if (next !== undefined) await this.#functions.anchor(owner!, next);
   }
 
   /** Whether or not it is about to hear again: others wait for what only those know who have heard everything. */
   #up(listener: PlainListener): void {
     listener.up();
-    answered(() => this.#testify()).catch((error: unknown) => this.#testimonyFailed(error));
-  }
-
-  /** Says which channels have lost a message, where the store turns out to have lost what it gave out last. */
-  async #testify(): Promise<void> {
-    const { floor } = this.#witness;
-    if (floor === BEGINNING) return;
-    const answer = await this.#ask(this.#hearing, 'sisyphus_mark', [floor]);
-    const [, , gaps] = answer as [string, string, string[]];
-    for (const gap of gaps) await this.#testifyOf(parseGap(gap));
-  }
-
-  async #testifyOf({ reason, from, to, extent }: Gap): Promise<void> {
-    if (reason !== 'forked' || extent === 'all' || extent === 'old' || !isAfter(to, this.#testified)) return;
-    const { channels, heardAll } = this.#witness.testify({ from, to });
-    if (heardAll || channels.length > 0) {
-      const words = [from, to, heardAll ? '@heard' : '@some', ...channels.slice(0, MOST_LOST)];
-      await this.#ask(this.#hearing, 'sisyphus_lost', words);
-    }
-    this.#testified = to;
+    this.#testify(() => this.#testimony.give());
   }
 
   #hear(listener: PlainListener, pattern: string, name: string, payload: Buffer): void {
@@ -260,14 +197,14 @@ export class RedisPlainSource implements PlainSource {
     } else listener.anchored(position, anchor, { life, number: Number(number) });
   }
 
-  #testimonyFailed(error: unknown): void {
-    this.#failures.log('testimony_failed', error);
+  #testify(give: () => Promise<void>): void {
+    answered(give).catch((error: unknown) => this.#failures.log('testimony_failed', error));
   }
 
   /** The store turns out to have lost something while the connection goes on. */
   #hearGap(text: string): void {
     if (!text.startsWith('forked ')) return;
-    answered(() => this.#testifyOf(parseGap(text))).catch((error: unknown) => this.#testimonyFailed(error));
+    this.#testify(() => this.#testimony.giveOf(parseGap(text)));
   }
 }
 
@@ -280,24 +217,6 @@ async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   }
 }
 
-/** The id up to which everything is recorded: `upto <id>`. */
-export function settledIn(payload: Buffer): Position {
-  return parsePosition(/^upto (\d+)$/.exec(payload.toString('latin1'))?.[1] ?? '') ?? BEGINNING;
-}
-
 function positionIn(payload: Buffer): Position {
   return parsePosition(payload.toString('latin1')) ?? BEGINNING;
-}
-
-/** Of channels and what is wrong with them, in turn. */
-function failuresOf(words: (number | string)[]): Failure[] {
-  const failures: Failure[] = [];
-  for (let i = 0; i + 1 < words.length; i += 2) {
-    failures.push({ channel: String(words[i]), reason: String(words[i + 1]) });
-  }
-  return failures;
-}
-
-function formatCount({ life, number }: Count): string {
-  return `${life}:${number}`;
 }

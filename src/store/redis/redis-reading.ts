@@ -10,7 +10,7 @@ import type { Keys } from './keys.ts';
 import { findLast } from './last-messages.ts';
 import { type PageAnswer, parseAnswer } from './page-answer.ts';
 import type { ReadingQueue, Turn } from './reading-queue.ts';
-import { isReply, toSisyphusError } from './redis-error.ts';
+import { isReadOnly } from './redis-error.ts';
 import { Sources } from './sources.ts';
 
 /** Channels that one call looks at: what comes next in them has to be looked for. */
@@ -151,16 +151,11 @@ export class RedisReading implements Reading {
     const args: Argument[] = [upTo, Number.isFinite(ttl) ? ttl : 0, most, PAGE_MESSAGES, unknown];
     for (const number of asked) args.push(...this.#sources.argumentsFor(number));
     const answer = await askTwice(redis, () =>
-      readFunction(redis, keys, 'sisyphus_read', args)
-        .catch((error: unknown) => {
-          // If there is a master elsewhere, the connection is on its way to it now, and all is asked again there.
-          if (isReply(error) && (error as Error).message.startsWith('READONLY'))
-            return readFunction(redis, keys, 'sisyphus_read_ro', args);
-          throw error;
-        })
-        .catch((error: unknown) => {
-          throw toSisyphusError(error);
-        }),
+      readFunction(redis, keys, 'sisyphus_read', args).catch((error: unknown) => {
+        // If there is a master elsewhere, the connection is on its way to it now, and all is asked again there.
+        if (isReadOnly(error)) return readFunction(redis, keys, 'sisyphus_read_ro', args);
+        throw error;
+      }),
     );
     return parseAnswer(answer);
   }

@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Logger } from '../../logger.ts';
-import { type Difference, differences, formatRules, parseRules, type SharedSettings } from '../settings.ts';
+import type { Retention } from '../../backlog/backlog.ts';
+import {
+  type Agreement,
+  type Difference,
+  differences,
+  formatRules,
+  parseRules,
+  retentionOf,
+  type SharedSettings,
+} from '../settings.ts';
 import { callFunction } from './functions.ts';
-import type { Keys } from './keys.ts';
-import type { PlainNames } from './plain-names.ts';
+import type { Parts } from './parts.ts';
 
 /** How often a gateway says what it was configured with (ms), and for how long that counts where it says nothing more. */
 const AGAIN = 2800;
@@ -20,40 +27,35 @@ type Answer = [
   recorded: string,
 ];
 
-export interface RedisSettingsOptions {
+export interface RedisSettingsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
   commands: Redis;
-  keys: Keys;
-  names: PlainNames;
   /** As this gateway is configured. */
   own: SharedSettings;
-  logger: Logger;
+  /** What a stream of this gateway may have unsent (bytes). */
+  maxBuffer?: number | undefined;
 }
 
 /**
  * The settings that are one for all gateways: says what this one is configured with, and goes by what counts for all of them
  * (lua/configure.lua has the rule).
  */
-export class RedisSettings {
-  readonly #commands: Redis;
-  readonly #keys: Keys;
-  readonly #names: PlainNames;
+export class RedisSettings implements Agreement {
+  readonly #options: RedisSettingsOptions;
   readonly #own: SharedSettings;
-  readonly #logger: Logger;
   readonly #name = randomUUID();
   #current: SharedSettings;
+  #retention: (channel: string) => Retention;
   #version = 0;
   #saidAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
   /** What was logged last of each variable. */
   readonly #logged = new Map<string, string>();
 
-  constructor({ commands, keys, names, own, logger }: RedisSettingsOptions) {
-    this.#commands = commands;
-    this.#keys = keys;
-    this.#names = names;
-    this.#own = own;
-    this.#current = own;
-    this.#logger = logger;
+  constructor(options: RedisSettingsOptions) {
+    this.#options = options;
+    this.#own = options.own;
+    this.#current = options.own;
+    this.#retention = retentionOf(options.own.backlog);
   }
 
   /** What counts now. */
@@ -65,14 +67,31 @@ export class RedisSettings {
     return this.#version;
   }
 
-  /** Where this gateway is configured otherwise. */
   get differences(): Difference[] {
     return this.#version === 0 ? [] : differences(this.#own, this.#current);
   }
 
-  /** Plain channels that this gateway is to have recorded, and that are not yet. */
-  get unrecorded(): string[] {
-    return this.#own.rawChannels.filter((pattern) => !this.#names.asked.includes(pattern));
+  get problems(): string[] {
+    const problems: string[] = [];
+    const { maxMessage } = this.#current;
+    const { names, maxBuffer = Number.POSITIVE_INFINITY } = this.#options;
+    const unrecorded = this.#own.rawChannels.filter((pattern) => !names.asked.includes(pattern));
+    if (unrecorded.length > 0) {
+      problems.push(
+        `plain channels ${unrecorded.join(' ')} are not recorded: expected SISYPHUS_RAW_CHANNELS to be the same for all gateways`,
+      );
+    }
+    if (maxMessage > maxBuffer) {
+      problems.push(
+        `messages of up to ${maxMessage} bytes may be published: expected a SISYPHUS_MAX_BUFFER of as many, not ${maxBuffer}`,
+      );
+    }
+    return problems;
+  }
+
+  /** What is kept of a channel, as it counts now. */
+  retention(channel: string): Retention {
+    return this.#retention(channel);
   }
 
   get isDue(): boolean {
@@ -83,11 +102,12 @@ export class RedisSettings {
   async say(): Promise<void> {
     this.#saidAt = performance.now();
     this.#isAsking = true;
+    const { commands, keys, names } = this.#options;
     const { backlog, maxMessage, rawChannels } = this.#own;
     const kept = [backlog.length, backlog.ttl, formatRules(backlog.rules), maxMessage];
-    const args = [...kept, this.#keys.database, this.#names.prefix, rawChannels.join(' '), this.#name, COUNTS];
+    const args = [...kept, keys.database, names.prefix, rawChannels.join(' '), this.#name, COUNTS];
     try {
-      this.#adopt((await callFunction(this.#commands, this.#keys, 'sisyphus_configure', args)) as Answer);
+      this.#adopt((await callFunction(commands, keys, 'sisyphus_configure', args)) as Answer);
     } finally {
       this.#isAsking = false;
     }
@@ -100,9 +120,10 @@ export class RedisSettings {
 
   /** What this gateway was configured with counts no longer. */
   async leave(): Promise<void> {
-    if (this.#commands.status !== 'ready') return;
+    const { commands, keys } = this.#options;
+    if (commands.status !== 'ready') return;
     // Then it counts no longer in a few seconds.
-    await callFunction(this.#commands, this.#keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
+    await callFunction(commands, keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
   }
 
   #adopt([version, length, ttl, rules, max, asked, recorded]: Answer): void {
@@ -112,14 +133,15 @@ export class RedisSettings {
     const before = this.#version > 0 ? this.#current : undefined;
     this.#version = Number(version);
     this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted };
-    this.#names.adopt(counted.length > 0 ? counted : wanted);
+    this.#retention = retentionOf(backlog);
+    this.#options.names.adopt(counted.length > 0 ? counted : wanted);
     if (before) this.#logChanges(differences(before, this.#current));
     this.#logDifferences();
   }
 
   #logChanges(changes: Difference[]): void {
     for (const { variable, here: before, installation: now } of changes) {
-      this.#logger.info({ event: 'settings_changed', variable, before, now, version: this.#version });
+      this.#options.logger.info({ event: 'settings_changed', variable, before, now, version: this.#version });
     }
   }
 
@@ -133,7 +155,7 @@ export class RedisSettings {
       const what =
         variable === 'SISYPHUS_RAW_CHANNELS' ? 'what any of them asks for counts' : 'the latest deploy counts';
       const fields = { event: 'settings_differ', variable, here, installation, version: this.#version };
-      this.#logger.warn(fields, `${variable}=${here} here, and ${installation} counts; ${expected}, ${what}`);
+      this.#options.logger.warn(fields, `${variable}=${here} here, and ${installation} counts; ${expected}, ${what}`);
     }
     for (const variable of this.#logged.keys()) {
       if (!differing.some((one) => one.variable === variable)) this.#logged.delete(variable);

@@ -25,8 +25,7 @@ interface Refusal {
 
 /** How a gateway stands with its Redis: what is refused, and which connections cannot be made. */
 export class Standing {
-  /** Called when something is refused that was not before. */
-  onRefused: () => void = () => undefined;
+  readonly #onRefused: () => void;
   readonly #now: () => number;
   readonly #refusals = new Map<string, Refusal>();
   readonly #away = new Map<string, { since: number; detail: string }>();
@@ -37,7 +36,9 @@ export class Standing {
   /** When a write was last accepted on the connection for commands (ms). */
   #writtenAt = Number.NEGATIVE_INFINITY;
 
-  constructor(now: () => number = Date.now) {
+  /** @param onRefused called when something is refused that was not before */
+  constructor(onRefused: () => void = () => undefined, now: () => number = Date.now) {
+    this.#onRefused = onRefused;
     this.#now = now;
   }
 
@@ -117,7 +118,7 @@ export class Standing {
     const isAccess = isAccessRefusal(error);
     const isUnfit = error instanceof UnfitError;
     this.#refusals.set(task, { ...explain(error), isAccess, isUnfit, since: known?.since ?? now });
-    if (!known) this.onRefused();
+    if (!known) this.#onRefused();
   }
 }
 

@@ -165,8 +165,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'one denied channel denies them all',
-    file: 'src/store/redis/redis-source.ts',
-    find: "      if (!(error as Error).message.startsWith('NOPERM')) throw error;\n    }\n    const refused",
+    file: 'src/store/redis/heard-channels.ts',
+    find: '      if (!isAccessRefusal(error)) throw error;\n    }\n    const refused',
     replace: '      if (error) throw error;\n    }\n    const refused',
     scenario: 'denied-channel',
   },
@@ -221,8 +221,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a connection that does not answer is kept',
-    file: 'src/store/redis/redis-source.ts',
-    find: '      suspect(this.#redis, this.#url, error);\n',
+    file: 'src/store/redis/marks.ts',
+    find: '      suspect(redis, url, error);\n',
     replace: '',
     scenario: 'half-open',
   },

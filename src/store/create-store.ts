@@ -1,0 +1,31 @@
+import type { Config } from '../config.ts';
+import type { Logger } from '../logger.ts';
+import { MemoryStore } from './memory/memory-store.ts';
+import { RedisStore } from './redis/redis-store.ts';
+import { retentionOf } from './settings.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Decides where messages live: nothing else asks which kind of store it is. Starts nothing.
+ *
+ * @param privateUrl of a Redis that ends with the gateway, if there is one
+ */
+export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
+  const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels } = config;
+  const url = redisUrl ?? privateUrl;
+  if (url === undefined) {
+    logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
+    return new MemoryStore({ retention: retentionOf(backlog), maxMessage });
+  }
+  return new RedisStore({
+    url,
+    isPrivate: redisUrl === undefined,
+    namespace,
+    keyPrefix,
+    backlog,
+    maxMessage,
+    maxBuffer,
+    rawChannels,
+    logger: logger.child({ component: 'redis' }),
+  });
+}

@@ -1,0 +1,85 @@
+import type { Redis } from 'ioredis';
+import type { Mark } from '../../hub/channel-source.ts';
+import { BEGINNING, type Position } from '../../message/position.ts';
+import { suspect } from './connection.ts';
+import { ReadableFunction } from './functions.ts';
+import { type MarkAnswer, markOf } from './mark-answer.ts';
+import type { Parts } from './parts.ts';
+import type { PlausibleIds } from './plausible-ids.ts';
+import { ReadOnlyMarks } from './read-only-marks.ts';
+import type { Setup } from './setup.ts';
+
+export interface MarksOptions extends Parts {
+  /** The connection that hears the messages. */
+  redis: Redis;
+  plausible: PlausibleIds;
+  setup: Pick<Setup, 'configure' | 'learn'>;
+}
+
+/** Asks the store what it says of itself, and passes on what follows from the answer. */
+export class Marks {
+  readonly #options: MarksOptions;
+  readonly #mark: ReadableFunction;
+  readonly #readOnly = new ReadOnlyMarks();
+  /** By event: the word that was logged last. */
+  readonly #reported = new Map<string, string>();
+
+  constructor(options: MarksOptions) {
+    this.#options = options;
+    this.#mark = new ReadableFunction(options.redis, options.keys, 'sisyphus_mark');
+  }
+
+  /**
+   * `position`: what readers may have been given. `isRefused`: the last mark was, and more than this one is needed to say that
+   * readers are served again.
+   */
+  async read(channels: string[], position: Position, isRefused: boolean): Promise<Mark> {
+    const { redis, url, standing, plausible, setup } = this.#options;
+    try {
+      const asked = performance.now();
+      const floor = this.#readOnly.floor(position);
+      const { answer, isReadOnly, refusal } = await this.#mark.call([floor, ...channels], channels);
+      if (refusal) standing.failed('marking', refusal);
+      const mark = markOf(answer as MarkAnswer);
+      const { position: last = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
+      plausible.learn(last, now, asked);
+      if (!isRefused) standing.worked('reading');
+      if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };
+      this.#readOnly.reset();
+      standing.worked('marking');
+      standing.wrote('hub');
+      this.#compare(mark.database, mark.prefix);
+      setup.learn(mark.settings);
+      return { position: last, born, now, gaps, heads };
+    } catch (error) {
+      standing.failed('reading', error);
+      suspect(redis, url, error);
+      throw error;
+    }
+  }
+
+  /**
+   * Both are empty until a gateway has configured the store. Another database: databases were swapped, or restored under another
+   * number, or a proxy counts in its own way. Another prefix: gateways of one installation disagree.
+   */
+  #compare(database: string, prefix: string): void {
+    const { keys, names, setup } = this.#options;
+    const isSameDatabase = Number(database) === keys.database;
+    if (!isSameDatabase && database !== '') {
+      const expected = `expected ${keys.database}, as REDIS_URL says`;
+      this.#report('database_differs', database, `the store takes its database for ${database}; ${expected}`);
+    }
+    if (prefix !== '' && prefix !== names.prefix) {
+      const expected = `expected one for all gateways; HSET ${keys.declared}:clock prefix "" takes it away`;
+      const text = `SISYPHUS_KEY_PREFIX=${prefix} of another gateway counts`;
+      this.#report('key_prefix_differs', prefix, `${text}; ${expected}`);
+    }
+    if (!isSameDatabase || (prefix === '' && names.prefix !== '')) setup.configure();
+  }
+
+  /** Once for each word in a row. */
+  #report(event: string, word: string, text: string): void {
+    if (this.#reported.get(event) !== word) this.#options.logger.error({ event, stored: word }, text);
+    this.#reported.set(event, word);
+  }
+}

@@ -1,0 +1,135 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { loadFunctionsIfAllowed } from './functions.ts';
+import { inspectRedis } from './inspect.ts';
+import { Backoff } from './pace.ts';
+import type { Parts } from './parts.ts';
+import { requireFit } from './probe.ts';
+import type { RedisSettings } from './redis-settings.ts';
+import type { Weakness } from './weaknesses.ts';
+
+/** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
+const PROBED = 2000;
+
+export interface SetupOptions extends Parts {
+  commands: Redis;
+  settings: RedisSettings;
+  /** The Redis ends with the gateway: nobody expects it to keep anything. */
+  isPrivate: boolean;
+}
+
+/** Sets Redis up for its gateways, and tries what they need of it. */
+export class Setup {
+  readonly #options: SetupOptions;
+  readonly #closing = new AbortController();
+  /** Counts the times that Redis was to be configured, and the last of them that was done. */
+  #wanted = 0;
+  #configured = 0;
+  #isLooking = false;
+  readonly #said = new Set<string>();
+  #later: NodeJS.Timeout | undefined;
+  #probedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: SetupOptions) {
+    this.#options = options;
+  }
+
+  /** Tells the functions how much is kept: at each connection, and when Redis has lost its memory. */
+  configure(): void {
+    this.#wanted++;
+    void this.look();
+  }
+
+  /** Configures Redis and tries what a gateway needs, again and again for as long as anything is refused. */
+  async look(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const { commands, standing } = this.#options;
+    const pause = new Backoff(500);
+    const { signal } = this.#closing;
+    do {
+      await this.#configureNow();
+      await this.#probe();
+      if (this.#configured === this.#wanted && !standing.isRefused) break;
+      await wait(pause.next(), undefined, { signal, ref: false }).catch(() => undefined);
+      // A connection that is not there brings us back here when it is.
+    } while (!signal.aborted && commands.status === 'ready');
+    this.#isLooking = false;
+  }
+
+  /** Says what this gateway is configured with, if that is due: again and again, for as long as the gateway lives. */
+  remind(): void {
+    if (this.#options.settings.isDue && this.#configured === this.#wanted) void this.#say();
+  }
+
+  /** A mark has told the version of the settings that count. */
+  learn(version: number): void {
+    if (this.#options.settings.isOutdated(version)) void this.#say();
+  }
+
+  close(): void {
+    clearTimeout(this.#later);
+    this.#closing.abort();
+  }
+
+  async #configureNow(): Promise<void> {
+    const { commands, keys, settings, standing } = this.#options;
+    if (commands.status !== 'ready') return;
+    const wanted = this.#wanted;
+    try {
+      await requireFit(commands);
+      await loadFunctionsIfAllowed(commands, keys);
+      await settings.say();
+      this.#configured = wanted;
+      standing.worked('configuration');
+      standing.wrote('commands');
+    } catch (error) {
+      standing.failed('configuration', error);
+    }
+  }
+
+  async #say(): Promise<void> {
+    const { settings, standing } = this.#options;
+    try {
+      await settings.say();
+      standing.worked('configuration');
+    } catch (error) {
+      standing.failed('configuration', error);
+    }
+  }
+
+  /** On a connection of its own, whose failure says nothing that the others would not say. */
+  async #probe(): Promise<void> {
+    const { commands, url, keys, names, standing, logger } = this.#options;
+    if (this.#closing.signal.aborted || commands.status !== 'ready') return;
+    const early = standing.isRefused ? 0 : this.#probedAt + PROBED - performance.now();
+    if (early > 0) {
+      this.#later ??= setTimeout(() => {
+        this.#later = undefined;
+        void this.look();
+      }, early).unref();
+      return;
+    }
+    this.#probedAt = performance.now();
+    try {
+      const { lasting, state, weaknesses } = await inspectRedis(url, keys, names);
+      standing.found(lasting);
+      // Nobody may publish for a long time, and find out.
+      if (state.length === 0) standing.worked('publishing');
+      this.#warn(weaknesses);
+    } catch (error) {
+      logger.debug({ event: 'probe_failed', reason: (error as Error).message });
+    }
+  }
+
+  /** Once for each: a failover may lead to a Redis that is set up otherwise. */
+  #warn(weaknesses: Weakness[]): void {
+    const { isPrivate, logger } = this.#options;
+    for (const { event, ...fields } of weaknesses) {
+      if (this.#said.has(fields.reason) || (isPrivate && event === 'redis_keeps_nothing')) continue;
+      this.#said.add(fields.reason);
+      // What it keeps is a choice.
+      logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
+    }
+  }
+}
