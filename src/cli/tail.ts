@@ -1,16 +1,20 @@
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
+import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import { loadConfig } from '../config.ts';
 import { requireUser } from '../message/names.ts';
 import { type Command, type Io, type Sink, UsageError } from './command.ts';
-import { EventParser, type ServerEvent } from './event-parser.ts';
 import { usage } from './publish.ts';
 import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:3001';
 const FIRST_RETRY = 3_000;
+/** A longer `retry:` than twelve days is ignored: a timer of Node overflows at 25 days, and would not wait at all (ms). */
+const LONGEST_RETRY = 999_999_999;
+/** The largest message, 64 MB, with each byte written as the six characters of \u0001. */
+const MAX_EVENT = 400_000_000;
 
 export const tail: Command = {
   name: 'tail',
@@ -32,24 +36,21 @@ export const tail: Command = {
       if (typeof value !== 'string' || !/^\d+$/.test(value)) throw new UsageError(`--${start} takes a number`);
       query.set(start, value);
     }
-    const print = options.raw ? printRaw : printReadable;
-    return new Tail(`${url ?? DEFAULT_URL}/stream?${query}`, print, { stdout, stderr }).run();
+    return new Tail(`${url ?? DEFAULT_URL}/stream?${query}`, options.raw === true, { stdout, stderr }).run();
   },
 };
-
-type Print = (stdout: Sink, event: ServerEvent, text: string) => void;
 
 /** Follows one stream through its reconnects, as an EventSource would. */
 class Tail {
   readonly #url: string;
-  readonly #print: Print;
+  readonly #isRaw: boolean;
   readonly #io: Pick<Io, 'stdout' | 'stderr'>;
   #position: string | undefined;
   #retry = FIRST_RETRY;
 
-  constructor(url: string, print: Print, io: Pick<Io, 'stdout' | 'stderr'>) {
+  constructor(url: string, isRaw: boolean, io: Pick<Io, 'stdout' | 'stderr'>) {
     this.#url = url;
-    this.#print = print;
+    this.#isRaw = isRaw;
     this.#io = io;
   }
 
@@ -80,18 +81,38 @@ class Tail {
     if (response.status !== 200 || !type.startsWith('text/event-stream') || !response.body) {
       throw new Refusal(`${new URL(this.#url).origin} is no gateway: it answered ${response.status}, ${type}`);
     }
-    const parser = new EventParser();
+    const parser = this.#createParser();
     const decoder = new TextDecoder();
+    let unfinished = '';
     for await (const chunk of response.body) {
-      for (const { event, text } of parser.push(decoder.decode(chunk, { stream: true }))) this.#take(event, text);
+      const text = decoder.decode(chunk, { stream: true });
+      if (this.#isRaw) unfinished = printWhole(stdout, unfinished, text);
+      parser.feed(text);
       // Nobody reads what is printed: then nothing more is read here, and nothing piles up.
       if (stdout instanceof Writable && stdout.writableNeedDrain) await once(stdout, 'drain');
     }
   }
 
-  #take(event: ServerEvent, text: string): void {
-    this.#print(this.#io.stdout, event, text);
-    if (event.retry !== undefined) this.#retry = event.retry;
+  /** For one connection: an event that is not complete when it ends is dropped, its id too, and the gateway sends it again. */
+  #createParser(): EventSourceParser {
+    return createParser({
+      maxBufferSize: MAX_EVENT,
+      onEvent: (event) => this.#take(event),
+      onRetry: (retry) => {
+        if (retry <= LONGEST_RETRY) this.#retry = retry;
+      },
+      // The other errors are fields that the standard wants ignored.
+      onError: ({ type }) => {
+        if (type !== 'max-buffer-size-exceeded') return;
+        throw new Refusal(
+          `${new URL(this.#url).origin} is no gateway: expected events of up to ${MAX_EVENT} characters`,
+        );
+      },
+    });
+  }
+
+  #take(event: EventSourceMessage): void {
+    if (!this.#isRaw) printReadable(this.#io.stdout, event);
     if (event.data === '{"status":"failure"}' || event.data === '<message><status>failure</status></message>') {
       throw new Refusal('the gateway does not take this user');
     }
@@ -102,10 +123,18 @@ class Tail {
 /** Another try would end the same way. */
 class Refusal extends Error {}
 
-const printRaw: Print = (stdout, _event, text) => void stdout.write(text);
+/** Prints the events that are complete, as they are on the wire, and answers what is left. */
+function printWhole(stdout: Sink, unfinished: string, text: string): string {
+  const all = unfinished + text;
+  // Only a line feed ends an event; to look through a large one again and again would take its size squared.
+  const end = text.includes('\n') ? all.lastIndexOf('\n\n') : -1;
+  if (end < 0) return all;
+  stdout.write(all.slice(0, end + 2));
+  return all.slice(end + 2);
+}
 
 /** `room:918 #12 hello`, and what the gateway itself says behind `--`; a `noop` says nothing. */
-const printReadable: Print = (stdout, { event, data }) => {
+function printReadable(stdout: Sink, { event, data }: EventSourceMessage): void {
   const message = JSON.parse(data) as Record<string, unknown>;
   if ('noop' in message) return;
   if ('status' in message) stdout.write(`-- ${message.status}\n`);
@@ -115,7 +144,7 @@ const printReadable: Print = (stdout, { event, data }) => {
     const text = typeof message.data === 'string' ? message.data : JSON.stringify(message.data);
     stdout.write(`${message.channel} #${message.revision}${name} ${visible(text)}\n`);
   }
-};
+}
 
 /** Nothing that a publisher sends may steer the terminal. */
 function visible(text: string): string {

@@ -91,6 +91,22 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     only: 'piles up',
   },
   {
+    name: 'tail waits for a time that no timer can hold, which is none at all',
+    file: 'src/cli/tail.ts',
+    find: 'if (retry <= LONGEST_RETRY) this',
+    replace: 'this',
+    caughtBy: 'unit/tail',
+    only: 'no timer could hold',
+  },
+  {
+    name: 'tail --raw prints half an event',
+    file: 'src/cli/tail.ts',
+    find: "all.lastIndexOf('\\n\\n')",
+    replace: "all.lastIndexOf('\\n') - 1",
+    caughtBy: 'unit/tail',
+    only: 'whole events',
+  },
+  {
     name: 'SIGHUP ends the gateway as if it had a terminal',
     file: 'src/cli/lifecycle.ts',
     find: "      const stops = signal === 'SIGHUP' && hasTerminal;",

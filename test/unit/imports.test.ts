@@ -49,6 +49,7 @@ const DOORS: [string, RegExp][] = [
   ['ioredis', /^store\/redis\//],
   ['pino', /^logger\.ts$/],
   ['fast-xml-parser', /^message\/xml\.ts$/],
+  ['eventsource-parser', /^cli\/tail\.ts$/],
   ['zod', /^config\.ts$/],
 ];
 

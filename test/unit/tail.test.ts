@@ -7,7 +7,6 @@ import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { EventParser } from '../../src/cli/event-parser.ts';
 import { run } from '../../src/cli/run.ts';
 import { Child } from '../support/child.ts';
 import { Collector, FakeGateway, type FakeRequest, runCommand } from '../support/command-line.ts';
@@ -145,15 +144,44 @@ describe('tail where nobody reads what it prints', () => {
 });
 
 describe('the reading of events', () => {
-  it('is the same wherever the stream is cut', () => {
-    const stream = 'id: 1\ndata: a\nretry: 5\n\nevent: e\ndata:  b\ndata\ndata:c\nid: 2\n\ndata: unfinished\nid: 3\n';
-    for (let cut = 0; cut <= stream.length; cut++) {
-      const parser = new EventParser();
-      const events = [...parser.push(stream.slice(0, cut)), ...parser.push(stream.slice(cut))];
-      expect(events.map(({ event }) => event)).to.deep.equal([
-        { id: '1', event: undefined, data: 'a', retry: 5 },
-        { id: '2', event: 'e', data: ' b\n\nc', retry: undefined },
-      ]);
-    }
+  const EVENTS = [
+    'id: 1\ndata: {"status":"ok"}\nretry: 1\n\n',
+    ': a comment\nunknown\nevent: e\ndata:  {"channel":"room:1",\ndata\ndata:"revision":3,"data":" ü "}\nid: 2\n\n',
+    'data: {"noop":"unfinished"}\nid: 3\n',
+  ];
+
+  it('is the same wherever the stream is cut', async () => {
+    const stream = Buffer.from(EVENTS.join(''));
+    const cuts = Array.from({ length: stream.length - 1 }, (_, index) => index + 1);
+    const answers = cuts.map((cut) => async (response: ServerResponse) => {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+      await new Promise((sent) => response.write(stream.subarray(0, cut), sent));
+      await wait(1);
+      response.end(stream.subarray(cut));
+    });
+    const { stdout, requests } = await tail([], answers);
+    const lines = stdout.split('\n').slice(0, -2);
+    expect(lines).to.deep.equal(cuts.flatMap(() => ['-- ok', 'room:1 #3 (e)  ü ']));
+    expect(requests.slice(1).map(({ headers }) => headers['last-event-id'])).to.deep.equal(cuts.map(() => '2'));
+  });
+
+  it('gives whole events with --raw, as they are on the wire', async () => {
+    const stream = Buffer.from(EVENTS.join(''));
+    const { stdout } = await tail(
+      ['--raw'],
+      [(response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }).end(stream)],
+    );
+    expect(stdout).to.match(/^id: 1\n/);
+    expect(stdout.slice(0, EVENTS[0]!.length + EVENTS[1]!.length)).to.equal(EVENTS[0]! + EVENTS[1]!);
+    expect(stdout).not.to.contain('unfinished');
+  });
+
+  it('knows no time to wait that no timer could hold', async () => {
+    const text = 'id: 1\ndata: {"status":"ok"}\nretry: 20\n\ndata: {"noop":true}\nretry: 99999999999\n\n';
+    const { stderr } = await tail(
+      [],
+      [(response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }).end(text)],
+    );
+    expect(stderr).to.contain('again in 0.0 s');
   });
 });
