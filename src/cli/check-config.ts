@@ -1,4 +1,4 @@
-import { type Config, ConfigError, loadConfig, SECRETS, settings } from '../config.ts';
+import { type Config, ConfigError, loadConfig, settings } from '../config.ts';
 import { exposureOf } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';
@@ -23,8 +23,8 @@ export const checkConfig: Command = {
     const [{ address, problem }, redisProblem] = await Promise.all([tryAddress(config), tryRedis(config)]);
     const problems = [problem, redisProblem].filter((text) => text !== undefined);
     if (problems.length > 0) throw new ConfigError(problems);
-    for (const [name, { text, from }] of settings(flags, env)) {
-      const value = text === undefined ? 'none' : SECRETS.has(name) ? hide(text) : text;
+    for (const [name, { variable, text, from }] of settings(flags, env)) {
+      const value = text && variable.secret ? hide(text) : text || 'none';
       stdout.write(`${name.padEnd(30)} ${value.padEnd(24)} ${from}\n`);
     }
     const exposure = address === undefined ? undefined : exposureOf(config, address);

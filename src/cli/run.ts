@@ -34,7 +34,7 @@ async function dispatch(args: string[], io: Io): Promise<number> {
 }
 
 function parse(command: Command, args: string[]): Pick<Invocation, 'positionals' | 'flags' | 'options'> {
-  const flagNames = VARIABLES.map(({ flag }) => flag as string);
+  const flagNames = VARIABLES.map(({ flag }) => flag);
   const strings = Object.fromEntries(flagNames.map((flag) => [flag, { type: 'string' as const }]));
   try {
     const { values, positionals } = parseArgs({

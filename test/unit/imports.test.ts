@@ -50,7 +50,6 @@ const DOORS: [string, RegExp][] = [
   ['pino', /^logger\.ts$/],
   ['fast-xml-parser', /^message\/xml\.ts$/],
   ['eventsource-parser', /^cli\/tail\.ts$/],
-  ['zod', /^config\.ts$/],
 ];
 
 type Imports = Map<string, string[]>;
