@@ -42,8 +42,11 @@ const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
 
 /**
  * Reads a document once from left to right, and refuses what is not well-formed or could be a bomb: DOCTYPE,
- * entities of its own, more than 64 levels or 128 attributes. Written here because no parser tells where content
- * ends without normalising its line ends, and what is inside a message goes out byte for byte.
+ * entities of its own, more than 64 levels or 128 attributes.
+ *
+ * Measured against `fast-xml-parser` 5.12.1 (its validator, `stopNodes` and positions), which finds the same contents,
+ * but takes 16 of the 38 malformed bodies of the unit test, and bounds neither levels nor attributes inside a message:
+ * 100,000 attributes take it 110 ms. CPU for 250 B, 10 KB, 256 KB: 9, 190, 5,400 µs there; 3, 90, 2,700 µs here.
  *
  * @throws SisyphusError `bad_xml`
  */

@@ -224,4 +224,25 @@ export const HTTP_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/descriptors',
     only: 'counts the connections',
   },
+  {
+    name: 'XML may nest as deeply as it likes',
+    file: 'src/message/xml-scanner.ts',
+    find: 'if (depth >= MAX_DEPTH)',
+    replace: 'if (depth < 0)',
+    caughtBy: 'unit/xml',
+  },
+  {
+    name: 'an & that begins no reference is passed on',
+    file: 'src/message/xml-scanner.ts',
+    find: '    if (!this.#skip(REFERENCE)) {\n',
+    replace: '    if (!this.#skip(REFERENCE) && ++this.#at < 0) {\n',
+    caughtBy: 'unit/xml',
+  },
+  {
+    name: 'a tag ends with another name than it began with',
+    file: 'src/message/xml-scanner.ts',
+    find: "if (this.#name('an end tag') !== element.name)",
+    replace: "if (this.#name('an end tag') === '')",
+    caughtBy: 'unit/xml',
+  },
 ];
