@@ -9,6 +9,8 @@ define('anchor', { 'allow-oom' }, function(args)
   local clock = look_at_clock()
   require_permission('PUBLISH', TOPIC .. '@anchor')
   begin(clock)
+  -- Before anything is changed: it asks for INFO, which may be denied.
+  local published = plain_publishes(clock)
   local id = digits(next_id(clock))
   local stored = redis.pcall('HMGET', RECORDER, 'owner', 'patterns')
   local owner, patterns = stored[1], stored[2] or ''
@@ -18,7 +20,7 @@ define('anchor', { 'allow-oom' }, function(args)
     redis.call('HSET', RECORDER, 'patterns', patterns)
     redis.call('HINCRBY', CLOCK, 'settings', 1)
   end
-  local text = id .. ' ' .. args[1] .. ' ' .. plain_publishes(clock) .. (switches and ' switch ' or ' - ') .. patterns
+  local text = id .. ' ' .. args[1] .. ' ' .. published .. (switches and ' switch ' or ' - ') .. patterns
   say(clock, TOPIC .. '@anchor', text)
   save(clock)
   return id
