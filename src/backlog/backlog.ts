@@ -103,7 +103,7 @@ export interface ListRequest {
   signal?: AbortSignal | undefined;
 }
 
-/** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, within 2 s. */
+/** What a store keeps: messages, revisions, and who may see what. Every call rejects with a SisyphusError, as soon as patience.ts says. */
 export interface Backlog {
   /** All in one atomic step, in this order, or none. The same idempotency key answers the first result for 5 minutes. */
   publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;

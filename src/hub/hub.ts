@@ -6,6 +6,7 @@ import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { FOLLOWING } from '../patience.ts';
 import { Failures } from '../repeats.ts';
 import { catchUp } from './catch-up.ts';
 import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
@@ -18,8 +19,6 @@ import { Subscriptions } from './subscriptions.ts';
 
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
-/** A client is told within 2 s that Redis cannot be reached. */
-const PATIENCE = 1600;
 
 export interface HubOptions {
   source: ChannelSource;
@@ -131,7 +130,7 @@ export class Hub implements SourceListener, Checked {
   /**
    * Gives the reader whatever is heard on these channels from now on. Settles when each is acknowledged and its last
    * message known: what is published from then on is heard.
-   * @throws SisyphusError `redis_unavailable` after 2 s
+   * @throws SisyphusError `redis_unavailable` after `FOLLOWING`
    */
   async follow(reader: Reader, channels: string[]): Promise<void> {
     const begun: Promise<void>[] = [];
@@ -142,7 +141,7 @@ export class Hub implements SourceListener, Checked {
     }
     if (begun.length === 0 && this.isOpen) return;
     const givenUp = new AbortController();
-    if (!(await within(PATIENCE, this.#ready(begun, givenUp.signal)))) {
+    if (!(await within(FOLLOWING, this.#ready(begun, givenUp.signal)))) {
       givenUp.abort();
       throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
     }

@@ -85,7 +85,7 @@ export class Session implements Reader {
     return this.#gate === undefined && this.#membership.isSettled && (this.#expected?.isEmpty ?? true);
   }
 
-  /** @throws SisyphusError `redis_unavailable` within 2 s; the caller closes the session then */
+  /** @throws SisyphusError `redis_unavailable`; the caller closes the session then, or if it takes longer than `OPENING` */
   async open(start: Start): Promise<void> {
     const { hub } = this.#options;
     // What the client has until it is told otherwise: an `error` must not lose what it has not read.

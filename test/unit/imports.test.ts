@@ -36,6 +36,7 @@ const GROUND = [
   'mask',
   'nearest',
   'output',
+  'patience',
   'redis-url',
   'repeats',
   'service-links',

@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import type { Position } from '../../message/position.ts';
+import { OPENING } from '../../patience.ts';
 import { isExpected } from '../../repeats.ts';
 import { Admission } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
@@ -17,8 +18,6 @@ import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
 import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
 
-/** A client is told within 2 s that Redis cannot be reached (ms). */
-const PATIENCE = 1700;
 const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same however often the client asks. */
 const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'headers_too_large']);
@@ -111,10 +110,9 @@ async function openInTurn(
 ): Promise<void> {
   const { hub, sessions } = context;
   sessions.add(session);
-  // Each step has a limit of its own; together they might take longer than a client should wait.
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
-  }, PATIENCE);
+  }, OPENING);
   const turn = await admission.enter(() => session.connection.closed);
   if ('done' in turn) {
     session.onOpen = turn.done;

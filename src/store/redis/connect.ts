@@ -1,7 +1,8 @@
 import type { Backlog } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
+import { COMMAND } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
-import { COMMAND_TIMEOUT, closeConnection, openConnection } from './connection.ts';
+import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 
@@ -16,8 +17,8 @@ export async function connectBacklog(
     let reason = 'no answer';
     const timer = setTimeout(() => {
       close();
-      reject(new SisyphusError('redis_unavailable', `cannot reach Redis within 2 s (${reason})`));
-    }, COMMAND_TIMEOUT);
+      reject(new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`));
+    }, COMMAND);
     redis.on('error', (error: Error) => {
       reason = error.message;
     });

@@ -2,15 +2,13 @@ import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import { COMMAND } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
 import { isReply } from './redis-error.ts';
 import type { Standing } from './standing.ts';
-
-/** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
-export const COMMAND_TIMEOUT = 2000;
 
 /**
  * One connection to Redis, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
@@ -34,8 +32,8 @@ export function openConnection(url: string, name: string, standing?: Standing): 
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: COMMAND_TIMEOUT,
-    connectTimeout: COMMAND_TIMEOUT,
+    commandTimeout: COMMAND,
+    connectTimeout: COMMAND,
     // It asks for INFO, which the user may not be allowed: then the driver says so on standard error, each time.
     enableReadyCheck: name !== 'probe',
     keepAlive: 10_000,

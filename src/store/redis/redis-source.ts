@@ -5,6 +5,7 @@ import type { Logger } from '../../logger.ts';
 import { parseEnvelope, parseNote } from '../../message/envelope.ts';
 import { userOfChannel } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { SETTLING } from '../../patience.ts';
 import { batched } from './batch.ts';
 import { closeConnection, suspect } from './connection.ts';
 import { callFunction, hasFunctions, loadFunctionsIfAllowed, ReadableFunction } from './functions.ts';
@@ -22,9 +23,7 @@ import type { Standing } from './standing.ts';
 
 /** So many names in one SUBSCRIBE, so many keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
-/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes if the old one has just died. */
-const SETTLE_PATIENCE = 1500;
-/** Then it is asked again (ms): nobody may have listened. */
+/** Whether everything is recorded is asked again after this (ms): nobody may have listened. */
 const SETTLE_AGAIN = 400;
 
 export interface RedisSourceOptions {
@@ -194,7 +193,7 @@ export class RedisSource implements ChannelSource {
   }
 
   async #settleOnce(): Promise<void> {
-    for (const until = performance.now() + SETTLE_PATIENCE; performance.now() < until; ) {
+    for (const until = performance.now() + SETTLING; performance.now() < until; ) {
       const id = await this.#askToSettle();
       // The answer may be read together with what follows it.
       if (!isAfter(id, this.#settledUpTo) || (await this.#isSettled(id))) return;
