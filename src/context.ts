@@ -3,8 +3,9 @@ import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
+import { Counters } from './counters.ts';
 import { createApp } from './http/app.ts';
-import type { RecorderStatus, SettingsStatus } from './http/context.ts';
+import type { SettingsStatus } from './http/context.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
@@ -61,6 +62,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
   const { backlog, source } = store;
   const troubles = (): Trouble[] => store.troubles();
   const flusher = new Flusher();
+  const counters = new Counters();
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -68,12 +70,19 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     recordsPlain,
     retention,
     settled,
+    counters,
     logger: logger.child({ component: 'hub' }),
   });
-  const sessions = new SessionRegistry({ ...config, hub, backlog, logger: logger.child({ component: 'session' }) });
+  const sessions = new SessionRegistry({
+    ...config,
+    hub,
+    backlog,
+    counters,
+    logger: logger.child({ component: 'session' }),
+  });
   const hasSpoken = (): boolean => store.hasSpoken();
   const outage = new Outage({ hub, sessions, troubles, hasSpoken, grace: config.redisGrace, logger });
-  const recorder = redis?.plain && new Recorder(redis.plain, logger.child({ component: 'recorder' }));
+  const recorder = redis?.plain && new Recorder(redis.plain, counters, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
   // They come back with positions from the future, and are told.
   hub.onReversed = () => sessions.closeAll('redis');
@@ -87,7 +96,8 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     recordsPlain,
     logger: logger.child({ component: 'http' }),
     flusher,
-    recorder: () => statusOf(recorder),
+    counters,
+    recorder: () => ({ role: recorder?.role ?? 'off', recording: recorder?.isRecording ?? false }),
     settings: () => settingsOf(config, redis),
     repeats: new Repeats(),
     troubles,
@@ -157,11 +167,6 @@ function settingsOf({ maxBuffer }: Config, redis: RedisStore | undefined): Setti
     );
   }
   return { version, differences, problems };
-}
-
-function statusOf(recorder: Recorder | undefined): RecorderStatus {
-  if (!recorder) return { role: 'off', recording: false, recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
-  return { role: recorder.role, recording: recorder.isRecording, ...recorder.counters };
 }
 
 function readVersion(): string {

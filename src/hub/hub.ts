@@ -1,10 +1,10 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
+import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
-import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import { FOLLOWING } from '../patience.ts';
 import { Failures } from '../repeats.ts';
@@ -23,6 +23,7 @@ const CROWD = 100;
 export interface HubOptions {
   source: ChannelSource;
   backlog: Backlog;
+  counters: Counters;
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
@@ -44,8 +45,6 @@ export interface HubOptions {
  * A long file: whatever is here moves the state or the position, or goes by them; what does not is beside it.
  */
 export class Hub implements SourceListener, Checked {
-  /** `resets`: told to readers, each reader counted. */
-  readonly counters = { healed: 0, duplicates: 0, unconfirmed: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions & Pick<GivingOptions, 'settled'>;
   readonly #failures: Failures;
@@ -147,10 +146,6 @@ export class Hub implements SourceListener, Checked {
     }
   }
 
-  countReset(reason: ResetReason): void {
-    this.counters.resets[reason] = (this.counters.resets[reason] ?? 0) + 1;
-  }
-
   leave(reader: Reader, channels: Iterable<string>): void {
     this.#subscriptions.leave(reader, channels);
   }
@@ -224,7 +219,7 @@ export class Hub implements SourceListener, Checked {
       return;
     }
     if (head !== undefined && !isAfter(message.id, head)) {
-      this.counters.duplicates++;
+      this.#options.counters.duplicateDropped();
       return;
     }
     this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
@@ -327,7 +322,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   unconfirmed({ channel, id }: Message): void {
-    this.counters.unconfirmed++;
+    this.#options.counters.messageUnconfirmed();
     this.#options.logger.error({ event: 'message_unconfirmed', channel, id });
   }
 
@@ -355,7 +350,7 @@ export class Hub implements SourceListener, Checked {
   deliverHealed(message: Message): void {
     const head = this.#subscriptions.get(message.channel)?.head;
     if (head !== undefined && !isAfter(message.id, head)) return;
-    this.counters.healed++;
+    this.#options.counters.messageHealed();
     this.#deliver(message);
   }
 

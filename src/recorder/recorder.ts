@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
@@ -50,8 +51,8 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
-  readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
+  readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
   readonly #unrecordable: Unrecordable;
@@ -69,8 +70,9 @@ export class Recorder implements PlainListener {
   #turnAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  constructor(source: PlainSource, logger: Logger) {
+  constructor(source: PlainSource, counters: Counters, logger: Logger) {
     this.#source = source;
+    this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
     this.#unrecordable = new Unrecordable(logger);
@@ -248,7 +250,7 @@ export class Recorder implements PlainListener {
   }
 
   #lead(): void {
-    this.counters.changes++;
+    this.#counters.recorderLeads();
     this.#logger.info({ event: 'recorder_leads', queued: this.#period.queue.length });
     this.#state = 'leading';
     void this.#record();
@@ -256,7 +258,7 @@ export class Recorder implements PlainListener {
 
   /** Another gateway has the lease: what was queued here is its to record. */
   #fence(): void {
-    this.counters.fenced++;
+    this.#counters.recorderFenced();
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#period.queue.length });
     this.#state = 'listening';
   }
@@ -304,8 +306,7 @@ export class Recorder implements PlainListener {
       const batch = period.nextBatch();
       try {
         const { recorded, failed } = await this.#source.record(period.name, batch);
-        this.counters.recorded += recorded;
-        this.counters.unrecordable += failed.length;
+        this.#counters.plainRecorded(recorded, failed.length);
         this.#unrecordable.note(failed);
         period.forgetFirst(batch.length);
       } catch (error) {

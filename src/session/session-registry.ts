@@ -1,5 +1,6 @@
 import type { Backlog } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
+import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
@@ -16,6 +17,7 @@ const SLICE = 500;
 export interface RegistryOptions {
   hub: Pick<Hub, 'refresh'>;
   backlog: Backlog;
+  counters: Counters;
   logger: Logger;
   noopInterval: number;
   maxStreams: number;
@@ -27,8 +29,6 @@ export interface RegistryOptions {
 
 /** All sessions of this process, and what is done for all of them by one timer. */
 export class SessionRegistry {
-  /** Streams that ended, by reason. */
-  readonly closed = new Map<CloseReason, number>();
   /** What the store has cost: readers that could not be let in, streams that were ended, and what was said of it last. */
   readonly outage = { turnedAway: 0, ended: 0, reason: '' };
   readonly #options: RegistryOptions;
@@ -201,7 +201,7 @@ export class SessionRegistry {
       this.#perUser.delete(session.user);
       this.#madeRoom.delete(session.user);
     }
-    this.closed.set(reason, (this.closed.get(reason) ?? 0) + 1);
+    this.#options.counters.streamClosed(reason);
     // Many at once, for one reason that is told with their number: a line each would say nothing more.
     const level = reason === 'redis' ? 'debug' : 'info';
     if (reason === 'redis') this.outage[session.opened ? 'ended' : 'turnedAway']++;

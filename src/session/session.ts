@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Counters } from '../counters.ts';
 import type { Reader } from '../hub/subscription.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
@@ -22,6 +23,7 @@ const LOOK_AGAIN = 100;
 
 export interface SessionOptions extends MembershipOptions {
   connection: Connection;
+  counters: Counters;
   maxBuffer: number;
   /** For what may happen to all sessions at once. */
   repeats?: Repeats;
@@ -282,7 +284,7 @@ export class Session implements Reader {
   }
 
   #reset(channel: string, reason: ResetReason, position: Position): void {
-    this.#options.hub.countReset(reason);
+    this.#options.counters.readerReset(reason);
     this.connection.reset(channel, reason, position);
   }
 
@@ -297,7 +299,7 @@ export class Session implements Reader {
     const { timeline } = this.#membership;
     if (!timeline.isQuiet && !timeline.allows(message)) return;
     this.#position = message.id;
-    if (message.oversize) this.#options.hub.countReset('oversize');
+    if (message.oversize) this.#options.counters.readerReset('oversize');
     this.connection.message(message);
   }
 

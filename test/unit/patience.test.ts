@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { expect } from 'chai';
 import { Flusher } from '../../src/connection/flusher.ts';
+import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
 import type { HttpContext } from '../../src/http/context.ts';
 import { streamOpener } from '../../src/http/routes/stream.ts';
@@ -51,16 +52,26 @@ describe('a client, where Redis cannot be reached', () => {
     const store = new MemoryStore({ retention, maxMessage: 1000 });
     const { backlog, source } = store;
     const recordsPlain = () => true;
-    const hub = new Hub({ source, backlog, recordsPlain, retention, logger });
+    const counters = new Counters();
+    const hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
     const limits = { noopInterval: 10_000, maxStreams: 1000, maxStreamsPerUser: 1000, maxBuffer: 10_000 };
-    const sessions = new SessionRegistry({ ...limits, hub, backlog, logger });
+    const sessions = new SessionRegistry({ ...limits, hub, backlog, counters, logger });
     const flusher = new Flusher();
-    const context = { config: limits, hub, backlog, sessions, flusher, recordsPlain, logger, isDraining: () => false };
+    const context = {
+      config: limits,
+      hub,
+      backlog,
+      sessions,
+      flusher,
+      counters,
+      recordsPlain,
+      logger,
+      isDraining: () => false,
+    };
     const openStream = streamOpener(context as unknown as HttpContext, {
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
       descriptors: { roomFor: () => 'enough' },
-      refused: new Map(),
     });
     hub.start();
     await eventually(() => hub.isOpen);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { CloseReason } from '../../src/connection/close-reason.ts';
 import type { KernelQueues } from '../../src/connection/kernel-queues.ts';
+import { Counters } from '../../src/counters.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 import type { Session } from '../../src/session/session.ts';
@@ -43,7 +44,9 @@ class FakeSession {
 let clock = 0;
 
 describe('the registry of sessions', () => {
+  const counters = new Counters();
   const options: RegistryOptions = {
+    counters,
     hub: { refresh: async () => undefined },
     backlog: { rights: async () => [] } as never,
     logger: createLogger('silent'),

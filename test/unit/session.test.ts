@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Backlog } from '../../src/backlog/backlog.ts';
 import type { Connection } from '../../src/connection/connection.ts';
+import { Counters } from '../../src/counters.ts';
 import { SisyphusError } from '../../src/errors.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -73,6 +74,7 @@ class World {
   readonly store: MemoryStore;
   readonly hub: Hub;
   readonly backlog: Backlog;
+  readonly counters = new Counters();
   /** The last id that was published. */
   last = BEGINNING;
   /** Called whenever a backlog, or a list, is about to be read. */
@@ -99,7 +101,14 @@ class World {
         return backlog.open(requests, signal);
       },
     };
-    this.hub = new Hub({ source, backlog: this.backlog, recordsPlain: () => false, retention, logger });
+    this.hub = new Hub({
+      source,
+      backlog: this.backlog,
+      counters: this.counters,
+      recordsPlain: () => false,
+      retention,
+      logger,
+    });
   }
 
   static async open(length: number): Promise<World> {
@@ -115,8 +124,8 @@ class World {
   }
 
   session(client: Client, connection = client.connection(), now = Date.now): Session {
-    const { hub, backlog } = this;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
+    const { hub, backlog, counters } = this;
+    const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
     return new Session({ ...options, connection });
   }
 
@@ -281,8 +290,8 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     client = new Client(world);
     await world.backlog.grant('7', ROOM);
     at = await world.publish(ROOM, 'before');
-    const { hub, backlog } = world;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => true, maxBuffer: 1000 };
+    const { hub, backlog, counters } = world;
+    const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => true, maxBuffer: 1000 };
     session = new Session({ ...options, connection: client.connection() });
     await session.open({ kind: 'now' });
   });

@@ -28,8 +28,6 @@ export interface StreamOpenerOptions {
   heads: StreamHeads;
   log: BoundedLog;
   descriptors: Pick<Descriptors, 'roomFor'>;
-  /** Streams that were refused, by the word for it. */
-  refused: Map<Refusal, number>;
 }
 
 /** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
@@ -66,7 +64,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
     const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
     if ('refusal' in admitted) {
-      refuse(connection, positionOf(start, hub.position), admitted.refusal, options);
+      context.counters.streamRefused(admitted.refusal);
+      refuse(connection, positionOf(start, hub.position), admitted.refusal, log);
     } else {
       const session = new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer });
       void openInTurn(session, start, context, { ...options, admission });
@@ -87,13 +86,7 @@ function admit(
   return { refusal: sessions.streams < config.maxStreams ? 'user_capacity' : 'capacity' };
 }
 
-function refuse(
-  connection: EventStream,
-  position: Position,
-  refusal: Refusal,
-  { log, refused }: StreamOpenerOptions,
-): void {
-  refused.set(refusal, (refused.get(refusal) ?? 0) + 1);
+function refuse(connection: EventStream, position: Position, refusal: Refusal, log: BoundedLog): void {
   const isFailure = FAILURES.has(refusal);
   const line = { event: 'stream_refused', reason: refusal };
   if (isFailure) log.info(line);
@@ -106,9 +99,9 @@ async function openInTurn(
   session: Session,
   start: Start,
   context: HttpContext,
-  { admission, log, refused }: StreamOpenerOptions & { admission: Admission },
+  { admission, log }: StreamOpenerOptions & { admission: Admission },
 ): Promise<void> {
-  const { hub, sessions } = context;
+  const { hub, sessions, counters } = context;
   sessions.add(session);
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
@@ -119,7 +112,7 @@ async function openInTurn(
     await open(session, start, context);
     turn.done();
   } else if (hub.isAnswered) {
-    refused.set('busy', (refused.get('busy') ?? 0) + 1);
+    counters.streamRefused('busy');
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
     session.connection.close('busy', positionOf(start, hub.position), 'busy', turn.times);
   } else sessions.turnAway(session, LATE);
