@@ -81,7 +81,7 @@ export async function createContext(config: Config, logger: Logger, warnings: ()
     logger: logger.child({ component: 'session' }),
   });
   const hasSpoken = (): boolean => store.hasSpoken();
-  const outage = new Outage({ hub, sessions, troubles, hasSpoken, grace: config.redisGrace, logger });
+  const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = redis?.plain && new Recorder(redis.plain, counters, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => redis?.configure();
   // They come back with positions from the future, and are told.

@@ -346,18 +346,19 @@ export class Hub implements SourceListener, Checked {
     await this.#heal(channels ?? this.channelNames(), false);
   }
 
-  /** What healing found: already in order, and without holes that were not announced. */
-  deliverHealed(message: Message): void {
+  /** What healing found: already in order, and without holes that were not announced. `wasHeard`: it was held, and not missed. */
+  deliverHealed(message: Message, wasHeard: boolean): void {
     const head = this.#subscriptions.get(message.channel)?.head;
     if (head !== undefined && !isAfter(message.id, head)) return;
-    this.#options.counters.messageHealed();
+    if (!wasHeard) this.#options.counters.messageHealed();
     this.#deliver(message);
   }
 
   /** What was heard while another channel was read: where something before it is missing, it is healed in its turn. */
   deliverHeard(message: Message): void {
     const head = this.#subscriptions.get(message.channel)?.head;
-    if (head === undefined || message.previous === head || !isAfter(message.id, head)) this.deliverHealed(message);
+    if (head === undefined || message.previous === head || !isAfter(message.id, head))
+      this.deliverHealed(message, true);
     else this.#held.add(message);
   }
 

@@ -296,6 +296,7 @@ export class Recorder implements PlainListener {
   }
 
   async #recordQueue(period: Period): Promise<void> {
+    let isAgain = false;
     while (period === this.#period && this.#state === 'leading' && period.queue.length > 0) {
       const early = this.#recordedAt + SPACING - performance.now();
       if (early > 0 && !period.hasFullBatch) {
@@ -305,16 +306,20 @@ export class Recorder implements PlainListener {
       this.#recordedAt = performance.now();
       const batch = period.nextBatch();
       try {
-        const { recorded, failed } = await this.#source.record(period.name, batch);
-        this.#counters.plainRecorded(recorded, failed.length);
+        const { recorded, skipped, failed } = await this.#source.record(period.name, batch);
+        // It was this gateway that recorded what is skipped, if an answer was lost: nobody else may, behind the place of its lease.
+        this.#counters.plainRecorded(isAgain ? recorded + skipped : recorded, failed.length);
+        isAgain = false;
         this.#unrecordable.note(failed);
         period.forgetFirst(batch.length);
       } catch (error) {
         if (error instanceof FencedError) {
-          if (period === this.#period) this.#fence();
+          // The lease may have said so already.
+          if (period === this.#period && this.#state === 'leading') this.#fence();
           return;
         }
         // Not known whether it was recorded: the same batch again, and the script skips what was.
+        isAgain = true;
         this.#warn('record_failed', error);
         await wait(100);
       }

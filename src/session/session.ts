@@ -284,11 +284,17 @@ export class Session implements Reader {
   }
 
   #reset(channel: string, reason: ResetReason, position: Position): void {
-    this.#options.counters.readerReset(reason);
     this.connection.reset(channel, reason, position);
+    this.#countReset(reason);
+  }
+
+  /** Unless the reader has left, or was too slow for it: then nobody is told. */
+  #countReset(reason: ResetReason): void {
+    if (!this.connection.closed) this.#options.counters.readerReset(reason);
   }
 
   #openConnection(): void {
+    if (this.connection.closed) return;
     this.#opened = true;
     this.connection.open('ok', this.#position);
     this.onOpen();
@@ -299,8 +305,8 @@ export class Session implements Reader {
     const { timeline } = this.#membership;
     if (!timeline.isQuiet && !timeline.allows(message)) return;
     this.#position = message.id;
-    if (message.oversize) this.#options.counters.readerReset('oversize');
     this.connection.message(message);
+    if (message.oversize) this.#countReset('oversize');
   }
 
   #kick(): void {
@@ -308,9 +314,9 @@ export class Session implements Reader {
     this.#drain().catch((error: Error) => {
       // Who has left is owed nothing.
       if (this.connection.closed) return;
-      const level = isExpected(error) ? 'debug' : 'error';
+      const [level, reason] = isExpected(error) ? (['debug', 'redis'] as const) : (['error', 'internal'] as const);
       this.#options.logger[level]({ event: 'session_failed', user: this.user, err: error });
-      this.connection.close('redis', this.#position);
+      this.connection.close(reason, this.#position);
     });
   }
 

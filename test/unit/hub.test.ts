@@ -252,6 +252,21 @@ describe('the hub', () => {
       expect(heard).to.deep.equal([...numbered(many, 6).map(([, text]) => text), 'last']);
     });
 
+    it('counts as healed what was missed, and not what was heard meanwhile, in the same channel or in another', async () => {
+      const heard: string[] = [];
+      const { hub, backlog, source, counters, missing } = await deaf({}, aReader(heard), ['room:0', 'room:1']);
+      await missing(numbered(3, 1));
+      const { mark } = source;
+      source.mark = async (channels) => {
+        source.mark = mark;
+        for (const channel of ['room:0', 'room:1']) await backlog.publish([{ channel, data: Buffer.from('heard') }]);
+        return mark.call(source, channels);
+      };
+      await hub.heal(['room:0']);
+      expect(heard).to.deep.equal(['0', '1', '2', 'heard', 'heard']);
+      expect(counters.snapshot()).to.deep.include({ healed: 3, duplicates: 0, unconfirmed: 0 });
+    });
+
     it('tells what is gone before it, and does not take that for never published', async () => {
       const heard: string[] = [];
       const { hub, backlog, counters, missing } = await deaf({ kept: 3 }, aReader(heard), ['room:0', 'room:1']);

@@ -246,6 +246,8 @@ describe('the recorder', () => {
       await eventually(() => source.recorded.length === 4);
       expect(source.recorded).to.deep.equal(['a', 'b', 'c', 'd']);
       expect(source.batches.map(([first]) => first)).to.deep.equal(['a', 'a', 'a', 'd']);
+      await eventually(() => counted().recorded >= 4);
+      expect(counted().recorded, 'also what was recorded before an answer that was lost').to.equal(4);
     });
 
     it('stops where its record is refused because another has the lease, and forgets what that one has recorded', async () => {
@@ -265,6 +267,20 @@ describe('the recorder', () => {
       source.role = 'leader';
       await eventually(() => source.recorded.length > 0);
       expect(source.recorded).to.deep.equal(['c']);
+    });
+
+    it('is fenced off once where it learns that another has it while a record is under way', async () => {
+      await lead();
+      source.beforeRecord = async () => {
+        await eventually(() => recorder.role === 'standby');
+        throw new FencedError('FENCED another gateway records now');
+      };
+      source.hear('a');
+      await eventually(() => source.times('record') === 1);
+      source.role = 'standby';
+      await eventually(() => recorder.role === 'standby');
+      await pause(50); // the record is refused
+      expect(counted().fenced).to.equal(1);
     });
 
     it('stops where it learns that another has it', async () => {

@@ -167,6 +167,52 @@ describe('a session, at the seam between what is read and what comes live', () =
     expect(client.texts).to.deep.equal(['ok', '2']);
   });
 
+  it('counts no reset that its client was not told, because it had left', async () => {
+    for (const room of ROOMS) await world.backlog.grant('7', room);
+    const position = await world.publish('room:a', '1');
+    for (const room of [...ROOMS, ...ROOMS]) await world.publish(room, '2');
+    const connection = client.connection();
+    const drained = async () => {
+      if (client.heard.length === 2) session.close('client');
+    };
+    const session = world.session(client, Object.assign(connection, { drained }));
+    await session.open({ kind: 'after', position });
+    expect(client.texts).to.deep.equal(['ok', 'reset room:a']);
+    expect(world.counters.snapshot().resets).to.deep.equal({ trimmed: 1 });
+  });
+
+  it('has not opened where its client was turned away meanwhile', async () => {
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    await world.publish('room:a', '1');
+    const session = world.session(client);
+    let opened = 0;
+    session.onOpen = () => opened++;
+    const { open } = world.backlog;
+    // The first page is there already when it is withdrawn.
+    world.backlog.open = async (requests) => {
+      const reading = await open(requests);
+      session.close('redis');
+      return reading;
+    };
+    await session.open({ kind: 'overlap', count: 1 });
+    expect([session.opened, opened, client.texts]).to.deep.equal([false, 0, []]);
+  });
+
+  it('ends because of a mistake, and not of Redis, where it made one', async () => {
+    const reasons: string[] = [];
+    const session = world.session(
+      client,
+      Object.assign(client.connection(), { close: (why: string) => reasons.push(why) }),
+    );
+    await session.open({ kind: 'now' });
+    world.beforeRead = async () => {
+      throw new TypeError('no such thing');
+    };
+    session.refresh();
+    await eventually(() => reasons.length > 0);
+    expect(reasons).to.deep.equal(['internal']);
+  });
+
   it('gives what was published on a channel that was granted while it opened', async () => {
     await world.backlog.grant('7', 'room:a');
     const position = await world.publish('room:a', '1');

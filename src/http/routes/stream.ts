@@ -101,7 +101,7 @@ async function openInTurn(
   context: HttpContext,
   { admission, log }: StreamOpenerOptions & { admission: Admission },
 ): Promise<void> {
-  const { hub, sessions, counters } = context;
+  const { hub, sessions } = context;
   sessions.add(session);
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
@@ -112,7 +112,6 @@ async function openInTurn(
     await open(session, start, context);
     turn.done();
   } else if (hub.isAnswered) {
-    counters.streamRefused('busy');
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
     session.connection.close('busy', positionOf(start, hub.position), 'busy', turn.times);
   } else sessions.turnAway(session, LATE);
