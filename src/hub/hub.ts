@@ -6,7 +6,7 @@ import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
-import { FOLLOWING } from '../patience.ts';
+import { FOLLOWING, within } from '../patience.ts';
 import { Failures } from '../repeats.ts';
 import { catchUp } from './catch-up.ts';
 import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
@@ -407,13 +407,4 @@ export class Hub implements SourceListener, Checked {
   #settle(): void {
     for (const settle of this.#waiting) settle();
   }
-}
-
-/** Whether it is done in so many milliseconds. */
-async function within(milliseconds: number, done: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, false);
-  });
-  return Promise.race([done.then(() => true), late]).finally(() => clearTimeout(timer));
 }

@@ -32,10 +32,7 @@ export interface OutageOptions {
 }
 
 /** What the store has cost: readers that were turned away, and streams that were ended. */
-interface Cost {
-  turnedAway: number;
-  ended: number;
-}
+type Cost = Record<'turnedAway' | 'ended', number>;
 
 /** Since when it is away, and what it had cost before. */
 interface Away {

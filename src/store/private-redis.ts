@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../logger.ts';
+import { within } from '../patience.ts';
 
 export interface PrivateRedis {
   url: string;
@@ -113,10 +114,7 @@ async function stop(child: ChildProcess, directory: string): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const exited = once(child, 'exit');
     child.stdin?.end();
-    const abort = new AbortController();
-    const timedOut = wait(STOP_TIMEOUT, true, { signal: abort.signal }).catch(() => false);
-    if (await Promise.race([exited.then(() => false), timedOut])) process.kill(-child.pid!, 'SIGKILL');
-    abort.abort();
+    if (!(await within(STOP_TIMEOUT, exited))) process.kill(-child.pid!, 'SIGKILL');
     await exited;
   }
   child.stdin?.destroy();

@@ -1,6 +1,6 @@
 import type { Backlog } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
-import { COMMAND } from '../../patience.ts';
+import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
@@ -13,20 +13,14 @@ export async function connectBacklog(
 ): Promise<{ backlog: Backlog; close(): Promise<void> }> {
   const redis = openConnection(url, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
-  await new Promise<void>((resolve, reject) => {
-    let reason = 'no answer';
-    const timer = setTimeout(() => {
-      close();
-      reject(new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`));
-    }, COMMAND);
-    redis.on('error', (error: Error) => {
-      reason = error.message;
-    });
-    redis.once('ready', () => {
-      clearTimeout(timer);
-      resolve();
-    });
+  let reason = 'no answer';
+  redis.on('error', (error: Error) => {
+    reason = error.message;
   });
+  if (!(await within(COMMAND, new Promise((resolve) => redis.once('ready', resolve))))) {
+    await close();
+    throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
+  }
   // The ttl only matters to readers.
   const keys = new Keys(namespace, parseRedisUrl(url).database);
   return {

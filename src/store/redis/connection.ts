@@ -1,8 +1,7 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
-import { COMMAND } from '../../patience.ts';
+import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
@@ -151,11 +150,7 @@ async function cutIfDead(redis: Redis, url: string): Promise<void> {
 
 /** Within half a second. */
 function isAnswered(answer: Promise<unknown>): Promise<boolean> {
-  const answered = answer.then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([answered, wait(500, false, { ref: false })]);
+  return within(500, answer).catch(() => false);
 }
 
 /** Closes for good, also where Redis does not answer. */
