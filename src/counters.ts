@@ -10,7 +10,7 @@ export type Counts = {
   healed: number;
   /** Messages that were heard again, and dropped. */
   duplicates: number;
-  /** Messages that were heard, and that the store does not have. */
+  /** Messages that were heard, and that the store does not have; of those that were given before it was asked, the last. */
   unconfirmed: number;
   /** Resets that were told to readers, each reader counted. */
   resets: Tally<ResetReason>;
@@ -20,7 +20,7 @@ export type Counts = {
   refused: Tally<Refusal>;
   /** Connections that were closed without a response, for want of files. */
   dropped: number;
-  /** Plain PUBLISHes that this process recorded, or could not; how often it lost the lease while it led, and how often it led. */
+  /** Plain PUBLISHes that this process recorded, or could not; how often it was fenced off, and how often it began to lead. */
   recorder: { recorded: number; unrecordable: number; fenced: number; changes: number };
 };
 

@@ -36,6 +36,21 @@ export const COUNTING_MUTATIONS: Mutation[] = [
     ...HEALED,
   },
   {
+    name: 'a forged message that was given is not counted as unconfirmed',
+    file: 'src/hub/catch-up.ts',
+    find: '    counters.messageUnconfirmed();\n',
+    replace: '',
+    caughtBy: 'unit/hub',
+    only: 'lets go of a head',
+  },
+  {
+    name: 'what goes on without being said is forgotten when it is news again',
+    file: 'src/repeats.ts',
+    find: 'return (said?.times ?? 0) + 1;',
+    replace: 'return isNews ? 1 : (said?.times ?? 0) + 1;',
+    caughtBy: 'unit/repeats',
+  },
+  {
     name: 'resets are counted that nobody was told',
     ...SESSION,
     find: 'if (!this.connection.closed) this.#options.counters',

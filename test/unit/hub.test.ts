@@ -400,7 +400,7 @@ describe('the hub', () => {
     });
 
     it('lets go of a head that the store does not have', async () => {
-      const { hub, heard, publish } = await aHubThatHeard();
+      const { hub, counters, heard, publish } = await aHubThatHeard();
       const head = await publish('room:1', '1');
       hub.message(forged({ id: justAfter(head), previous: head }));
       await publish('room:2', '2');
@@ -408,6 +408,7 @@ describe('the hub', () => {
       expect(hub.subscription('room:1')!.head).to.equal(head);
       await publish('room:1', '3');
       expect(heard).to.deep.equal(['1', 'forged', '2', '3']);
+      expect(counters.snapshot().unconfirmed).to.equal(1);
     });
   });
 
