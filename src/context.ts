@@ -2,8 +2,8 @@ import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
+import { Counters } from './counters.ts';
 import { createApp } from './http/app.ts';
-import type { RecorderStatus } from './http/context.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
@@ -48,6 +48,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const retention = (channel: string): Retention => store.retention(channel);
   const troubles = (): Trouble[] => store.troubles();
   const flusher = new Flusher();
+  const counters = new Counters();
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -55,6 +56,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     recordsPlain,
     retention,
     settled,
+    counters,
     logger: logger.child({ component: 'hub' }),
   });
   const sessions = new SessionRegistry({
@@ -63,11 +65,12 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     maxStreamsPerUser: config.maxStreamsPerUser,
     hub,
     backlog,
+    counters,
     logger: logger.child({ component: 'session' }),
   });
   const hasSpoken = (): boolean => store.hasSpoken();
-  const outage = new Outage({ hub, sessions, troubles, hasSpoken, grace: config.redisGrace, logger });
-  const recorder = store.plain && new Recorder(store.plain, logger.child({ component: 'recorder' }));
+  const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
+  const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => store.configure();
   // They come back with positions from the future, and are told.
   hub.onReversed = () => sessions.closeAll('redis');
@@ -82,7 +85,8 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     recordsPlain,
     logger: logger.child({ component: 'http' }),
     flusher,
-    recorder: () => statusOf(recorder),
+    counters,
+    recorder: () => ({ role: recorder?.role ?? 'off', recording: recorder?.isRecording ?? false }),
     settings: () => store.settings,
     repeats: new Repeats(),
     troubles,
@@ -101,9 +105,4 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),
   };
-}
-
-function statusOf(recorder: Recorder | undefined): RecorderStatus {
-  if (!recorder) return { role: 'off', recording: false, recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
-  return { role: recorder.role, recording: recorder.isRecording, ...recorder.counters };
 }

@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import { type Context, type ContextOptions, createContext } from './context.ts';
 import { exposureOf } from './exposure.ts';
 import type { Logger } from './logger.ts';
+import { within } from './patience.ts';
 import { Failures } from './repeats.ts';
 
 /** How long a start waits for Redis; the gateway listens all the same, and says `error` until Redis is there (ms). */
@@ -78,12 +79,12 @@ export class Gateway {
     const closed = context.stopAccepting();
     await sessions.drain(this.#config.drain);
     await context.endIdle();
-    await isSettled(closed, SERVER_PATIENCE);
+    await within(SERVER_PATIENCE, closed);
     server.closeAllConnections();
     outage.stop();
     sessions.stop();
     // What it could not record by then, a standby does; or the gap is announced, as after the end of any recorder.
-    if (recorder && !(await isSettled(recorder.stop(), RECORDER_PATIENCE))) {
+    if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {
       this.#logger.warn({ event: 'recorder_left', limit: RECORDER_PATIENCE }, 'Redis did not answer the last records');
     }
     await hub.close();
@@ -94,18 +95,6 @@ export class Gateway {
   #allWarnings(): string[] {
     return [...(this.#exposure === undefined ? [] : [this.#exposure]), ...this.#warnings()];
   }
-}
-
-/** Within so long; what it rejects with goes to the caller. */
-async function isSettled(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
-  });
-  const settled = await Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
-  // What comes later concerns nobody any more.
-  if (!settled) promise.catch(() => {});
-  return settled;
 }
 
 function listen(server: Server, { port, host }: Config): Promise<void> {

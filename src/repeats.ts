@@ -35,7 +35,7 @@ export class Repeats {
     }
     if (said === undefined && this.#said.size >= MOST) this.#said.clear();
     this.#said.set(text, { at: now, lastAt: now, times: 0 });
-    return isNews ? 1 : said.times + 1;
+    return (said?.times ?? 0) + 1;
   }
 }
 

@@ -103,7 +103,7 @@ export interface ListRequest {
   signal?: AbortSignal | undefined;
 }
 
-/** Writes messages. Every call is one atomic step, and rejects with a SisyphusError within 2 s, as those of the readers do. */
+/** Writes messages. Every call is one atomic step, and rejects with a SisyphusError as soon as patience.ts says, as those of the readers do. */
 export interface Publisher {
   /** All in this order, or none. The same idempotency key answers the first result for 5 minutes. */
   publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;

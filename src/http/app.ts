@@ -2,7 +2,6 @@ import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
 import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
-import type { HttpCounts } from './counts.ts';
 import { Descriptors } from './descriptors.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
@@ -33,21 +32,20 @@ const SERVER_OPTIONS = {
 
 /** The HTTP server, not listening yet. */
 export function createApp(context: HttpContext): Server {
-  const { config, hub, logger } = context;
+  const { config, counters, hub, logger } = context;
   const log = new BoundedLog(logger);
   const heads = new StreamHeads(config.origins);
-  const counts: HttpCounts = { descriptors: new Descriptors(), refused: new Map() };
-  const { descriptors, refused } = counts;
-  const openStream = streamOpener(context, { heads, log, descriptors, refused });
+  const descriptors = new Descriptors();
+  const openStream = streamOpener(context, { heads, log, descriptors });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, openStream, counts).callback(), openStream);
-  answerUnreadable(server, { log, heads, refused, position: () => hub.position });
+  listenForRequests(server, createKoa(context, openStream, descriptors).callback(), openStream);
+  answerUnreadable(server, { log, heads, counters, position: () => hub.position });
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
     late: (socket) => answerSlow(socket, log),
-    admits: createAdmission(server, descriptors, log),
+    admits: createAdmission(server, descriptors, counters, log),
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {
@@ -57,9 +55,9 @@ export function createApp(context: HttpContext): Server {
   return server;
 }
 
-function createKoa(context: HttpContext, openStream: OpenStream, counts: HttpCounts): Koa {
+function createKoa(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Koa {
   const app = new Koa();
-  const router = createRouter(context, openStream, counts);
+  const router = createRouter(context, openStream, descriptors);
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(errors(context.logger));

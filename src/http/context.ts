@@ -1,6 +1,7 @@
 import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import type { Flusher } from '../connection/flusher.ts';
+import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
@@ -19,6 +20,7 @@ export interface HttpContext {
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
   flusher: Flusher;
+  counters: Counters;
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
@@ -50,9 +52,4 @@ export interface RecorderStatus {
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
   /** Whether somebody records: who has the lease has renewed it lately. */
   recording: boolean;
-  recorded: number;
-  /** Plain PUBLISHes that could not be recorded, because of what is kept of their channel. */
-  unrecordable: number;
-  fenced: number;
-  changes: number;
 }

@@ -29,8 +29,6 @@ export type Room = 'enough' | 'little' | 'none';
  * are unknown, as on other systems than Linux, there is always room.
  */
 export class Descriptors {
-  /** Connections that were closed without a response. */
-  dropped = 0;
   readonly #readLimit: () => number | undefined;
   readonly #countOpen: () => Promise<number | undefined>;
   readonly #now: () => number;
@@ -69,7 +67,6 @@ export class Descriptors {
   accept(socket: Socket): Room {
     const room = this.roomFor(socket);
     this.#isShort = room !== 'enough';
-    if (room === 'none') this.dropped++;
     return room;
   }
 

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { Descriptors } from './descriptors.ts';
@@ -22,6 +23,7 @@ export function warnOfFileLimit(descriptors: Descriptors, maxStreams: number, lo
 export function createAdmission(
   server: Server,
   descriptors: Descriptors,
+  counters: Counters,
   log: BoundedLog,
 ): (socket: Socket) => boolean {
   let closing = false;
@@ -36,13 +38,15 @@ export function createAdmission(
   return (socket) => {
     const room = descriptors.accept(socket);
     if (room === 'enough') return true;
-    const { limit, dropped } = descriptors;
+    const { limit } = descriptors;
     const reason = `the process may open ${limit} files: expected more, or a lower SISYPHUS_MAX_STREAMS`;
     closeIdle();
     if (room === 'little') {
       log.warnOnce('files_short', { event: 'files_short', limit, reason });
       return true;
     }
+    counters.connectionDropped();
+    const { dropped } = counters.snapshot();
     log.warnOnce('connections_dropped', { event: 'connections_dropped', limit, dropped, reason });
     socket.destroy();
     return false;

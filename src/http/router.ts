@@ -1,6 +1,6 @@
 import Router from 'koa-router';
 import type { HttpContext } from './context.ts';
-import type { HttpCounts } from './counts.ts';
+import type { Descriptors } from './descriptors.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { healthz, readyz, status } from './routes/health.ts';
@@ -11,7 +11,7 @@ import { type OpenStream, stream } from './routes/stream.ts';
 const STREAM = ['/', '/stream'];
 
 /** Every route. */
-export function createRouter(context: HttpContext, openStream: OpenStream, counts: HttpCounts): Router {
+export function createRouter(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Router {
   const router = new Router();
   const publishers = publisher(context.config.publishSecret, context.isDraining);
 
@@ -24,7 +24,7 @@ export function createRouter(context: HttpContext, openStream: OpenStream, count
   router.post('/revoke', publishers, rights(context, 'revoke'));
 
   router.get('/healthz', healthz);
-  router.get('/readyz', readyz(context, counts));
-  router.get('/status', status(context, counts));
+  router.get('/readyz', readyz(context, descriptors));
+  router.get('/status', status(context));
   return router;
 }

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { encodeStatus } from '../connection/encode.ts';
-import type { Refusal } from '../connection/refusal.ts';
+import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Position } from '../message/position.ts';
 import type { BoundedLog } from './bounded-log.ts';
@@ -13,7 +13,7 @@ export interface UnreadableOptions {
   log: BoundedLog;
   heads: StreamHeads;
   position: () => Position;
-  refused: Map<Refusal, number>;
+  counters: Counters;
 }
 
 type ParseError = NodeJS.ErrnoException & { rawPacket?: Buffer; reason?: string };
@@ -120,8 +120,8 @@ function httpAnswer(refusal: SisyphusError): string {
 }
 
 /** A request for a stream gets a frame, because an EventSource gives up for good on any status but 200. */
-function streamAnswer({ heads, position, refused }: UnreadableOptions): string {
-  refused.set('headers_too_large', (refused.get('headers_too_large') ?? 0) + 1);
+function streamAnswer({ heads, position, counters }: UnreadableOptions): string {
+  counters.streamRefused('headers_too_large');
   const retry = FAILURE_RETRY * (1 + Math.random());
   const frame = encodeStatus('failure', position(), retry, 'raw', { reason: 'headers_too_large' });
   return `${heads.for(undefined).toString('latin1')}${frame}`;

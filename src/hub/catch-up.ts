@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.ts';
+import type { Counters } from '../counters.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
 import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
@@ -19,6 +19,7 @@ export interface Knowledge extends Giver {
 
 export interface Resources extends GivingOptions {
   source: ChannelSource;
+  counters: Counters;
   recordsPlain: (channel: string) => boolean;
 }
 
@@ -68,7 +69,7 @@ async function compareAll(
   known: Map<string, Subscription>,
   current: () => boolean,
 ): Promise<{ missed: Compared[]; position: Position; wanted: string[] } | undefined> {
-  const { source, logger } = options;
+  const { source } = options;
   const missed: Compared[] = [];
   const news: News = { forks: [], born: undefined };
   const wanted = [...channels];
@@ -87,7 +88,7 @@ async function compareAll(
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
-      const found = subscription && compare(subscription, head, mark, news, logger);
+      const found = subscription && compare(subscription, head, mark, news, options);
       if (found) missed.push(found);
     }
     position ??= mark.position;
@@ -152,7 +153,7 @@ function compare(
   head: Position,
   mark: Mark,
   { forks, born }: News,
-  logger: Logger,
+  { logger, counters }: Resources,
 ): Compared | undefined {
   if (subscription.head === undefined) {
     subscription.begin(head);
@@ -181,6 +182,7 @@ function compare(
     announce(subscription, 'flushed');
   } else if (isAfter(heard, head) && !isAfter(heard, mark.position)) {
     // Heard, and not in the store: its readers have had it, whoever published it.
+    counters.messageUnconfirmed();
     logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
     subscription.restart(head);
   }

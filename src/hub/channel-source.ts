@@ -79,11 +79,11 @@ export interface ChannelSource {
    */
   subscribe(channels: string[]): Promise<string[]>;
   unsubscribe(channels: string[]): void;
-  /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects within 2 s. */
+  /** Reads heads on the connection that hears the messages, so that the answer has its place among them. Rejects after `COMMAND`. */
   mark(channels: string[]): Promise<Mark>;
   /**
    * Settles when every plain PUBLISH made before the call is recorded, and its record heard if its channel is subscribed; after
-   * 1.5 s in any case, because there may be nobody who records.
+   * `SETTLING` in any case, because there may be nobody who records.
    */
   settle(): Promise<void>;
   /**

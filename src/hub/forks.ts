@@ -1,12 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isAfter, type Position } from '../message/position.ts';
+import { TESTIMONY } from '../patience.ts';
 import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
 
-/**
- * How long those who had heard everything may take to say which channels a fork has cost a message (ms): they connect again as
- * soon as this gateway does. A client that connects meanwhile is told within 2 s that it cannot be served.
- */
-const TESTIMONY = 1200;
 const AGAIN = 50;
 
 /** A mark in which no fork is awaited any more; where nobody has said what a fork has cost, it may have cost any channel a message. */

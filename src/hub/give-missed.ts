@@ -24,7 +24,7 @@ export interface Giver {
   heldMessages(upTo: Position): Message[];
   /** The same, which is held no longer. */
   takeHeld(upTo: Position): Message[];
-  deliverHealed(message: Message): void;
+  deliverHealed(message: Message, wasHeard: boolean): void;
   deliverHeard(message: Message): void;
   /** It was heard, and the store does not have it. */
   unconfirmed(message: Message): void;
@@ -163,16 +163,17 @@ class Giving {
     }
     this.#announceOvertaken(read);
     // Of channels that are not read, what was heard meanwhile has its place among what was missed.
-    const heard = this.#takeHeard(upTo, new Set(read.map(({ id }) => id)));
+    const missed = new Set(read.map(({ id }) => id));
+    const heard = this.#takeHeard(upTo, missed);
     const messages = [...read, ...heard].sort((a, b) => comparePositions(a.id, b.id));
     for (const message of messages) {
       if (heard.has(message)) this.#hub.deliverHeard(message);
-      else this.#deliver(message);
+      else this.#deliver(message, !missed.has(message.id));
     }
     this.release(upTo);
   }
 
-  #deliver(message: Message): void {
+  #deliver(message: Message, wasHeard: boolean): void {
     const subscription = this.#known.get(message.channel);
     if (subscription && this.#continued.delete(subscription) && message.previous === BEGINNING) {
       // The counters of the channel were lost, or went long after its last message.
@@ -184,16 +185,19 @@ class Giving {
     if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
       subscription.restart(message.previous);
     }
-    this.#hub.deliverHealed(message);
+    this.#hub.deliverHealed(message, wasHeard);
   }
 
-  /** What was heard up to this position on other channels than those that were compared. `read`: the ids of what was read. */
-  #takeHeard(upTo: Position, read: Set<Position>): Set<Message> {
+  /**
+   * What was heard up to this position on other channels than those that were compared. `missed`: the ids of what was read; those
+   * that were heard, too, are taken away.
+   */
+  #takeHeard(upTo: Position, missed: Set<Position>): Set<Message> {
     const heard = new Set<Message>();
     for (const message of this.#hub.takeHeld(upTo)) {
       const subscription = this.#known.get(message.channel);
       if (!this.#compared.has(message.channel)) heard.add(message);
-      else if (read.has(message.id) || (subscription && this.gaps.has(subscription))) continue;
+      else if (missed.delete(message.id) || (subscription && this.gaps.has(subscription))) continue;
       else if (subscription?.head === undefined || isAfter(message.id, subscription.head)) {
         this.#hub.unconfirmed(message);
       }

@@ -1,11 +1,12 @@
 import type { BacklogReader, Retention } from '../backlog/backlog.ts';
+import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
-import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
+import { FOLLOWING, within } from '../patience.ts';
 import { Failures } from '../repeats.ts';
 import { catchUp } from './catch-up.ts';
 import { type ChannelSource, type Gap, isSameGap, type SourceListener } from './channel-source.ts';
@@ -18,12 +19,11 @@ import { Subscriptions } from './subscriptions.ts';
 
 /** Readers of a channel from which on a fan-out is written behind what goes to few. */
 const CROWD = 100;
-/** A client is told within 2 s that Redis cannot be reached. */
-const PATIENCE = 1600;
 
 export interface HubOptions {
   source: ChannelSource;
   backlog: BacklogReader;
+  counters: Counters;
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
@@ -45,8 +45,6 @@ export interface HubOptions {
  * A long file: whatever is here moves the state or the position, or goes by them; what does not is beside it.
  */
 export class Hub implements SourceListener, Checked {
-  /** `resets`: told to readers, each reader counted. */
-  readonly counters = { healed: 0, duplicates: 0, unconfirmed: 0, resets: {} as Partial<Record<ResetReason, number>> };
   readonly #subscriptions: Subscriptions;
   readonly #options: HubOptions & Pick<GivingOptions, 'settled'>;
   readonly #failures: Failures;
@@ -131,7 +129,7 @@ export class Hub implements SourceListener, Checked {
   /**
    * Gives the reader whatever is heard on these channels from now on. Settles when each is acknowledged and its last
    * message known: what is published from then on is heard.
-   * @throws SisyphusError `redis_unavailable` after 2 s
+   * @throws SisyphusError `redis_unavailable` after `FOLLOWING`
    */
   async follow(reader: Reader, channels: string[]): Promise<void> {
     const begun: Promise<void>[] = [];
@@ -142,14 +140,10 @@ export class Hub implements SourceListener, Checked {
     }
     if (begun.length === 0 && this.isOpen) return;
     const givenUp = new AbortController();
-    if (!(await within(PATIENCE, this.#ready(begun, givenUp.signal)))) {
+    if (!(await within(FOLLOWING, this.#ready(begun, givenUp.signal)))) {
       givenUp.abort();
       throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
     }
-  }
-
-  countReset(reason: ResetReason): void {
-    this.counters.resets[reason] = (this.counters.resets[reason] ?? 0) + 1;
   }
 
   leave(reader: Reader, channels: Iterable<string>): void {
@@ -225,7 +219,7 @@ export class Hub implements SourceListener, Checked {
       return;
     }
     if (head !== undefined && !isAfter(message.id, head)) {
-      this.counters.duplicates++;
+      this.#options.counters.duplicateDropped();
       return;
     }
     this.#options.logger.warn({ event: 'gap_heard', channel: message.channel });
@@ -328,7 +322,7 @@ export class Hub implements SourceListener, Checked {
   }
 
   unconfirmed({ channel, id }: Message): void {
-    this.counters.unconfirmed++;
+    this.#options.counters.messageUnconfirmed();
     this.#options.logger.error({ event: 'message_unconfirmed', channel, id });
   }
 
@@ -352,18 +346,19 @@ export class Hub implements SourceListener, Checked {
     await this.#heal(channels ?? this.channelNames(), false);
   }
 
-  /** What healing found: already in order, and without holes that were not announced. */
-  deliverHealed(message: Message): void {
+  /** What healing found: already in order, and without holes that were not announced. `wasHeard`: it was held, and not missed. */
+  deliverHealed(message: Message, wasHeard: boolean): void {
     const head = this.#subscriptions.get(message.channel)?.head;
     if (head !== undefined && !isAfter(message.id, head)) return;
-    this.counters.healed++;
+    if (!wasHeard) this.#options.counters.messageHealed();
     this.#deliver(message);
   }
 
   /** What was heard while another channel was read: where something before it is missing, it is healed in its turn. */
   deliverHeard(message: Message): void {
     const head = this.#subscriptions.get(message.channel)?.head;
-    if (head === undefined || message.previous === head || !isAfter(message.id, head)) this.deliverHealed(message);
+    if (head === undefined || message.previous === head || !isAfter(message.id, head))
+      this.deliverHealed(message, true);
     else this.#held.add(message);
   }
 
@@ -412,13 +407,4 @@ export class Hub implements SourceListener, Checked {
   #settle(): void {
     for (const settle of this.#waiting) settle();
   }
-}
-
-/** Whether it is done in so many milliseconds. */
-async function within(milliseconds: number, done: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(resolve, milliseconds, false);
-  });
-  return Promise.race([done.then(() => true), late]).finally(() => clearTimeout(timer));
 }

@@ -36,10 +36,6 @@ export function laterOf(a: Position, b: Position): Position {
   return a > b ? a : b;
 }
 
-export function earlierOf(a: Position, b: Position): Position {
-  return a < b ? a : b;
-}
-
 /** For sorting: negative where `a` comes first. */
 export function comparePositions(a: Position, b: Position): number {
   return a - b;

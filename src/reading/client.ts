@@ -1,6 +1,6 @@
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
-import type { Hub } from '../hub/hub.ts';
+import type { Counters } from '../counters.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -14,14 +14,14 @@ import type { MessageFilter } from './message-filter.ts';
  */
 export class Client {
   readonly #connection: Connection;
-  readonly #hub: Pick<Hub, 'countReset'>;
+  readonly #counters: Counters;
   readonly #filter: MessageFilter;
   #position = BEGINNING;
   #isOpened = false;
 
-  constructor(connection: Connection, hub: Pick<Hub, 'countReset'>, filter: MessageFilter) {
+  constructor(connection: Connection, counters: Counters, filter: MessageFilter) {
     this.#connection = connection;
-    this.#hub = hub;
+    this.#counters = counters;
     this.#filter = filter;
   }
 
@@ -57,14 +57,14 @@ export class Client {
     if (!isAfter(message.id, this.#position)) return;
     if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;
     this.#position = message.id;
-    if (message.oversize) this.#hub.countReset('oversize');
     this.#connection.message(message);
+    if (message.oversize) this.#countReset('oversize');
   }
 
   /** `position`: what the client has with it, if that is not what it had. */
   reset(channel: string, reason: ResetReason, position = this.#position): void {
-    this.#hub.countReset(reason);
     this.#connection.reset(channel, reason, position);
+    this.#countReset(reason);
   }
 
   /** Settles when more may follow. */
@@ -78,5 +78,10 @@ export class Client {
 
   close(reason: CloseReason): void {
     this.#connection.close(reason, this.#position);
+  }
+
+  /** Unless the client has left, or was too slow for it: then it was not told. */
+  #countReset(reason: ResetReason): void {
+    if (!this.hasLeft) this.#counters.readerReset(reason);
   }
 }

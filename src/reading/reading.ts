@@ -1,11 +1,13 @@
 import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import { isExpected } from '../repeats.ts';
 import { type Additions, follow, insertAdded, readAdded } from './additions.ts';
 import { Client } from './client.ts';
 import { Gate, type Reset } from './gate.ts';
@@ -53,6 +55,7 @@ export interface ReadingOptions {
   hub: Hub;
   backlog: BacklogReader;
   connection: Connection;
+  counters: Counters;
   recordsPlain: (channel: string) => boolean;
   /** Bytes of messages that are held, before they are dropped and read again. */
   maxBuffer: number;
@@ -95,7 +98,7 @@ export class Reading {
     this.#channels = channels;
     this.#additions = additions;
     this.#options = options;
-    this.#client = new Client(options.connection, options.hub, channels);
+    this.#client = new Client(options.connection, options.counters, channels);
     this.#gate = new Gate(options.maxBuffer);
   }
 
@@ -226,6 +229,7 @@ export class Reading {
   }
 
   #open(): void {
+    if (this.#client.hasLeft) return;
     this.#client.open();
     this.#owner.onOpen();
   }
@@ -236,7 +240,7 @@ export class Reading {
       // Who has left is owed nothing.
       if (this.#client.hasLeft) return;
       this.#owner.onFailure(error);
-      this.#client.close('redis');
+      this.#client.close(isExpected(error) ? 'redis' : 'internal');
     });
   }
 

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
@@ -50,8 +51,8 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * A long file: each part of it is a transition of these states, or what one of them does.
  */
 export class Recorder implements PlainListener {
-  readonly counters = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   readonly #source: PlainSource;
+  readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
   readonly #unrecordable: Unrecordable;
@@ -69,8 +70,9 @@ export class Recorder implements PlainListener {
   #turnAgain = false;
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  constructor(source: PlainSource, logger: Logger) {
+  constructor(source: PlainSource, counters: Counters, logger: Logger) {
     this.#source = source;
+    this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
     this.#unrecordable = new Unrecordable(logger);
@@ -248,7 +250,7 @@ export class Recorder implements PlainListener {
   }
 
   #lead(): void {
-    this.counters.changes++;
+    this.#counters.recorderLeads();
     this.#logger.info({ event: 'recorder_leads', queued: this.#period.queue.length });
     this.#state = 'leading';
     void this.#record();
@@ -256,7 +258,7 @@ export class Recorder implements PlainListener {
 
   /** Another gateway has the lease: what was queued here is its to record. */
   #fence(): void {
-    this.counters.fenced++;
+    this.#counters.recorderFenced();
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#period.queue.length });
     this.#state = 'listening';
   }
@@ -294,6 +296,7 @@ export class Recorder implements PlainListener {
   }
 
   async #recordQueue(period: Period): Promise<void> {
+    let isAgain = false;
     while (period === this.#period && this.#state === 'leading' && period.queue.length > 0) {
       const early = this.#recordedAt + SPACING - performance.now();
       if (early > 0 && !period.hasFullBatch) {
@@ -303,17 +306,20 @@ export class Recorder implements PlainListener {
       this.#recordedAt = performance.now();
       const batch = period.nextBatch();
       try {
-        const { recorded, failed } = await this.#source.record(period.name, batch);
-        this.counters.recorded += recorded;
-        this.counters.unrecordable += failed.length;
+        const { recorded, skipped, failed } = await this.#source.record(period.name, batch);
+        // It was this gateway that recorded what is skipped, if an answer was lost: nobody else may, behind the place of its lease.
+        this.#counters.plainRecorded(isAgain ? recorded + skipped : recorded, failed.length);
+        isAgain = false;
         this.#unrecordable.note(failed);
         period.forgetFirst(batch.length);
       } catch (error) {
         if (error instanceof FencedError) {
-          if (period === this.#period) this.#fence();
+          // The lease may have said so already.
+          if (period === this.#period && this.#state === 'leading') this.#fence();
           return;
         }
         // Not known whether it was recorded: the same batch again, and the script skips what was.
+        isAgain = true;
         this.#warn('record_failed', error);
         await wait(100);
       }

@@ -1,7 +1,7 @@
+import { TURN } from '../patience.ts';
+
 /** So many streams may wait for their list, and for what they missed, at a time; the others wait for their turn. */
 const AT_A_TIME = 200;
-/** The longest wait for a turn (ms). A client is told within 2 s what became of its request, and opening takes its part of them. */
-const PATIENCE = 1000;
 
 interface Waiting {
   /** When its patience ends (ms). */
@@ -34,7 +34,7 @@ export class Admission {
   #opening = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(atATime = AT_A_TIME, patience = PATIENCE, now: () => number = performance.now.bind(performance)) {
+  constructor(atATime = AT_A_TIME, patience = TURN, now: () => number = performance.now.bind(performance)) {
     this.#atATime = atATime;
     this.#patience = patience;
     this.#now = now;

@@ -1,3 +1,4 @@
+import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
@@ -19,7 +20,8 @@ const OVER = 2000;
 
 export interface OutageOptions {
   hub: Pick<Hub, 'downSince'>;
-  sessions: Pick<SessionRegistry, 'streams' | 'closeAll' | 'outage'>;
+  sessions: Pick<SessionRegistry, 'streams' | 'closeAll' | 'turnedAwayFor'>;
+  counters: Pick<Counters, 'snapshot'>;
   troubles: () => Trouble[];
   /** Whether Redis has said anything on any connection since it was asked last. */
   hasSpoken: () => boolean;
@@ -29,11 +31,13 @@ export interface OutageOptions {
   now?: () => number;
 }
 
-/** Since when it is away, and what there had been before. */
+/** What the store has cost: readers that were turned away, and streams that were ended. */
+type Cost = Record<'turnedAway' | 'ended', number>;
+
+/** Since when it is away, and what it had cost before. */
 interface Away {
   since: number;
-  turnedAway: number;
-  ended: number;
+  before: Cost;
   isSaid: boolean;
 }
 
@@ -59,7 +63,7 @@ export class Outage {
   #away: Away | undefined;
   /** By reason. */
   readonly #refusals = new Map<string, Refusal>();
-  #counted = { turnedAway: 0, ended: 0, at: Number.NEGATIVE_INFINITY };
+  #counted: Cost & { at: number } = { turnedAway: 0, ended: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(options: OutageOptions) {
     this.#options = options;
@@ -80,12 +84,12 @@ export class Outage {
     const now = this.#now();
     const troubles = this.#options.troubles();
     this.#followRefusals(troubles, now);
-    this.#followAway(troubles, now);
+    this.#followAway(troubles, now, this.#cost);
     this.#followSilence(troubles, now);
     const { ofHub, ofAll } = this.#silence;
     const isAway = hub.downSince !== undefined && (ofAll > grace || ofHub > Math.max(grace, DEAF));
     if (isAway && sessions.streams > 0) sessions.closeAll('redis');
-    this.#count(now);
+    this.#count(now, this.#cost);
   }
 
   /** As long as Redis answers anybody it is slow, and not away: unless it refuses what each stream needs. */
@@ -118,20 +122,23 @@ export class Outage {
     }
   }
 
-  #followAway(troubles: Trouble[], now: number): void {
-    const { hub, sessions, logger } = this.#options;
-    const { turnedAway, ended } = sessions.outage;
+  get #cost(): Cost {
+    const { refused, closed } = this.#options.counters.snapshot();
+    return { turnedAway: refused.redis ?? 0, ended: closed.redis ?? 0 };
+  }
+
+  #followAway(troubles: Trouble[], now: number, cost: Cost): void {
+    const { hub, logger } = this.#options;
     const trouble = troubles.find(({ stops }) => stops !== 'publishing');
     if (hub.downSince === undefined && trouble?.stops !== 'all') {
       const away = this.#away;
       this.#away = undefined;
       if (!away?.isSaid) return;
-      const counts = { turnedAway: turnedAway - away.turnedAway, ended: ended - away.ended };
-      logger.info({ event: 'redis_back', milliseconds: now - away.since, ...counts });
-      this.#counted = { turnedAway, ended, at: now };
+      logger.info({ event: 'redis_back', milliseconds: now - away.since, ...since(away.before, cost) });
+      this.#counted = { ...cost, at: now };
       return;
     }
-    this.#away ??= { since: hub.downSince ?? now, turnedAway, ended, isSaid: false };
+    this.#away ??= { since: hub.downSince ?? now, before: cost, isSaid: false };
     if (now - this.#away.since < NOTICED) return;
     // If it refuses, that has been said.
     if (trouble && trouble.stops !== 'all') return;
@@ -141,13 +148,16 @@ export class Outage {
     logger.warn({ event: 'redis_away', reason, ...(trouble?.detail !== undefined && { detail: trouble.detail }) });
   }
 
-  #count(now: number): void {
-    const { turnedAway, ended, reason } = this.#options.sessions.outage;
-    const [readers, streams] = [turnedAway - this.#counted.turnedAway, ended - this.#counted.ended];
+  #count(now: number, cost: Cost): void {
+    const { logger, sessions } = this.#options;
+    const { turnedAway: readers, ended: streams } = since(this.#counted, cost);
     if (readers + streams === 0 || now - this.#counted.at < COUNTED) return;
-    this.#counted = { turnedAway, ended, at: now };
-    const { logger } = this.#options;
-    if (readers > 0) logger.warn({ event: 'readers_turned_away', readers, reason });
+    this.#counted = { ...cost, at: now };
+    if (readers > 0) logger.warn({ event: 'readers_turned_away', readers, reason: sessions.turnedAwayFor });
     if (streams > 0) logger.warn({ event: 'streams_ended', streams, reason: 'redis' });
   }
+}
+
+function since(before: Cost, cost: Cost): Cost {
+  return { turnedAway: cost.turnedAway - before.turnedAway, ended: cost.ended - before.ended };
 }

@@ -1,5 +1,7 @@
 import type { RightsReader } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
+import { REFUSAL_OF } from '../connection/refusal.ts';
+import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
@@ -16,6 +18,7 @@ const SLICE = 500;
 export interface RegistryOptions {
   hub: Pick<Hub, 'refresh'>;
   backlog: RightsReader;
+  counters: Counters;
   logger: Logger;
   noopInterval: number;
   maxStreams: number;
@@ -27,10 +30,8 @@ export interface RegistryOptions {
 
 /** All sessions of this process, and what is done for all of them by one timer. */
 export class SessionRegistry {
-  /** Streams that ended, by reason. */
-  readonly closed = new Map<CloseReason, number>();
-  /** What the store has cost: readers that could not be let in, streams that were ended, and what was said of it last. */
-  readonly outage = { turnedAway: 0, ended: 0, reason: '' };
+  /** Why a reader was turned away last. */
+  turnedAwayFor = '';
   readonly #options: RegistryOptions;
   readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
@@ -100,7 +101,7 @@ export class SessionRegistry {
 
   /** The store does not give what the reader needs to begin. */
   turnAway(session: Session, reason: string): void {
-    this.outage.reason = reason;
+    this.turnedAwayFor = reason;
     session.close('redis');
   }
 
@@ -201,10 +202,11 @@ export class SessionRegistry {
       this.#perUser.delete(session.user);
       this.#madeRoom.delete(session.user);
     }
-    this.closed.set(reason, (this.closed.get(reason) ?? 0) + 1);
+    const refusal = session.opened ? undefined : REFUSAL_OF[reason];
+    if (refusal) this.#options.counters.streamRefused(refusal);
+    else this.#options.counters.streamClosed(reason);
     // Many at once, for one reason that is told with their number: a line each would say nothing more.
     const level = reason === 'redis' ? 'debug' : 'info';
-    if (reason === 'redis') this.outage[session.opened ? 'ended' : 'turnedAway']++;
     this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
     // Where it was the reader who went, the session has not been told.
     session.close(reason);

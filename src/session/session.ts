@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { BacklogReader, Rights, RightsReader } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Counters } from '../counters.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -21,6 +22,7 @@ const LOOK_AGAIN = 100;
 export interface SessionOptions extends MembershipOptions {
   backlog: RightsReader & BacklogReader;
   connection: Connection;
+  counters: Counters;
   maxBuffer: number;
   /** For what may happen to all sessions at once. */
   repeats?: Repeats;
@@ -73,7 +75,7 @@ export class Session implements ReadingOwner {
     return !this.#reading.isHolding && this.#membership.isSettled && (this.#expected?.isEmpty ?? true);
   }
 
-  /** @throws SisyphusError `redis_unavailable` within 2 s; the caller closes the session then */
+  /** @throws SisyphusError `redis_unavailable`; the caller closes the session then, or if it takes longer than `OPENING` */
   async open(start: Start): Promise<void> {
     const membership = this.#membership;
     let listed: Pick<Rights, 'channels' | 'version' | 'unsettled'> = NO_LIST;
@@ -185,8 +187,11 @@ export class Session implements ReadingOwner {
   }
 
   onFailure(error: Error): void {
-    const level = isExpected(error) ? 'debug' : 'error';
-    this.#options.logger[level]({ event: 'session_failed', user: this.user, err: error });
+    this.#options.logger[isExpected(error) ? 'debug' : 'error']({
+      event: 'session_failed',
+      user: this.user,
+      err: error,
+    });
   }
 }
 

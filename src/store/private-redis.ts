@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { within } from '../patience.ts';
 
 export interface PrivateRedis {
   url: string;
@@ -106,10 +107,7 @@ async function stop(child: ChildProcess, directory: string): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const exited = once(child, 'exit');
     child.stdin?.end();
-    const abort = new AbortController();
-    const timedOut = wait(STOP_TIMEOUT, true, { signal: abort.signal }).catch(() => false);
-    if (await Promise.race([exited.then(() => false), timedOut])) process.kill(-child.pid!, 'SIGKILL');
-    abort.abort();
+    if (!(await within(STOP_TIMEOUT, exited))) process.kill(-child.pid!, 'SIGKILL');
     await exited;
   }
   child.stdin?.destroy();

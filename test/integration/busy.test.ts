@@ -31,7 +31,8 @@ describe('more streams than Redis can answer', function () {
     expect(busy.every(({ lastEventId }) => Number(lastEventId) > 0)).to.equal(true);
     const status = await (await fetch(`${world.gateway.url}/status`)).json();
     expect(status).to.deep.include({ streams: 201 });
-    expect(status).to.have.nested.property('counters.refused.busy', 700);
+    expect(status).to.have.deep.nested.property('counters.refused', { busy: 700 });
+    expect(status, 'who was refused has had no stream').to.have.deep.nested.property('counters.closed', {});
     await world.publish.fcall('user:1', 'still here');
     await steady.until(({ messages }) => messages.some(({ data }) => data === 'still here'));
     for (const stream of streams) stream.close();

@@ -1,3 +1,4 @@
+import { COUNTING_MUTATIONS } from './counting.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LUA_MUTATIONS } from './lua.ts';
@@ -19,4 +20,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...LUA_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
+  ...COUNTING_MUTATIONS,
 ];

@@ -125,8 +125,8 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'a stop waits for Redis as long as that takes',
     file: 'src/gateway.ts',
-    find: 'isSettled(recorder.stop(), RECORDER_PATIENCE)',
-    replace: 'isSettled(recorder.stop(), RECORDER_PATIENCE * 10)',
+    find: 'within(RECORDER_PATIENCE, recorder.stop())',
+    replace: 'within(RECORDER_PATIENCE * 10, recorder.stop())',
     caughtBy: 'integration/signals',
     only: 'stands still',
   },

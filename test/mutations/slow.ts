@@ -15,6 +15,21 @@ export const SLOW_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/admission',
   },
   {
+    name: 'a client waits as long as its stream has to',
+    file: 'src/http/routes/stream.ts',
+    find: '  }, OPENING);',
+    replace: '  }, 10 * OPENING);',
+    caughtBy: 'unit/patience',
+  },
+  {
+    name: 'a frame that says that Redis cannot be reached has no time to get to its client',
+    file: 'src/patience.ts',
+    find: 'OPENING = TOLD - 300',
+    replace: 'OPENING = TOLD',
+    caughtBy: 'unit/patience',
+    only: 'so late',
+  },
+  {
     name: 'the size of lists does not matter',
     ...QUEUE,
     find: 'if (members > 0 && members + weight > this.#members) break;',

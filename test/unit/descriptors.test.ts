@@ -1,6 +1,11 @@
+import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { expect } from 'chai';
+import { Counters } from '../../src/counters.ts';
+import { BoundedLog } from '../../src/http/bounded-log.ts';
 import { Descriptors } from '../../src/http/descriptors.ts';
+import { createAdmission } from '../../src/http/file-limit.ts';
+import { createLogger } from '../../src/logger.ts';
 
 const socket = (fd: number | undefined): Socket => ({ _handle: { fd } }) as unknown as Socket;
 
@@ -32,7 +37,21 @@ describe('the files that the process may open', () => {
     expect(descriptors.accept(socket(896))).to.equal('little');
     expect(descriptors.accept(socket(991))).to.equal('little');
     expect(descriptors.accept(socket(992))).to.equal('none');
-    expect(descriptors.dropped).to.equal(1);
+  });
+
+  it('are kept from a stranger at the last 32, whose connection is closed and counted', () => {
+    const counters = new Counters();
+    const admits = createAdmission(createServer(), descriptors, counters, new BoundedLog(createLogger('silent')));
+    const closed: number[] = [];
+    const tried = [895, 896, 991, 992, 993].filter((fd) => {
+      const stranger = Object.assign(socket(fd), { destroy: () => closed.push(fd) });
+      return admits(stranger as unknown as Socket);
+    });
+    expect([tried, closed]).to.deep.equal([
+      [895, 896, 991],
+      [992, 993],
+    ]);
+    expect(counters.snapshot().dropped).to.equal(2);
   });
 
   it('leave room also where there are very few, and no more than is needed where there are very many', () => {

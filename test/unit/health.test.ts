@@ -1,18 +1,12 @@
 import { expect } from 'chai';
 import type { Context } from 'koa';
+import { Counters } from '../../src/counters.ts';
 import type { HttpContext, RecorderStatus } from '../../src/http/context.ts';
-import type { HttpCounts } from '../../src/http/counts.ts';
-import { readyz } from '../../src/http/routes/health.ts';
+import type { Descriptors } from '../../src/http/descriptors.ts';
+import { readyz, status } from '../../src/http/routes/health.ts';
 import type { Trouble } from '../../src/hub/trouble.ts';
 
-const RECORDER: RecorderStatus = {
-  role: 'leader',
-  recording: true,
-  recorded: 0,
-  unrecordable: 0,
-  fenced: 0,
-  changes: 0,
-};
+const RECORDER: RecorderStatus = { role: 'leader', recording: true };
 
 async function ask(
   recorder: Partial<RecorderStatus>,
@@ -29,11 +23,8 @@ async function ask(
     troubles: () => [],
     ...others,
   };
-  const counts = {
-    descriptors: { isShort: async () => false, limit: 1024 },
-    refused: new Map(),
-  } as unknown as HttpCounts;
-  await readyz(context as unknown as HttpContext, counts)(ctx as unknown as Context);
+  const descriptors = { isShort: async () => false, limit: 1024 } as unknown as Descriptors;
+  await readyz(context as unknown as HttpContext, descriptors)(ctx as unknown as Context);
   return ctx;
 }
 
@@ -79,5 +70,41 @@ describe('/readyz', () => {
     expect((await ask({ recording: false }, others)).body)
       .to.have.property('reasons')
       .with.length(3);
+  });
+});
+
+describe('/status', () => {
+  it('has what was counted, each where it always was', () => {
+    const counters = new Counters();
+    counters.streamClosed('client');
+    counters.streamRefused('busy');
+    counters.readerReset('trimmed');
+    counters.plainRecorded(5, 1);
+    counters.connectionDropped();
+    const context = {
+      counters,
+      hub: {
+        subscriptions: () => [{ readers: new Set([1, 2]) }, { readers: new Set() }],
+        channels: 2,
+        isAnswered: true,
+      },
+      sessions: { streams: 2, users: 1 },
+      recorder: () => RECORDER,
+      settings: () => undefined,
+      troubles: () => [],
+      warnings: () => [],
+      isDraining: () => false,
+      version: '0.1.0',
+      store: 'redis',
+    };
+    const ctx = { body: undefined };
+    status(context as unknown as HttpContext)(ctx as unknown as Context);
+    expect(JSON.stringify(ctx.body)).to.equal(
+      '{"version":"0.1.0","store":"redis","redis":"up","reasons":[],"draining":false,"warnings":[],"streams":2,"users":1,"channels":1,' +
+        '"subscriptions":2,"lingering":1,' +
+        '"recorder":{"role":"leader","recording":true,"recorded":5,"unrecordable":1,"fenced":0,"changes":0},' +
+        '"counters":{"healed":0,"duplicates":0,"unconfirmed":0,"resets":{"trimmed":1},"closed":{"client":1},' +
+        '"refused":{"busy":1},"dropped":1}}',
+    );
   });
 });

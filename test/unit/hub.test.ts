@@ -2,6 +2,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { expect } from 'chai';
 import type { Backlog } from '../../src/backlog/backlog.ts';
 import { PAGE_MESSAGES } from '../../src/backlog/pages.ts';
+import { Counters } from '../../src/counters.ts';
 import type { ChannelSource, ForkExtent, Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
@@ -49,9 +50,10 @@ function aHub({ kept = 100, ...options }: Partial<HubOptions> & { kept?: number 
   const store = new MemoryStore({ retention, maxMessage: 1000 });
   const { backlog, source } = store;
   const logger = createLogger('silent');
-  const hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger, ...options });
+  const counters = new Counters();
+  const hub = new Hub({ source, backlog, counters, recordsPlain: () => false, retention, logger, ...options });
   stores.push({ hub, store });
-  return { hub, backlog, source };
+  return { hub, backlog, source, counters };
 }
 
 /** Notes what a reader is given, and what it is told. */
@@ -250,9 +252,24 @@ describe('the hub', () => {
       expect(heard).to.deep.equal([...numbered(many, 6).map(([, text]) => text), 'last']);
     });
 
+    it('counts as healed what was missed, and not what was heard meanwhile, in the same channel or in another', async () => {
+      const heard: string[] = [];
+      const { hub, backlog, source, counters, missing } = await deaf({}, aReader(heard), ['room:0', 'room:1']);
+      await missing(numbered(3, 1));
+      const { mark } = source;
+      source.mark = async (channels) => {
+        source.mark = mark;
+        for (const channel of ['room:0', 'room:1']) await backlog.publish([{ channel, data: Buffer.from('heard') }]);
+        return mark.call(source, channels);
+      };
+      await hub.heal(['room:0']);
+      expect(heard).to.deep.equal(['0', '1', '2', 'heard', 'heard']);
+      expect(counters.snapshot()).to.deep.include({ healed: 3, duplicates: 0, unconfirmed: 0 });
+    });
+
     it('tells what is gone before it, and does not take that for never published', async () => {
       const heard: string[] = [];
-      const { hub, backlog, missing } = await deaf({ kept: 3 }, aReader(heard), ['room:0', 'room:1']);
+      const { hub, backlog, counters, missing } = await deaf({ kept: 3 }, aReader(heard), ['room:0', 'room:1']);
       const position = hub.position;
       await missing(numbered(10, 1));
       await hub.heal(undefined);
@@ -261,7 +278,7 @@ describe('the hub', () => {
       await backlog.publish([{ channel: 'room:0', data: Buffer.from('10') }]);
       await turn();
       expect(heard.at(-1)).to.equal('10');
-      expect(hub.counters.healed).to.equal(3);
+      expect(counters.snapshot().healed).to.equal(3);
     });
 
     it('has readers hold from the first page on whose rights change with a plain PUBLISH in a later one', async () => {
@@ -307,7 +324,7 @@ describe('the hub', () => {
       aMessage({ channel: 'room:1', payload: Buffer.from('forged'), ...fields });
 
     async function aHubThatHeard() {
-      const { hub, backlog, source } = aHub();
+      const { hub, backlog, source, counters } = aHub();
       const heard: string[] = [];
       source.start(hub);
       await eventually(() => hub.isOpen);
@@ -323,11 +340,11 @@ describe('the hub', () => {
         marks++;
         return mark.call(source, channels);
       };
-      return { hub, source, heard, publish, marks: () => marks };
+      return { hub, source, counters, heard, publish, marks: () => marks };
     }
 
     it('asks the store once, gives none of it, and goes on', async () => {
-      const { hub, heard, publish, marks } = await aHubThatHeard();
+      const { hub, counters, heard, publish, marks } = await aHubThatHeard();
       const head = await publish('room:1', '1');
       for (const previous of [BEGINNING, head]) {
         hub.message(forged({ id: justAfter(justAfter(head)), previous }), true);
@@ -337,7 +354,7 @@ describe('the hub', () => {
       await publish('room:2', '3');
       expect(heard).to.deep.equal(['1', '2', '3']);
       expect(marks()).to.equal(2);
-      expect(hub.counters.unconfirmed).to.equal(2);
+      expect(counters.snapshot().unconfirmed).to.equal(2);
     });
 
     it('gives none of it that is heard while the store is asked, of the channel that is healed or of another', async () => {
@@ -364,7 +381,7 @@ describe('the hub', () => {
     });
 
     it('asks once more where it was heard behind the answer', async () => {
-      const { hub, source, heard, publish } = await aHubThatHeard();
+      const { hub, source, counters, heard, publish } = await aHubThatHeard();
       await publish('room:1', '1');
       const release = holdMark(source);
       const healing = hub.heal(['room:2']);
@@ -379,11 +396,11 @@ describe('the hub', () => {
       await healing;
       await eventually(() => heard.length === 2);
       expect(heard).to.deep.equal(['1', '2']);
-      expect(hub.counters.unconfirmed).to.equal(0);
+      expect(counters.snapshot().unconfirmed).to.equal(0);
     });
 
     it('lets go of a head that the store does not have', async () => {
-      const { hub, heard, publish } = await aHubThatHeard();
+      const { hub, counters, heard, publish } = await aHubThatHeard();
       const head = await publish('room:1', '1');
       hub.message(forged({ id: justAfter(head), previous: head }));
       await publish('room:2', '2');
@@ -391,6 +408,7 @@ describe('the hub', () => {
       expect(hub.subscription('room:1')!.head).to.equal(head);
       await publish('room:1', '3');
       expect(heard).to.deep.equal(['1', 'forged', '2', '3']);
+      expect(counters.snapshot().unconfirmed).to.equal(1);
     });
   });
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { Counters } from '../../src/counters.ts';
 import type { Trouble } from '../../src/hub/trouble.ts';
 import { createLogger } from '../../src/logger.ts';
 import { Outage } from '../../src/session/outage.ts';
@@ -12,7 +13,8 @@ describe('an outage', () => {
   let troubles: Trouble[];
   let lines: Record<string, unknown>[];
   let closed: number;
-  let sessions: { streams: number; closeAll(): void; outage: { turnedAway: number; ended: number; reason: string } };
+  let sessions: { streams: number; closeAll(): void; turnedAwayFor: string };
+  let counters: Counters;
   let hub: { downSince: number | undefined };
   let outage: Outage;
   let hasSpoken: boolean;
@@ -23,17 +25,18 @@ describe('an outage', () => {
     lines = [];
     closed = 0;
     hasSpoken = false;
-    sessions = { streams: 3, closeAll: () => closed++, outage: { turnedAway: 0, ended: 0, reason: '' } };
+    sessions = { streams: 3, closeAll: () => closed++, turnedAwayFor: '' };
+    counters = new Counters();
     hub = { downSince: undefined };
     const logger = createLogger('info', { write: (line) => lines.push(JSON.parse(line) as Record<string, unknown>) });
-    const options = { hub, sessions, troubles: () => troubles, hasSpoken: () => hasSpoken, grace: GRACE };
+    const options = { hub, sessions, counters, troubles: () => troubles, hasSpoken: () => hasSpoken, grace: GRACE };
     outage = new Outage({ ...options, logger, now: () => now });
   });
 
   /** Looks for so long, as it does by itself, with so many readers turned away each time. */
   function pass(milliseconds: number, turnedAway = 0): void {
     for (const end = now + milliseconds; now < end; now += 200) {
-      sessions.outage.turnedAway += turnedAway;
+      for (let i = 0; i < turnedAway; i++) counters.streamRefused('redis');
       outage.check();
     }
   }
@@ -43,14 +46,18 @@ describe('an outage', () => {
   it('is one line when it begins, a number now and then, and one line when it is over', () => {
     hub.downSince = now;
     troubles = [AWAY];
-    sessions.outage.reason = 'Redis did not answer';
+    sessions.turnedAwayFor = 'Redis did not answer';
+    // Of another cause.
+    counters.streamRefused('capacity');
+    counters.streamClosed('slow');
     pass(20_000, 10);
     expect(said()).to.deep.equal(['readers_turned_away 10', 'redis_away', 'readers_turned_away 500']);
     expect(lines[1]).to.deep.include({ reason: AWAY.reason, detail: AWAY.detail });
+    for (let i = 0; i < 3; i++) counters.streamClosed('redis');
     [hub.downSince, troubles] = [undefined, []];
     pass(30_000);
     expect(said().slice(3)).to.deep.equal(['redis_back']);
-    expect(lines[3]).to.deep.include({ turnedAway: 990, ended: 0, milliseconds: 20_000 });
+    expect(lines[3]).to.deep.include({ turnedAway: 990, ended: 3, milliseconds: 20_000 });
   });
 
   it('is nothing where a connection is back at once', () => {

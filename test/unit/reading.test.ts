@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Connection } from '../../src/connection/connection.ts';
+import { Counters } from '../../src/counters.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
@@ -11,6 +12,7 @@ import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { publishOne } from '../contract/store.ts';
 import { eventually } from '../support/wait.ts';
 
+const counters = new Counters();
 const retention = () => ({ length: 100, ttl: 3_600_000 });
 
 /** Reads channels that anybody may read. */
@@ -44,7 +46,7 @@ class PublicOwner implements ReadingOwner {
       acknowledged: () => undefined,
       close: () => undefined,
     };
-    const options = { hub, backlog: store.backlog, connection, recordsPlain: () => false, maxBuffer: 1000 };
+    const options = { hub, backlog: store.backlog, connection, counters, recordsPlain: () => false, maxBuffer: 1000 };
     this.reading = new Reading(this, choice, this.additions, options);
   }
 
@@ -91,7 +93,7 @@ describe('a reading without a user', () => {
   beforeEach(async () => {
     store = new MemoryStore({ retention, maxMessage: 1000 });
     const { source, backlog } = store;
-    hub = new Hub({ source, backlog, recordsPlain: () => false, retention, logger: createLogger('silent') });
+    hub = new Hub({ source, backlog, counters, recordsPlain: () => false, retention, logger: createLogger('silent') });
     hub.start();
     await eventually(() => hub.isOpen);
   });

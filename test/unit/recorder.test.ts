@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
+import { Counters, type Counts } from '../../src/counters.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Place } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
@@ -123,15 +124,19 @@ class FakeSource implements PlainSource {
 
 describe('the recorder', () => {
   let source: FakeSource;
+  let counters: Counters;
   let recorder: Recorder;
   beforeEach(() => {
     source = new FakeSource();
-    recorder = new Recorder(source, createLogger('silent'));
+    counters = new Counters();
+    recorder = new Recorder(source, counters, createLogger('silent'));
   });
   afterEach(async () => {
     source.beforeRecord = source.afterRecord = async () => undefined;
     await recorder.stop();
   });
+
+  const counted = (): Counts['recorder'] => counters.snapshot().recorder;
 
   async function lead(): Promise<void> {
     recorder.start();
@@ -172,8 +177,8 @@ describe('the recorder', () => {
       expect(source.recorded).to.deep.equal(count(0, 600));
       expect(source.batches.flat()).to.deep.equal(count(0, 600));
       // The answer to the last batch comes behind what it recorded.
-      await eventually(() => recorder.counters.recorded === 600);
-      expect(recorder.counters).to.deep.equal({ recorded: 600, unrecordable: 0, fenced: 0, changes: 1 });
+      await eventually(() => counted().recorded === 600);
+      expect(counted()).to.deep.equal({ recorded: 600, unrecordable: 0, fenced: 0, changes: 1 });
     });
 
     it('records at once what comes after a pause, and together what comes close behind it', async () => {
@@ -183,10 +188,10 @@ describe('the recorder', () => {
         source.batches.length = 0;
         source.hear('first');
         expect(source.batches).to.deep.equal([['first']]);
-        await eventually(() => recorder.counters.recorded % 4 === 1, 1000, 0);
+        await eventually(() => counted().recorded % 4 === 1, 1000, 0);
         source.hear('a');
         source.hear('b', 'c');
-        await eventually(() => recorder.counters.recorded % 4 === 0);
+        await eventually(() => counted().recorded % 4 === 0);
         await pause(20);
         return source.batches.length === 2;
       });
@@ -241,6 +246,8 @@ describe('the recorder', () => {
       await eventually(() => source.recorded.length === 4);
       expect(source.recorded).to.deep.equal(['a', 'b', 'c', 'd']);
       expect(source.batches.map(([first]) => first)).to.deep.equal(['a', 'a', 'a', 'd']);
+      await eventually(() => counted().recorded >= 4);
+      expect(counted().recorded, 'also what was recorded before an answer that was lost').to.equal(4);
     });
 
     it('stops where its record is refused because another has the lease, and forgets what that one has recorded', async () => {
@@ -249,7 +256,7 @@ describe('the recorder', () => {
       source.beforeRecord = () => Promise.reject(new FencedError('FENCED another gateway records now'));
       source.hear('a', 'b');
       await eventually(() => recorder.role === 'standby');
-      expect(recorder.counters.fenced).to.equal(1);
+      expect(counted().fenced).to.equal(1);
       source.hear('c');
       await eventually(() => source.times('keep') > 3);
       expect(source.times('record')).to.equal(1);
@@ -262,6 +269,20 @@ describe('the recorder', () => {
       expect(source.recorded).to.deep.equal(['c']);
     });
 
+    it('is fenced off once where it learns that another has it while a record is under way', async () => {
+      await lead();
+      source.beforeRecord = async () => {
+        await eventually(() => recorder.role === 'standby');
+        throw new FencedError('FENCED another gateway records now');
+      };
+      source.hear('a');
+      await eventually(() => source.times('record') === 1);
+      source.role = 'standby';
+      await eventually(() => recorder.role === 'standby');
+      await pause(50); // the record is refused
+      expect(counted().fenced).to.equal(1);
+    });
+
     it('stops where it learns that another has it', async () => {
       await lead();
       source.role = 'standby';
@@ -269,7 +290,7 @@ describe('the recorder', () => {
       source.hear('a');
       await pause(20);
       expect(source.times('record')).to.equal(0);
-      expect(recorder.counters.fenced).to.equal(1);
+      expect(counted().fenced).to.equal(1);
     });
   });
 

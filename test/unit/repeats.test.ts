@@ -16,9 +16,11 @@ describe('what happens again and again', () => {
     expect(repeats.due('another')).to.equal(1);
   });
 
-  it('is news again after a while', () => {
+  it('is news again after a while, with what happened before and was not said', () => {
     const repeats = new Repeats(() => now);
     expect([repeats.due('text'), repeats.due('text')]).to.deep.equal([1, 0]);
+    now += 11_000;
+    expect(repeats.due('text')).to.equal(2);
     now += 11_000;
     expect(repeats.due('text')).to.equal(1);
   });

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { expect } from 'chai';
+import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
 import { exchangeOf } from '../../src/http/exchange.ts';
 import { inTurn, leaveHttp } from '../../src/http/leave-http.ts';
@@ -51,7 +52,7 @@ describe('the requests that Node reads', () => {
     };
     listenForRequests(server, handle, open);
     const position = () => 7 as Position;
-    answerUnreadable(server, { log, heads: new StreamHeads([]), position, refused: new Map() });
+    answerUnreadable(server, { log, heads: new StreamHeads([]), position, counters: new Counters() });
     openStreamDoor(server, 200, open, { late: (socket) => answerSlow(socket, log) });
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });

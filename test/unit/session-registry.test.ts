@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { CloseReason } from '../../src/connection/close-reason.ts';
 import type { KernelQueues } from '../../src/connection/kernel-queues.ts';
+import { Counters } from '../../src/counters.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 import type { Session } from '../../src/session/session.ts';
@@ -43,7 +44,9 @@ class FakeSession {
 let clock = 0;
 
 describe('the registry of sessions', () => {
-  const options: RegistryOptions = {
+  let counters: Counters;
+  let options: RegistryOptions;
+  const fixed = {
     hub: { refresh: async () => undefined },
     backlog: { rights: async () => [] } as never,
     logger: createLogger('silent'),
@@ -56,6 +59,8 @@ describe('the registry of sessions', () => {
 
   beforeEach(() => {
     clock = 1_000_000;
+    counters = new Counters();
+    options = { ...fixed, counters };
     registry = new SessionRegistry(options);
   });
 
@@ -134,6 +139,21 @@ describe('the registry of sessions', () => {
     clock += 2 * INTERVAL;
     await looked();
     expect([session.noops, session.sweeps, registry.streams]).to.deep.equal([0, 0, 0]);
+  });
+
+  it('counts each stream once: as closed, or as refused if it never was open and was told why', () => {
+    const before = counters.snapshot();
+    for (const reason of ['redis', 'shutdown', 'slow'] as const) added().connection.onClose(reason);
+    for (const reason of ['redis', 'shutdown', 'busy', 'internal', 'client'] as const) {
+      const session = added();
+      session.opened = false;
+      session.connection.onClose(reason);
+      session.connection.onClose(reason);
+    }
+    const { closed, refused } = counters.snapshot();
+    expect([before.closed, before.refused]).to.deep.equal([{}, {}]);
+    expect(closed).to.deep.equal({ redis: 1, shutdown: 1, slow: 1, client: 1 });
+    expect(refused).to.deep.equal({ redis: 1, draining: 1, busy: 1, internal: 1 });
   });
 
   it('ends a stream whose reader has gone', async () => {

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Backlog } from '../../src/backlog/backlog.ts';
 import type { Connection } from '../../src/connection/connection.ts';
+import { Counters } from '../../src/counters.ts';
 import { SisyphusError } from '../../src/errors.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -73,6 +74,7 @@ class World {
   readonly store: MemoryStore;
   readonly hub: Hub;
   readonly backlog: Backlog;
+  readonly counters = new Counters();
   /** The last id that was published. */
   last = BEGINNING;
   /** Called whenever a backlog, or a list, is about to be read. */
@@ -95,7 +97,14 @@ class World {
         return backlog.open(requests, signal);
       },
     };
-    this.hub = new Hub({ source, backlog: this.backlog, recordsPlain: () => false, retention, logger });
+    this.hub = new Hub({
+      source,
+      backlog: this.backlog,
+      counters: this.counters,
+      recordsPlain: () => false,
+      retention,
+      logger,
+    });
   }
 
   static async open(length: number): Promise<World> {
@@ -111,8 +120,8 @@ class World {
   }
 
   session(client: Client, connection = client.connection(), now = Date.now): Session {
-    const { hub, backlog } = this;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
+    const { hub, backlog, counters } = this;
+    const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
     return new Session({ ...options, connection });
   }
 
@@ -152,6 +161,52 @@ describe('a session, at the seam between what is read and what comes live', () =
     };
     await world.session(client).open({ kind: 'after', position });
     expect(client.texts).to.deep.equal(['ok', '2']);
+  });
+
+  it('counts no reset that its client was not told, because it had left', async () => {
+    for (const room of ROOMS) await world.backlog.grant('7', room);
+    const position = await world.publish('room:a', '1');
+    for (const room of [...ROOMS, ...ROOMS]) await world.publish(room, '2');
+    const connection = client.connection();
+    const drained = async () => {
+      if (client.heard.length === 2) session.close('client');
+    };
+    const session = world.session(client, Object.assign(connection, { drained }));
+    await session.open({ kind: 'after', position });
+    expect(client.texts).to.deep.equal(['ok', 'reset room:a']);
+    expect(world.counters.snapshot().resets).to.deep.equal({ trimmed: 1 });
+  });
+
+  it('has not opened where its client was turned away meanwhile', async () => {
+    await world.backlog.grant('7', 'room:a', Buffer.from('granted'));
+    await world.publish('room:a', '1');
+    const session = world.session(client);
+    let opened = 0;
+    session.onOpen = () => opened++;
+    const { open } = world.backlog;
+    // The first page is there already when it is withdrawn.
+    world.backlog.open = async (requests) => {
+      const reading = await open(requests);
+      session.close('redis');
+      return reading;
+    };
+    await session.open({ kind: 'overlap', count: 1 });
+    expect([session.opened, opened, client.texts]).to.deep.equal([false, 0, []]);
+  });
+
+  it('ends because of a mistake, and not of Redis, where it made one', async () => {
+    const reasons: string[] = [];
+    const session = world.session(
+      client,
+      Object.assign(client.connection(), { close: (why: string) => reasons.push(why) }),
+    );
+    await session.open({ kind: 'now' });
+    world.beforeRead = async () => {
+      throw new TypeError('no such thing');
+    };
+    session.refresh();
+    await eventually(() => reasons.length > 0);
+    expect(reasons).to.deep.equal(['internal']);
   });
 
   it('gives what was published on a channel that was granted while it opened', async () => {
@@ -277,8 +332,8 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     client = new Client(world);
     await world.backlog.grant('7', ROOM);
     at = await world.publish(ROOM, 'before');
-    const { hub, backlog } = world;
-    const options = { user: '7', hub, backlog, logger, recordsPlain: () => true, maxBuffer: 1000 };
+    const { hub, backlog, counters } = world;
+    const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => true, maxBuffer: 1000 };
     session = new Session({ ...options, connection: client.connection() });
     await session.open({ kind: 'now' });
   });

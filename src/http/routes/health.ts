@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus, SettingsStatus } from '../context.ts';
-import type { HttpCounts } from '../counts.ts';
+import type { Descriptors } from '../descriptors.ts';
 
 /** GET /healthz: the process lives. */
 export function healthz(ctx: Context): void {
@@ -11,7 +11,7 @@ export function healthz(ctx: Context): void {
  * GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. Where Redis refuses what only
  * publishers need, streams may come, and the reason is given all the same.
  */
-export function readyz(context: HttpContext, { descriptors }: HttpCounts): (ctx: Context) => Promise<void> {
+export function readyz(context: HttpContext, descriptors: Descriptors): (ctx: Context) => Promise<void> {
   return async (ctx) => {
     const isShort = await descriptors.isShort();
     const troubles = context.troubles();
@@ -43,9 +43,10 @@ function isRecorded({ role, recording }: RecorderStatus): boolean {
 }
 
 /** GET /status: figures for whoever looks, without names. */
-export function status(context: HttpContext, { descriptors, refused }: HttpCounts): (ctx: Context) => void {
+export function status(context: HttpContext): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {
+    const { recorder, ...counters } = context.counters.snapshot();
     let channels = 0;
     let subscriptions = 0;
     for (const { readers } of hub.subscriptions()) {
@@ -64,14 +65,9 @@ export function status(context: HttpContext, { descriptors, refused }: HttpCount
       channels,
       subscriptions,
       lingering: hub.channels - channels,
-      recorder: context.recorder(),
+      recorder: { ...context.recorder(), ...recorder },
       settings: settingsOf(context),
-      counters: {
-        ...hub.counters,
-        closed: Object.fromEntries(sessions.closed),
-        refused: Object.fromEntries(refused),
-        dropped: descriptors.dropped,
-      },
+      counters,
     };
   };
 }

@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import type { Position } from '../../message/position.ts';
+import { OPENING } from '../../patience.ts';
 import { positionOf, type Start } from '../../reading/start.ts';
 import { isExpected } from '../../repeats.ts';
 import { Admission } from '../../session/admission.ts';
@@ -17,8 +18,6 @@ import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
 import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
 
-/** A client is told within 2 s that Redis cannot be reached (ms). */
-const PATIENCE = 1700;
 const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same however often the client asks. */
 const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'headers_too_large']);
@@ -29,8 +28,6 @@ export interface StreamOpenerOptions {
   heads: StreamHeads;
   log: BoundedLog;
   descriptors: Pick<Descriptors, 'roomFor'>;
-  /** Streams that were refused, by the word for it. */
-  refused: Map<Refusal, number>;
 }
 
 /** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
@@ -67,7 +64,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
     const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
     if ('refusal' in admitted) {
-      refuse(connection, positionOf(start, hub.position), admitted.refusal, options);
+      context.counters.streamRefused(admitted.refusal);
+      refuse(connection, positionOf(start, hub.position), admitted.refusal, log);
     } else {
       const session = new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer });
       void openInTurn(session, start, context, { ...options, admission });
@@ -88,13 +86,7 @@ function admit(
   return { refusal: sessions.streams < config.maxStreams ? 'user_capacity' : 'capacity' };
 }
 
-function refuse(
-  connection: EventStream,
-  position: Position,
-  refusal: Refusal,
-  { log, refused }: StreamOpenerOptions,
-): void {
-  refused.set(refusal, (refused.get(refusal) ?? 0) + 1);
+function refuse(connection: EventStream, position: Position, refusal: Refusal, log: BoundedLog): void {
   const isFailure = FAILURES.has(refusal);
   const line = { event: 'stream_refused', reason: refusal };
   if (isFailure) log.info(line);
@@ -107,21 +99,19 @@ async function openInTurn(
   session: Session,
   start: Start,
   context: HttpContext,
-  { admission, log, refused }: StreamOpenerOptions & { admission: Admission },
+  { admission, log }: StreamOpenerOptions & { admission: Admission },
 ): Promise<void> {
   const { hub, sessions } = context;
   sessions.add(session);
-  // Each step has a limit of its own; together they might take longer than a client should wait.
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
-  }, PATIENCE);
+  }, OPENING);
   const turn = await admission.enter(() => session.connection.closed);
   if ('done' in turn) {
     session.onOpen = turn.done;
     await open(session, start, context);
     turn.done();
   } else if (hub.isAnswered) {
-    refused.set('busy', (refused.get('busy') ?? 0) + 1);
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
     session.connection.close('busy', positionOf(start, hub.position), 'busy', turn.times);
   } else sessions.turnAway(session, LATE);

@@ -1,9 +1,7 @@
 import { once } from 'node:events';
 import type { Redis } from 'ioredis';
+import { RECONNECTING } from '../../patience.ts';
 import { rethrow, toSisyphusError } from './redis-error.ts';
-
-/** How long to wait for Redis to come back before asking again. */
-const RETRY_WITHIN = 1200;
 
 /** All who wait for a connection wait for one event. */
 const becomingReady = new WeakMap<Redis, Promise<boolean>>();
@@ -22,12 +20,12 @@ export async function askTwice<Answer>(redis: Redis, ask: () => Promise<Answer>)
   }
 }
 
-/** Whether the connection is usable within `RETRY_WITHIN`. */
+/** Whether the connection is usable within `RECONNECTING`. */
 function becomesReady(redis: Redis): Promise<boolean> {
   if (redis.status === 'ready') return Promise.resolve(true);
   let ready = becomingReady.get(redis);
   if (!ready) {
-    ready = once(redis, 'ready', { signal: AbortSignal.timeout(RETRY_WITHIN) })
+    ready = once(redis, 'ready', { signal: AbortSignal.timeout(RECONNECTING) })
       .then(
         () => true,
         () => false,

@@ -1,7 +1,8 @@
 import type { Publisher } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
+import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
-import { COMMAND_TIMEOUT, closeConnection, openConnection } from './connection.ts';
+import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 
@@ -12,20 +13,14 @@ export async function connectPublisher(
 ): Promise<{ publisher: Publisher; close(): Promise<void> }> {
   const redis = openConnection(url, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
-  await new Promise<void>((resolve, reject) => {
-    let reason = 'no answer';
-    const timer = setTimeout(() => {
-      close();
-      reject(new SisyphusError('redis_unavailable', `cannot reach Redis within 2 s (${reason})`));
-    }, COMMAND_TIMEOUT);
-    redis.on('error', (error: Error) => {
-      reason = error.message;
-    });
-    redis.once('ready', () => {
-      clearTimeout(timer);
-      resolve();
-    });
+  let reason = 'no answer';
+  redis.on('error', (error: Error) => {
+    reason = error.message;
   });
+  if (!(await within(COMMAND, new Promise((resolve) => redis.once('ready', resolve))))) {
+    await close();
+    throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
+  }
   const keys = new Keys(namespace, parseRedisUrl(url).database);
   // The ttl only matters to readers.
   const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });

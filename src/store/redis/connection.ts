@@ -1,16 +1,13 @@
 import { once } from 'node:events';
 import { isIP } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Redis, type RedisOptions } from 'ioredis';
+import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
 import { isReadOnly, isReply, isTimeout, isUnknownInfo } from './redis-error.ts';
 import type { Standing } from './standing.ts';
-
-/** No command waits longer: a client must know within 2 s that Redis cannot be reached. */
-export const COMMAND_TIMEOUT = 2000;
 
 /**
  * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
@@ -35,8 +32,8 @@ export function createConnection(url: string, name: string, standing?: Standing)
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: COMMAND_TIMEOUT,
-    connectTimeout: COMMAND_TIMEOUT,
+    commandTimeout: COMMAND,
+    connectTimeout: COMMAND,
     // It asks for INFO, which the user may not be allowed: then the driver says so on standard error, each time.
     enableReadyCheck: name !== 'probe',
     keepAlive: 10_000,
@@ -166,11 +163,7 @@ async function cutIfDead(redis: Redis, url: string): Promise<void> {
 
 /** Within half a second. */
 function isAnswered(answer: Promise<unknown>): Promise<boolean> {
-  const answered = answer.then(
-    () => true,
-    () => false,
-  );
-  return Promise.race([answered, wait(500, false, { ref: false })]);
+  return within(500, answer).catch(() => false);
 }
 
 /** Closes for good, also where Redis does not answer. */

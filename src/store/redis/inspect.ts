@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Trouble } from '../../hub/trouble.ts';
-import { COMMAND_TIMEOUT, closeConnection, openConnection, userOf } from './connection.ts';
+import { COMMAND } from '../../patience.ts';
+import { closeConnection, openConnection, userOf } from './connection.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
 import { probe } from './probe.ts';
@@ -22,13 +23,13 @@ export interface Inspection {
 export async function inspectRedis(url: string, keys: Keys, names: PlainNames): Promise<Inspection> {
   const redis = openConnection(url, 'probe');
   try {
-    await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT) });
+    await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND) });
     const probed = await probe(redis, { user: userOf(url), keys, names });
     return { ...probed, weaknesses: await weaknessesOf(redis) };
   } catch (error) {
     if (isReply(error)) throw new Error(explain(error).reason, { cause: error });
     const isLate = (error as Error).name === 'AbortError';
-    throw isLate ? new Error(`no answer within ${COMMAND_TIMEOUT / 1000} s`, { cause: error }) : error;
+    throw isLate ? new Error(`no answer within ${COMMAND / 1000} s`, { cause: error }) : error;
   } finally {
     await closeConnection(redis);
   }

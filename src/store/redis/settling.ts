@@ -1,13 +1,12 @@
 import type { Redis } from 'ioredis';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
+import { SETTLING } from '../../patience.ts';
 import { batched } from './batch.ts';
 import { callFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { refusesWrites, toSisyphusError } from './redis-error.ts';
 
-/** How long it is waited until the recorder has recorded everything (ms): longer than a new one takes if the old one has just died. */
-const PATIENCE = 1500;
-/** Then it is asked again (ms): nobody may have listened. */
+/** Whether everything is recorded is asked again after this (ms): nobody may have listened. */
 const AGAIN = 400;
 
 /** Waits until the recorder has said that every plain PUBLISH made so far is recorded; many wait for one answer. */
@@ -48,7 +47,7 @@ export class Settling {
   }
 
   async #settle(): Promise<void> {
-    for (const until = performance.now() + PATIENCE; performance.now() < until; ) {
+    for (const until = performance.now() + SETTLING; performance.now() < until; ) {
       const id = await this.#ask();
       // The answer may be read together with what follows it.
       if (!isAfter(id, this.#upTo) || (await this.#isReached(id))) return;

@@ -1,0 +1,58 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { CLOSE_REASONS, type CloseReason } from '../../src/connection/close-reason.ts';
+import { REFUSALS, type Refusal } from '../../src/connection/refusal.ts';
+import { Counters, sum } from '../../src/counters.ts';
+import { RESET_REASONS } from '../../src/message/reset.ts';
+
+/** Whatever can be counted, once. */
+const VERBS: ((counters: Counters) => void)[] = [
+  (counters) => counters.messageHealed(),
+  (counters) => counters.duplicateDropped(),
+  (counters) => counters.messageUnconfirmed(),
+  (counters) => counters.connectionDropped(),
+  (counters) => counters.plainRecorded(3, 1),
+  (counters) => counters.recorderFenced(),
+  (counters) => counters.recorderLeads(),
+  ...RESET_REASONS.map((reason) => (counters: Counters) => counters.readerReset(reason)),
+  ...Object.keys(CLOSE_REASONS).map((reason) => (counters: Counters) => counters.streamClosed(reason as CloseReason)),
+  ...Object.keys(REFUSALS).map((word) => (counters: Counters) => counters.streamRefused(word as Refusal)),
+];
+
+describe('what is counted', () => {
+  it('begins with nothing, and names each word only when it has come', () => {
+    const counters = new Counters();
+    const nothing = counters.snapshot();
+    expect([nothing.resets, nothing.closed, nothing.refused]).to.deep.equal([{}, {}, {}]);
+    counters.streamClosed('slow');
+    counters.streamClosed('slow');
+    counters.plainRecorded(3, 1);
+    expect(counters.snapshot()).to.deep.equal({
+      ...nothing,
+      closed: { slow: 2 },
+      recorder: { recorded: 3, unrecordable: 1, fenced: 0, changes: 0 },
+    });
+    expect(nothing.closed, 'a snapshot stays what it was').to.deep.equal({});
+  });
+
+  it('adds up, over processes: as if one had counted all of it', () => {
+    const events = fc.array(fc.tuple(fc.nat(3), fc.nat(VERBS.length - 1)), { maxLength: 200 });
+    fc.assert(
+      fc.property(events, (counted) => {
+        const all = new Counters();
+        const each = Array.from({ length: 4 }, () => new Counters());
+        for (const [process, verb] of counted) {
+          VERBS[verb]!(all);
+          VERBS[verb]!(each[process]!);
+        }
+        // As it comes from another process.
+        const snapshots = each.map((one) => JSON.parse(JSON.stringify(one.snapshot())));
+        const before = JSON.stringify(snapshots);
+        expect(sum(snapshots)).to.deep.equal(all.snapshot());
+        expect(JSON.stringify(snapshots), 'what is added up stays what it was').to.equal(before);
+      }),
+      { numRuns: 50 },
+    );
+    expect(sum([])).to.deep.equal(new Counters().snapshot());
+  });
+});
