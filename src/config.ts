@@ -20,7 +20,7 @@ import { withoutServiceLinks } from './service-links.ts';
 
 /**
  * All that the gateway can be told: by its key in `Config` the variable, what it is unless somebody sets it, how it is
- * read, and what it means. The type, `--help`, check-config and the README's table follow from it.
+ * read, and what it means. The type, `--help`, check-config and docs/reference/configuration.md follow from it.
  */
 // biome-ignore format: one variable in two lines
 const TABLE = {

@@ -1,4 +1,4 @@
-/** Every refusal has a code of this closed list; the README's table is checked against it. */
+/** Every refusal has a code of this closed list; docs/reference/errors.md is checked against it. */
 export const ERRORS = {
   bad_request: 400,
   bad_channel: 400,

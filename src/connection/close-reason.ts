@@ -1,5 +1,5 @@
 /**
- * Why a stream ended: one word for log, metric and document; the README's table is checked against this list.
+ * Why a stream ended: one word for log, metric and document; docs/reference/close-reasons.md is checked against this list.
  */
 export const CLOSE_REASONS = {
   client: 'the reader went away',

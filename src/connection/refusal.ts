@@ -1,8 +1,8 @@
 import type { CloseReason } from './close-reason.ts';
 
 /**
- * Why a stream is refused, or ends with a status: one word, which the frame carries for the developer of the page; the
- * README's table is checked against this list.
+ * Why a stream is refused, or ends with a status: one word, which the frame carries for the developer of the page;
+ * docs/reference/refusals.md is checked against this list.
  */
 export const REFUSALS = {
   missing: 'the address has no `user`',

@@ -1,5 +1,5 @@
 /**
- * Why a stream is told that something may be missing in a channel; the README's table is checked against this list.
+ * Why a stream is told that something may be missing in a channel; docs/reference/resets.md is checked against this list.
  *
  * - `trimmed`, `expired`: the backlog no longer reaches back, by length or by age
  * - `flushed`: Redis has lost its memory; revisions start again

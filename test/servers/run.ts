@@ -26,7 +26,7 @@ const FAULTS = [
   'lossy-failover',
   'sentinel',
 ];
-/** In the order of the README's promises. */
+/** In the order of the promises in docs/why/guarantees.md. */
 const SUITES: Record<string, string[]> = {
   'the store: ids, revisions, backlogs, rights, the record of plain PUBLISHes': ['test/contract/*.test.ts'],
   'what is published after ok arrives': ['test/integration/after-ok.test.ts'],

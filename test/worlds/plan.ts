@@ -84,7 +84,7 @@ export function drawPlan(random: Random, limits: Limits = {}): Plan {
     stories: limits.stories ?? STORIES,
     drops: limits.drops ?? true,
     beginning: limits.beginning ?? true,
-    // In the moment of a hole, what others publish counts as lost: that is said in the README's limits.
+    // In the moment of a hole, what others publish counts as lost: that is said in the limits of docs/why/guarantees.md.
     noise: calm ? random.pick([0, 0, 20]) : 0,
     parallel: 8,
     env: {},
