@@ -1,4 +1,5 @@
 import { COUNTING_MUTATIONS } from './counting.ts';
+import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LUA_MUTATIONS } from './lua.ts';
@@ -21,4 +22,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,
+  ...DOCUMENT_MUTATIONS,
 ];

@@ -13,7 +13,10 @@ export interface Change {
   replace: string;
 }
 
-const COPIED = ['src', 'bin', 'package.json', 'tsconfig.json', 'test', '.mocharc.yml'];
+const BUILT = ['src', 'bin', 'package.json', 'tsconfig.json', 'test', '.mocharc.yml'];
+/** The documents are held to the code by a test. */
+const DOCUMENTS = ['docs', 'bench', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE'];
+const COPIED = [...BUILT, ...DOCUMENTS];
 
 /**
  * Gives a built copy of the gateway and its tests with this mistake in it (or none) to `use`, and takes it away afterwards.

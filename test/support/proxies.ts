@@ -10,8 +10,10 @@ export interface FrontProxy {
   stop(): Promise<void>;
 }
 
-/** What Debian's nginx.conf says of HTTP, and a site that does no more than hand everything on. */
-function nginxConf(port: number, target: number, dir: string): string {
+const HAND_ON = (target: number): string => `location / { proxy_pass http://127.0.0.1:${target}; }`;
+
+/** What Debian's nginx.conf says of HTTP, and a site with these locations. */
+function nginxConf(port: number, locations: string, dir: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const paths = temporary.map((name) => `${name}_temp_path ${dir}/${name};`).join('\n  ');
   return `daemon off;
@@ -30,7 +32,7 @@ http {
   gzip on;
   server {
     listen 127.0.0.1:${port};
-    location / { proxy_pass http://127.0.0.1:${target}; }
+    ${locations}
   }
 }
 `;
@@ -53,24 +55,29 @@ backend gateway
 `;
 }
 
-export function startNginx(target: number): Promise<FrontProxy> {
-  return start('nginx', target, nginxConf, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
+/** A site that does no more than hand everything on, unless other locations are given. */
+export function startNginx(target: number, locations = HAND_ON(target)): Promise<FrontProxy> {
+  const configure = (port: number, dir: string): string => nginxConf(port, locations, dir);
+  return start('nginx', configure, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
 }
 
 export function startHaproxy(target: number): Promise<FrontProxy> {
-  return start('haproxy', target, haproxyConf, (file) => ['-db', '-f', file]);
+  return start(
+    'haproxy',
+    (port) => haproxyConf(port, target),
+    (file) => ['-db', '-f', file],
+  );
 }
 
 async function start(
   program: 'nginx' | 'haproxy',
-  target: number,
-  configure: (port: number, target: number, dir: string) => string,
+  configure: (port: number, dir: string) => string,
   args: (file: string, dir: string) => string[],
 ): Promise<FrontProxy> {
   const dir = await mkdtemp(join(tmpdir(), `sisyphus-${program}-`));
   const port = await freePort();
   const file = join(dir, `${program}.conf`);
-  await writeFile(file, configure(port, target, dir));
+  await writeFile(file, configure(port, dir));
   // Debian has both in /usr/sbin, which is not on everybody's PATH.
   const child = new Child(`/usr/sbin/${program}`, args(file, dir));
   const stop = async (): Promise<void> => {

@@ -1,0 +1,237 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+import { BlockRunner, commandsIn } from '../support/block-runner.ts';
+import { FakeBrowser } from '../support/browser-blocks.ts';
+import { Child } from '../support/child.ts';
+import { type Block, blocksOf, filesBelow, plain, ROOT, read, table } from '../support/documents.ts';
+import { startNginx } from '../support/proxies.ts';
+import { PUBLISH_SECRET } from '../support/publisher.ts';
+import { openStream } from '../support/raw-stream.ts';
+import { eventually } from '../support/wait.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
+const PAGES = ['README.md', ...filesBelow('docs/start', '.md'), ...filesBelow('docs/guides', '.md')];
+/** Their blocks run, too. */
+const OTHERS = ['docs/run/redis.md', 'docs/trouble/by-symptom.md'];
+
+/** Blocks that do not run here, by how they begin, and why not. */
+const NOT_RUN = [
+  { begins: 'bin/dev     # installs', why: 'it builds what other tests run at the moment, and runs all tests' },
+  { begins: 'bin/dev\n', why: 'the same; its last line, bin/sisyphus serve --demo, has a test of its own below' },
+  { begins: 'npm ci && npm run build', why: 'it takes away what the tests run with' },
+];
+/** No client of these is installed: their commands are sent to Redis by another one. */
+const COMMANDS_ONLY = ['ruby', 'python', 'php'];
+/** A picture. */
+const NO_LANGUAGE = '';
+/** More than a message may have: readers get a reset. */
+const OVERSIZE = 'x'.repeat(300 * 1024);
+
+describe('the blocks of the documents', function () {
+  this.timeout(30_000);
+  let world: World;
+  let runner: BlockRunner;
+  let browsers: FakeBrowser[];
+  const notRun = new Set<string>();
+  let published = 0;
+
+  before(async () => {
+    world = await startWorld();
+    await world.allow('1', 'room:1', 'room:2');
+  });
+  after(() => world?.stop());
+
+  beforeEach(async () => {
+    browsers = [];
+    await world.allow('7', 'room:918');
+    await world.publish.fcall('user:7', 'you may see room 918');
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '0s' };
+    const own = { REDIS_URL: world.redis.url, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET };
+    runner = new BlockRunner({ gateway: world.gateway.port, redis: world.redis.port }, { ...env, ...own });
+  });
+  afterEach(async () => {
+    for (const browser of browsers) browser.close();
+    await runner.stop();
+  });
+
+  for (const page of [...PAGES, ...OTHERS]) {
+    if (blocksOf(read(page)).length === 0) continue;
+    it(`of ${page} run`, async () => {
+      for (const block of blocksOf(read(page))) {
+        const reason = NOT_RUN.find(({ begins }) => block.text.startsWith(begins));
+        if (reason) notRun.add(reason.begins);
+        else await run(block).catch((error: Error) => expect.fail(`${page}:${block.line}: ${error.message}`));
+      }
+    });
+  }
+
+  it('are left out for a reason only if they are there', () => {
+    expect([...notRun]).to.have.members(NOT_RUN.map(({ begins }) => begins));
+  });
+
+  it('that are typed beside bin/dev are what it prints', async () => {
+    expect(read('bin/dev')).to.match(/^exec bin\/sisyphus serve --demo$/m);
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', SISYPHUS_LOG_LEVEL: 'warn' };
+    const demo = new Child(BIN, ['serve', '--demo'], { env: { ...env, HOST: '127.0.0.1', SISYPHUS_DRAIN: '0s' } });
+    try {
+      await eventually(() => demo.stdout.includes('Ctrl-C'), 15_000);
+      const printed = demo.stdout
+        .replace(/redis-cli -p \d+/g, 'redis-cli -p <port>')
+        .replace(/redis:\/\/127\.0\.0\.1:\d+/g, 'redis://127.0.0.1:<port>')
+        .replace(/localhost:\d+/g, 'localhost:3001');
+      for (const page of ['README.md', 'docs/start/quickstart.md']) {
+        const blocks = blocksOf(read(page)).filter(({ text }) => /^(curl -N|redis-cli -p <port>)/.test(text));
+        const lines = blocks.slice(0, 2).flatMap(({ text }) => text.trim().split('\n'));
+        expect(lines).to.have.length(4);
+        for (const line of lines) expect(printed).to.include(`  ${line}\n`);
+      }
+    } finally {
+      await demo.end();
+    }
+  });
+
+  it('leave no key in Redis that the reference does not have', async () => {
+    const patterns = table('docs/reference/keys-in-redis.md', 'key').map(([key]) => plain(key!));
+    const expressions = patterns.map((key) => new RegExp(`^${key.replace(/[{}]/g, '\\$&').replace(/<\w+>/g, '.+')}$`));
+    const keys = await world.client.keys('*');
+    expect(keys.length).to.be.above(10);
+    expect(keys.filter((key) => !expressions.some((expression) => expression.test(key)))).to.deep.equal([]);
+  });
+
+  it('see on /status what the page about it has', async () => {
+    const status = (await world.gateway.status()) as Record<string, unknown>;
+    const { counters, ...others } = status;
+    const members = [...Object.keys(others), ...Object.keys(counters as object).map((name) => `counters.${name}`)];
+    const cells = table('docs/run/health-and-status.md', 'member').map(([cell]) => cell!);
+    expect(cells.flatMap((cell) => plain(cell).split(', '))).to.have.members(members);
+  });
+
+  async function run(block: Block): Promise<void> {
+    const { language, text } = block;
+    if (language === 'sh') await runner.shell(block);
+    else if (language === 'text') await expectShown(block);
+    else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
+    else if (language === 'js') await runInBrowser(text);
+    else if (language === 'ts') await runTypeScript(text);
+    else if (language === 'nginx') await runBehindNginx(text);
+    else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
+    else if (language !== NO_LANGUAGE) throw new Error(`there is nothing here that runs ${language}`);
+  }
+
+  async function expectShown(block: Block): Promise<void> {
+    await eventually(() => runner.shows(block)).catch(() => {
+      throw new Error(`not printed:\n${block.text}\nbut:\n${runner.outputs.join('\n---\n')}`);
+    });
+  }
+
+  async function sendCommands(text: string): Promise<void> {
+    const commands = commandsIn(text);
+    expect(commands).to.have.length(2);
+    for (const [name, ...args] of commands) {
+      const answer = await world.client.call(name!, ...args);
+      if (name === 'FCALL') expect(answer).to.have.length(2);
+    }
+  }
+
+  /** A page that reads is given a message, and one that is told of resets a reset. */
+  async function runInBrowser(text: string): Promise<void> {
+    const browser = newBrowser();
+    await browser.run(text);
+    const reads = /onmessage|'message'|'(comment)'/.exec(text);
+    if (reads) await expectRead(browser, reads[1]);
+    if (/'reset'/.test(text)) {
+      await readAfter(browser, 'room:918', () => world.client.publish('room:918', OVERSIZE));
+    }
+    if (!/locks/.test(text)) return;
+    await browser.run(text);
+    await expectRead(browser, undefined);
+    await browser.closeFirstTab(() => world.publish.fcall('room:918', 'between two tabs'));
+    await eventually(() => JSON.stringify(browser.calls).includes('between two tabs'));
+  }
+
+  function newBrowser(): FakeBrowser {
+    const browser = new FakeBrowser(world.gateway.url);
+    browsers.push(browser);
+    return browser;
+  }
+
+  async function expectRead(browser: FakeBrowser, event: string | undefined): Promise<void> {
+    const message = `hello ${++published}`;
+    await readAfter(browser, message, () => world.publish.fcall('room:918', `<message>${message}</message>`, event));
+  }
+
+  /** The page may still be about to connect: it is done again until the page has told its application. */
+  async function readAfter(browser: FakeBrowser, text: string, publish: () => Promise<unknown>): Promise<void> {
+    const isRead = async (): Promise<boolean> => {
+      await publish();
+      return browser.calls.some(({ args }) => JSON.stringify(args).includes(text));
+    };
+    await eventually(isRead, 5_000, 100);
+  }
+
+  async function runTypeScript(text: string): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'sisyphus-documents-'));
+    const { EventSource: before } = globalThis;
+    const browser = newBrowser();
+    try {
+      const file = join(folder, 'page.ts');
+      await writeFile(file, text);
+      const flags = '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --lib es2023,dom --types'.split(
+        ' ',
+      );
+      const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, '', file]);
+      expect(await check.exited, check.output()).to.have.property('code', 0);
+      Object.assign(globalThis, { EventSource: browser.EventSource });
+      const { follow } = await import(pathToFileURL(file).href);
+      const take = (...args: unknown[]): number => browser.calls.push({ name: 'follow', args });
+      const stop = follow('7', take, take);
+      await readAfter(browser, '{"text":"typed"}', () => world.publish.fcall('room:918', '{"text":"typed"}'));
+      await readAfter(browser, 'oversize', () => world.client.publish('room:918', OVERSIZE));
+      stop();
+    } finally {
+      Object.assign(globalThis, { EventSource: before });
+      await rm(folder, { recursive: true });
+    }
+  }
+
+  /** The application says that whoever brings the cookie is user 7. */
+  async function runBehindNginx(locations: string): Promise<void> {
+    const application = createServer((request, response) => {
+      if (request.url === '/whoami' && request.headers.cookie === 'session=7') response.setHeader('X-User', '7');
+      else response.statusCode = 401;
+      response.end();
+    });
+    const port = await listen(application);
+    const here = [`127.0.0.1:${port}`, `127.0.0.1:${world.gateway.port}`];
+    const text = locations.replace(/127\.0\.0\.1:300([01])/g, (_, which) => here[which]!);
+    const nginx = await startNginx(world.gateway.port, text);
+    const headers = { Cookie: 'session=7' };
+    const paths = ['/stream', '/stream?format=json&user=8'];
+    const streams = paths.map((path) => openStream({ port: nginx.port, path, headers }));
+    try {
+      const [seventh, doubled] = streams;
+      await seventh!.ok();
+      await world.publish.fcall('user:7', 'for user 7 alone');
+      await seventh!.frame(({ data }) => data === 'for user 7 alone');
+      await doubled!.frame(({ data }) => data === '{"status":"failure","reason":"repeated"}');
+      const url = `http://127.0.0.1:${nginx.port}`;
+      expect((await fetch(`${url}/stream`)).status).to.equal(401);
+      expect((await fetch(`${url}/whoami`, { headers })).status).to.equal(404);
+    } finally {
+      for (const stream of streams) stream.close();
+      await nginx.stop();
+      application.close();
+    }
+  }
+});
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}

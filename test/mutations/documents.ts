@@ -1,0 +1,86 @@
+import type { Mutation } from './mutations.ts';
+
+/** Changes of the code that somebody makes without the documents. */
+export const DOCUMENT_MUTATIONS: Mutation[] = [
+  {
+    name: 'undocumented: another default of a variable',
+    file: 'src/config.ts',
+    find: "'noop-interval', '15s'",
+    replace: "'noop-interval', '20s'",
+    caughtBy: 'unit/documents',
+    only: 'every variable',
+  },
+  {
+    name: 'undocumented: another meaning of a close reason',
+    file: 'src/connection/close-reason.ts',
+    find: "'the reader went away'",
+    replace: "'nobody knows'",
+    caughtBy: 'unit/documents',
+    only: 'every close reason',
+  },
+  {
+    name: 'undocumented: an event of the log',
+    file: 'src/gateway.ts',
+    find: "{ event: 'stopped' }",
+    replace: "{ event: 'ended' }",
+    caughtBy: 'unit/documents',
+    only: 'every event',
+  },
+  {
+    name: 'undocumented: another level of an event',
+    file: 'src/gateway.ts',
+    find: "logger.info({ event: 'stopped' })",
+    replace: "logger.warn({ event: 'stopped' })",
+    caughtBy: 'unit/documents',
+    only: 'the level of each event',
+  },
+  {
+    name: 'undocumented: a key in Redis',
+    file: 'src/store/redis/lua/growth.lua',
+    find: "PREFIX .. 'copy'",
+    replace: "PREFIX .. 'shrunk'",
+    caughtBy: 'unit/documents',
+    only: 'every key',
+  },
+  {
+    name: 'undocumented: a path of HTTP',
+    file: 'src/http/router.ts',
+    find: "'/status'",
+    replace: "'/figures'",
+    caughtBy: 'unit/documents',
+    only: 'every path',
+  },
+  {
+    name: 'undocumented: an option of the command line',
+    file: 'src/cli/tail.ts',
+    find: "    raw: { type: 'boolean', meaning: 'the stream as it is on the wire' },\n",
+    replace:
+      "    raw: { type: 'boolean', meaning: 'the stream as it is on the wire' },\n    all: { type: 'boolean', meaning: 'all' },\n",
+    caughtBy: 'unit/documents',
+    only: 'every command',
+  },
+  {
+    name: 'undocumented: the reason of a refusal is not where the page shows it',
+    file: 'src/connection/encode.ts',
+    find: '\\nretry: ${Math.round(retryMs)}\\n${comments}\\n`);',
+    replace: '\\n${comments}retry: ${Math.round(retryMs)}\\n\\n`);',
+    caughtBy: 'integration/documents',
+    only: 'read-in-a-browser',
+  },
+  {
+    name: 'undocumented: bin/dev prints other lines than the pages have',
+    file: 'src/cli/demo.ts',
+    find: 'redis-cli -p ${port} PUBLISH',
+    replace: 'redis-cli -p ${port} publish',
+    caughtBy: 'integration/documents',
+    only: 'beside bin/dev',
+  },
+  {
+    name: 'undocumented: a member of /status',
+    file: 'src/http/routes/health.ts',
+    find: '      lingering: hub.channels - channels,\n',
+    replace: '      lingering: hub.channels - channels,\n      idle: hub.channels - channels,\n',
+    caughtBy: 'integration/documents',
+    only: 'on /status',
+  },
+];
