@@ -30,6 +30,8 @@ const NOT_RUN = [
 const COMMANDS_ONLY = ['ruby', 'python', 'php'];
 /** A picture. */
 const NO_LANGUAGE = '';
+/** How long it may take until a page's output is there (ms). */
+const SHOWN = 10_000;
 /** More than a message may have: readers get a reset. */
 const OVERSIZE = 'x'.repeat(300 * 1024);
 
@@ -125,7 +127,7 @@ describe('the blocks of the documents', function () {
   }
 
   async function expectShown(block: Block): Promise<void> {
-    await eventually(() => runner.shows(block)).catch(() => {
+    await eventually(() => runner.shows(block), SHOWN).catch(() => {
       throw new Error(`not printed:\n${block.text}\nbut:\n${runner.outputs.join('\n---\n')}`);
     });
   }
@@ -172,7 +174,7 @@ describe('the blocks of the documents', function () {
       await publish();
       return browser.calls.some(({ args }) => JSON.stringify(args).includes(text));
     };
-    await eventually(isRead, 5_000, 100);
+    await eventually(isRead, SHOWN, 100);
   }
 
   async function runTypeScript(text: string): Promise<void> {

@@ -5,7 +5,7 @@ import { within } from './wait.ts';
 
 /** What goes on until somebody stops it. */
 const GOES_ON = /curl -N|bin\/sisyphus (serve|tail)/;
-const PATIENCE = 8_000;
+const PATIENCE = 15_000;
 const ID = '1\\d{15}';
 
 export interface Ports {
