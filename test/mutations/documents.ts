@@ -5,8 +5,8 @@ export const DOCUMENT_MUTATIONS: Mutation[] = [
   {
     name: 'undocumented: another default of a variable',
     file: 'src/config.ts',
-    find: "'noop-interval', '15s'",
-    replace: "'noop-interval', '20s'",
+    find: "'SISYPHUS_NOOP_INTERVAL', '15s'",
+    replace: "'SISYPHUS_NOOP_INTERVAL', '20s'",
     caughtBy: 'unit/documents',
     only: 'every variable',
   },
