@@ -2,25 +2,29 @@ import type { Counters } from '../counters.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
 import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
+import type { Frontier } from './frontier.ts';
 import { announce, type Giver, type GivingOptions, giveMissed, type Missed } from './give-missed.ts';
 import type { Subscription } from './subscription.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 /** As many as one mark may ask for. */
 const CHUNK = 1000;
 
-/** What the hub knows, and is brought up to date here; the hub itself imports this file. */
-export interface Knowledge extends Giver {
-  born: Position;
-  gaps: Gap[];
-  onFlushed: () => void;
-  onReversed: () => void;
-  subscriptions(): Iterable<Subscription>;
+/** What is brought up to date, and what gives the readers what they have missed. */
+export interface Knowledge {
+  frontier: Frontier;
+  subscriptions: Subscriptions;
+  giver: Giver;
 }
 
 export interface Resources extends GivingOptions {
   source: ChannelSource;
   counters: Counters;
   recordsPlain: (channel: string) => boolean;
+  /** Called when the store has lost its memory. */
+  onFlushed: () => void;
+  /** Called when the store's ids have gone back. */
+  onReversed: () => void;
 }
 
 /** What the marks of one healing tell. */
@@ -47,15 +51,16 @@ export async function catchUp(
   channels: string[],
   current: () => boolean,
 ): Promise<void> {
-  const known = new Map([...hub.subscriptions()].map((subscription) => [subscription.channel, subscription]));
+  const { frontier, subscriptions, giver } = hub;
+  const known = new Map(subscriptions);
   const compared = await compareAll(hub, options, channels, known, current);
   if (!compared) return;
   const { missed, position, wanted } = compared;
   await reportLost(hub, options, missed);
   if (!current()) return;
-  const before = hub.position;
-  await giveMissed(hub, options, { missed, upTo: position, compared: new Set(wanted), known }, current);
-  if (current() && isAfter(before, position)) hub.onReversed();
+  const before = frontier.position;
+  await giveMissed(giver, frontier, options, { missed, upTo: position, compared: new Set(wanted), known }, current);
+  if (current() && isAfter(before, position)) options.onReversed();
 }
 
 /**
@@ -81,7 +86,7 @@ async function compareAll(
     at += chunk.length;
     if (!current()) return undefined;
     const fresh = learn(hub, options, mark, news);
-    await judgeUnheard(source, news.forks, hub.position);
+    await judgeUnheard(source, news.forks, hub.frontier.position);
     if (!current()) return undefined;
     // A new life and a fork are learned of once: by all channels, whichever are healed.
     if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);
@@ -104,44 +109,39 @@ function unread(known: Map<string, Subscription>, channels: string[]): string[] 
 }
 
 /** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
-function learn(hub: Knowledge, options: Resources, mark: Mark, news: News): boolean {
-  if (hub.born !== mark.born) {
-    const flushed = hub.born !== BEGINNING;
-    hub.born = mark.born;
-    hub.gaps = mark.gaps;
-    if (!flushed) return false;
+function learn({ frontier, subscriptions }: Knowledge, options: Resources, mark: Mark, news: News): boolean {
+  const { isFlushed, fresh, before } = frontier.learn(mark);
+  if (isFlushed) {
     news.born = mark.born;
     options.logger.error({ event: 'store_flushed' });
-    hub.onFlushed();
-    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');
+    options.onFlushed();
+    for (const subscription of subscriptions.values()) announce(subscription, 'flushed');
     return true;
   }
-  const fresh = mark.gaps.filter(({ to }) => !hub.gaps.some((gap) => gap.to === to));
-  for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);
-  for (const gap of fresh) announceGap(hub, options, gap);
-  hub.gaps = mark.gaps;
+  for (const gap of before) announceTurnedOut(subscriptions, options, gap, mark);
+  for (const gap of fresh) announceGap(subscriptions, options, gap, before);
   const forks = fresh.filter(({ reason }) => reason === 'forked');
   news.forks.push(...forks);
   return forks.length > 0;
 }
 
 /** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
-function announceTurnedOut(hub: Knowledge, { logger }: Resources, before: Gap, { gaps }: Mark): void {
+function announceTurnedOut(subscriptions: Subscriptions, { logger }: Resources, before: Gap, { gaps }: Mark): void {
   const now = gaps.find(({ to }) => to === before.to);
   if (now?.reason !== 'forked' || isSameGap(before, now)) return;
   logger.error({ event: 'gap_in_store', ...now });
-  for (const subscription of hub.subscriptions()) {
+  for (const subscription of subscriptions.values()) {
     if (hasTurnedOut(before, now, subscription.channel)) announce(subscription, 'forked');
   }
 }
 
 /** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
-function announceGap(hub: Knowledge, { recordsPlain, logger }: Resources, gap: Gap): void {
+function announceGap(subscriptions: Subscriptions, { recordsPlain, logger }: Resources, gap: Gap, before: Gap[]): void {
   // A channel that cannot be recorded has another gap with each message, and is logged once.
-  const isRepeated = gap.reason === 'unrecorded' && hub.gaps.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
+  const isRepeated = gap.reason === 'unrecorded' && before.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
   if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
-  for (const subscription of hub.subscriptions()) {
+  for (const subscription of subscriptions.values()) {
     const { channel } = subscription;
     if (mayHaveLost(gap, channel, recordsPlain(channel))) announce(subscription, gap.reason);
   }
@@ -190,7 +190,7 @@ function compare(
 }
 
 /** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
-async function reportLost({ gaps }: Knowledge, { source }: Resources, missed: Compared[]): Promise<void> {
+async function reportLost({ frontier: { gaps } }: Knowledge, { source }: Resources, missed: Compared[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {
     if (fork) lost.set(fork, [...(lost.get(fork) ?? []), subscription.channel]);

@@ -4,6 +4,7 @@ import { isPlain, type Message } from '../message/message.ts';
 import { userOfChannel } from '../message/names.ts';
 import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { Frontier } from './frontier.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
 /** A channel of which something was not heard. */
@@ -17,21 +18,22 @@ export interface Missed {
   isLast: boolean;
 }
 
-/** What gives messages to their readers: the hub. */
+/** What gives messages to their readers, and holds what was heard meanwhile. */
 export interface Giver {
-  position: Position;
   /** What was heard up to this position and is held. */
   heldMessages(upTo: Position): Message[];
   /** The same, which is held no longer. */
   takeHeld(upTo: Position): Message[];
+  /** What was found: already in order, and without holes that were not announced. `wasHeard`: it was held, and not missed. */
   deliverHealed(message: Message, wasHeard: boolean): void;
+  /** What was heard while another channel was read: where something before it is missing, it is healed in its turn. */
   deliverHeard(message: Message): void;
   /** It was heard, and the store does not have it. */
   unconfirmed(message: Message): void;
 }
 
 /** What is to be given. */
-export interface Healing {
+export interface Owed {
   missed: Missed[];
   upTo: Position;
   /** The channels whose last messages were compared: of these the store has everything. */
@@ -57,20 +59,21 @@ export function announce(subscription: Subscription, reason: ResetReason): void 
  * is gone is told before anything of its channel. Stops when `current` answers that the connection is another one.
  */
 export async function giveMissed(
-  hub: Giver,
+  giver: Giver,
+  frontier: Frontier,
   options: GivingOptions,
-  healing: Healing,
+  owed: Owed,
   current: () => boolean,
 ): Promise<void> {
-  const { missed, upTo } = healing;
-  const giving = new Giving(hub, options.logger, healing);
+  const { missed, upTo } = owed;
+  const giving = new Giving(giver, frontier.position, options.logger, owed);
   const requests = missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo }));
   if (missed.length > 0) options.logger.info({ event: 'healing', channels: missed.length });
   try {
     const own = requests.filter(({ channel }) => userOfChannel(channel) !== undefined);
     if (own.length > 0) await eachPage(options, own, ({ messages }) => giving.note(messages), current);
     if (!current()) return;
-    giving.note(hub.heldMessages(upTo));
+    giving.note(giver.heldMessages(upTo));
     giving.hold();
     const give = (page: Page): void => giving.give(page, page.messages.at(-1)?.id ?? BEGINNING);
     if (requests.length > 0) await eachPage(options, requests, give, current);
@@ -81,7 +84,7 @@ export async function giveMissed(
       const last = isAfter(head, upTo) ? upTo : head;
       if (giving.gaps.has(subscription) && isAfter(last, subscription.head!)) subscription.restart(last);
     }
-    hub.position = upTo;
+    frontier.restart(upTo);
   } finally {
     giving.release(undefined);
   }
@@ -107,7 +110,7 @@ async function eachPage(
 class Giving {
   /** Channels of which something is gone. */
   readonly gaps = new Set<Subscription>();
-  readonly #hub: Giver;
+  readonly #giver: Giver;
   readonly #logger: Logger;
   readonly #known: Map<string, Subscription>;
   readonly #compared: Set<string>;
@@ -119,13 +122,13 @@ class Giving {
   /** Readers that hold what they are given, and up to which message. */
   readonly #holders = new Map<Reader, Position>();
 
-  constructor(hub: Giver, logger: Logger, { known, compared, missed }: Healing) {
+  constructor(giver: Giver, before: Position, logger: Logger, { known, compared, missed }: Owed) {
     this.#continued = new Set(missed.filter(({ isLast }) => isLast).map(({ subscription }) => subscription));
-    this.#hub = hub;
+    this.#giver = giver;
     this.#logger = logger;
     this.#known = known;
     this.#compared = compared;
-    this.#before = hub.position;
+    this.#before = before;
   }
 
   /**
@@ -167,7 +170,7 @@ class Giving {
     const heard = this.#takeHeard(upTo, missed);
     const messages = [...read, ...heard].sort((a, b) => comparePositions(a.id, b.id));
     for (const message of messages) {
-      if (heard.has(message)) this.#hub.deliverHeard(message);
+      if (heard.has(message)) this.#giver.deliverHeard(message);
       else this.#deliver(message, !missed.has(message.id));
     }
     this.release(upTo);
@@ -185,7 +188,7 @@ class Giving {
     if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
       subscription.restart(message.previous);
     }
-    this.#hub.deliverHealed(message, wasHeard);
+    this.#giver.deliverHealed(message, wasHeard);
   }
 
   /**
@@ -194,12 +197,12 @@ class Giving {
    */
   #takeHeard(upTo: Position, missed: Set<Position>): Set<Message> {
     const heard = new Set<Message>();
-    for (const message of this.#hub.takeHeld(upTo)) {
+    for (const message of this.#giver.takeHeld(upTo)) {
       const subscription = this.#known.get(message.channel);
       if (!this.#compared.has(message.channel)) heard.add(message);
       else if (missed.delete(message.id) || (subscription && this.gaps.has(subscription))) continue;
       else if (subscription?.head === undefined || isAfter(message.id, subscription.head)) {
-        this.#hub.unconfirmed(message);
+        this.#giver.unconfirmed(message);
       }
     }
     return heard;

@@ -1,8 +1,10 @@
 import type { Logger } from '../logger.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
-import { type ChannelSource, type Gap, isSameGap, type Mark } from './channel-source.ts';
-import type { Subscription } from './subscription.ts';
+import type { ChannelSource, Mark } from './channel-source.ts';
+import type { Frontier } from './frontier.ts';
+import type { Link } from './link.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 /** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
 const PERIOD = 700;
@@ -22,21 +24,14 @@ const MOST = 10_000;
  */
 const QUIET_PERIOD = 300_000;
 
-/** What is checked: the hub. */
-export interface Checked {
-  readonly isOpen: boolean;
-  /** Counts connections: an answer on an earlier one says nothing. */
-  readonly turn: number;
-  readonly born: Position;
-  readonly gaps: Gap[];
-  channelNames(): string[];
-  subscription(channel: string): Subscription | undefined;
-  /** Everything up to here has been heard. */
-  reached(position: Position): void;
+export interface SelfCheckOptions {
+  link: Link;
+  frontier: Frontier;
+  subscriptions: Subscriptions;
+  source: ChannelSource;
+  logger: Logger;
   /** Something was missed on these channels; `undefined`: on any. */
   heal(channels: string[] | undefined): Promise<void>;
-  /** The store did not answer. */
-  unanswered(): void;
   /** Called each time, open or not. */
   sweep(): void;
 }
@@ -47,8 +42,7 @@ export interface Checked {
  * connection, and moves the hub's position forward while nothing is published.
  */
 export class SelfCheck {
-  readonly #hub: Checked;
-  readonly #source: ChannelSource;
+  readonly #options: SelfCheckOptions;
   readonly #failures: Failures;
   #timer: NodeJS.Timeout | undefined;
   #next = 0;
@@ -58,16 +52,15 @@ export class SelfCheck {
   #compared: Position | undefined;
   #comparedAt = 0;
 
-  constructor(hub: Checked, source: ChannelSource, logger: Logger) {
-    this.#hub = hub;
-    this.#source = source;
-    this.#failures = new Failures(logger);
+  constructor(options: SelfCheckOptions) {
+    this.#options = options;
+    this.#failures = new Failures(options.logger);
   }
 
   start(): void {
     this.#timer = setTimeout(
       () => {
-        this.#hub.sweep();
+        this.#options.sweep();
         this.#now().finally(() => this.#timer && this.start());
       },
       PERIOD * (0.8 + Math.random() * 0.4),
@@ -85,28 +78,29 @@ export class SelfCheck {
     try {
       await this.#check();
     } catch (error) {
-      this.#hub.unanswered();
+      this.#options.link.unanswered();
       this.#failures.log('check_failed', error);
     }
   }
 
   async #check(): Promise<void> {
-    const hub = this.#hub;
+    const { link, frontier, subscriptions, source, heal } = this.#options;
     if (await this.#isQuiet()) return;
-    const channels = hub.channelNames();
+    const channels = [...subscriptions.keys()];
     const from = this.#next < channels.length ? this.#next : 0;
     const upTo = from + Math.min(Math.max(CHUNK, Math.ceil((channels.length * PERIOD) / ROUND)), MOST);
     for (let at = from; ; at += CHUNK) {
-      const { turn } = hub;
+      const { connectionNumber } = link;
       const chunk = channels.slice(at, Math.min(at + CHUNK, upTo));
-      const mark = await this.#source.mark(chunk);
-      if (turn !== hub.turn || !hub.isOpen) return;
-      const differs = this.#differs(mark);
+      const mark = await source.mark(chunk);
+      if (connectionNumber !== link.connectionNumber || !link.isOpen) return;
+      const differs = frontier.differsFrom(mark);
       if (differs || this.#lags(chunk, mark)) {
-        await hub.heal(differs ? undefined : chunk);
+        await heal(differs ? undefined : chunk);
         return;
       }
-      hub.reached(mark.position);
+      link.answered();
+      frontier.reached(mark.position);
       if (at === 0) this.#roundFrom = mark.position;
       this.#next = at + chunk.length;
       if (this.#next >= channels.length) {
@@ -119,26 +113,22 @@ export class SelfCheck {
 
   /** Whether no id was given out since all heads were compared: an idle gateway has nothing else to do. */
   async #isQuiet(): Promise<boolean> {
-    const hub = this.#hub;
-    if (!hub.isOpen || this.#compared === undefined || performance.now() - this.#comparedAt > QUIET_PERIOD)
+    const { link, frontier, source } = this.#options;
+    if (!link.isOpen || this.#compared === undefined || performance.now() - this.#comparedAt > QUIET_PERIOD)
       return false;
-    const { turn } = hub;
-    const mark = await this.#source.mark([]);
-    if (turn !== hub.turn || !hub.isOpen || this.#differs(mark) || mark.position !== this.#compared) return false;
-    hub.reached(mark.position);
+    const { connectionNumber } = link;
+    const mark = await source.mark([]);
+    if (connectionNumber !== link.connectionNumber || !link.isOpen) return false;
+    if (frontier.differsFrom(mark) || mark.position !== this.#compared) return false;
+    link.answered();
+    frontier.reached(mark.position);
     return true;
-  }
-
-  /** Whether the store has begun a new life, or has a new gap, or knows more of one. */
-  #differs({ born, gaps }: Mark): boolean {
-    const known = this.#hub.gaps;
-    return born !== this.#hub.born || gaps.length !== known.length || gaps.some((gap, i) => !isSameGap(gap, known[i]!));
   }
 
   /** Whether the store has a last message here that was not heard, or has lost one that was. */
   #lags(channels: string[], mark: Mark): boolean {
     return channels.some((channel, i) => {
-      const subscription = this.#hub.subscription(channel);
+      const subscription = this.#options.subscriptions.get(channel);
       const head = mark.heads[i] ?? BEGINNING;
       if (subscription?.head === undefined || subscription.refused) return false;
       if (isAfter(head, subscription.head)) return true;

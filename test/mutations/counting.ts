@@ -23,7 +23,7 @@ export const COUNTING_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what was heard while another channel was healed is counted as healed',
-    file: 'src/hub/hub.ts',
+    file: 'src/hub/healing.ts',
     find: 'if (!wasHeard) this.',
     replace: 'this.',
     ...HEALED,

@@ -195,7 +195,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what the store does not confirm is asked for again and again',
-    file: 'src/hub/hub.ts',
+    file: 'src/hub/healing.ts',
     find: '    this.#drop(this.#held.takeUnconfirmed());\n',
     replace: '    for (const entry of this.#held.takeUnconfirmed()) this.#held.add(entry);\n',
     caughtBy: FORGED,
@@ -211,9 +211,9 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a gap is believed that somebody has made up',
     file: 'src/hub/hub.ts',
-    find: '    this.#held.add(hint);\n',
+    find: '    this.#healing.hold(hint);\n',
     replace:
-      "    if ('to' in hint) for (const { channel, readers } of this.subscriptions()) for (const reader of readers) reader.reset(channel, hint.reason);\n    this.#held.add(hint);\n",
+      "    if ('to' in hint) for (const { channel, readers } of this.subscriptions()) for (const reader of readers) reader.reset(channel, hint.reason);\n    this.#healing.hold(hint);\n",
     caughtBy: FORGED,
   },
   {
@@ -248,7 +248,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'ids that go back are told to nobody',
     file: 'src/hub/catch-up.ts',
-    find: '  if (current() && isAfter(before, position)) hub.onReversed();\n',
+    find: '  if (current() && isAfter(before, position)) options.onReversed();\n',
     replace: '',
     caughtBy: 'unit/hub',
   },

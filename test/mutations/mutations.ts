@@ -13,8 +13,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'ok is said before the subscription is acknowledged',
     file: 'src/hub/hub.ts',
-    find: '    await Promise.all(begun);\n',
-    replace: '    void Promise.all(begun);\n',
+    find: 'Promise.all(begun).then(() => this.#link.untilOpen(givenUp.signal))',
+    replace: 'this.#link.untilOpen(givenUp.signal)',
     caughtBy: 'integration/after-ok',
   },
   {
@@ -71,9 +71,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a flushed store is taken for the old one',
-    file: 'src/hub/catch-up.ts',
-    find: '    const flushed = hub.born !== BEGINNING;',
-    replace: '    const flushed = hub.born === mark.position;',
+    file: 'src/hub/frontier.ts',
+    find: 'const isFlushed = isNew && this.#born !== BEGINNING;',
+    replace: 'const isFlushed = false;',
     caughtBy: 'integration/resets',
     only: 'FLUSHALL',
   },
@@ -196,8 +196,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'what was dropped while healing is not looked for',
-    file: 'src/hub/hub.ts',
-    find: '    if (this.#held.takeOverflow()) void this.heal(undefined);\n',
+    file: 'src/hub/healing.ts',
+    find: '    if (this.#held.takeOverflow()) void this.heal([...subscriptions.keys()]);\n',
     replace: '',
     caughtBy: 'unit/hub',
   },
@@ -210,8 +210,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a channel seems to be heard that nobody has subscribed yet',
-    file: 'src/hub/hub.ts',
-    find: 'subscribe ? channels : channels.filter((channel) => this.#isHeard(channel))',
+    file: 'src/hub/healing.ts',
+    find: 'channels.filter((channel) => subscriptions.get(channel)?.head !== undefined)',
     replace: 'channels',
     caughtBy: 'unit/hub',
   },
@@ -257,8 +257,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a new life of the store that is told of while healing is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    this.#held.add(hint);\n',
-    replace: "    if (!this.isOpen && 'born' in hint) return;\n    this.#held.add(hint);\n",
+    find: '    this.#healing.hold(hint);\n',
+    replace: "    if (!this.isOpen && 'born' in hint) return;\n    this.#healing.hold(hint);\n",
     caughtBy: 'unit/hub',
     only: 'while it heals',
   },
@@ -273,8 +273,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a gap that is said while something is held is forgotten',
     file: 'src/hub/hub.ts',
-    find: '    this.#held.add(hint);\n',
-    replace: "    if (!this.isOpen && 'to' in hint) return;\n    this.#held.add(hint);\n",
+    find: '    this.#healing.hold(hint);\n',
+    replace: "    if (!this.isOpen && 'to' in hint) return;\n    this.#healing.hold(hint);\n",
     caughtBy: 'unit/hub',
   },
   {

@@ -330,7 +330,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'what others say of a fork later is told to nobody',
     file: 'src/hub/catch-up.ts',
-    find: '  for (const gap of hub.gaps) announceTurnedOut(hub, options, gap, mark);\n',
+    find: '  for (const gap of before) announceTurnedOut(subscriptions, options, gap, mark);\n',
     replace: '',
     ...FORKED_HUB,
   },

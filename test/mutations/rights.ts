@@ -139,8 +139,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a lost connection is made up for while plain PUBLISHes that nobody heard wait to be recorded',
-    file: 'src/hub/hub.ts',
-    find: '        if (channels.length > 0) await this.#options.source.settle();\n',
+    file: 'src/hub/healing.ts',
+    find: '    if (channels.length > 0) await source.settle();\n',
     replace: '',
     caughtBy: 'unit/hub',
     only: 'published plainly',

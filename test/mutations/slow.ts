@@ -96,7 +96,7 @@ export const SLOW_MUTATIONS: Mutation[] = [
   {
     name: 'a channel that nobody reads is let go of while it is being subscribed',
     ...HUB,
-    find: "    if (this.#state === 'healing') return;\n    const idle",
+    find: '    if (!this.isOpen && !this.#link.isDown) return;\n    const idle',
     replace: '    const idle',
   },
 ];

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import type { ChannelSource, Mark } from '../../src/hub/channel-source.ts';
-import { Remembered } from '../../src/hub/remembered.ts';
-import { type Checked, SelfCheck } from '../../src/hub/self-check.ts';
-import { Subscription } from '../../src/hub/subscription.ts';
+import { Frontier } from '../../src/hub/frontier.ts';
+import { Link } from '../../src/hub/link.ts';
+import { SelfCheck } from '../../src/hub/self-check.ts';
+import { Subscriptions } from '../../src/hub/subscriptions.ts';
 import { createLogger } from '../../src/logger.ts';
 import { BEGINNING, justAfter, type Position } from '../../src/message/position.ts';
 import { eventually } from '../support/wait.ts';
@@ -13,29 +14,19 @@ const MISSED = justAfter(HEARD);
 /** A hub that has heard one message in each of so many channels, and a store that answers what it is asked. */
 function checked(count: number) {
   const names = Array.from({ length: count }, (_, i) => `room:${i}`);
-  const remembered = new Remembered();
-  const subscriptions = new Map(
-    names.map((name) => [name, new Subscription(name, { length: 100, ttl: 60_000 }, remembered)]),
-  );
+  const subscriptions = new Subscriptions(() => ({ length: 100, ttl: 60_000 }), Date.now);
+  for (const name of names) subscriptions.create(name);
   for (const subscription of subscriptions.values()) subscription.begin(HEARD);
   const heads = new Map<string, Position>(names.map((name) => [name, HEARD]));
   /** How many heads each mark asked for. */
   const asked: number[] = [];
   const healed: (string[] | undefined)[] = [];
-  const hub: Checked = {
-    isOpen: true,
-    turn: 0,
-    born: BEGINNING,
-    gaps: [],
-    channelNames: () => names,
-    subscription: (channel) => subscriptions.get(channel),
-    reached: () => undefined,
-    heal: async (channels) => {
-      healed.push(channels);
-      for (const channel of channels ?? names) subscriptions.get(channel)!.head = heads.get(channel);
-    },
-    unanswered: () => undefined,
-    sweep: () => undefined,
+  const link = new Link(Date.now);
+  link.connected();
+  link.healed();
+  const heal = async (channels: string[] | undefined): Promise<void> => {
+    healed.push(channels);
+    for (const channel of channels ?? names) subscriptions.get(channel)!.head = heads.get(channel);
   };
   const state = { position: HEARD };
   const source = {
@@ -44,7 +35,10 @@ function checked(count: number) {
       return { ...state, born: BEGINNING, gaps: [], heads: channels.map((channel) => heads.get(channel)!) };
     },
   } as unknown as ChannelSource;
-  return { check: new SelfCheck(hub, source, createLogger('silent')), heads, asked, healed, state };
+  const logger = createLogger('silent');
+  const frontier = new Frontier();
+  const check = new SelfCheck({ link, frontier, subscriptions, source, logger, heal, sweep: () => undefined });
+  return { check, heads, asked, healed, state };
 }
 
 describe('the self-check', () => {

@@ -313,7 +313,7 @@ describe('a session, whose list cannot be read', () => {
   }
 
   it('waits for a Redis that answers nobody, however long: the grace is for all streams', async () => {
-    expect(await survives(6, () => world.hub.unanswered())).to.equal(true);
+    expect(await survives(6, () => world.hub.down())).to.equal(true);
   });
 
   it('waits for a Redis that answers others, too: it is slow, and an open stream is none of its load', async () => {

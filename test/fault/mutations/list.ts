@@ -26,8 +26,8 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a lost connection is not made up for, nor its channels subscribed again',
     file: HUB,
-    find: 'void this.#heal(this.channelNames(), true);',
-    replace: 'this.#open();',
+    find: 'void this.#healing.reconnect([...this.#subscriptions.keys()]);',
+    replace: 'this.#link.healed();\n    this.#opened();',
     scenario: 'killed-connections',
   },
   {
@@ -215,7 +215,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new life of the store is not told to anybody',
     file: CATCH_UP,
-    find: "    for (const subscription of hub.subscriptions()) announce(subscription, 'flushed');\n",
+    find: "    for (const subscription of subscriptions.values()) announce(subscription, 'flushed');\n",
     replace: '',
     scenario: 'flushed',
   },

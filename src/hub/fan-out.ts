@@ -1,0 +1,43 @@
+import type { Message } from '../message/message.ts';
+import { channelOfUser } from '../message/names.ts';
+import type { RightsChange } from '../message/rights-change.ts';
+import type { Frontier } from './frontier.ts';
+import type { Reader } from './subscription.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+/** Readers of a channel from which on a fan-out is written behind what goes to few. */
+const CROWD = 100;
+
+/** Gives what is heard to those who read the channel. */
+export class FanOut {
+  readonly #frontier: Frontier;
+  readonly #subscriptions: Subscriptions;
+
+  constructor(frontier: Frontier, subscriptions: Subscriptions) {
+    this.#frontier = frontier;
+    this.#subscriptions = subscriptions;
+  }
+
+  deliver(message: Message): void {
+    this.#frontier.reached(message.id);
+    const subscription = this.#subscriptions.get(message.channel);
+    if (!subscription) return;
+    subscription.hear(message);
+    if (subscription.readers.size > CROWD) message.crowd = true;
+    for (const reader of subscription.readers) reader.receive(message);
+  }
+
+  plain(user: string, payload: Buffer): void {
+    const channel = channelOfUser(user);
+    for (const reader of this.#readersOf(channel)) reader.plain(channel, payload);
+  }
+
+  changed(user: string, change: RightsChange): void {
+    const channel = channelOfUser(user);
+    for (const reader of this.#readersOf(channel)) reader.changed(channel, change);
+  }
+
+  #readersOf(channel: string): Iterable<Reader> {
+    return this.#subscriptions.get(channel)?.readers ?? [];
+  }
+}
