@@ -224,4 +224,20 @@ export const HTTP_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/descriptors',
     only: 'counts the connections',
   },
+  {
+    name: 'a credential ends after as long as it would if the machine never slept',
+    file: 'src/session/session-registry.ts',
+    find: 'Math.min(at, this.#now() + this.#lifeOf(session))',
+    replace: 'Number.isFinite(this.#lifeOf(session)) ? this.#now() + this.#lifeOf(session) : at',
+    caughtBy: 'unit/session-registry',
+    only: 'put back',
+  },
+  {
+    name: 'the credential of a session is looked at with its next noop',
+    file: 'src/session/session-registry.ts',
+    find: 'Math.min(at, this.#now() + this.#lifeOf(session))',
+    replace: 'at',
+    caughtBy: 'unit/session-registry',
+    only: 'before its first noop',
+  },
 ];
