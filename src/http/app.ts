@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
+import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import type { HttpCounts } from './counts.ts';
@@ -35,10 +36,11 @@ const SERVER_OPTIONS = {
 export function createApp(context: HttpContext): Server {
   const { config, hub, logger } = context;
   const log = new BoundedLog(logger);
+  const authenticator = createAuthenticator(config);
   const heads = new StreamHeads(config.origins);
   const counts: HttpCounts = { descriptors: new Descriptors(), refused: new Map() };
   const { descriptors, refused } = counts;
-  const openStream = streamOpener(context, { heads, log, descriptors, refused });
+  const openStream = streamOpener(context, { authenticator, heads, log, descriptors, refused });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
