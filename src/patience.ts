@@ -10,6 +10,8 @@
  */
 export const TOLD = 2000;
 export const OPENING = TOLD - 300;
+/** Until it is known who the client is. What follows has the rest. */
+export const IDENTIFYING = OPENING - 200;
 /** Until so few streams are opening that it is the stream's turn. */
 export const TURN = 1000;
 /** Until channels are subscribed, and everything before is healed. */

@@ -10,6 +10,7 @@ export const CLOSE_REASONS = {
   capacity: 'there are as many streams as the gateway, or the user, may have',
   busy: 'more streams were being opened than Redis could answer',
   failure: 'the user could not be identified',
+  expired: 'the credential of the user has ended',
   internal: 'a mistake in the gateway; the log has it',
 } as const;
 

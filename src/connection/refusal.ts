@@ -9,6 +9,8 @@ export const REFUSALS = {
   blank: '`user` has no value',
   repeated: '`user` is in the address more than once',
   malformed: '`user` is no user id',
+  expired: 'the credential has ended',
+  unavailable: 'who the user is could not be found out in time',
   headers_too_large: 'the head of the request is larger than 64 KB',
   capacity: 'the gateway has as many streams as it may have, or may not open more files',
   user_capacity: 'the user has as many streams as one user may have',
@@ -30,5 +32,6 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   capacity: 'capacity',
   busy: 'busy',
   failure: 'malformed',
+  expired: 'expired',
   internal: 'internal',
 };

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
+import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
 import { Descriptors } from './descriptors.ts';
@@ -34,9 +35,10 @@ const SERVER_OPTIONS = {
 export function createApp(context: HttpContext): Server {
   const { config, counters, hub, logger } = context;
   const log = new BoundedLog(logger);
+  const authenticator = createAuthenticator(config);
   const heads = new StreamHeads(config.origins);
   const descriptors = new Descriptors();
-  const openStream = streamOpener(context, { heads, log, descriptors });
+  const openStream = streamOpener(context, { authenticator, heads, log, descriptors });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;

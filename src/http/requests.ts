@@ -29,9 +29,9 @@ export function listenForRequests(server: Server, handle: RequestListener, openS
 /** Sends a frame, because an EventSource gives up for good on any status but 200. */
 function refuseLong(request: IncomingMessage, response: ServerResponse, openStream: OpenStream): void {
   exchangeOf(request.socket).isStream = true;
-  const streamRequest = { ...streamRequestOf(request), refusal: 'headers_too_large' as const };
+  const streamRequest = streamRequestOf(request);
   inTurn(response, (socket) => {
     leaveHttp(socket);
-    openStream(socket, streamRequest);
+    openStream(socket, streamRequest, 'headers_too_large');
   });
 }

@@ -1,7 +1,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { HttpRequest } from '../auth/http-request.ts';
 import { beginExchange } from './exchange.ts';
-import { beginsAsStream, readStreamRequest, type StreamRequest } from './stream-request.ts';
+import { beginsAsStream, readStreamRequest } from './stream-request.ts';
 
 export interface StreamDoorOptions {
   /** Called instead of closing the socket if a few bytes came, but too few to tell what they ask for. */
@@ -23,7 +24,7 @@ const LAST_PATIENCE = 1000;
 export function openStreamDoor(
   server: Server,
   patience: number,
-  open: (socket: Socket, request: StreamRequest) => void,
+  open: (socket: Socket, request: HttpRequest) => void,
   { late, admits }: StreamDoorOptions = {},
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
@@ -44,7 +45,7 @@ export function openStreamDoor(
     }
     silent.delete(this);
     this.off('data', onFirst).off('close', onClose).off('error', ignore);
-    const request = isStream ? readStreamRequest(bytes) : undefined;
+    const request = isStream ? readStreamRequest(bytes, this) : undefined;
     if (request) {
       // Nothing more is expected of the reader, who is gone when it ends its side.
       this.allowHalfOpen = false;

@@ -1,17 +1,19 @@
+import type { HttpRequest } from '../auth/http-request.ts';
 import type { Format } from '../connection/encode.ts';
 import { parsePosition } from '../message/position.ts';
 import { MAX_OVERLAP, parseStart, type Start } from '../reading/start.ts';
-import { type Identity, identify } from './identify.ts';
 
 export interface StreamQuery {
-  identity: Identity;
   format: Format;
   start: Start;
   /** What was ignored, a sentence each, in printable ASCII. */
   notes: string[];
 }
 
-const PARAMETERS = new Set(['user', 'format', 'lastEventId', 'since', 'overlap']);
+/** Those that the authenticator reads come before them. */
+const PARAMETERS = ['format', 'lastEventId', 'since', 'overlap'];
+/** If it is repeated, only one counts. */
+const SINGLE = new Set(['format', 'since', 'overlap']);
 const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
 /** An address of 64 KB may hold thousands of parameters. */
 const MAX_NOTES = 8;
@@ -20,20 +22,21 @@ const MAX_QUOTED = 40;
 /**
  * Reads what a request for a stream asks for. What cannot be obeyed is ignored and named in `notes`: a refusal would end an
  * EventSource for good.
+ *
+ * @param others the parameters that the authenticator reads
  */
-export function readStreamQuery(querystring: string, lastEventIdHeader: string | undefined): StreamQuery {
-  const query = new URLSearchParams(querystring);
+export function readStreamQuery(request: HttpRequest, others: readonly string[]): StreamQuery {
+  const { query } = request;
   const format = lastOf(query, 'format');
   const since = lastOf(query, 'since');
   const overlap = lastOf(query, 'overlap');
   // A polyfill appends its own to an address that already has one. An empty one is no position, so the one before it counts.
   const lastEventId = query.getAll('lastEventId').findLast((text) => text !== '');
   return {
-    identity: identify(query),
     format: format === 'json' ? 'json' : 'raw',
-    start: parseStart({ lastEventIdHeader, lastEventId, since, overlap }),
+    start: parseStart({ lastEventIdHeader: request.valuesOf('last-event-id').join(', '), lastEventId, since, overlap }),
     notes: [
-      ...notesOnNames(query),
+      ...notesOnNames(query, [...others, ...PARAMETERS]),
       ...(format === undefined || FORMATS.has(format) ? [] : [`${quote('format', format)}: expected raw or json`]),
       ...notesOnPosition('lastEventId', lastEventId),
       ...notesOnPosition('since', since),
@@ -46,15 +49,14 @@ function lastOf(query: URLSearchParams, name: string): string | undefined {
   return query.getAll(name).at(-1);
 }
 
-function notesOnNames(query: URLSearchParams): string[] {
+function notesOnNames(query: URLSearchParams, known: readonly string[]): string[] {
   const notes: string[] = [];
   const seen = new Set<string>();
   for (const name of query.keys()) {
     if (seen.has(name)) continue;
     seen.add(name);
-    if (!PARAMETERS.has(name)) notes.push(`unknown parameter ${show(name)}: expected ${[...PARAMETERS].join(', ')}`);
-    else if (name !== 'user' && name !== 'lastEventId' && query.getAll(name).length > 1)
-      notes.push(`${name} is repeated: the last one counts`);
+    if (!known.includes(name)) notes.push(`unknown parameter ${show(name)}: expected ${known.join(', ')}`);
+    else if (SINGLE.has(name) && query.getAll(name).length > 1) notes.push(`${name} is repeated: the last one counts`);
     if (notes.length === MAX_NOTES) break;
   }
   return notes;

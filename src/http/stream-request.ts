@@ -1,17 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import type { Refusal } from '../connection/refusal.ts';
-
-/** What a stream needs of a request. */
-export interface StreamRequest {
-  querystring: string;
-  lastEventId: string | undefined;
-  origin: string | undefined;
-  /** Set if the stream is refused whoever the user is. */
-  refusal?: Refusal;
-}
+import { HttpRequest, type Peer } from '../auth/http-request.ts';
 
 /** GET / or /stream and lines of printable ASCII, with nothing behind them. */
-const PLAIN = /^GET \/(?:stream)?(?:\?([!"$-~]*))? HTTP\/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)\r\n$/;
+const PLAIN = /^GET (\/(?:stream)?(?:\?[!"$-~]*)?) HTTP\/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)\r\n$/;
 
 /** Headers that come once, if at all. */
 const SINGLE = new Set(['host', 'origin', 'last-event-id']);
@@ -33,28 +24,23 @@ export function beginsAsStream(bytes: Buffer): boolean | undefined {
  * Reads a request for a stream that came whole and is in no way unusual; `undefined` for any other, right or wrong: Node
  * reads those.
  */
-export function readStreamRequest(chunk: Buffer): StreamRequest | undefined {
-  const [, querystring = '', lines] = PLAIN.exec(chunk.toString('latin1')) ?? [];
+export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | undefined {
+  const [, target = '', lines] = PLAIN.exec(chunk.toString('latin1')) ?? [];
   if (lines === undefined) return undefined;
-  const found = new Map<string, string>();
-  for (const line of lines.split('\r\n')) {
+  const rawHeaders: string[] = [];
+  const found = new Set<string>();
+  for (const line of lines.slice(0, -2).split('\r\n')) {
     const colon = line.indexOf(':');
-    const name = line.slice(0, colon).toLowerCase();
-    if (MORE.has(name)) return undefined;
-    if (!SINGLE.has(name)) continue;
-    if (found.has(name)) return undefined;
-    found.set(name, line.slice(colon + 1).trim());
+    const rawName = line.slice(0, colon);
+    const name = rawName.toLowerCase();
+    if (MORE.has(name) || found.has(name)) return undefined;
+    if (SINGLE.has(name)) found.add(name);
+    rawHeaders.push(rawName, line.slice(colon + 1).trim());
   }
-  if (!found.has('host')) return undefined;
-  return { querystring, lastEventId: found.get('last-event-id'), origin: found.get('origin') };
+  return found.has('host') ? new HttpRequest('GET', target, rawHeaders, peer) : undefined;
 }
 
 /** The same from a request that Node has read. */
-export function streamRequestOf({ url = '', headers }: IncomingMessage): StreamRequest {
-  const [, querystring = ''] = /\?([^#]*)/.exec(url) ?? [];
-  return {
-    querystring,
-    lastEventId: headers['last-event-id']?.toString(),
-    origin: headers.origin,
-  };
+export function streamRequestOf({ method = '', url = '', rawHeaders, socket }: IncomingMessage): HttpRequest {
+  return new HttpRequest(method, url, rawHeaders, socket);
 }

@@ -25,6 +25,8 @@ export interface RegistryOptions {
   maxStreamsPerUser: number;
   /** Of the clock that never goes back (ms). */
   now?: () => number;
+  /** Of the clock that tells the date (ms since 1970). */
+  date?: () => number;
   kernelQueues?: GhostsOptions['read'];
 }
 
@@ -39,10 +41,13 @@ export class SessionRegistry {
   /** How often is looked for what is to be done (ms). */
   readonly #period: number;
   readonly #now: () => number;
-  /** When each may have been silent for too long. */
-  readonly #silent: Schedule<Session>;
+  readonly #date: () => number;
+  /** When each may have been silent for too long, or its credential may have ended. */
+  readonly #due: Schedule<Session>;
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
+  /** When the credential of a session ends, if it does (ms since 1970). */
+  readonly #expires = new Map<Session, number>();
   /** When a stream of a user last made room for another one (ms). */
   readonly #madeRoom = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -53,7 +58,8 @@ export class SessionRegistry {
     this.#failures = new Failures(options.logger);
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
-    this.#silent = new Schedule(this.#period / 10, this.#now());
+    this.#date = options.date ?? Date.now;
+    this.#due = new Schedule(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
   }
 
@@ -74,13 +80,15 @@ export class SessionRegistry {
     return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
-  add(session: Session): void {
+  /** @param expires when its credential ends (ms since 1970) */
+  add(session: Session, expires?: number): void {
     this.#sessions.add(session);
     this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
     session.onHold = () => this.#unsettled.add(session);
     this.#unsettled.add(session);
-    this.#silent.add(session, this.#now() + this.#options.noopInterval);
+    if (expires !== undefined) this.#expires.set(session, expires);
+    this.#look(session, this.#now() + this.#options.noopInterval);
   }
 
   start(): void {
@@ -144,17 +152,35 @@ export class SessionRegistry {
     this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
   }
 
+  /** Sends noops, and ends sessions whose credential has ended. */
   async #keepAlive(): Promise<void> {
     const now = this.#now();
     let seen = 0;
-    for (const session of this.#silent.take(now)) {
+    for (const session of this.#due.take(now)) {
       // It may have ended while others had their turn.
       if (!this.#sessions.has(session)) continue;
-      const due = session.connection.lastSent + this.#options.noopInterval;
-      if (due <= now) session.noop();
-      this.#silent.add(session, due > now ? due : session.opened ? now + this.#options.noopInterval : now);
+      if (this.#lifeOf(session) <= 0) session.close('expired');
+      else {
+        const due = session.connection.lastSent + this.#options.noopInterval;
+        if (due <= now) session.noop();
+        this.#look(session, due > now ? due : session.opened ? now + this.#options.noopInterval : now);
+      }
       if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
     }
+  }
+
+  /** Plans the next look at the session: at this time (ms), or sooner if its credential ends before. */
+  #look(session: Session, at: number): void {
+    this.#due.add(session, Math.min(at, this.#now() + this.#lifeOf(session)));
+  }
+
+  /**
+   * How long the credential of the session still holds (ms). It goes by the date at each look, because the clock that never goes back
+   * stands still while the machine sleeps.
+   */
+  #lifeOf(session: Session): number {
+    const expires = this.#expires.get(session);
+    return expires === undefined ? Number.POSITIVE_INFINITY : expires - this.#date();
   }
 
   async #closeGhosts(): Promise<void> {
@@ -195,7 +221,8 @@ export class SessionRegistry {
   #remove(session: Session, reason: CloseReason): void {
     if (!this.#sessions.delete(session)) return;
     this.#unsettled.delete(session);
-    this.#silent.delete(session);
+    this.#due.delete(session);
+    this.#expires.delete(session);
     const left = (this.#perUser.get(session.user) ?? 1) - 1;
     if (left > 0) this.#perUser.set(session.user, left);
     else {

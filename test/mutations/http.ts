@@ -2,6 +2,8 @@ import type { Mutation } from './mutations.ts';
 
 const REQUESTS = 'unit/requests';
 const CONNECTIONS = 'conformance/connections';
+const IDENTIFICATION = 'unit/identification';
+const STREAM_ROUTE = 'unit/stream-route';
 
 /** Mistakes on the HTTP side: what is read, what is answered, and on which connection. */
 export const HTTP_MUTATIONS: Mutation[] = [
@@ -244,5 +246,101 @@ export const HTTP_MUTATIONS: Mutation[] = [
     find: "if (this.#name('an end tag') !== element.name)",
     replace: "if (this.#name('an end tag') === '')",
     caughtBy: 'unit/xml',
+  },
+  {
+    name: 'a client that has left is opened a stream, once it is known whose it was',
+    file: 'src/http/routes/stream.ts',
+    find: '    if (connection.closed) return;\n',
+    replace: '',
+    caughtBy: STREAM_ROUTE,
+    only: 'costs nothing',
+  },
+  {
+    name: 'nobody tells the authenticator that the client has left',
+    file: 'src/http/identification.ts',
+    find: '        connection.onClose = giveUp;\n',
+    replace: '',
+    caughtBy: IDENTIFICATION,
+    only: 'if the client leaves',
+  },
+  {
+    name: 'an authenticator is waited for without end',
+    file: 'src/http/identification.ts',
+    find: 'timer = setTimeout(giveUp, patience);',
+    replace: '',
+    caughtBy: IDENTIFICATION,
+    only: 'after a while',
+  },
+  {
+    name: 'any number of clients may wait for an identity',
+    file: 'src/http/identification.ts',
+    find: 'if (this.#waiting >= atATime)',
+    replace: 'if (this.#waiting < 0)',
+    caughtBy: IDENTIFICATION,
+    only: 'so many at a time',
+  },
+  {
+    name: 'a credential that has ended lets in',
+    file: 'src/http/identification.ts',
+    find: '!(identity.expires > Date.now())',
+    replace: 'identity.expires <= 0',
+    caughtBy: IDENTIFICATION,
+    only: 'has ended by then',
+  },
+  {
+    name: 'the time that an authenticator takes comes on top of what opening takes',
+    file: 'src/http/routes/stream.ts',
+    find: '}, until - performance.now());',
+    replace: '}, OPENING);',
+    caughtBy: STREAM_ROUTE,
+    only: 'says it late',
+  },
+  {
+    name: 'of a repeated header the door for streams keeps one',
+    file: 'src/http/stream-request.ts',
+    find: 'if (SINGLE.has(name)) found.add(name);',
+    replace: 'if (rawHeaders.includes(rawName)) continue;\n    if (SINGLE.has(name)) found.add(name);',
+    caughtBy: 'unit/stream-request',
+    only: 'where Node reads it',
+  },
+  {
+    name: 'the value of a header is taken for the name of the next one',
+    file: 'src/auth/http-request.ts',
+    find: 'i % 2 === 1 && ',
+    replace: 'i > 0 && ',
+    caughtBy: 'unit/stream-request',
+    only: 'as they came',
+  },
+  {
+    name: 'a stream outlives the credential of its client',
+    file: 'src/session/session-registry.ts',
+    find: '    if (expires !== undefined) this.#expires.set(session, expires);\n',
+    replace: '',
+    caughtBy: STREAM_ROUTE,
+    only: 'its credential ends',
+  },
+  {
+    name: 'a credential ends after as long as it would if the machine never slept',
+    file: 'src/session/session-registry.ts',
+    find: 'Math.min(at, this.#now() + this.#lifeOf(session))',
+    replace: 'Number.isFinite(this.#lifeOf(session)) ? this.#now() + this.#lifeOf(session) : at',
+    caughtBy: 'unit/session-registry',
+    only: 'put back',
+  },
+  {
+    name: 'the credential of a session is looked at with its next noop',
+    file: 'src/session/session-registry.ts',
+    find: 'Math.min(at, this.#now() + this.#lifeOf(session))',
+    replace: 'at',
+    caughtBy: 'unit/session-registry',
+    only: 'before its first noop',
+  },
+  {
+    name: 'a client whose credential ended on its stream comes back as late as one that has none',
+    file: 'src/connection/event-stream.ts',
+    find: "reason === 'expired' ? FRESH : 1",
+    replace: '1',
+    caughtBy: STREAM_ROUTE,
+    only: 'come back soon',
   },
 ];

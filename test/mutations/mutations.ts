@@ -340,7 +340,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'the first of two users counts',
-    file: 'src/http/identify.ts',
+    file: 'src/auth/open.ts',
     find: 'if (users.length > 1)',
     replace: 'if (users.length > 2)',
     caughtBy: 'conformance/first-frame',

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { expect } from 'chai';
+import { HttpRequest } from '../../src/auth/http-request.ts';
+import { openMode } from '../../src/auth/open.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
@@ -72,12 +74,13 @@ describe('a client, where Redis cannot be reached', () => {
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
       descriptors: { roomFor: () => 'enough' },
+      authenticator: openMode,
     });
     hub.start();
     await eventually(() => hub.isOpen);
     stop(store, hub);
     const server = createServer((socket) =>
-      openStream(socket.resume(), { querystring: 'user=7&overlap=1', lastEventId: undefined, origin: undefined }),
+      openStream(socket.resume(), new HttpRequest('GET', '/?user=7&overlap=1', [], {})),
     );
     closing.push(
       () => hub.close(),

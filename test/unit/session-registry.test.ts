@@ -42,6 +42,7 @@ class FakeSession {
 }
 
 let clock = 0;
+let date = 0;
 
 describe('the registry of sessions', () => {
   let counters: Counters;
@@ -54,6 +55,7 @@ describe('the registry of sessions', () => {
     maxStreams: 10,
     maxStreamsPerUser: 10,
     now: () => clock,
+    date: () => date,
   };
   let registry: SessionRegistry;
 
@@ -61,15 +63,16 @@ describe('the registry of sessions', () => {
     clock = 1_000_000;
     counters = new Counters();
     options = { ...fixed, counters };
+    date = Date.UTC(2026, 0, 1);
     registry = new SessionRegistry(options);
   });
 
   afterEach(() => registry.stop());
 
-  function added(): FakeSession {
+  function added(expires?: number): FakeSession {
     const session = new FakeSession();
     session.connection.lastSent = clock;
-    registry.add(session as unknown as Session);
+    registry.add(session as unknown as Session, expires);
     return session;
   }
 
@@ -184,6 +187,53 @@ describe('the registry of sessions', () => {
     clock += 2 * INTERVAL;
     expect(registry.admits('u')).to.equal(true);
     expect(other.closed).to.deep.equal(['capacity']);
+  });
+
+  function pass(ms: number): void {
+    clock += ms;
+    date += ms;
+  }
+
+  it('ends a session when its credential ends, and no other', async () => {
+    const [ending, later, endless, left] = [added(date + 5000), added(date + 9000), added(), added(date + 5000)];
+    left.connection.onClose('client');
+    registry.start();
+    pass(4990);
+    await looked();
+    expect(ending.closed).to.deep.equal([]);
+    pass(10);
+    await looked();
+    expect(ending.closed).to.deep.equal(['expired']);
+    ending.connection.onClose('expired');
+    expect(counters.snapshot().closed.expired).to.equal(1);
+    pass(3000);
+    await looked();
+    expect([later, endless, left].map(({ closed }) => closed)).to.deep.equal([[], [], ['client']]);
+  });
+
+  it('ends a session before its first noop, and one that is not opened, when their credentials end', async () => {
+    const [short, opening] = [added(date + INTERVAL / 2), added(date + 2 * INTERVAL)];
+    opening.opened = false;
+    registry.start();
+    pass(INTERVAL / 2);
+    await looked();
+    expect([short.closed, short.noops]).to.deep.equal([['expired'], 0]);
+    pass(2 * INTERVAL);
+    await looked();
+    expect(opening.closed).to.deep.equal(['expired']);
+  });
+
+  it('goes by the date with the next noop where the machine slept, or its clock was put back', async () => {
+    const [slept, putBack] = [added(date + 3_600_000), added(date + INTERVAL)];
+    registry.start();
+    date -= 3_600_000;
+    clock += 1.1 * INTERVAL;
+    await looked();
+    expect([slept.closed, putBack.closed]).to.deep.equal([[], []]);
+    date += 2 * 3_600_000;
+    clock += 1.1 * INTERVAL;
+    await looked();
+    expect([slept.closed, putBack.closed]).to.deep.equal([['expired'], ['expired']]);
   });
 
   it('has no stream make room where it can be told who has gone', async () => {

@@ -14,7 +14,7 @@ describe('the door for streams', () => {
   beforeEach(async () => {
     clients = [];
     server = createServer((_, response) => response.end('by Node'));
-    openStreamDoor(server, 500, (socket, { querystring }) => socket.end(`by the door: ${querystring}`));
+    openStreamDoor(server, 500, (socket, { query }) => socket.end(`by the door: ${query}`));
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });
 

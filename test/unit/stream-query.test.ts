@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { readStreamQuery } from '../../src/http/stream-query.ts';
+import { HttpRequest } from '../../src/auth/http-request.ts';
+import { readStreamQuery, type StreamQuery } from '../../src/http/stream-query.ts';
 
-const notesOn = (querystring: string) => readStreamQuery(querystring, undefined).notes;
+const read = (querystring: string, ...headers: string[]): StreamQuery =>
+  readStreamQuery(new HttpRequest('GET', `/?${querystring}`, headers, {}), ['user']);
+const notesOn = (querystring: string) => read(querystring).notes;
 
 describe('the address of a stream', () => {
   it('says nothing where all of it is obeyed', () => {
@@ -47,12 +50,25 @@ describe('the address of a stream', () => {
   });
 
   it('takes the last of what is repeated', () => {
-    const { format, start } = readStreamQuery('format=json&format=raw&since=1&since=2', undefined);
+    const { format, start } = read('format=json&format=raw&since=1&since=2');
     expect(format).to.equal('raw');
     expect(start).to.deep.equal({ kind: 'after', position: 2 });
-    expect(readStreamQuery('lastEventId=1&lastEventId=2', undefined).start).to.deep.include({ position: 2 });
-    expect(readStreamQuery('lastEventId=1&lastEventId=', undefined).start).to.deep.include({ position: 1 });
-    expect(readStreamQuery('lastEventId=1&lastEventId=2', '3').start).to.deep.include({ position: 3 });
+    expect(read('lastEventId=1&lastEventId=2').start).to.deep.include({ position: 2 });
+    expect(read('lastEventId=1&lastEventId=').start).to.deep.include({ position: 1 });
+    expect(read('lastEventId=1&lastEventId=2', 'Last-Event-ID', '3').start).to.deep.include({ position: 3 });
+    expect(read('lastEventId=1', 'Last-Event-ID', '').start).to.deep.include({ position: 1 });
+  });
+
+  it('has no position where the header comes twice, because nobody knows which one counts', () => {
+    const { start } = read('lastEventId=1', 'Last-Event-ID', '2', 'last-event-id', '3');
+    expect(start).to.deep.equal({ kind: 'unreadable' });
+  });
+
+  it('knows the parameters that the authenticator reads, and no others', () => {
+    const request = new HttpRequest('GET', '/?access_token=a&access_token=b&user=1&format=json', [], {});
+    expect(readStreamQuery(request, ['access_token']).notes).to.deep.equal([
+      'unknown parameter user: expected access_token, format, lastEventId, since, overlap',
+    ]);
   });
 
   it('is never repeated at length, or with anything that could end a comment line', () => {

@@ -1,11 +1,17 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { expect } from 'chai';
-import { readStreamRequest } from '../../src/http/stream-request.ts';
+import fc from 'fast-check';
+import type { HttpRequest } from '../../src/auth/http-request.ts';
+import { readStreamRequest, streamRequestOf } from '../../src/http/stream-request.ts';
 
-const read = (text: string) => readStreamRequest(Buffer.from(text, 'latin1'));
+const PEER = { remoteAddress: '192.0.2.7' };
+const read = (text: string) => readStreamRequest(Buffer.from(text, 'latin1'), PEER);
 const get = (target: string, ...lines: string[]) =>
   read([`GET ${target} HTTP/1.1`, 'Host: sisyphus.test', ...lines, '', ''].join('\r\n'))!;
 
-const NOTHING_BUT = { querystring: '', lastEventId: undefined, origin: undefined };
+const all = ({ method, path, query, rawHeaders }: HttpRequest) => ({ method, path, query: `${query}`, rawHeaders });
 
 /** Node reads these, and answers them or refuses them. */
 const LEFT_TO_NODE: Record<string, string> = {
@@ -42,19 +48,28 @@ const LEFT_TO_NODE: Record<string, string> = {
 
 describe('a request for a stream', () => {
   it('is read without Node where it is plain', () => {
-    expect(get('/')).to.eql(NOTHING_BUT);
-    expect(get('/stream')).to.eql(NOTHING_BUT);
-    expect(get('/?user=1&format=json').querystring).to.equal('user=1&format=json');
-    expect(get('/stream?user=%FF?[]!"').querystring).to.equal('user=%FF?[]!"');
+    const rawHeaders = ['Host', 'sisyphus.test'];
+    expect(all(get('/'))).to.eql({ method: 'GET', path: '/', query: '', rawHeaders });
+    expect(all(get('/stream'))).to.eql({ method: 'GET', path: '/stream', query: '', rawHeaders });
+    expect([...get('/?user=1&format=json').query]).to.eql([
+      ['user', '1'],
+      ['format', 'json'],
+    ]);
+    expect(get('/stream?user=a?[]!"').query.get('user')).to.equal('a?[]!"');
+    expect(get('/').remoteAddress).to.equal(PEER.remoteAddress);
   });
 
-  it('brings its position and its origin, however they are written', () => {
-    expect(get('/', 'Accept: text/event-stream', 'LAST-EVENT-ID:\t 12 \t', 'origin:https://a.test')).to.eql({
-      querystring: '',
-      lastEventId: '12',
-      origin: 'https://a.test',
-    });
-    expect(get('/', 'Last-Event-ID:').lastEventId).to.equal('');
+  it('brings all its headers as they came, and finds them however they are written', () => {
+    const request = get('/', 'LAST-EVENT-ID:\t 12 \t', 'Cookie: a=1', 'origin:https://a.test', 'cookie: b=2', 'X:');
+    expect(request.rawHeaders.slice(2)).to.eql([
+      ...['LAST-EVENT-ID', '12', 'Cookie', 'a=1', 'origin', 'https://a.test', 'cookie', 'b=2', 'X', ''],
+    ]);
+    expect(request.valuesOf('last-event-id')).to.eql(['12']);
+    expect(request.valuesOf('cookie')).to.eql(['a=1', 'b=2']);
+    expect(request.valuesOf('x')).to.eql(['']);
+    expect(request.valuesOf('authorization')).to.eql([]);
+    // A value is no name.
+    expect(get('/', 'Vary: Cookie', 'Accept: x').valuesOf('cookie')).to.eql([]);
   });
 
   for (const [what, text] of Object.entries(LEFT_TO_NODE)) {
@@ -68,5 +83,54 @@ describe('a request for a stream', () => {
       for (const head of ['GET / HTTP/1.1\r\n', 'GET /?', '']) expect(read(`${head}${long}`)).to.equal(undefined);
     }
     expect(performance.now() - from).to.be.below(500);
+  });
+
+  it('is the same where Node reads it', async () => {
+    let byNode: IncomingMessage | undefined;
+    const server = createServer((request, response) => {
+      byNode = request;
+      response.end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const blank = fc.constantFrom('', ' ', '\t ');
+    const value = fc.stringMatching(/^(?:[!-~](?:[ -~]*[!-~])?)?$/);
+    const name = fc.constantFrom(
+      'Cookie',
+      'cookie',
+      'X-Sisyphus-User',
+      'Authorization',
+      'Forwarded',
+      'Via',
+      '__proto__',
+    );
+    const line = fc
+      .tuple(name, blank, value, blank)
+      .map(([name, before, text, after]) => `${name}:${before}${text}${after}`);
+    const target = fc.stringMatching(/^\/(?:stream)?(?:\?[!"$-~]{0,40})?$/);
+    try {
+      await fc.assert(
+        fc.asyncProperty(target, fc.array(line, { maxLength: 9 }), async (target, lines) => {
+          const text = [`GET ${target} HTTP/1.1`, 'Host: a', ...lines, '', ''].join('\r\n');
+          client.write(text, 'latin1');
+          await once(client, 'data');
+          expect(all(read(text)!)).to.eql(all(streamRequestOf(byNode!)));
+          expect(streamRequestOf(byNode!).remoteAddress).to.equal('127.0.0.1');
+        }),
+      );
+    } finally {
+      client.destroy();
+      server.close();
+    }
+  });
+
+  it('has its path and its query also behind the name of a server, and before a fragment', () => {
+    const of = (url: string) =>
+      all(streamRequestOf({ method: 'GET', url, rawHeaders: [] } as unknown as IncomingMessage));
+    for (const url of ['http://a/stream?user=1', 'HTTPS://a:1/stream?user=1', '/stream?user=1#x?user=2']) {
+      expect(of(url), url).to.deep.include({ path: '/stream', query: 'user=1' });
+    }
+    expect(of('http://a?user=1')).to.deep.include({ path: '/', query: 'user=1' });
+    expect(of('http://a')).to.deep.include({ path: '/', query: '' });
   });
 });

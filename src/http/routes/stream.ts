@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Context } from 'koa';
+import type { Authenticator, Identity } from '../../auth/authenticator.ts';
+import type { HttpRequest } from '../../auth/http-request.ts';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import type { Position } from '../../message/position.ts';
@@ -12,19 +14,21 @@ import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
 import type { Descriptors } from '../descriptors.ts';
 import { exchangeOf } from '../exchange.ts';
-import type { Identity } from '../identify.ts';
+import { Identification } from '../identification.ts';
 import { inTurn, leaveHttp } from '../leave-http.ts';
 import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
-import { type StreamRequest, streamRequestOf } from '../stream-request.ts';
+import { streamRequestOf } from '../stream-request.ts';
 
 const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same however often the client asks. */
-const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'headers_too_large']);
+const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'expired', 'headers_too_large']);
 
-export type OpenStream = (socket: Socket, request: StreamRequest) => void;
+/** `refusal`: why the stream is refused, whoever the client is. */
+export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
 
 export interface StreamOpenerOptions {
+  authenticator: Authenticator;
   heads: StreamHeads;
   log: BoundedLog;
   descriptors: Pick<Descriptors, 'roomFor'>;
@@ -54,21 +58,27 @@ export function stream(openStream: OpenStream): (ctx: Context) => void {
  * the first frame.
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
-  const { config, flusher, hub } = context;
-  const { heads, log } = options;
+  const { config, flusher, hub, logger } = context;
+  const { authenticator, heads, log } = options;
   const admission = new Admission();
-  return (socket, request) => {
-    const { identity, format, start, notes } = readStreamQuery(request.querystring, request.lastEventId);
+  const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
+  return async (socket, request, refusal) => {
+    const until = performance.now() + OPENING;
+    const { format, start, notes } = readStreamQuery(request, authenticator.parameters);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
-    const head = heads.for(request.origin);
+    const head = heads.for(request.valuesOf('origin').join(', '));
     const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
-    const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
+    const identity = refusal ? { refusal } : await identification.identify(request, connection);
+    // The client has left.
+    if (connection.closed) return;
+    const admitted = admit(identity, socket, context, options);
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       refuse(connection, positionOf(start, hub.position), admitted.refusal, log);
     } else {
       const session = new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer });
-      void openInTurn(session, start, context, { ...options, admission });
+      context.sessions.add(session, admitted.expires);
+      void openInTurn(session, start, until, context, { ...options, admission });
     }
   };
 }
@@ -94,18 +104,19 @@ function refuse(connection: EventStream, position: Position, refusal: Refusal, l
   connection.close(isFailure ? 'failure' : 'capacity', position, refusal);
 }
 
-/** Opens it when it is its turn, or turns it away. */
+/** Opens it when it is its turn, or turns it away; until then, by the clock that never goes back (ms). */
 async function openInTurn(
   session: Session,
   start: Start,
+  until: number,
   context: HttpContext,
   { admission, log }: StreamOpenerOptions & { admission: Admission },
 ): Promise<void> {
   const { hub, sessions } = context;
-  sessions.add(session);
+  // Each step has a limit of its own; together they might take longer than a client should wait.
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
-  }, OPENING);
+  }, until - performance.now());
   const turn = await admission.enter(() => session.connection.closed);
   if ('done' in turn) {
     session.onOpen = turn.done;

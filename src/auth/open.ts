@@ -1,0 +1,16 @@
+import { isUser } from '../message/names.ts';
+import type { Authenticator, Identity } from './authenticator.ts';
+
+/** `SISYPHUS_AUTH=open` trusts `?user=`. */
+export const openMode: Authenticator = {
+  parameters: ['user'],
+  authenticate: async ({ query }) => identityOf(query.getAll('user')),
+};
+
+function identityOf(users: string[]): Identity {
+  const [user] = users;
+  if (user === undefined) return { refusal: 'missing' };
+  if (users.length > 1) return { refusal: 'repeated' };
+  if (user.trim() === '') return { refusal: 'blank' };
+  return isUser(user) ? { user } : { refusal: 'malformed' };
+}
