@@ -49,6 +49,31 @@ export const LUA_MUTATIONS: Mutation[] = [
     only: 'takes and answers',
   },
   {
+    name: 'topics have the namespace in other words than the gateway',
+    file: `${LUA}names.lua`,
+    find: "string.gsub(string.gsub(KEY, ':', '', 1), ':', '/')",
+    replace: "string.gsub(KEY, ':', '')",
+    caughtBy: TWINS,
+    only: 'topics and keys',
+  },
+  {
+    name: 'Redis forgets a channel before the gateway thinks so',
+    file: `${LUA}expiry.lua`,
+    find: 'math.min(7 * ttl, 7 * DAY_MS)',
+    replace: 'math.min(3 * ttl, 7 * DAY_MS)',
+    caughtBy: TWINS,
+    only: 'for as long',
+  },
+  {
+    name: 'the last rule that fits decides how much is kept',
+    file: `${LUA}length.lua`,
+    find: '  for _, rule in ipairs(compiled_rules) do\n    if fits_glob(rule.steps, channel) then\n      return rule.length\n    end\n  end\n  return clock.length\n',
+    replace:
+      '  local length = clock.length\n  for _, rule in ipairs(compiled_rules) do\n    if fits_glob(rule.steps, channel) then\n      length = rule.length\n    end\n  end\n  return length\n',
+    caughtBy: TWINS,
+    only: 'as many messages',
+  },
+  {
     name: 'a set that is never closed is taken for a rule',
     file: 'src/config-values.ts',
     find: 'PATTERN.test(text) && hasOpenSet(text)',
