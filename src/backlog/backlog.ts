@@ -87,7 +87,7 @@ const DAY = 86_400_000;
 
 /**
  * How long (ms) a store knows of a channel after its last message, at least: then its counters go, and whoever has a position
- * from before that is told that something may have expired. The Lua side is known_for in store/redis/lua/growth.lua.
+ * from before that is told that something may have expired. The Lua side is known_for in store/redis/lua/expiry.lua.
  */
 export function knownFor(ttl: number): number {
   return Math.max(2000, 2 * ttl, Math.min(7 * ttl, 7 * DAY));

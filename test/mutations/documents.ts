@@ -36,7 +36,7 @@ export const DOCUMENT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'undocumented: a key in Redis',
-    file: 'src/store/redis/lua/growth.lua',
+    file: 'src/store/redis/lua/expiry.lua',
     find: "PREFIX .. 'copy'",
     replace: "PREFIX .. 'shrunk'",
     caughtBy: 'unit/documents',

@@ -43,14 +43,14 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a life that a publisher begins does not know its database',
-    file: 'src/store/redis/lua/clock.lua',
+    file: 'src/store/redis/lua/location.lua',
     find: "string.find(answer.err, 'objects are the same', 1, true) and digits(number) or false",
     replace: 'false',
     ...TOPICS,
   },
   {
     name: 'the topics of an older life change under the gateways that listen to them',
-    file: 'src/store/redis/lua/configure.lua',
+    file: 'src/store/redis/lua/functions/configure.lua',
     find: '  if args[5] then\n',
     replace: "  args[5], args[6] = args[5] or '3', args[6] or ''\n  if args[5] then\n",
     ...TOPICS,
@@ -65,15 +65,15 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what another installation publishes by function is counted as plain',
-    file: 'src/store/redis/lua/clock.lua',
-    find: '  said_by_all = said_by_all + 1\nend',
+    file: 'src/store/redis/lua/publishes.lua',
+    find: '  published_by_all = published_by_all + 1\nend',
     replace: 'end',
     ...COUNT,
   },
   {
     name: 'the birth of another installation is counted as plain',
-    file: 'src/store/redis/lua/clock.lua',
-    find: '    said_by_all = said_by_all + 1\n',
+    file: 'src/store/redis/lua/life.lua',
+    find: '    published_by_all = published_by_all + 1\n',
     replace: '',
     ...COUNT,
   },
@@ -87,8 +87,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'what a library that was loaded anew has published already is counted as plain',
     file: 'src/store/redis/lua/clock.lua',
-    find: '(said_counted[clock.born] or 0)',
-    replace: '(said_counted[clock.born] or said_by_all)',
+    find: '(counted_by_all[clock.born] or 0)',
+    replace: '(counted_by_all[clock.born] or published_by_all)',
     ...COUNT,
   },
   {
@@ -116,7 +116,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a life that begins with a grant does not know the prefix',
-    file: 'src/store/redis/lua/configure.lua',
+    file: 'src/store/redis/lua/location.lua',
     find: '  prefixes[KEY .. database] = prefix\n',
     replace: '',
     ...PREFIX,
@@ -159,7 +159,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gateway without a prefix takes that of another away',
-    file: 'src/store/redis/lua/configure.lua',
+    file: 'src/store/redis/lua/location.lua',
     find: "  prefix = prefix == '' and clock.prefix or prefix\n",
     replace: '',
     caughtBy: 'contract/installations',

@@ -21,9 +21,9 @@ export const MUTATIONS: Mutation[] = [
     name: 'published before it is appended',
     file: 'src/store/redis/lua/append.lua',
     find: '  local problem = add_to_backlog(',
-    replace: '  say(clock, kept.topic, envelope)\n  local problem = add_to_backlog(',
-    caughtBy: 'integration/failing',
-    only: 'wrong type',
+    replace: '  publish(clock, state.topic, envelope)\n  local problem = add_to_backlog(',
+    caughtBy: 'contract/redis-broken-keys',
+    only: 'nothing has happened',
   },
   {
     name: 'a reset moves the position',
@@ -124,7 +124,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'the place of a message that is gone is taken by a later one',
-    file: 'src/store/redis/lua/read.lua',
+    file: 'src/store/redis/lua/page.lua',
     find: 'if found and source.id == expected then',
     replace: 'if found then',
     caughtBy: 'contract/redis-store',
@@ -132,7 +132,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'what somebody else has put into a backlog is taken for a message',
-    file: 'src/store/redis/lua/read.lua',
+    file: 'src/store/redis/lua/scan.lua',
     find: "if id and entry[1] == id .. '-0' then",
     replace: 'if id then',
     caughtBy: 'contract/redis-store',
@@ -248,7 +248,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a new life of the store is found by the self-check alone',
-    file: 'src/store/redis/lua/clock.lua',
+    file: 'src/store/redis/lua/life.lua',
     find: "if type(redis.pcall('PUBLISH', TOPIC .. '@gap', 'born ' .. clock.born)) == 'number' then",
     replace: 'if false then',
     caughtBy: 'integration/resets',
@@ -264,8 +264,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gap is found by the self-check alone',
-    file: 'src/store/redis/lua/lease.lua',
-    find: "say_gap(clock, write_gap('unrecorded', recorder.id, next_id(clock)))",
+    file: 'src/store/redis/lua/functions/lease.lua',
+    find: "publish_gap(clock, write_gap('unrecorded', recorder.id, next_id(clock)))",
     replace: "write_gap('unrecorded', recorder.id, next_id(clock))",
     caughtBy: 'contract/redis-store',
     only: 'said in its place',
@@ -386,8 +386,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a revision is left out',
     file: 'src/store/redis/lua/append.lua',
-    find: 'local revision = kept.revision + 1',
-    replace: 'local revision = kept.revision + 2',
+    find: 'local revision = state.revision + 1',
+    replace: 'local revision = state.revision + 2',
     caughtBy: 'worlds/worlds',
   },
 ];

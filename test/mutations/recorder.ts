@@ -2,11 +2,13 @@ import type { Mutation } from './mutations.ts';
 
 const RECORDER = 'src/recorder/recorder.ts';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
-const CLOCK = 'src/store/redis/lua/clock.lua';
+const PUBLISHES = 'src/store/redis/lua/publishes.lua';
+const REPLICATION = 'src/store/redis/lua/replication.lua';
 const GAPS = { caughtBy: 'contract/redis-gaps' };
 const FORKS = { caughtBy: 'integration/forks' };
 const FORKED_HUB = { caughtBy: 'unit/hub', only: 'lost what it gave out last' };
-const CONFIGURE = 'src/store/redis/lua/configure.lua';
+const CONFIGURE = 'src/store/redis/lua/functions/configure.lua';
+const GATEWAYS = 'src/store/redis/lua/gateways.lua';
 const PATTERNS = 'src/store/redis/heard-patterns.ts';
 const SETTINGS = { caughtBy: 'contract/redis-settings' };
 const LIVES = { caughtBy: 'contract/redis-lives' };
@@ -23,14 +25,14 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who has not heard everything takes the lease before one that has can ask',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: ' or may_come(clock, recorder)',
     replace: '',
     ...LEASE,
   },
   {
     name: 'who has not heard everything takes the lease because somebody waited long ago',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: 'waited < 0 or waited > ASKED_LATELY',
     replace: 'waited > 1000 * ASKED_LATELY',
     ...LEASE,
@@ -76,7 +78,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'counts from before and after a reset of the statistics are compared',
-    file: CLOCK,
+    file: PUBLISHES,
     find: "  local since = string.match(info, 'cmdstat_config|resetstat:calls=%d+,usec=(%d+)')",
     replace: '  local since = nil',
     caughtBy: 'contract/redis-plain-source',
@@ -84,30 +86,30 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what other installations publish is counted as plain',
-    file: CLOCK,
-    find: '  clock.said = clock.said + said_by_all - (said_counted[clock.born] or 0)\n',
+    file: 'src/store/redis/lua/clock.lua',
+    find: '    clock.said = clock.said + published_by_all - (counted_by_all[clock.born] or 0)\n',
     replace: '',
     caughtBy: 'contract/redis-plain-source',
     only: 'another installation',
   },
   {
     name: 'a server that has started again is taken for one that was a replica',
-    file: CLOCK,
-    find: '  if arrival.predecessor ~= before then\n    return calls - said_by_all\n  end\n',
+    file: REPLICATION,
+    find: '  if arrival.predecessor ~= before then\n    return calls - published_by_all\n  end\n',
     replace: '',
     ...LIVES,
   },
   {
     name: 'what a replica was sent since its promotion is not missed',
-    file: CLOCK,
+    file: REPLICATION,
     find: 'written >= 29 and math.min(calls, 1) or 0',
     replace: '0',
     ...LIVES,
   },
   {
     name: 'another replication id is always another server',
-    file: CLOCK,
-    find: "  if same_run and not string.find(arrival.predecessor, '[^0]') then",
+    file: 'src/store/redis/lua/life.lua',
+    find: "  if is_same_run and not string.find(arrival.predecessor, '[^0]') then",
     replace: '  if false then',
     ...LIVES,
   },
@@ -136,7 +138,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who has not heard all takes the lease before one that may have',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: "if not covered and (redis.call('ZCARD', STANDBYS) > 0 or",
     replace: 'if not covered and (false or',
     ...LEASE,
@@ -150,7 +152,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who stood by before the clock was set back is waited for',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: "  redis.call('ZREMRANGEBYSCORE', STANDBYS, '(' .. digits(clock.now + ttl * 1000), '+inf')\n",
     replace: '',
     ...LEASE,
@@ -172,49 +174,49 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'an owner that renews the lease takes back which channels are recorded',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: 'if not mine and recorder.patterns ~= patterns then',
     replace: 'if recorder.patterns ~= patterns then',
     ...LEASE,
   },
   {
     name: 'anybody says which channels are recorded',
-    file: 'src/store/redis/lua/anchor.lua',
+    file: 'src/store/redis/lua/functions/anchor.lua',
     find: 'args[2] and owner == args[1] and args[2] ~= patterns',
     replace: 'args[2] and args[2] ~= patterns',
     ...LEASE,
   },
   {
     name: 'who connects last decides how much is kept',
-    file: CONFIGURE,
+    file: 'src/store/redis/lua/settings.lua',
     find: "  if type(number) == 'string' and tonumber(number) then\n",
     replace: '  if false then\n',
     ...SETTINGS,
   },
   {
     name: 'settings that nobody is configured with any more go on',
-    file: CONFIGURE,
+    file: 'src/store/redis/lua/functions/leave.lua',
     find: '  living[args[1]] = nil\n',
     replace: '',
     ...SETTINGS,
   },
   {
     name: 'a gateway that has died counts for ever',
-    file: CONFIGURE,
+    file: GATEWAYS,
     find: '(is_quiet or gateway.till >= now)',
     replace: 'true',
     ...SETTINGS,
   },
   {
     name: 'after an outage of Redis every other gateway is taken for dead',
-    file: CONFIGURE,
+    file: GATEWAYS,
     find: '  local is_quiet = clock.now - heard > ms * 500\n',
     replace: '  local is_quiet = false\n',
     ...SETTINGS,
   },
   {
     name: 'a gateway that died before the clock was set back lives on',
-    file: CONFIGURE,
+    file: GATEWAYS,
     find: 'math.min(gateway.till, now + ms)',
     replace: 'gateway.till',
     ...SETTINGS,
@@ -385,7 +387,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who speaks last of a fork is right',
-    file: 'src/store/redis/lua/gaps.lua',
+    file: 'src/store/redis/lua/functions/lost.lua',
     find: "elseif word == '@all' and extent ~= '=' then",
     replace: "elseif word == '@all' then",
     ...GAPS,
@@ -399,21 +401,21 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what becomes known of a fork is not said',
-    file: 'src/store/redis/lua/lost.lua',
-    find: "      say(clock, TOPIC .. '@gap', changed)\n",
+    file: 'src/store/redis/lua/functions/lost.lua',
+    find: "      publish(clock, TOPIC .. '@gap', changed)\n",
     replace: '',
     ...GAPS,
   },
   {
     name: 'a lease that ran out is no gap',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: '  if not covered then\n',
     replace: '  if not covered and recorder.expires <= 0 then\n',
     ...LEASE,
   },
   {
     name: 'what was given back is never a gap',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: '  if not covered then\n',
     replace: '  if not covered and recorder.expires > 0 then\n',
     ...LEASE,
@@ -427,28 +429,28 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who stands by is not thought of where the lease is given back for good',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: "again or redis.call('ZCARD', STANDBYS) > 0",
     replace: 'again',
     ...LEASE,
   },
   {
     name: 'a gap is written where the counts are the same',
-    file: 'src/store/redis/lua/lease.lua',
-    find: 'mine or heard_all or recorder.count == from_count',
+    file: 'src/store/redis/lua/functions/lease.lua',
+    find: 'mine or heard_all or recorder.count == caller.from_count',
     replace: 'mine or heard_all',
     caughtBy: 'contract/redis-lease-model',
   },
   {
     name: 'an owner that was cut off by the end of the server leaves a gap',
-    file: 'src/store/redis/lua/lease.lua',
-    find: '      if not is_of_life(clock, recorder.count) then',
+    file: 'src/store/redis/lua/functions/lease.lua',
+    find: '  if not is_of_life(clock, recorder.count) then',
     replace: '      if false then',
     ...LEASE,
   },
   {
     name: 'a place behind every id is believed within a batch',
-    file: 'src/store/redis/lua/record.lua',
+    file: 'src/store/redis/lua/functions/record.lua',
     find: '    local is_made_up = id > clock.last\n',
     replace: '    local is_made_up = false\n',
     ...LEASE,
@@ -462,28 +464,28 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who leaves without knowing that it has the lease gives it back',
-    file: 'src/store/redis/lua/lease.lua',
-    find: "if mine and wanted == 'release' then",
-    replace: 'if mine then',
+    file: 'src/store/redis/lua/functions/lease.lua',
+    find: "if caller.is_owner and wanted == 'release' then",
+    replace: 'if caller.is_owner then',
     ...LEASE,
   },
   {
     name: 'a former owner goes on recording',
-    file: 'src/store/redis/lua/record.lua',
+    file: 'src/store/redis/lua/functions/record.lua',
     find: 'if recorder.owner ~= args[1] then',
     replace: 'if false then',
     ...LEASE,
   },
   {
     name: 'an owner takes its own place back',
-    file: 'src/store/redis/lua/lease.lua',
+    file: 'src/store/redis/lua/functions/lease.lua',
     find: 'and id <= clock.last and not comes_after(recorder.id, recorder.number, id, number) then',
     replace: 'and id <= clock.last then',
     ...LEASE,
   },
   {
     name: 'who stood by in an earlier life of the server still does',
-    file: 'src/store/redis/lua/clock.lua',
+    file: 'src/store/redis/lua/life.lua',
     find: "  redis.call('DEL', STANDBYS)\n",
     replace: '',
     ...LEASE,
@@ -497,7 +499,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what scripts publish is counted as plain',
-    file: 'src/store/redis/lua/clock.lua',
+    file: PUBLISHES,
     find: '  clock.said = clock.said + 1\n',
     replace: '',
     ...LEASE,

@@ -18,14 +18,14 @@ export const REFUSING_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a list that was changed while nothing can be written counts as what is known of it',
-    file: 'src/store/redis/lua/rights-ro.lua',
+    file: 'src/store/redis/lua/functions/rights-ro.lua',
     find: 'if version == known_version and #changes == 0 then',
     replace: 'if version == known_version then',
     caughtBy: 'contract/redis-read-only',
   },
   {
     name: 'what is no longer on a list is answered while nothing can be written',
-    file: 'src/store/redis/lua/rights-ro.lua',
+    file: 'src/store/redis/lua/functions/rights-ro.lua',
     find: '    if not is_removed[name] then',
     replace: '    if true then',
     caughtBy: 'contract/redis-read-only',

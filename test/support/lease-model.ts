@@ -1,5 +1,5 @@
 /**
- * The lease of the recorder as lua/lease.lua keeps it, and gateways that want it, as a pure model: small enough that every
+ * The lease of the recorder as lua/functions/lease.lua keeps it, and gateways that want it, as a pure model: small enough that every
  * history of a few steps can be gone through. What a gateway hears it hears at once; that a step is late is another history.
  */
 

@@ -1,45 +1,14 @@
-import { readFileSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import type { Keys } from './keys.ts';
+import { LIBRARY, VERSION } from './library.ts';
 import { isAlreadyLoaded, isMissing, refusesWrites } from './redis-error.ts';
-
-/** From src and from dist alike; the files are the source of the library, and of nothing else. */
-const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
-/** In the order in which they need each other; the functions themselves come last. */
-const FILES = [
-  ...[
-    'names',
-    'permission',
-    'glob',
-    'checks',
-    'gaps',
-    'clock',
-    'damage',
-    'channel-gaps',
-    'rights',
-    'length',
-    'growth',
-    'channel',
-    'append',
-    'once',
-    'recorder',
-  ],
-  ...['publish', 'change', 'read-rights', 'rights-ro', 'read', 'mark', 'mark-ro', 'lost'],
-  ...['configure', 'anchor', 'lease', 'record', 'version'],
-];
-
-const LIBRARY = `#!lua name=sisyphus\n${FILES.map((name) => readFileSync(new URL(`${name}.lua`, FOLDER), 'utf8')).join('\n')}`;
-/** The Redis commands that the library uses. */
-export const COMMANDS = [...new Set([...LIBRARY.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name]) => name!))];
-/** As `sisyphus_version` answers. */
-const VERSION = Number(/^local VERSION = (\d+)$/m.exec(LIBRARY)?.[1]);
 
 export type Argument = string | number | Buffer;
 
 /** A function that was refused because it writes is called again after so long (ms), about once in each self-check. */
 const AGAIN = 500;
 
-/** Makes sure that Redis has the library, in this version or a later one. One library serves all installations of a server. */
+/** Makes sure that Redis has the library, with this number or a higher one. One library serves all installations of a server. */
 export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
   let version = await readVersion(redis, keys);
   if (version === 0) {
@@ -47,7 +16,7 @@ export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
       await redis.call('FUNCTION', 'LOAD', LIBRARY);
       return;
     } catch (error) {
-      // Another gateway was faster: what it has loaded counts PUBLISHes already, and would begin anew.
+      // Another gateway was faster. Its library counts PUBLISHes already, and ours would begin the count again.
       if (!isAlreadyLoaded(error)) throw error;
       version = await readVersion(redis, keys);
     }
@@ -56,13 +25,13 @@ export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
 }
 
 /**
- * The count of what the library has published is kept in the library, and in the store of each installation as of its last
- * message. An anchor stores it in the moment of the change; else what others published since then would look like plain PUBLISHes.
+ * The library counts what it publishes, and each installation stores that count with its messages. The anchor stores it at the
+ * moment of the change: without it, what other installations published since the last message would look like plain PUBLISHes.
  */
 async function replaceFunctions(redis: Redis, keys: Keys): Promise<void> {
   const load = ['FUNCTION', 'LOAD', 'REPLACE', LIBRARY] as const;
   const change = redis.multi().call('FCALL', 'sisyphus_anchor', '1', keys.declared, 'replaced');
-  // Where the ACL denies transactions the version tells.
+  // If the ACL denies transactions, the old library is still there, as its number shows.
   await change
     .call(...load)
     .exec()
@@ -70,12 +39,12 @@ async function replaceFunctions(redis: Redis, keys: Keys): Promise<void> {
   if ((await readVersion(redis, keys)) < VERSION) await redis.call(...load);
 }
 
-/** Whether Redis has the library already, in this version or a later one. */
+/** Whether Redis has the library already, with this number or a higher one. */
 export async function hasFunctions(redis: Redis, keys: Keys): Promise<boolean> {
   return (await readVersion(redis, keys)) >= VERSION;
 }
 
-/** 0 where there is no library. */
+/** The number of the library in Redis; 0 if there is none. */
 async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   try {
     return Number(await redis.call('FCALL_RO', 'sisyphus_version', '1', keys.declared));
@@ -85,14 +54,14 @@ async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   }
 }
 
-/** The same, where Redis may take no writes, or none of ours: what somebody else has loaded will do, if there is anything. */
+/** The same for a Redis that may refuse writes, or ours: then the gateway goes by the library that is there, if there is one. */
 export async function loadFunctionsIfAllowed(redis: Redis, keys: Keys): Promise<void> {
   await loadFunctions(redis, keys).catch((error: unknown) => {
     if (!refusesWrites(error)) throw error;
   });
 }
 
-/** Calls a function of the library; where FUNCTION FLUSH or an empty restart has taken it away, loads it and calls again. */
+/** Calls a function of the library. If FUNCTION FLUSH or an empty restart has removed the library, loads it and calls again. */
 export async function callFunction(redis: Redis, keys: Keys, name: string, args: Argument[]): Promise<unknown> {
   return withLibrary(redis, keys, () => redis.fcall(name, 1, keys.declared, ...args));
 }
@@ -128,7 +97,7 @@ export class ReadableFunction {
     this.#name = name;
   }
 
-  /** `refusal`: why it was the twin that answered, if Redis was asked. */
+  /** `refusal`: why Redis refused the function that may write, if it was called. */
   async call(
     args: Argument[],
     readOnlyArgs: Argument[],
@@ -146,7 +115,7 @@ export class ReadableFunction {
     const { declared } = this.#keys;
     const twin = this.#redis.call('FCALL_RO', `${this.#name}_ro`, '1', declared, ...readOnlyArgs);
     const answer = await twin.catch((error) => {
-      // Of a library that is older than the twin: what was refused first says more.
+      // An older library may lack the twin: then the first refusal says more than this error.
       throw isMissing(error) ? (refusal ?? error) : error;
     });
     return { answer, isReadOnly: true, refusal };

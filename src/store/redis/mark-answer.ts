@@ -2,7 +2,7 @@ import type { Gap } from '../../hub/channel-source.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { parseGap } from './parse-gap.ts';
 
-/** As the two functions of lua/mark.lua and lua/mark-ro.lua give it. */
+/** As lua/functions/mark.lua and mark-ro.lua describe it. */
 export type MarkAnswer = [
   last: string,
   born: string,

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Trouble } from '../../hub/trouble.ts';
-import { COMMANDS } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { COMMANDS } from './library.ts';
 import type { PlainNames } from './plain-names.ts';
 import {
   explain,

@@ -37,7 +37,7 @@ export interface RedisSettingsOptions extends Pick<Parts, 'keys' | 'names' | 'lo
 
 /**
  * The settings that are one for all gateways: says what this one is configured with, and goes by what counts for all of them
- * (lua/configure.lua has the rule).
+ * (lua/settings.lua has the rule).
  */
 export class RedisSettings implements Agreement {
   readonly #options: RedisSettingsOptions;

@@ -1,65 +1,61 @@
-local function xadd(kept, id, envelope)
-  return redis.pcall('XADD', kept.backlog, 'MAXLEN', kept.length, id .. '-0', 'm', envelope)
+-- The atomic step of a message: its id, its revision, the backlog, the envelope.
+
+local function add_entry(state, id, envelope)
+  return redis.pcall('XADD', state.backlog, 'MAXLEN', state.length, id .. '-0', 'm', envelope)
 end
 
--- Adds it to the backlog, whose type is right, or nothing else has been changed before. A backlog that has an entry from the
--- future takes nothing else: it begins anew.
-local function add_to_backlog(kept, id, envelope)
-  if kept.lost and kept.revision == 0 then
-    require_permission('DEL', kept.backlog)
-    redis.call('DEL', kept.backlog)
+-- Adds the envelope to the backlog; answers an error if that is impossible. A backlog with an entry that is ahead of all ids, or one without
+-- a revision, begins anew. The key's type is known to be right, or nothing else has been changed before.
+local function add_to_backlog(state, id, envelope)
+  if state.lost and state.revision == 0 then
+    require_permission('DEL', state.backlog)
+    redis.call('DEL', state.backlog)
   end
-  local added = xadd(kept, id, envelope)
+  local added = add_entry(state, id, envelope)
   if not added.err then
     return nil
   end
-  local problem = problem_with_type(kept.backlog, 'stream')
+  local problem = problem_with_type(state.backlog, 'stream')
   if problem or not string.find(added.err, 'equal or smaller', 1, true) then
     return problem or added
   end
-  require_permission('DEL', kept.backlog)
-  redis.call('DEL', kept.backlog)
-  added = xadd(kept, id, envelope)
+  require_permission('DEL', state.backlog)
+  redis.call('DEL', state.backlog)
+  added = add_entry(state, id, envelope)
   return added.err and added or nil
 end
 
--- Records one message: id, revision, backlog, envelope. `kept`: as look_at answered, and brought up to date here.
--- `plain`: the place of a plain PUBLISH, see recorder.lua. `change`: changes the list of the user in this very command, and answers
--- { sign, channel } if it did.
--- Appends before it publishes: what cannot be recorded is not delivered either. Answers id and revision, or an error.
-local function append(clock, kept, data, options)
+-- Records one message and publishes its envelope; answers its id and revision, or `nil` and an error. `state` is what read_channel answered,
+-- and is brought up to date. The options: `event`, its name; `plain`, the place of a plain PUBLISH (see recorder.lua); `oversize`;
+-- `change`, which changes the user's list in this very call, and answers { sign, channel } if it did.
+local function append(clock, state, data, options)
   local id = digits(next_id(clock))
-  local revision = kept.revision + 1
-  -- What is lost had a last message that nobody knows: readers must not take this one for its successor.
-  local previous = digits(kept.lost and clock.last - 1 or kept.last)
+  local revision = state.revision + 1
+  -- Nobody knows the last message of a lost channel, so this one is said to come after an id that no reader has. So readers are told.
+  local previous = digits(state.lost and clock.last - 1 or state.last)
   local plain, event = options.plain, options.event
   local flags = options.oversize and 'o' or '-'
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. flags .. ' '
   header = header .. (event and '=' .. event or '-')
-  if kept.user then
-    header = header .. ' ' .. look_with_message(kept.user, clock, id, previous, plain, options.change)
+  if state.user then
+    header = header .. ' ' .. compare_with_message(state.user, clock, id, previous, plain, options.change)
   end
   local envelope = header .. '\n' .. data
-  local problem = add_to_backlog(kept, id, envelope)
+  -- The message is added before it is published, because what cannot be recorded must not be delivered either.
+  local problem = add_to_backlog(state, id, envelope)
   if problem then
     return nil, problem
   end
-  -- By how much, instead of SET: that is half as dear.
-  redis.call('INCRBY', kept.base .. ':msg_id', 1)
-  redis.call('INCRBY', kept.base .. ':msg_last', digits(clock.last - kept.last))
-  if is_renewed(clock, kept, clock.last) then
-    renew(clock, kept)
+  -- INCRBY by the difference takes half the time of SET.
+  redis.call('INCRBY', state.revision_key, 1)
+  redis.call('INCRBY', state.last_id_key, digits(clock.last - state.last))
+  if is_renewal_due(clock, state, clock.last) then
+    renew_channel(clock, state)
   end
-  -- Readers go by the age of each message: one that is there too long is not read, and a key that went before its last
-  -- message would make what has expired look trimmed.
-  if is_due(clock, kept, clock.last) then
-    if clock.last - kept.last > clock.ttl * 1000 and #envelope < 2048 then
-      shrink(kept)
-    end
-    redis.call('XTRIM', kept.backlog, 'MINID', digits(clock.now - clock.ttl * 1000))
-    redis.call('PEXPIRE', kept.backlog, math.ceil(clock.ttl * 1.01) + 1000)
+  if is_trim_due(clock, state, clock.last) then
+    trim_backlog(clock, state, #envelope)
   end
-  kept.revision, kept.last, kept.lost = revision, clock.last, false
-  say(clock, kept.topic, envelope)
+  state.revision, state.last, state.lost = revision, clock.last, false
+  publish(clock, state.topic, envelope)
   return id, revision
 end

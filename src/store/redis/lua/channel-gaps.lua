@@ -1,11 +1,11 @@
--- Gaps of single channels: `unrecorded <from> <to> <channel>*`. They have their place among the other gaps, of which there are
--- few, so there is one for each channel, and old ones are put together: who missed one of them is told of both at worst.
+-- Gaps of single channels, `unrecorded <from> <to> <channel>*`, as gaps.lua keeps them. Each channel has one at most. The oldest two become
+-- one if there are too many, because the list of gaps must stay short; readers who missed one of them are then told of both.
 
 local MOST_CHANNEL_GAPS = 16
--- Of more channels than this, the gap is everybody's.
+-- A gap of more channels than this becomes one of all channels.
 local MOST_CHANNELS = 200
 
--- The gap as a table, where it is one of single channels that are not this one; `nil` where nothing of it is left.
+-- The gap as a table. If it is one of single channels, without this channel: then `nil` if no channel is left.
 local function without_channel(text, channel)
   local from, to, names = string.match(text, '^unrecorded (%d+) (%d+) (.+)$')
   if not from then
@@ -36,7 +36,7 @@ local function text_of(gap)
   return 'unrecorded ' .. gap.from .. ' ' .. gap.to .. names
 end
 
--- What was published on this channel, and could not be recorded, is lost: its readers are told. Answers the gap's text.
+-- Writes that a plain PUBLISH on this channel is lost because it could not be recorded; answers the gap's text.
 local function write_channel_gap(clock, channel)
   local gaps, named = {}, {}
   local texts = redis.pcall('LRANGE', GAPS, 0, -1)
@@ -54,13 +54,13 @@ local function write_channel_gap(clock, channel)
   local from = digits(clock.last)
   gaps[#gaps + 1] = { from = from, to = digits(next_id(clock)), names = { channel } }
   if texts.err then
-    -- Something else is there: the next mark begins a new life, of which everybody is told.
+    -- The key has another type, so the next mark begins a new life, of which all readers are told.
     return text_of(gaps[#gaps])
   end
   redis.call('HSET', CLOCK, 'gap', gaps[#gaps].to)
   for i = 1, #gaps do
     gaps[i] = text_of(gaps[i])
   end
-  put_gaps(gaps)
+  store_gaps(gaps)
   return gaps[#gaps]
 end

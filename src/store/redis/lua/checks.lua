@@ -1,5 +1,30 @@
--- What is wrong with what a caller brought, and what would be right: an error reply, or `nil` where nothing is wrong.
+-- What may be the name of a channel, of a user and of an event, and what is wrong with a message that a caller brings. The JavaScript side
+-- is message/names.ts; the tables in test/support/twin-tables.ts are tried on both.
 
+local function is_user(id)
+  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+|-]')
+end
+
+-- The user whose own channel this is; `nil` if it is no user's own.
+local function user_of(channel)
+  if string.sub(channel, 1, 5) ~= 'user:' then
+    return nil
+  end
+  local user = string.sub(channel, 6)
+  return is_user(user) and user or nil
+end
+
+local function is_channel(name)
+  if #name < 1 or string.sub(name, 1, 9) == 'sisyphus:' then
+    return false
+  end
+  if #name <= 128 and not string.find(name, '[^%w_.:-]') then
+    return true
+  end
+  return user_of(name) ~= nil
+end
+
+-- Answers an error if this may not be the name of an event, or else `nil`.
 local function problem_with_event(event)
   if #event > 128 or #event < 1 or string.find(event, '[^%w_.:-]') then
     return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
@@ -10,7 +35,8 @@ local function problem_with_event(event)
   return nil
 end
 
-local function problem_with(clock, channel, data, event)
+-- Answers an error if the message may not be published, or else `nil`. `event` is `nil` for a message without a name.
+local function problem_with_message(clock, channel, data, event)
   if not is_channel(channel) then
     return redis.error_reply('BADCHANNEL 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; sisyphus: is reserved')
   end

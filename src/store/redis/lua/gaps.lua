@@ -1,25 +1,43 @@
--- Holes in the order that no backlog shows: `<reason> <from> <to> …`. Readers whose position lies in one, or before it, are told.
--- Gateways find them with their next mark, and hear of them on the topic `@gap`.
---   unrecorded <from> <to>             plain PUBLISHes went by that nobody heard
---   unrecorded <from> <to> <channel>*  … could not be recorded: see channel-gaps.lua
---   forked <from> <to> <extent> <channel>*  what the server gave out between the two ids is lost, and these channels have lost a
---     message there. Extent: `?` (who had heard everything until then may still say which), `-` (nobody had), `=` (these are all),
---     `*` (it may be any channel), `+` (as `*`: several old ones in one).
+-- Gaps: parts of the order of ids in which messages were lost that no backlog shows. `<key>:gaps` is a list of them. Readers whose position
+-- lies in a gap or before it are told. Gateways read the gaps with each mark, and receive each one on the topic `@gap` as it is written.
+--
+--   unrecorded <from> <to>                   no gateway received plain PUBLISHes that were made then
+--   unrecorded <from> <to> <channel>*        plain PUBLISHes on these channels could not be recorded, see channel-gaps.lua
+--   forked <from> <to> <extent> <channel>*   the server lost what was given out between the two ids; these channels lost messages there
+--
+-- The extent of a fork: `?` (a gateway that received everything until then may still name more channels), `-` (there was no such gateway),
+-- `=` (these are all), `*` (any channel may have lost a message), `+` (the same, of several old forks in one).
 
--- Of more channels than this, a fork is everybody's.
-local MOST_LOST = 500
--- Older ones become one.
+-- If there are more forks than this, the oldest two become one.
 local MOST_FORKS = 12
 
-local function put_gaps(texts)
+local function require_gaps()
+  require_permissions(GAPS, { 'LRANGE', 'DEL', 'RPUSH' })
+  require_permission('HSET', CLOCK)
+end
+
+-- Answers the gaps, or `nil` if they are lost: the key has another type, or there is none although the clock says so.
+local function read_gaps()
+  local gaps = redis.pcall('LRANGE', GAPS, 0, -1)
+  if gaps.err and not is_mistyped(GAPS, 'list') then
+    error(gaps)
+  end
+  if gaps.err or (#gaps == 0 and redis.call('HGET', CLOCK, 'gap')) then
+    return nil
+  end
+  return gaps
+end
+
+local function store_gaps(texts)
   redis.call('DEL', GAPS)
   for i = 1, #texts do
     redis.call('RPUSH', GAPS, texts[i])
   end
 end
 
--- Whoever is told of a later one need not be told of an earlier one, and of old forks the readers from before them are told.
-local function with_gap(texts, gap)
+-- Adds a gap to the list. An `unrecorded` gap of all channels replaces the one before it, because readers from before that one are told of
+-- the new one too. If there are too many forks, the two oldest become one, and readers from before its end are told of it.
+local function add_gap(texts, gap)
   local forks, is_unrecorded = {}, string.find(gap, '^unrecorded %d+ %d+$')
   for i = #texts, 1, -1 do
     if is_unrecorded and string.find(texts[i], '^unrecorded %d+ %d+$') then
@@ -40,44 +58,24 @@ local function with_gap(texts, gap)
   return texts
 end
 
--- Answers the gap's text.
+-- Stores the gap and answers its text.
 local function write_gap(reason, from, to, extent)
   local gap = reason .. ' ' .. digits(from) .. ' ' .. digits(to) .. (extent and ' ' .. extent or '')
-  put_gaps(with_gap(redis.call('LRANGE', GAPS, 0, -1), gap))
+  store_gaps(add_gap(redis.call('LRANGE', GAPS, 0, -1), gap))
   redis.call('HSET', CLOCK, 'gap', digits(to))
   return gap
 end
 
--- Whether somebody who hears everything had the lease, or stood by for it, when this id was given out.
+-- If the ACL denies the topic to the caller, gateways find the gap with their next mark.
+local function publish_gap(clock, gap)
+  if redis.acl_check_cmd('PUBLISH', TOPIC .. '@gap', gap) then
+    publish(clock, TOPIC .. '@gap', gap)
+  end
+end
+
+-- Whether a gateway that receives everything owned the recorder's lease, or was a standby, when this id was given out.
 local function was_heard(id)
   local expires = redis.pcall('HGET', RECORDER, 'expires')
   local standbys = redis.pcall('ZCOUNT', STANDBYS, digits(id), '+inf')
   return type(expires) == 'string' and (tonumber(expires) or 0) >= id or type(standbys) == 'number' and standbys > 0
-end
-
--- The gap with these channels, and what is known of it. `word`: as sisyphus_lost is told.
-local function with_lost(gap, word, channels)
-  local from, to, extent, names = string.match(gap, '^forked (%d+) (%d+) ([?=*+-]) ?(.*)$')
-  if not from or extent == '*' or extent == '+' then
-    return gap
-  end
-  local known, count = {}, 0
-  for name in string.gmatch(names, '%S+') do
-    known[name], count = true, count + 1
-  end
-  for i = 1, #channels do
-    if not known[channels[i]] then
-      known[channels[i]], count = true, count + 1
-      names = names == '' and channels[i] or names .. ' ' .. channels[i]
-    end
-  end
-  if word == '@heard' then
-    extent = '='
-  elseif word == '@all' and extent ~= '=' then
-    extent = '*'
-  end
-  if extent == '*' or count > MOST_LOST then
-    return 'forked ' .. from .. ' ' .. to .. ' *'
-  end
-  return 'forked ' .. from .. ' ' .. to .. ' ' .. extent .. (names == '' and '' or ' ' .. names)
 end

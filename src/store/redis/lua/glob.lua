@@ -1,10 +1,11 @@
--- Patterns as PSUBSCRIBE reads them: a port of src/glob.ts. One table of patterns and names is tried on both.
+-- Patterns as PSUBSCRIBE reads them: `*`, `?`, `[a-z]`, `[^a]`, `\x`. This is a port of src/glob.ts; the table in
+-- test/support/twin-tables.ts is tried on both.
 
--- One step of a pattern: a byte, a set of bytes, or one of these two.
+-- A compiled pattern is a list of steps. A step is a byte, a set of bytes, or one of these two.
 local ANY_BYTES, ANY_BYTE = -1, -2
 
--- The set that begins behind the bracket at `at - 1`, and where the pattern goes on behind it. A set that is not closed ends
--- with the pattern, `[]` fits nothing, `[z-a]` is `[a-z]`: as in Redis.
+-- Reads the set whose bracket stands at `at - 1`; answers it, and the index at which the pattern goes on. As in Redis, a set that is not
+-- closed ends with the pattern, `[]` fits nothing, and `[z-a]` is `[a-z]`.
 local function read_set(pattern, at)
   local set, negated = {}, string.sub(pattern, at, at) == '^'
   at = negated and at + 1 or at
@@ -58,7 +59,8 @@ local function compile_glob(pattern)
   return steps
 end
 
--- At most one step back (to the last `*`), so the time is at most pattern times name, whatever the pattern is.
+-- Whether the name fits the compiled pattern. The match goes back to the last `*` only, so the time is at most the length of the pattern
+-- times that of the name, whatever the pattern is.
 local function fits_glob(steps, name)
   local step, at = 1, 1
   local star, retry
@@ -70,7 +72,7 @@ local function fits_glob(steps, name)
     elseif wanted == ANY_BYTE or wanted == byte or (type(wanted) == 'table' and wanted[byte]) then
       step, at = step + 1, at + 1
     elseif star then
-      -- The last star takes one byte more; an earlier one need not be tried again.
+      -- Let the last `*` take one byte more. An earlier `*` need not be tried again.
       step, retry = star + 1, retry + 1
       at = retry
     else

@@ -1,33 +1,28 @@
--- What the functions of the library share. Keys and topics are built here and nowhere else.
--- All of a function runs inside one Redis command, so every id, revision, backlog and envelope is made in one atomic step,
--- and the order of ids is the order in which every subscriber hears the envelopes.
+-- What one installation calls its keys and its pub/sub topics. Every name is built in this file; keys.ts is the JavaScript side.
 
--- The names of the installation that is called for: functions of a server run one at a time. `0` is the partition. `enter` sets them
--- at the start of each call, but for TOPIC and LISTS: see use_settings.
-local KEY, PREFIX, TOPIC, LISTS, CLOCK, GAPS, RECORDER, STANDBYS, GATEWAYS, SETTINGS
--- What they were made of, so that nothing is made again for the same (1 us a call).
-local given, settings
+-- The functions of a server run one at a time, so these are the names of the installation that is being called: `enter` sets them at the
+-- start of each call. TOPIC and LISTS also depend on the location, which is known once the clock has been read (see location.lua).
+local KEY, PREFIX, CHANNELS, TOPIC, LISTS, CLOCK, GAPS, RECORDER, STANDBYS, GATEWAYS, SETTINGS
+-- The declared key and the location that the names were built from last. The same ones are not built again, which saves 1 us a call.
+local declared, location
 
--- Longer than any backlog is kept by default: what has gone with it is not missed (ms).
-local RIGHTS_TTL = 7 * 86400000
-
--- `database`: pub/sub knows no databases, so each has topics of its own; those of 0, and of an unknown one, have no number.
--- `prefix`: what the application's driver puts before the keys of its lists. Both are `false` where the clock has none.
-local function use_settings(database, prefix)
-  if settings and settings.database == database and settings.prefix == prefix then
+-- `database` is part of the topics, because pub/sub knows no databases; topics of database 0, or of an unknown one, have no number.
+-- `prefix` is what the application's driver puts before the keys of its lists. Each is `false` if it is not known.
+local function use_location(database, prefix)
+  if location and location.database == database and location.prefix == prefix then
     return
   end
-  settings = { database = database, prefix = prefix }
-  -- No colon: no pattern of plain channels (`*:*`) matches a topic, so an envelope is never taken for a plain PUBLISH.
+  location = { database = database, prefix = prefix }
+  -- A topic has no colon: so no pattern of plain channels (`*:*`) matches it, and no envelope is taken for a plain PUBLISH.
   TOPIC = string.gsub(string.gsub(KEY, ':', '', 1), ':', '/')
   TOPIC = TOPIC .. ((database or '0') == '0' and '' or '@' .. database) .. '/'
   LISTS = (prefix or '') .. 'user:'
 end
 
--- The key that a caller declares names the installation: `sisyphus:{0}`, or `sisyphus:{shop:0}` for the namespace `shop`.
--- Without a key it is `sisyphus:{0}`. What a driver puts before it does no harm. Answers an error where the key is something else.
+-- Sets the names for the declared key: `sisyphus:{0}`, or `sisyphus:{shop:0}` for the namespace `shop`; `0` is the partition. Without a
+-- key it is `sisyphus:{0}`. A driver may have put a prefix before the key. Answers an error if the key is anything else.
 local function enter(keys)
-  if KEY and keys[1] == given and not keys[2] then
+  if KEY and keys[1] == declared and not keys[2] then
     return nil
   end
   local name = string.match(keys[1] or 'sisyphus:{0}', '^[^{}]*(sisyphus:{[^{}]*})$')
@@ -35,93 +30,50 @@ local function enter(keys)
   if keys[2] or not (name == 'sisyphus:{0}' or namespace and #namespace <= 64) then
     return redis.error_reply('BADREQUEST expected one key: sisyphus:{0}, or sisyphus:{<namespace>:0}, such as sisyphus:{shop:0}')
   end
-  given, settings = keys[1], nil
+  declared, location = keys[1], nil
   KEY, PREFIX = name, name .. ':'
+  CHANNELS = PREFIX .. 'channel:'
   CLOCK, GAPS = PREFIX .. 'clock', PREFIX .. 'gaps'
   RECORDER, STANDBYS = PREFIX .. 'recorder', PREFIX .. 'standbys'
   GATEWAYS, SETTINGS = PREFIX .. 'gateways', PREFIX .. 'settings'
-  use_settings(false, false)
+  use_location(false, false)
   return nil
 end
 
--- The rules of an ACL with which a caller may use every function.
-local function what_is_needed()
-  local keys = '~' .. KEY .. '* ~' .. LISTS .. '*:channels'
-  return 'expected ' .. keys .. ' &' .. TOPIC .. '* +fcall +@read +@write +publish +info +time'
+-- The revision of a channel's last message.
+local function revision_key(channel)
+  return CHANNELS .. channel .. ':msg_id'
 end
 
--- The words of Redis 7.0, and of later ones.
-local function is_denied(text)
-  return string.find(text, "executing the script can't", 1, true) or string.find(text, 'ACL failure in script', 1, true)
+-- The id of a channel's last message.
+local function last_id_key(channel)
+  return CHANNELS .. channel .. ':msg_last'
 end
 
--- Redis itself names neither the key nor what would be right.
-local function answer_of(run, args)
-  local done, answer = pcall(run, args)
-  if done and not (type(answer) == 'table' and answer.err) then
-    return answer
+-- The same for the channels that are named at `args[from]`, `args[from + step]`, … up to `args[to]`; one call for each would take longer.
+local function last_id_keys(args, from, to, step)
+  local keys = {}
+  for i = from, to, step do
+    keys[#keys + 1] = CHANNELS .. args[i] .. ':msg_last'
   end
-  local text = type(answer) == 'table' and answer.err or tostring(answer)
-  if is_denied(text) then
-    text = 'NOPERM ' .. string.gsub(text, '^%u+ ', '') .. '; ' .. what_is_needed()
-  end
-  return redis.error_reply(text)
+  return keys
 end
 
--- A function of the library: `run` is given the arguments. Every one takes the key of its installation, or none.
-local function define(name, flags, run)
-  redis.register_function({
-    function_name = 'sisyphus_' .. name,
-    flags = flags,
-    callback = function(keys, args)
-      return enter(keys) or answer_of(run, args)
-    end,
-  })
+local function backlog_key(channel)
+  return CHANNELS .. channel .. ':msg_backlog'
 end
 
--- What would be right of a call: for whoever calls by hand.
-local function bad_request(name, parameters)
-  return redis.error_reply('BADREQUEST expected FCALL sisyphus_' .. name .. ' 1 ' .. KEY .. ' ' .. parameters)
+-- `part`: `rights` or `changes`, see rights.lua.
+local function user_key(user, part)
+  return PREFIX .. 'user:' .. user .. ':' .. part
 end
 
--- tostring would write 1.7952064671235e+15.
-local function digits(number)
-  return string.format('%d', number)
-end
-
--- Whether the key holds something else than what the library keeps there.
-local function is_mistyped(key, expected)
-  local is = redis.call('TYPE', key).ok
-  return is ~= 'none' and is ~= expected
-end
-
+-- The topic of a channel's envelopes.
 local function topic_of(channel)
   return TOPIC .. string.gsub(channel, ':', '/')
 end
 
--- The application's: a set, list or sorted set of the channels that the user may follow.
+-- The application's key: a set, list or sorted set of the channels that the user may follow.
 local function list_of(user)
   return LISTS .. user .. ':channels'
-end
-
-local function is_user(id)
-  return #id >= 1 and #id <= 128 and not string.find(id, '[^%w_.@+|-]')
-end
-
-local function user_of(channel)
-  if string.sub(channel, 1, 5) ~= 'user:' then
-    return nil
-  end
-  local user = string.sub(channel, 6)
-  return is_user(user) and user or nil
-end
-
-local function is_channel(name)
-  if #name < 1 or string.sub(name, 1, 9) == 'sisyphus:' then
-    return false
-  end
-  if #name <= 128 and not string.find(name, '[^%w_.:-]') then
-    return true
-  end
-  return user_of(name) ~= nil
 end

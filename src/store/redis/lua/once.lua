@@ -1,5 +1,7 @@
--- Does it, unless it was done under this key ('': none): then answers as it did, or CONFLICT where the fingerprint is another.
--- `ms`: how long that is remembered. `run` answers a list of texts, or an error.
+-- Idempotency: a call that is made again under the same key is answered as the first one was.
+
+-- Answers what `run` answers (a list of texts, or an error), and remembers it for `ms` under the key; an empty key remembers nothing. If the
+-- key is known, answers what is remembered, or CONFLICT if the fingerprint of the call is another.
 local function once(key, fingerprint, ms, run)
   if key == '' then
     return run()
@@ -9,7 +11,7 @@ local function once(key, fingerprint, ms, run)
   if type(known) == 'table' and not is_mistyped(remembered, 'string') then
     error(known)
   end
-  -- What is no such answer is not remembered: somebody else has put it there.
+  -- Somebody else may have written to that key: anything but an answer of this function is taken for nothing.
   local is_ours, result = pcall(cjson.decode, known)
   if is_ours and type(result) == 'table' and result.fingerprint and type(result.answer) == 'table' then
     if result.fingerprint ~= fingerprint then

@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** From src and from dist alike; the files are the source of the library, and of nothing else. */
+const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
+
+/** What the functions share: each file may use the ones before it. */
+const PARTS = [
+  ...['names', 'permission', 'define', 'numbers', 'types', 'glob', 'checks'],
+  ...['publishes', 'replication', 'location', 'clock', 'gaps', 'life', 'recorder', 'channel-gaps'],
+  ...['length', 'expiry', 'list', 'rights', 'rights-answer', 'channel', 'append', 'once', 'change-list'],
+  ...['gateways', 'settings', 'scan', 'sources', 'page'],
+];
+
+function read(name: string): string {
+  return readFileSync(new URL(name, FOLDER), 'utf8');
+}
+
+/** The text that is loaded into Redis. Each function has a block of its own, so that no other file can use its names. */
+function build(): string {
+  const parts = PARTS.map((name) => read(`${name}.lua`));
+  const files = readdirSync(new URL('functions/', FOLDER)).filter((name) => name.endsWith('.lua'));
+  const functions = files.sort().map((name) => `do\n${read(`functions/${name}`)}end\n`);
+  return ['#!lua name=sisyphus', ...parts, ...functions].join('\n');
+}
+
+function numberOf(library: string): number {
+  const [, number] = /^local VERSION = (\d+)$/m.exec(library) ?? [];
+  if (number === undefined)
+    throw new Error('no number in lua/functions/version.lua: expected local VERSION = <number>');
+  return Number(number);
+}
+
+export const LIBRARY = build();
+/** As `sisyphus_version` answers. */
+export const VERSION = numberOf(LIBRARY);
+/** The Redis commands that the library uses. */
+export const COMMANDS = [...new Set([...LIBRARY.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name]) => name!))];
