@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { encodeStatus } from '../connection/encode.ts';
 import type { Refusal } from '../connection/refusal.ts';
+import { encodeHead } from '../connection/response-head.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Position } from '../message/position.ts';
 import type { BoundedLog } from './bounded-log.ts';
@@ -124,7 +125,7 @@ function streamAnswer({ heads, position, refused }: UnreadableOptions): string {
   refused.set('headers_too_large', (refused.get('headers_too_large') ?? 0) + 1);
   const retry = FAILURE_RETRY * (1 + Math.random());
   const frame = encodeStatus('failure', position(), retry, 'raw', { reason: 'headers_too_large' });
-  return `${heads.for(undefined).toString('latin1')}${frame}`;
+  return `${encodeHead(heads.for(undefined)).toString('latin1')}${frame}`;
 }
 
 function endWith(socket: Socket, text: string): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Context } from 'koa';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
+import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { isExpected } from '../../repeats.ts';
 import { Admission } from '../../session/admission.ts';
@@ -64,7 +65,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const { identity, format, start, notes } = readStreamQuery(request.querystring, request.lastEventId);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.origin);
-    const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
+    const writer = new SocketWriter(socket);
+    const connection = new EventStream({ writer, head, notes, format, flusher, maxBuffer: config.maxBuffer });
     const admitted = request.refusal ? { refusal: request.refusal } : admit(identity, socket, context, options);
     if ('refusal' in admitted) {
       refuse(connection, positionOf(start, hub.position), admitted.refusal, options);
