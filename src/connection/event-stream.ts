@@ -14,11 +14,11 @@ import {
   type Status,
 } from './encode.ts';
 import type { Flusher } from './flusher.ts';
+import { FrameList } from './frame-list.ts';
 import type { KernelQueues } from './kernel-queues.ts';
 import { REFUSAL_OF, type Refusal } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
 import { retryAfter } from './retry.ts';
-import { Waiting } from './waiting.ts';
 import type { Writer } from './writer.ts';
 
 /** Unsent bytes up to which a replay goes on without waiting, or half of a lower bound: a socket's own buffer, about. */
@@ -39,7 +39,7 @@ export interface EventStreamOptions {
 /** One open `text/event-stream` response: what is sent when, and when its reader is too slow. */
 export class EventStream implements Connection, Debtor {
   // What is asked for with each event of a crowd stands together: memory is read in lines, and there are many streams.
-  #waiting: Waiting | undefined;
+  #waiting: FrameList | undefined;
   #reason: CloseReason | undefined;
   /** What waits goes with what is urgent. */
   #urgent = false;
@@ -183,7 +183,7 @@ export class EventStream implements Connection, Debtor {
     } else if (this.#waiting === undefined) this.#large = 0;
     if (frame.length > this.#maxBuffer) this.#large = Math.max(this.#large, frame.length);
     const isFirst = this.#waiting === undefined;
-    this.#waiting = Waiting.add(this.#waiting, frame);
+    this.#waiting = FrameList.add(this.#waiting, frame);
     if (isFirst || (urgent && !this.#urgent)) this.#flusher.add(this, urgent);
     this.#urgent ||= urgent;
     if (this.#waiting.bytes <= HIGH_WATER) return;

@@ -94,10 +94,10 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'streams for which other frames wait are given the list of the last one',
-    file: 'src/connection/waiting.ts',
+    file: 'src/connection/frame-list.ts',
     find: 'known.#frame === frame',
     replace: 'known.#frame.length > 0',
-    caughtBy: 'unit/waiting',
+    caughtBy: 'unit/frame-list',
   },
   {
     name: 'it is forgotten that the kernel did not take all of it',
