@@ -1,3 +1,4 @@
+import type { ResponseHead } from '../connection/response-head.ts';
 import { corsHeaders } from './middleware/cors.ts';
 
 export const STREAM_HEADERS = {
@@ -16,14 +17,14 @@ export const STREAM_HEADERS = {
 /** The heads of streams, each made once a second. */
 export class StreamHeads {
   readonly #origins: ReadonlySet<string>;
-  readonly #heads = new Map<string | undefined, Buffer>();
+  readonly #heads = new Map<string | undefined, ResponseHead>();
   #second = 0;
 
   constructor(origins: readonly string[]) {
     this.#origins = new Set(origins);
   }
 
-  for(origin: string | undefined): Buffer {
+  for(origin: string | undefined): ResponseHead {
     const second = Math.floor(Date.now() / 1000);
     if (second !== this.#second) this.#heads.clear();
     this.#second = second;
@@ -31,8 +32,7 @@ export class StreamHeads {
     let head = this.#heads.get(known);
     if (!head) {
       const headers = { ...STREAM_HEADERS, ...corsHeaders(this.#origins, known), Date: new Date().toUTCString() };
-      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-      head = Buffer.from(`HTTP/1.1 200 OK\r\n${lines.join('')}\r\n`, 'latin1');
+      head = { status: 200, headers };
       this.#heads.set(known, head);
     }
     return head;

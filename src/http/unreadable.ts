@@ -1,6 +1,7 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { encodeStatus } from '../connection/encode.ts';
+import { encodeHead } from '../connection/response-head.ts';
 import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Position } from '../message/position.ts';
@@ -124,7 +125,7 @@ function streamAnswer({ heads, position, counters }: UnreadableOptions): string 
   counters.streamRefused('headers_too_large');
   const retry = FAILURE_RETRY * (1 + Math.random());
   const frame = encodeStatus('failure', position(), retry, 'raw', { reason: 'headers_too_large' });
-  return `${heads.for(undefined).toString('latin1')}${frame}`;
+  return `${encodeHead(heads.for(undefined)).toString('latin1')}${frame}`;
 }
 
 function endWith(socket: Socket, text: string): void {

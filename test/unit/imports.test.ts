@@ -163,6 +163,14 @@ describe('imports', () => {
     expect(strangers(new Map([['hub/a.ts', ['ioredis', 'node:net']]]))).to.deep.equal(['hub/a.ts imports ioredis']);
   });
 
+  it('leave the socket of a stream to its writer', () => {
+    const touching = pairs(imports).filter(([file, name]) => name === 'node:net' && partOf(file) === 'connection');
+    const below = ['direct-write', 'kernel-queues', 'socket-writer'].map((name) => `connection/${name}.ts`);
+    expect(touching.map(([file]) => file).sort()).to.deep.equal(below);
+    const users = pairs(imports).filter(([, name]) => name === below[0]);
+    expect(users.map(([file]) => file)).to.deep.equal([below[2]]);
+  });
+
   it('leave the environment to the command line', () => {
     const readers = [...imports.keys()].filter((file) =>
       /process\.env|\benv\b[^=\n]*=\s*process\b/.test(readFileSync(join(SRC, file), 'utf8')),

@@ -4,6 +4,7 @@ import type { Authenticator, Identity } from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
+import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { OPENING } from '../../patience.ts';
 import { positionOf, type Start } from '../../reading/start.ts';
@@ -67,7 +68,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const { format, start, notes } = readStreamQuery(request, authenticator.parameters);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
-    const connection = new EventStream({ socket, head, notes, format, flusher, maxBuffer: config.maxBuffer });
+    const writer = new SocketWriter(socket);
+    const connection = new EventStream({ writer, head, notes, format, flusher, maxBuffer: config.maxBuffer });
     const identity = refusal ? { refusal } : await identification.identify(request, connection);
     // The client has left.
     if (connection.closed) return;
