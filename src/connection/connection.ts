@@ -1,4 +1,4 @@
-import type { Message } from '../message/message.ts';
+import type { Delivery } from '../message/delivery.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
@@ -15,7 +15,7 @@ export interface Connection {
   readonly lastSent: number;
   /** The first frame. */
   open(status: Status, position: Position): void;
-  message(message: Message): void;
+  message(delivery: Delivery): void;
   reset(channel: string, reason: ResetReason, position: Position): void;
   noop(position: Position): void;
   /** Settles when so little is unsent that more may follow, or the connection has ended. */

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { formatPosition, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -19,14 +20,14 @@ const CR = 13;
  */
 const LINE_END = /\r\n|\r|\n/g;
 
-/** The frame of a message, encoded by the first stream that needs it and kept on the message for the others. */
-export function encodeMessage(message: Message, format: Format): Buffer {
+/** The frame of a message, encoded for the first stream that needs it, and kept for the others. */
+export function encodeMessage({ message, frames }: Delivery, format: Format): Buffer {
   if (format === 'json') {
-    message.jsonFrame ??= frameOf(message, format);
-    return message.jsonFrame;
+    frames.json ??= frameOf(message, format);
+    return frames.json;
   }
-  message.rawFrame ??= frameOf(message, format);
-  return message.rawFrame;
+  frames.raw ??= frameOf(message, format);
+  return frames.raw;
 }
 
 /** What a status frame adds for the developer of the page. */

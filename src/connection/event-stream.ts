@@ -1,4 +1,4 @@
-import type { Message } from '../message/message.ts';
+import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
@@ -86,8 +86,8 @@ export class EventStream implements Connection, Debtor {
     this.lastSent = performance.now();
   }
 
-  message(message: Message): void {
-    this.#send(encodeMessage(message, this.#format), message.crowd !== true);
+  message(delivery: Delivery): void {
+    this.#send(encodeMessage(delivery, this.#format), !delivery.crowd);
   }
 
   reset(channel: string, reason: ResetReason, position: Position): void {

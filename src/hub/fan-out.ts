@@ -1,3 +1,4 @@
+import { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
 import type { RightsChange } from '../message/rights-change.ts';
@@ -23,8 +24,8 @@ export class FanOut {
     const subscription = this.#subscriptions.get(message.channel);
     if (!subscription) return;
     subscription.hear(message);
-    if (subscription.readers.size > CROWD) message.crowd = true;
-    for (const reader of subscription.readers) reader.receive(message);
+    const delivery = new Delivery(message, subscription.readers.size > CROWD);
+    for (const reader of subscription.readers) reader.receive(delivery);
   }
 
   plain(user: string, payload: Buffer): void {

@@ -2,6 +2,7 @@ import type { BacklogReader, Retention } from '../backlog/backlog.ts';
 import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
+import type { Delivery } from '../message/delivery.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
@@ -175,7 +176,7 @@ export class Hub implements SourceListener {
   }
 
   /** What was heard on the channel after the position, if all of it is remembered. */
-  recent(channel: string, after: Position): Message[] | undefined {
+  recent(channel: string, after: Position): Delivery[] | undefined {
     return this.#subscriptions.get(channel)?.recent(after);
   }
 

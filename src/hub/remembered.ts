@@ -1,3 +1,4 @@
+import { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { formatRights, parseRights } from '../message/rights-change.ts';
@@ -69,7 +70,7 @@ export class Remembered {
   #spare: Block | undefined;
   /** What has a lower id is not answered any more, whether or not its block is there. */
   #forgotten = BEGINNING;
-  readonly #read = new Map<Entry, Message>();
+  readonly #read = new Map<Entry, Delivery>();
 
   /** In bytes, a multiple of 8. */
   constructor(blockSize = BLOCK_BYTES, mostBlocks = BLOCKS) {
@@ -117,7 +118,7 @@ export class Remembered {
    * What came in a channel after this position, `last` being its last entry and later than that. `undefined` where any
    * of it is gone, is more than so many messages, or has more than so many bytes of payload.
    */
-  since(after: Position, channel: string, last: Entry, messages: number, bytes: number): Message[] | undefined {
+  since(after: Position, channel: string, last: Entry, messages: number, bytes: number): Delivery[] | undefined {
     const entries: Entry[] = [];
     let payload = 0;
     let known: Position;
@@ -132,7 +133,7 @@ export class Remembered {
       known = block.doubles[i + KNOWN] as Position;
       entry = block.doubles[i + BEFORE]!;
     } while (isAfter(known, after));
-    return entries.reverse().map((entry) => this.#message(entry, channel));
+    return entries.reverse().map((entry) => this.#delivery(entry, channel));
   }
 
   /** Forgets what is from before this position. */
@@ -166,14 +167,14 @@ export class Remembered {
   }
 
   /** The same object for all who ask for it between two sweeps, so that its frame is encoded once for them. */
-  #message(entry: Entry, channel: string): Message {
-    let message = this.#read.get(entry);
-    if (!message) {
-      message = parse(this.#blockOf(entry)!, entry % this.#blockSize, channel);
+  #delivery(entry: Entry, channel: string): Delivery {
+    let delivery = this.#read.get(entry);
+    if (!delivery) {
+      delivery = new Delivery(parse(this.#blockOf(entry)!, entry % this.#blockSize, channel));
       if (this.#read.size >= MOST_READ) this.#read.clear();
-      this.#read.set(entry, message);
+      this.#read.set(entry, delivery);
     }
-    return message;
+    return delivery;
   }
 }
 

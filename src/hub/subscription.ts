@@ -1,4 +1,5 @@
 import { knownFor, type Retention } from '../backlog/backlog.ts';
+import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -8,7 +9,7 @@ import { type Entry, NONE, type Remembered } from './remembered.ts';
 
 /** Who reads channels: a session. */
 export interface Reader {
-  receive(message: Message): void;
+  receive(delivery: Delivery): void;
   /** A plain PUBLISH on this user's channel was heard; its record follows. */
   plain(channel: string, payload: Buffer): void;
   /** The list of this channel's user has changed, and no message tells it. */
@@ -94,7 +95,7 @@ export class Subscription {
    * Every message after this position, if all of them are remembered; `undefined` where the backlog must be asked. What
    * is about to expire is left to the backlog, which goes by the clock that made the ids.
    */
-  recent(after: Position): Message[] | undefined {
+  recent(after: Position): Delivery[] | undefined {
     if (this.head === undefined) return undefined;
     // Of what was before the first message, or where there is none, the store may have forgotten something.
     const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
@@ -102,7 +103,7 @@ export class Subscription {
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
     const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
     const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
-    const first = recent?.[0];
+    const first = recent?.[0]?.message;
     if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
     return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }

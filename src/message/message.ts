@@ -19,11 +19,6 @@ export interface Message {
   readonly oversize: boolean;
   /** Only on `user:<id>`. */
   readonly rights: RightsChange | undefined;
-  /** Encoded once, by the first stream that needs it. */
-  rawFrame?: Buffer;
-  jsonFrame?: Buffer;
-  /** It goes to so many streams that one which gets something for itself should not wait behind them. */
-  crowd?: boolean;
 }
 
 /** Among what else is heard in its order (gaps, resets): only a message has an id. */

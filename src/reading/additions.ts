@@ -1,7 +1,7 @@
 import type { Gap } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
-import type { Message } from '../message/message.ts';
+import type { Delivery } from '../message/delivery.ts';
 import { isLater, type Place } from '../message/place.ts';
 import { isAfter, laterOf, type Position } from '../message/position.ts';
 import type { Gate, Reset } from './gate.ts';
@@ -92,28 +92,29 @@ export async function readAdded(
     isRead,
   }));
   const found = await readChannels(wanted, seam, sources);
-  const messages = found.messages.filter(({ channel, place }) => {
-    const { before } = added.get(channel)!;
-    return !before || isLater(before, place);
+  const deliveries = found.deliveries.filter(({ message }) => {
+    const { before } = added.get(message.channel)!;
+    return !before || isLater(before, message.place);
   });
-  return { ...found, messages };
+  return { ...found, deliveries };
 }
 
 /** Puts what was read in its place among what is held. `behind`: what the last of it waits for. */
 export function insertAdded(
   gate: Gate,
   added: Map<string, Addition>,
-  { messages, resets }: { messages: Message[]; resets: Reset[] },
+  { deliveries, resets }: { deliveries: Delivery[]; resets: Reset[] },
   position: Position,
   behind: number,
 ): void {
   const told = [...resets];
   // They have lower ids than what the reader has: a message that was recorded late added the channel.
-  const overtaken = new Set(messages.filter(({ id }) => !isAfter(id, position)).map(({ channel }) => channel));
+  const late = deliveries.filter(({ message }) => !isAfter(message.id, position));
+  const overtaken = new Set(late.map(({ message }) => message.channel));
   for (const { channel } of resets) overtaken.delete(channel);
   for (const channel of overtaken) told.push({ channel, reason: 'overtaken' });
   gate.insert(
-    messages.filter(({ id }) => isAfter(id, position)),
+    deliveries.filter(({ message }) => isAfter(message.id, position)),
     behind,
   );
   for (const reset of told) gate.insertReset(reset, added.get(reset.channel)!.id);

@@ -1,7 +1,7 @@
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Counters } from '../counters.ts';
-import type { Message } from '../message/message.ts';
+import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './message-filter.ts';
@@ -53,11 +53,12 @@ export class Client {
     this.#connection.open('ok', this.#position);
   }
 
-  give(message: Message): void {
+  give(delivery: Delivery): void {
+    const { message } = delivery;
     if (!isAfter(message.id, this.#position)) return;
     if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;
     this.#position = message.id;
-    this.#connection.message(message);
+    this.#connection.message(delivery);
     if (message.oversize) this.#countReset('oversize');
   }
 

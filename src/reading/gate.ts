@@ -1,10 +1,11 @@
-import { isMessage, type Message } from '../message/message.ts';
+import { type Delivery, isDelivery } from '../message/delivery.ts';
+import type { Message } from '../message/message.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
 export type Reset = { channel: string; reason: ResetReason };
 
-type Entry = Message | Reset;
+type Entry = Delivery | Reset;
 
 interface Held {
   entry: Entry;
@@ -33,12 +34,13 @@ export class Gate {
 
   add(entry: Entry, behind: number): void {
     this.#held.push({ entry, behind });
-    if (!isMessage(entry)) return;
-    this.#bytes += entry.payload.length;
+    if (!isDelivery(entry)) return;
+    const { id, payload } = entry.message;
+    this.#bytes += payload.length;
     if (this.#held.length <= MAX_HELD && this.#bytes <= this.#maxBytes) return;
-    this.#dropped = { upTo: entry.id, behind };
+    this.#dropped = { upTo: id, behind };
     this.#bytes = 0;
-    this.#held = this.#held.filter((held) => !isMessage(held.entry));
+    this.#held = this.#held.filter((held) => !isDelivery(held.entry));
   }
 
   /** Up to which id messages were dropped that wait for no record any more; they are read instead. */
@@ -50,7 +52,7 @@ export class Gate {
   }
 
   messages(): Message[] {
-    return this.#held.map(({ entry }) => entry).filter(isMessage);
+    return this.#held.flatMap(({ entry }) => (isDelivery(entry) ? [entry.message] : []));
   }
 
   /** What is at the front and waits for no record any more; it is held no longer. */
@@ -58,13 +60,14 @@ export class Gate {
     if (this.#dropped) return [];
     const blocked = this.#held.findIndex(({ behind }) => !isSettled(behind));
     const taken = this.#held.splice(0, blocked < 0 ? this.#held.length : blocked);
-    for (const { entry } of taken) if (isMessage(entry)) this.#bytes -= entry.payload.length;
+    for (const { entry } of taken) if (isDelivery(entry)) this.#bytes -= entry.message.payload.length;
     return taken.map(({ entry }) => entry);
   }
 
   /** Whether what is held of the channel, with what was found of it, is all that came in it after one position up to another. */
-  hasAll(channel: string, found: Message[], after: Position, upTo: Position): boolean {
-    const messages = [...this.messages(), ...found].filter((message) => message.channel === channel);
+  hasAll(channel: string, found: Delivery[], after: Position, upTo: Position): boolean {
+    const all = [...this.messages(), ...found.map(({ message }) => message)];
+    const messages = all.filter((message) => message.channel === channel);
     messages.sort((a, b) => comparePositions(a.id, b.id));
     let known = after;
     for (const { id, previous } of messages) if (!isAfter(previous, known) && isAfter(id, known)) known = id;
@@ -72,17 +75,18 @@ export class Gate {
   }
 
   /** Puts messages in their place by id, unless they are there already; `behind`: what the last of them waits for. */
-  insert(messages: Message[], behind: number): void {
-    if (messages.length === 0) return;
+  insert(deliveries: Delivery[], behind: number): void {
+    if (deliveries.length === 0) return;
     const held = this.messages();
     const ids = new Set(held.map(({ id }) => id));
-    for (const message of messages) {
-      if (ids.has(message.id)) continue;
-      const at = this.#held.findIndex(({ entry }) => isMessage(entry) && isAfter(entry.id, message.id));
-      this.#bytes += message.payload.length;
+    for (const delivery of deliveries) {
+      const { id, payload } = delivery.message;
+      if (ids.has(id)) continue;
+      const at = this.#held.findIndex(({ entry }) => isDelivery(entry) && isAfter(entry.message.id, id));
+      this.#bytes += payload.length;
       // Whoever is behind it was heard later, so it waits for no less.
       this.#held.splice(at < 0 ? this.#held.length : at, 0, {
-        entry: message,
+        entry: delivery,
         behind: at < 0 ? behind : this.#held[at]!.behind,
       });
     }
@@ -90,9 +94,13 @@ export class Gate {
 
   /** Puts a reset before anything of its channel, and behind the message that granted it, if that is here. */
   insertReset(reset: Reset, grantedBy: Position): void {
-    const granted = this.#held.findIndex(({ entry }) => isMessage(entry) && entry.id === grantedBy);
-    const first = this.#held.findIndex(({ entry }, i) => i > granted && entry.channel === reset.channel);
+    const granted = this.#held.findIndex(({ entry }) => isDelivery(entry) && entry.message.id === grantedBy);
+    const first = this.#held.findIndex(({ entry }, i) => i > granted && channelOf(entry) === reset.channel);
     const at = first < 0 ? granted + 1 : first;
     this.#held.splice(at, 0, { entry: reset, behind: this.#held[at]?.behind ?? this.#held.at(-1)?.behind ?? 0 });
   }
+}
+
+function channelOf(entry: Entry): string {
+  return isDelivery(entry) ? entry.message.channel : entry.channel;
 }

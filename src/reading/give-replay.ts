@@ -24,8 +24,8 @@ export async function giveReplay(
 async function givePage(page: ChannelPage | undefined, client: Client): Promise<boolean> {
   if (!page) return false;
   for (const { channel, reason } of page.resets) client.reset(channel, reason);
-  for (const message of page.messages) {
-    client.give(message);
+  for (const delivery of page.deliveries) {
+    client.give(delivery);
     await client.drained();
     if (client.hasLeft) return false;
   }

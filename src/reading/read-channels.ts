@@ -1,7 +1,7 @@
 import type { BacklogReader, Reading, ReadRequest } from '../backlog/backlog.ts';
 import { type Gap, mayHaveLost } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Message } from '../message/message.ts';
+import { Delivery } from '../message/delivery.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { Reset } from './gate.ts';
@@ -32,7 +32,7 @@ export interface ReadMessages {
   /** For each channel one at most. */
   resets: Reset[];
   /** What is for the user, in the order of ids. */
-  messages: Message[];
+  deliveries: Delivery[];
   /** From where the backlog of a channel was read, if what it keeps does not reach back to there. */
   gaps: Map<string, Position>;
 }
@@ -41,19 +41,19 @@ export interface ReadMessages {
 const MOST_RECENT = 1024 * 1024;
 
 /** A part of what is read: its resets come before its messages. */
-export type ChannelPage = Pick<ReadMessages, 'resets' | 'messages'>;
+export type ChannelPage = Pick<ReadMessages, 'resets' | 'deliveries'>;
 
 /** A way through some channels, in the order of ids, with what the hub remembers in its place among what is read. */
 export class ChannelReading {
   /** As they are known before the first page. */
   readonly resets: Reset[];
-  readonly #recent: Message[];
+  readonly #recent: Delivery[];
   #reading: Reading | undefined;
   readonly #filter: MessageFilter;
 
-  constructor(resets: Reset[], recent: Message[], reading: Reading | undefined, filter: MessageFilter) {
+  constructor(resets: Reset[], recent: Delivery[], reading: Reading | undefined, filter: MessageFilter) {
     this.resets = resets;
-    this.#recent = recent.sort((a, b) => comparePositions(a.id, b.id));
+    this.#recent = recent.sort(byId);
     this.#reading = reading;
     this.#filter = filter;
   }
@@ -64,11 +64,11 @@ export class ChannelReading {
     if (!page) this.#reading = undefined;
     if (!page && this.#recent.length === 0) return undefined;
     const last = page?.messages.at(-1)?.id;
-    const behind = this.#recent.findIndex(({ id }) => page && (last === undefined || isAfter(id, last)));
+    const behind = this.#recent.findIndex(({ message: { id } }) => page && (last === undefined || isAfter(id, last)));
     const recent = this.#recent.splice(0, behind < 0 ? this.#recent.length : behind);
-    const messages = page ? [...recent, ...page.messages].sort((a, b) => comparePositions(a.id, b.id)) : recent;
-    const allowed = this.#filter.isQuiet ? messages : messages.filter((message) => this.#filter.allows(message));
-    return { resets: [...(page?.gaps ?? [])].map(([channel, reason]) => ({ channel, reason })), messages: allowed };
+    const all = page ? [...recent, ...page.messages.map((message) => new Delivery(message))].sort(byId) : recent;
+    const allowed = this.#filter.isQuiet ? all : all.filter(({ message }) => this.#filter.allows(message));
+    return { resets: [...(page?.gaps ?? [])].map(([channel, reason]) => ({ channel, reason })), deliveries: allowed };
   }
 }
 
@@ -83,7 +83,7 @@ export async function openChannels(
   sources: Sources,
 ): Promise<ChannelReading> {
   const reasons = new Map<string, ResetReason>();
-  const recent: Message[] = [];
+  const recent: Delivery[] = [];
   const reading = await openBacklogs(wanted, seam, sources, reasons, recent);
   for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);
   const resets = [...reasons].map(([channel, reason]) => ({ channel, reason }));
@@ -99,7 +99,7 @@ function openBacklogs(
   seam: Position,
   { hub, backlog, gaps, recordsPlain }: Sources,
   reasons: Map<string, ResetReason>,
-  messages: Message[],
+  deliveries: Delivery[],
 ): Promise<Reading> | undefined {
   const reads: ReadRequest[] = [];
   let bytes = 0;
@@ -109,10 +109,10 @@ function openBacklogs(
     if (reason) reasons.set(channel, reason);
     // What the hub has heard is not looked for in the backlog, which may have been trimmed since.
     const recent = broken || bytes > MOST_RECENT ? undefined : hub.recent(channel, after);
-    for (const message of recent ?? []) {
-      if (isAfter(message.id, seam)) continue;
-      bytes += message.payload.length;
-      messages.push(message);
+    for (const delivery of recent ?? []) {
+      if (isAfter(delivery.message.id, seam)) continue;
+      bytes += delivery.message.payload.length;
+      deliveries.push(delivery);
     }
     // The last message that the hub knows of: what is trimmed behind it, because more was published, is heard.
     const head = hub.subscription(channel)?.head ?? seam;
@@ -133,15 +133,15 @@ export async function readChannels(wanted: Wanted[], seam: Position, sources: So
   };
   const reading = await openChannels(wanted, seam, { ...sources, backlog: { open } });
   const resets = new Map(reading.resets.map((reset) => [reset.channel, reset]));
-  const messages: Message[] = [];
+  const deliveries: Delivery[] = [];
   for (let page = await reading.next(); page; page = await reading.next()) {
     for (const reset of page.resets) {
       note(reset.channel);
       if (!resets.has(reset.channel)) resets.set(reset.channel, reset);
     }
-    for (const message of page.messages) messages.push(message);
+    for (const delivery of page.deliveries) deliveries.push(delivery);
   }
-  return { resets: [...resets.values()], messages, gaps };
+  return { resets: [...resets.values()], deliveries, gaps };
 }
 
 /** The gap in which something may be lost that was published on the channel after this position. */
@@ -152,4 +152,8 @@ export function gapAfter(gaps: Gap[], channel: string, position: Position, plain
     // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
     return (reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain);
   });
+}
+
+function byId(a: Delivery, b: Delivery): number {
+  return comparePositions(a.message.id, b.message.id);
 }

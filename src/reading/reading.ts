@@ -4,7 +4,7 @@ import type { Connection } from '../connection/connection.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
-import { isMessage, type Message } from '../message/message.ts';
+import { type Delivery, isDelivery } from '../message/delivery.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { isExpected } from '../repeats.ts';
@@ -134,13 +134,13 @@ export class Reading {
     await this.#drain();
   }
 
-  receive(message: Message): void {
+  receive(delivery: Delivery): void {
     if (!this.#gate && this.barrier.isEmpty) {
-      this.#client.give(message);
+      this.#client.give(delivery);
       return;
     }
     this.#closeGate();
-    this.#gate!.add(message, this.barrier.count);
+    this.#gate!.add(delivery, this.barrier.count);
     this.#kick();
   }
 
@@ -282,9 +282,9 @@ export class Reading {
 
   readonly #areSettled = (count: number): boolean => this.barrier.areSettled(count);
 
-  async #giveAll(entries: (Message | Reset)[]): Promise<void> {
+  async #giveAll(entries: (Delivery | Reset)[]): Promise<void> {
     for (const entry of entries) {
-      if (isMessage(entry)) this.#client.give(entry);
+      if (isDelivery(entry)) this.#client.give(entry);
       else this.#client.reset(entry.channel, entry.reason);
     }
     await this.#client.drained();
@@ -318,8 +318,8 @@ export class Reading {
       // Added, dropped and added again: what is gone from the backlog by now may be held since the first time.
       const from = found.gaps.get(channel);
       const head = hub.subscription(channel)?.head;
-      return from === undefined || head === undefined || !gate.hasAll(channel, found.messages, from, head);
+      return from === undefined || head === undefined || !gate.hasAll(channel, found.deliveries, from, head);
     });
-    insertAdded(gate, added, { messages: found.messages, resets }, position, this.barrier.count);
+    insertAdded(gate, added, { deliveries: found.deliveries, resets }, position, this.barrier.count);
   }
 }

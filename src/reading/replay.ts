@@ -35,7 +35,7 @@ export class Replay {
   static async begin(position: Position, pages: ChannelReading): Promise<Replay> {
     const replay = new Replay(position, pages);
     for (let page = await replay.#read(); page; page = await replay.#read()) {
-      if (page.messages.length > 0) {
+      if (page.deliveries.length > 0) {
         replay.#ahead = page;
         break;
       }
@@ -47,8 +47,8 @@ export class Replay {
   /** The client gets the last so many messages of each channel. */
   static async overlap(pages: ChannelReading, seam: Position): Promise<Replay> {
     let page = await pages.next();
-    while (page?.messages.length === 0) page = await pages.next();
-    const replay = new Replay(page ? justBefore(page.messages[0]!.id) : seam, pages);
+    while (page?.deliveries.length === 0) page = await pages.next();
+    const replay = new Replay(page ? justBefore(page.deliveries[0]!.message.id) : seam, pages);
     replay.#ahead = page;
     return replay;
   }
@@ -75,13 +75,14 @@ export class Replay {
     const page = await this.#pages.next();
     if (!page) return undefined;
     const resets = [...page.resets];
-    for (const { id, channel } of page.messages) {
+    for (const { message } of page.deliveries) {
+      const { id, channel } = message;
       // Granted by a plain PUBLISH that was recorded late: what followed it may have a lower id than what the reader has.
       if (isAfter(id, this.position) || this.#told.has(channel)) continue;
       this.#told.add(channel);
       resets.push({ channel, reason: 'overtaken' });
     }
-    return { resets, messages: page.messages.filter(({ id }) => isAfter(id, this.position)) };
+    return { resets, deliveries: page.deliveries.filter(({ message }) => isAfter(message.id, this.position)) };
   }
 }
 

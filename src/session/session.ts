@@ -3,6 +3,7 @@ import type { BacklogReader, Rights, RightsReader } from '../backlog/backlog.ts'
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Counters } from '../counters.ts';
+import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -88,9 +89,9 @@ export class Session implements ReadingOwner {
     });
   }
 
-  receive(message: Message): void {
-    if (message.channel === this.#membership.own) this.#hearOwn(message);
-    this.#reading.receive(message);
+  receive(delivery: Delivery): void {
+    if (delivery.message.channel === this.#membership.own) this.#hearOwn(delivery.message);
+    this.#reading.receive(delivery);
   }
 
   /** A plain PUBLISH on a user's channel. Its record tells what changes with it; if it is not recorded, the list has to be read. */

@@ -123,6 +123,27 @@ export const MUTATIONS: Mutation[] = [
     only: 'reader that goes',
   },
   {
+    name: 'each reader of a message has it encoded again',
+    file: 'src/hub/fan-out.ts',
+    find: 'reader.receive(delivery);',
+    replace: 'reader.receive(new Delivery(message, delivery.crowd));',
+    caughtBy: 'unit/delivery',
+  },
+  {
+    name: 'each reader that comes back has what it missed encoded again',
+    file: 'src/hub/remembered.ts',
+    find: '      this.#read.set(entry, delivery);\n',
+    replace: '',
+    caughtBy: 'unit/delivery',
+  },
+  {
+    name: 'whoever gets something alone waits behind a crowd',
+    file: 'src/hub/fan-out.ts',
+    find: 'subscription.readers.size > CROWD',
+    replace: 'subscription.readers.size > 0',
+    caughtBy: 'unit/delivery',
+  },
+  {
     name: 'the last frame is sent before what waits',
     file: 'src/connection/event-stream.ts',
     find: '      this.flush();\n      const retry',

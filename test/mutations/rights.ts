@@ -111,7 +111,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'a gap is told although what is missing in the backlog is held',
     file: READING,
-    find: '!gate.hasAll(channel, found.messages, from, head)',
+    find: '!gate.hasAll(channel, found.deliveries, from, head)',
     replace: 'head > 0',
     caughtBy: 'unit/session',
     only: 'while it read came live',

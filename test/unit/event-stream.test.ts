@@ -7,7 +7,7 @@ import { Credit } from '../../src/connection/credit.ts';
 import { EventStream } from '../../src/connection/event-stream.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { SocketWriter } from '../../src/connection/socket-writer.ts';
-import type { Message } from '../../src/message/message.ts';
+import { Delivery } from '../../src/message/delivery.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
@@ -54,16 +54,15 @@ for (const direct of [true, false]) {
       server.close();
     });
 
-    function message(bytes: number, crowd?: true): Message {
-      const made: Message = aMessage({ id: (1_000_000 + sent) as Position, payload: Buffer.alloc(bytes, 'x') });
-      if (crowd) made.crowd = crowd;
-      return made;
+    function message(bytes: number, crowd?: true): Delivery {
+      const one = aMessage({ id: (1_000_000 + sent) as Position, payload: Buffer.alloc(bytes, 'x') });
+      return new Delivery(one, crowd);
     }
 
     function send(bytes: number, crowd?: true): void {
       const one = message(bytes, crowd);
       stream.message(one);
-      sent += one.rawFrame!.length;
+      sent += one.frames.raw!.length;
     }
 
     for (const [what, bound, count, size, crowd] of [

@@ -7,6 +7,7 @@ import type { ChannelSource, ForkExtent, Gap, Mark, SourceListener } from '../..
 import { Hub, type HubOptions } from '../../src/hub/hub.ts';
 import type { Reader } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
+import type { Delivery } from '../../src/message/delivery.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, justAfter, justBefore, laterOf, type Position } from '../../src/message/position.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -60,7 +61,7 @@ function aHub({ kept = 100, ...options }: Partial<HubOptions> & { kept?: number 
 function aReader(heard: string[]): Reader {
   return {
     ...silent,
-    receive: ({ payload }) => heard.push(payload.toString()),
+    receive: ({ message }) => heard.push(message.payload.toString()),
     reset: (channel, reason) => heard.push(`${reason} ${channel}`),
   };
 }
@@ -137,7 +138,7 @@ describe('the hub', () => {
       const heard: string[] = [];
       const reader: Reader = {
         ...silent,
-        receive: ({ channel }) => heard.push(channel),
+        receive: ({ message }) => heard.push(message.channel),
         reset: (channel, reason) => heard.push(`${reason} ${channel}`),
       };
       // Without the self-check, which would find it too, a little later.
@@ -233,7 +234,7 @@ describe('the hub', () => {
       const heard: string[] = [];
       let release = (): void => undefined;
       const settled = () => new Promise<void>((resolve) => (release = resolve));
-      const reader = { ...silent, receive: ({ payload }: Message) => void heard.push(payload.toString()) };
+      const reader = { ...silent, receive: ({ message }: Delivery) => void heard.push(message.payload.toString()) };
       const channels = Array.from({ length: 7 }, (_, i) => `room:${i}`);
       const { hub, backlog, missing } = await deaf({ settled }, reader, channels);
       const many = 4 * PAGE_MESSAGES;
@@ -285,7 +286,7 @@ describe('the hub', () => {
       const heard: string[] = [];
       const reader: Reader = {
         ...silent,
-        receive: ({ payload }) => heard.push(payload.toString()),
+        receive: ({ message }) => heard.push(message.payload.toString()),
         hold: () => heard.push('hold'),
         release: () => heard.push('release'),
       };

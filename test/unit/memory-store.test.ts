@@ -1,9 +1,8 @@
 import { expect } from 'chai';
-import { encodeMessage } from '../../src/connection/encode.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { MemoryLog } from '../../src/store/memory/memory-log.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
-import { Ear, kept, LATER, publishOne, say, texts } from '../contract/store.ts';
+import { Ear, LATER, publishOne, say, texts } from '../contract/store.ts';
 import { readSlices } from '../support/read-slices.ts';
 
 const HOUR = 3_600_000;
@@ -70,18 +69,6 @@ describe('the store in memory, by its own clock', () => {
     expect(await gaps(later)).to.deep.equal([undefined, undefined, undefined]);
     expect((await publishOne(store, 'room:1')).revision).to.equal(1);
     expect((await publishOne(store, 'room:2')).revision).to.equal(2);
-  });
-
-  it('keeps no frames: what was encoded goes with its reader', async () => {
-    const store = aStore(aClock().now);
-    const ear = await Ear.at(store, 'room:1');
-    await publishOne(store, 'room:1');
-    await ear.mark();
-    encodeMessage(ear.messages[0]!, 'raw');
-    const [first] = await kept(store, 'room:1');
-    expect(first!.rawFrame).to.equal(undefined);
-    encodeMessage(first!, 'raw');
-    expect((await kept(store, 'room:1'))[0]!.rawFrame).to.equal(undefined);
   });
 
   it('is heard after the publisher has gone on, in the same turn', async () => {

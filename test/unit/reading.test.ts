@@ -3,7 +3,7 @@ import type { Connection } from '../../src/connection/connection.ts';
 import { Counters } from '../../src/counters.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
-import type { Message } from '../../src/message/message.ts';
+import type { Delivery } from '../../src/message/delivery.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { Additions } from '../../src/reading/additions.ts';
 import { type Channels, Reading, type ReadingOwner } from '../../src/reading/reading.ts';
@@ -39,7 +39,7 @@ class PublicOwner implements ReadingOwner {
       lastSent: 0,
       onClose: () => undefined,
       open: (status, position) => this.#note(status, position),
-      message: (message: Message) => this.#note(message.payload.toString(), message.id),
+      message: ({ message }: Delivery) => this.#note(message.payload.toString(), message.id),
       reset: (channel, reason, position) => this.#note(`${reason} ${channel}`, position),
       noop: (position) => this.#note('noop', position),
       drained: async () => undefined,
@@ -65,8 +65,8 @@ class PublicOwner implements ReadingOwner {
     this.reading.review();
   }
 
-  receive(message: Message): void {
-    this.reading.receive(message);
+  receive(delivery: Delivery): void {
+    this.reading.receive(delivery);
   }
 
   #note(what: string, position: Position): void {

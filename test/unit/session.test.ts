@@ -7,6 +7,7 @@ import { Counters } from '../../src/counters.ts';
 import { SisyphusError } from '../../src/errors.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { createLogger } from '../../src/logger.ts';
+import { Delivery } from '../../src/message/delivery.ts';
 import type { Message } from '../../src/message/message.ts';
 import { type Place, placeOf } from '../../src/message/place.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
@@ -33,7 +34,7 @@ class Client {
       lastSent: 0,
       onClose: () => undefined,
       open: (status: string, position: Position) => say(status, position),
-      message: (message: Message) => say(message, message.id),
+      message: ({ message }: Delivery) => say(message, message.id),
       reset: (channel: string, _reason: string, position: Position) =>
         say({ reset: channel, at: world.last }, position),
       noop: (position: Position) => say('noop', position),
@@ -343,6 +344,7 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
   });
 
   const id = (further: number): Position => (at + further) as Position;
+  const receive = (message: Message): void => session.receive(new Delivery(message));
   const own = { channel: 'user:7', revision: 1 };
   /** Behind the message with which the session began. */
   const plainly = (number: number): Place => ({ id: at, number });
@@ -370,62 +372,62 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
   it('gives what was published before a revocation, however late it is recorded', async () => {
     session.plain('user:7', Buffer.from('news'));
     const rights = { before: session.version, now: id(10), changes: revoked(placeOf(id(10))) };
-    session.receive(aMessage({ ...own, id: id(10), payload: Buffer.from('revoked'), rights }));
-    session.receive(news(11, 1));
-    session.receive(toRoom(12, 'before it', plainly(2)));
-    session.receive(toRoom(13, 'behind it'));
+    receive(aMessage({ ...own, id: id(10), payload: Buffer.from('revoked'), rights }));
+    receive(news(11, 1));
+    receive(toRoom(12, 'before it', plainly(2)));
+    receive(toRoom(13, 'behind it'));
     expect(await given(id(12))).to.deep.equal(['revoked', 'news', 'before it']);
   });
 
   it('gives nothing behind a plain message that turns out to have announced the revocation', async () => {
     session.plain('user:7', Buffer.from('news'));
-    session.receive(toRoom(9, 'between'));
+    receive(toRoom(9, 'between'));
     const rights = { before: session.version, now: id(10), changes: revoked(placeOf(id(10))) };
-    session.receive(aMessage({ ...own, id: id(10), payload: Buffer.from('shows it'), rights }));
+    receive(aMessage({ ...own, id: id(10), payload: Buffer.from('shows it'), rights }));
     await turns(3);
     expect(client.texts.slice(1), 'waits for the record').to.deep.equal([]);
     const moved = revoked(plainly(1), placeOf(id(10)));
-    session.receive(news(11, 1, { before: id(10), now: id(11), changes: moved }));
-    session.receive(toRoom(12, 'late', plainly(2)));
+    receive(news(11, 1, { before: id(10), now: id(11), changes: moved }));
+    receive(toRoom(12, 'late', plainly(2)));
     expect(await given(id(11))).to.deep.equal(['shows it', 'news']);
   });
 
   it('waits for those that were published before what it gives, and for no others', async () => {
     session.plain('user:7', Buffer.from('news'));
-    session.receive(toRoom(10, 'first'));
+    receive(toRoom(10, 'first'));
     session.plain('user:7', Buffer.from('news'));
-    session.receive(toRoom(11, 'second'));
-    session.receive(news(12, 1));
+    receive(toRoom(11, 'second'));
+    receive(news(12, 1));
     expect(await given(id(10))).to.deep.equal(['first']);
-    session.receive(news(13, 2));
+    receive(news(13, 2));
     expect(await given(id(13))).to.deep.equal(['first', 'second', 'news', 'news']);
   });
 
   it('takes no older record of the same text for the one it waits for', async () => {
     const heard = world.hub.heard;
     session.plain('user:7', Buffer.from('news'));
-    session.receive(
+    receive(
       aMessage({ ...own, id: id(5), place: { id: (heard - 1) as Position, number: 1 }, payload: Buffer.from('news') }),
     );
-    session.receive(toRoom(10, 'behind it'));
+    receive(toRoom(10, 'behind it'));
     await turns(3);
     expect(client.texts.slice(1)).to.deep.equal([]);
-    session.receive(news(12, 1));
+    receive(news(12, 1));
     expect(await given(id(12))).to.deep.equal(['news', 'behind it', 'news']);
   });
 
   it('does not wait for what is published to another user whose channel it follows', async () => {
     session.plain('user:8', Buffer.from('news'));
-    session.receive(toRoom(10, 'at once'));
+    receive(toRoom(10, 'at once'));
     expect(client.texts.slice(1)).to.deep.equal(['at once']);
   });
 
   it('gives nothing of what is healed until it has heard all of it', async () => {
     session.hold();
-    session.receive(toRoom(10, 'behind the revocation'));
+    receive(toRoom(10, 'behind the revocation'));
     await turns(3);
     expect(client.texts.slice(1)).to.deep.equal([]);
-    session.receive(news(11, 1, { now: id(11), changes: revoked(plainly(1)) }));
+    receive(news(11, 1, { now: id(11), changes: revoked(plainly(1)) }));
     session.release();
     expect(await given(id(11))).to.deep.equal(['news']);
   });
@@ -438,7 +440,7 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     }
     await turns(3);
     expect(client.texts.slice(1)).to.deep.equal([]);
-    session.receive(news(1_000_000_000, 1));
+    receive(news(1_000_000_000, 1));
     await eventually(() => client.messages.length === 4);
     expect(client.texts.slice(1).map((text) => text[0])).to.deep.equal(['0', '1', '2', 'n']);
   });

@@ -21,7 +21,7 @@ function hear(subscription: Subscription, ...seconds: number[]): Subscription {
 }
 
 const seconds = (subscription: Subscription, after: Position): number[] | undefined =>
-  subscription.recent(after)?.map(({ id }) => (id - began) / 1_000_000);
+  subscription.recent(after)?.map(({ message }) => (message.id - began) / 1_000_000);
 
 describe('what a channel remembers', () => {
   beforeEach(() => {

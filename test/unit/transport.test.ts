@@ -6,6 +6,7 @@ import { Flusher } from '../../src/connection/flusher.ts';
 import type { KernelQueues } from '../../src/connection/kernel-queues.ts';
 import type { ResponseHead } from '../../src/connection/response-head.ts';
 import type { Writer } from '../../src/connection/writer.ts';
+import { Delivery } from '../../src/message/delivery.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
 import { eventually } from '../support/wait.ts';
@@ -108,7 +109,7 @@ describe('an event stream over any transport', () => {
   });
 
   function send(text: string): void {
-    stream.message(aMessage({ id: 7 as Position, payload: Buffer.from(text) }));
+    stream.message(new Delivery(aMessage({ id: 7 as Position, payload: Buffer.from(text) })));
   }
 
   const written = (): number => writer.calls.filter(([what]) => what === 'write').length;
