@@ -1,4 +1,4 @@
--- What one installation calls its keys and its pub/sub topics. Every name is built in this file; keys.ts is the JavaScript side.
+-- What one installation calls its keys and its pub/sub topics. A name that several files need is built here; keys.ts is the JavaScript side.
 
 -- The functions of a server run one at a time, so these are the names of the installation that is being called: `enter` sets them at the
 -- start of each call. TOPIC and LISTS also depend on the location, which is known once the clock has been read (see location.lua).
