@@ -57,11 +57,12 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'other plain channels', state: 'usual', args: ['anchor', 'a', 'room:*'] },
   { name: 'settings', state: 'usual', args: configure('b', 'folder:*') },
   { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
+  { name: 'what a fork has cost', state: 'forked', args: ['lost', '5', '9', '@some', 'room:1'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },
 ];
-type State = 'usual' | 'changed' | 'lost' | 'empty' | 'promoted';
+type State = 'usual' | 'changed' | 'forked' | 'lost' | 'empty' | 'promoted';
 
 function configure(gateway: string, patterns: string): string[] {
   return ['configure', '7', '60000', '', '1000', '0', '', patterns, gateway, '10000'];
@@ -112,6 +113,9 @@ describe('a caller who may not do all that a function does', function () {
     await redis.rpush(LISTS[1]!, 'room:4');
     await redis.zrem(LISTS[2]!, 'room:1');
     states.changed = await everyKey(redis);
+    await restoreKeys(redis, states.usual);
+    await redis.rpush(`${KEY}:gaps`, 'forked 5 9 ?');
+    states.forked = await everyKey(redis);
     await restoreKeys(redis, states.usual);
     await redis.hset(`${KEY}:clock`, 'replid', 'of another master');
     states.promoted = await everyKey(redis);

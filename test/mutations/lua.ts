@@ -399,4 +399,11 @@ export const LUA_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/recorder',
     only: 'looks once more',
   },
+  {
+    name: 'what a fork has cost is written, and then refused to be said',
+    file: 'src/store/redis/lua/functions/lost.lua',
+    find: "  require_permission('PUBLISH', TOPIC .. '@gap')\n",
+    replace: '',
+    caughtBy: 'contract/redis-permissions',
+  },
 ];

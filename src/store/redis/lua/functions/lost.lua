@@ -38,6 +38,9 @@ local function with_lost_channels(gap, word, channels)
 end
 
 define('lost', { 'allow-oom' }, function(args)
+  require_permissions(GAPS, { 'LRANGE', 'LSET' })
+  require_permission('HSET', CLOCK)
+  require_permission('PUBLISH', TOPIC .. '@gap')
   local clock = read_clock()
   begin_if_due(clock)
   local channels = {}
