@@ -6,15 +6,9 @@ import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Period } from './period.ts';
-import {
-  type Count,
-  FencedError,
-  type LeaseAnswer,
-  type LeaseRequest,
-  type PlainListener,
-  type PlainSource,
-} from './plain-source.ts';
-import { Unrecordable } from './unrecordable.ts';
+import type { Count, LeaseAnswer, LeaseRequest, PlainListener, PlainSource } from './plain-source.ts';
+import { Recording } from './recording.ts';
+import { OneAtATime, Rounds } from './rounds.ts';
 
 /** The lease runs out after this (ms); a standby that asks every `TURN` has it 1.2 s after the owner died. */
 const LEASE = 900;
@@ -27,11 +21,6 @@ const HELD_LATELY = 3000;
 const ANCHOR = 700;
 /** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
 const RETIRE = 5000;
-/**
- * From the start of one record to that of the next (ms): what comes meanwhile goes together, unless it fills a batch. At 3,000
- * messages a second one costs gateway and Redis 146 µs instead of 281; what comes after a pause does not wait.
- */
-const SPACING = 3;
 /** Heard, and not known to be recorded; beyond it this gateway begins anew. */
 const MAX_QUEUE = 200_000;
 /** What Redis and other plain channels say to themselves. */
@@ -48,34 +37,39 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * that has the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder, and who takes
  * the lease either has heard everything since the last recorded place, or a gap is written.
  *
- * A long file: each part of it is a transition of these states, or what one of them does.
+ * What is here is a transition of these states, or decides one.
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
-  readonly #unrecordable: Unrecordable;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new Period();
-  #recording: Promise<void> | undefined;
-  /** When the last record began (ms). */
-  #recordedAt = Number.NEGATIVE_INFINITY;
+  readonly #recording: Recording;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
   /** When somebody, also this gateway, was last seen to have the lease (ms). */
   #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
-  #turning = false;
-  #turnAgain = false;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #rounds = new Rounds((error) => this.#warn('recorder_turn_failed', error));
+  readonly #turns = new OneAtATime(() =>
+    this.#turn().catch((error: Error) => this.#warn('recorder_turn_failed', error)),
+  );
 
   constructor(source: PlainSource, counters: Counters, logger: Logger) {
     this.#source = source;
     this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
-    this.#unrecordable = new Unrecordable(logger);
+    this.#recording = new Recording({
+      source,
+      counters,
+      logger,
+      isDue: (period) => period === this.#period && this.#state === 'leading',
+      onFenced: () => this.#fence(),
+      onFailure: (error) => this.#warn('record_failed', error),
+    });
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
@@ -90,17 +84,24 @@ export class Recorder implements PlainListener {
 
   start(): void {
     this.#source.start(this);
-    this.#repeat(TURN, () => this.#turn());
-    this.#repeat(ANCHOR, async () => {
-      if (this.#period.from !== undefined) await this.#source.anchor(this.#period.name);
-    });
+    const isSpare = (): boolean => this.#state === 'spare';
+    this.#rounds.repeat(
+      () => (isSpare() ? SPARE_TURN : TURN),
+      () => this.#turn(),
+    );
+    this.#rounds.repeat(
+      () => (isSpare() ? SPARE_TURN : ANCHOR),
+      async () => {
+        if (this.#period.from !== undefined) await this.#source.anchor(this.#period.name);
+      },
+    );
   }
 
   /** Records what is queued and gives the lease back. */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#rounds.stop();
     await this.#ended;
     await this.#end();
     await this.#source.close();
@@ -205,20 +206,8 @@ export class Recorder implements PlainListener {
     }
   }
 
-  /** One at a time, and once more for all that asked meanwhile: anybody who may PUBLISH can say that a lease was given back. */
   #turnNow(): void {
-    if (this.#turning) {
-      this.#turnAgain = true;
-      return;
-    }
-    this.#turning = true;
-    this.#turn()
-      .catch((error: Error) => this.#warn('recorder_turn_failed', error))
-      .finally(() => {
-        const again = this.#turnAgain;
-        this.#turning = this.#turnAgain = false;
-        if (again && !this.#stopped) this.#turnNow();
-      });
+    if (!this.#stopped) this.#turns.run();
   }
 
   /** Renews the lease, or looks whether it is to be had. */
@@ -289,57 +278,11 @@ export class Recorder implements PlainListener {
   }
 
   #record(): Promise<void> {
-    this.#recording ??= this.#recordQueue(this.#period).finally(() => {
-      this.#recording = undefined;
-    });
-    return this.#recording;
-  }
-
-  async #recordQueue(period: Period): Promise<void> {
-    let isAgain = false;
-    while (period === this.#period && this.#state === 'leading' && period.queue.length > 0) {
-      const early = this.#recordedAt + SPACING - performance.now();
-      if (early > 0 && !period.hasFullBatch) {
-        await wait(early);
-        continue;
-      }
-      this.#recordedAt = performance.now();
-      const batch = period.nextBatch();
-      try {
-        const { recorded, skipped, failed } = await this.#source.record(period.name, batch);
-        // It was this gateway that recorded what is skipped, if an answer was lost: nobody else may, behind the place of its lease.
-        this.#counters.plainRecorded(isAgain ? recorded + skipped : recorded, failed.length);
-        isAgain = false;
-        this.#unrecordable.note(failed);
-        period.forgetFirst(batch.length);
-      } catch (error) {
-        if (error instanceof FencedError) {
-          // The lease may have said so already.
-          if (period === this.#period && this.#state === 'leading') this.#fence();
-          return;
-        }
-        // Not known whether it was recorded: the same batch again, and the script skips what was.
-        isAgain = true;
-        this.#warn('record_failed', error);
-        await wait(100);
-      }
-    }
+    return this.#recording.run(this.#period);
   }
 
   #warn(event: string, error: unknown): void {
     const { length: queued } = this.#period.queue;
     if (!this.#stopped) this.#failures.log(event, error, { queued });
-  }
-
-  #repeat(every: number, work: () => Promise<void>): void {
-    if (this.#stopped) return;
-    const period = (this.#state === 'spare' ? SPARE_TURN : every) * (0.9 + Math.random() * 0.2);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      work()
-        .catch((error: Error) => this.#warn('recorder_turn_failed', error))
-        .finally(() => this.#repeat(every, work));
-    }, period);
-    this.#timers.add(timer);
   }
 }

@@ -10,13 +10,15 @@ export const COUNTING_MUTATIONS: Mutation[] = [
   {
     name: 'a recorder that is fenced off once is counted twice',
     ...RECORDER,
-    find: "if (period === this.#period && this.#state === 'leading') this.#fence();",
-    replace: 'if (period === this.#period) this.#fence();',
+    file: 'src/recorder/recording.ts',
+    find: 'if (isDue(period)) onFenced();',
+    replace: 'onFenced();',
     only: 'fenced off once',
   },
   {
     name: 'what was recorded before its answer was lost is never counted',
     ...RECORDER,
+    file: 'src/recorder/recording.ts',
     find: 'isAgain ? recorded + skipped : recorded',
     replace: 'recorded',
     only: 'answer was lost',

@@ -393,9 +393,9 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'whoever says that a lease was given back has the store asked each time',
-    file: 'src/recorder/recorder.ts',
-    find: '    if (this.#turning) {\n',
-    replace: '    if (this.#turning && this.#stopped) {\n',
+    file: 'src/recorder/rounds.ts',
+    find: '    if (this.#isRunning) {\n',
+    replace: '    if (this.#isRunning && this.#isAskedAgain) {\n',
     caughtBy: 'unit/recorder',
     only: 'looks once more',
   },

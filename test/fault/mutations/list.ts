@@ -46,9 +46,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'what could not be recorded at once is forgotten',
-    file: RECORDER,
-    find: "        this.#warn('record_failed', error);",
-    replace: "        this.#warn('record_failed', error);\n        period.forget(batch.at(-1)!);",
+    file: 'src/recorder/recording.ts',
+    find: '        onFailure(error);',
+    replace: '        onFailure(error);\n        period.forget(period.nextBatch().at(-1)!);',
     scenario: 'out-of-memory',
   },
   {
@@ -67,7 +67,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'one message more than was recorded is taken off the queue',
-    file: RECORDER,
+    file: 'src/recorder/recording.ts',
     find: 'period.forgetFirst(batch.length);',
     replace: 'period.forgetFirst(batch.length + 1);',
     scenario: 'recorders-in-turn',
