@@ -16,6 +16,8 @@ export interface Identified {
 export interface Authenticator {
   /** The parameters of the address that it reads. */
   readonly parameters: readonly string[];
+  /** Whether it asks somebody who may not answer. If not, it answers at once, and its signal never fires. */
+  readonly asks: boolean;
   /**
    * If the promise rejects, that is a mistake in the gateway: whatever is wrong with a request is a refusal.
    *

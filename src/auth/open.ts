@@ -4,6 +4,7 @@ import type { Authenticator, Identity } from './authenticator.ts';
 /** `SISYPHUS_AUTH=open` trusts `?user=`. */
 export const openMode: Authenticator = {
   parameters: ['user'],
+  asks: false,
   authenticate: async ({ query }) => identityOf(query.getAll('user')),
 };
 

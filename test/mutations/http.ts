@@ -264,6 +264,14 @@ export const HTTP_MUTATIONS: Mutation[] = [
     only: 'if the client leaves',
   },
   {
+    name: 'an authenticator that asks somebody is trusted to answer at once',
+    file: 'src/http/identification.ts',
+    find: 'authenticator.asks ? this.#ask(',
+    replace: 'authenticator.parameters.length > 9 ? this.#ask(',
+    caughtBy: IDENTIFICATION,
+    only: 'if the client leaves',
+  },
+  {
     name: 'an authenticator is waited for without end',
     file: 'src/http/identification.ts',
     find: 'timer = setTimeout(giveUp, patience);',

@@ -20,9 +20,13 @@ describe('the identification of a client', () => {
     connection = { onClose: () => undefined };
   });
 
-  function by(authenticate: Authenticator['authenticate'], { patience = 5000, atATime = 10 } = {}): Identification {
+  function by(
+    authenticate: Authenticator['authenticate'],
+    { patience = 5000, atATime = 10, asks = true } = {},
+  ): Identification {
     const authenticator: Authenticator = {
       parameters: [],
+      asks,
       authenticate: (request, signal) => {
         signals.push(signal);
         return authenticate(request, signal);
@@ -36,6 +40,19 @@ describe('the identification of a client', () => {
     for (const identity of [USER, { user: '7', expires: Date.now() + 1000 }, { refusal: 'malformed' }] as Identity[]) {
       expect(await by(async () => identity).identify(REQUEST, connection)).to.equal(identity);
     }
+  });
+
+  it('is the same where the authenticator asks nobody: its signal never fires, and no number of clients is too many', async () => {
+    const options = { asks: false, atATime: 0 };
+    for (const identity of [USER, { refusal: 'malformed' }] as Identity[]) {
+      expect(await by(async () => identity, options).identify(REQUEST, connection)).to.equal(identity);
+    }
+    connection.onClose('client');
+    expect(signals.every(({ aborted }) => !aborted)).to.equal(true);
+    const over = by(async () => ({ user: '7', expires: 0 }), options);
+    expect(await over.identify(REQUEST, connection)).to.deep.equal({ refusal: 'expired' });
+    const failing = by(async () => Promise.reject(new Error('a mistake')), options);
+    expect(await failing.identify(REQUEST, connection)).to.deep.equal({ refusal: 'internal' });
   });
 
   it('is given up after a while, and the authenticator told', async () => {

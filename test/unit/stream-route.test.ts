@@ -47,6 +47,7 @@ describe('a stream whose client has to be identified', () => {
     [asked, clients, counters, listsRead, draining] = [[], [], new Counters(), 0, false];
     const authenticator: Authenticator = {
       parameters: ['ticket'],
+      asks: true,
       authenticate: (request, signal) => new Promise((answer) => asked.push({ request, signal, answer })),
     };
     const retention = () => ({ length: 10, ttl: 60_000 });
