@@ -47,7 +47,7 @@ describe('what Redis keeps of channels and users', function () {
     const memory = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))![1]);
     const [before, keys] = [await memory(), await redis.dbsize()];
     // Long enough to be there when they are counted.
-    await configure(20_000);
+    await configure(300_000);
     const CHANNELS = 90_000;
     const USERS = 10_000;
     const publish = async (count: number, channelOf: (i: number) => string): Promise<void> => {
