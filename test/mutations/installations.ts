@@ -1,7 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
-const TOPICS = { caughtBy: 'contract/installations', only: 'topics of their own' };
-const COUNT = { caughtBy: 'contract/installations', only: 'count of plain PUBLISHes' };
+const TOPICS = { caughtBy: 'redis/installations', only: 'topics of their own' };
+const COUNT = { caughtBy: 'redis/installations', only: 'count of plain PUBLISHes' };
 const PREFIX = { caughtBy: 'integration/installations', only: 'a prefix before names' };
 
 /** Mistakes in where an installation is: its Redis, its database, its namespace, the names that a driver prefixes. */
@@ -25,7 +25,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/connection.ts',
     find: '    if (isSelect(error)) refuseDatabase(redis, error);\n',
     replace: '',
-    caughtBy: 'unit/redis-address',
+    caughtBy: 'redis/address',
   },
   {
     name: 'the gateway listens to the topics of database 0, whatever its own',
@@ -60,7 +60,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/names.lua',
     find: "  KEY, PREFIX = name, name .. ':'",
     replace: "  KEY, PREFIX = 'sisyphus:{0}', 'sisyphus:{0}:'",
-    caughtBy: 'contract/installations',
+    caughtBy: 'redis/installations',
     only: 'named by the key',
   },
   {
@@ -96,7 +96,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/functions.ts',
     find: '  if (version < VERSION) await replaceFunctions',
     replace: '  if (version <= VERSION) await replaceFunctions',
-    caughtBy: 'contract/installations',
+    caughtBy: 'redis/installations',
     only: 'share one library',
   },
   {
@@ -104,7 +104,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     file: 'src/cli/publisher.ts',
     find: "'REDIS_URL', 'SISYPHUS_NAMESPACE', ",
     replace: "'REDIS_URL', ",
-    caughtBy: 'unit/cli',
+    caughtBy: 'integration/cli',
     only: 'namespace',
   },
   {
@@ -162,7 +162,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/location.lua',
     find: "  prefix = prefix == '' and clock.prefix or prefix\n",
     replace: '',
-    caughtBy: 'contract/installations',
+    caughtBy: 'redis/installations',
     only: 'lists where',
   },
   {

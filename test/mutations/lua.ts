@@ -1,12 +1,12 @@
 import type { Mutation } from './mutations.ts';
 
 const LUA = 'src/store/redis/lua/';
-const TWINS = 'contract/redis-twins';
-const BROKEN = 'contract/redis-broken-keys';
-const LOST = 'contract/redis-half-lost';
-const GROWTH = 'contract/redis-growth';
+const TWINS = 'redis/twins';
+const BROKEN = 'redis/broken-keys';
+const LOST = 'redis/half-lost';
+const GROWTH = 'redis/growth';
 const FORGED = 'integration/forged';
-const DENIED = 'contract/redis-permissions';
+const DENIED = 'redis/permissions';
 
 /** Mistakes in the functions in Redis, and in what the gateway makes of their answers. */
 export const LUA_MUTATIONS: Mutation[] = [
@@ -404,6 +404,6 @@ export const LUA_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/functions/lost.lua',
     find: "  require_permission('PUBLISH', TOPIC .. '@gap')\n",
     replace: '',
-    caughtBy: 'contract/redis-permissions',
+    caughtBy: 'redis/permissions',
   },
 ];

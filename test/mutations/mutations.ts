@@ -22,7 +22,7 @@ export const MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/append.lua',
     find: '  local problem = add_to_backlog(',
     replace: '  publish(clock, state.topic, envelope)\n  local problem = add_to_backlog(',
-    caughtBy: 'contract/redis-broken-keys',
+    caughtBy: 'redis/broken-keys',
     only: 'nothing has happened',
   },
   {
@@ -265,7 +265,7 @@ export const MUTATIONS: Mutation[] = [
     file: 'src/store/redis/connection.ts',
     find: 'if (leaving || !is',
     replace: 'if (!is',
-    caughtBy: 'unit/connection',
+    caughtBy: 'redis/connection',
   },
   {
     name: 'a channel seems to be heard that nobody has subscribed yet',

@@ -166,7 +166,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     file: 'src/cli/check-config.ts',
     find: 'text && variable.secret ? hide(text)',
     replace: 'text && variable.mayBeEmpty ? hide(text)',
-    caughtBy: 'unit/cli',
+    caughtBy: 'integration/cli',
     only: 'without secrets',
   },
   {
@@ -188,7 +188,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     file: 'src/mask.ts',
     find: '    .replace(QUERY_VALUES, ',
     replace: '    .replace(/(?!)/, ',
-    caughtBy: 'unit/cli',
+    caughtBy: 'integration/cli',
     only: 'of such an address',
   },
   {

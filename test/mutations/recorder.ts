@@ -4,14 +4,14 @@ const RECORDER = 'src/recorder/recorder.ts';
 const LEASE = { caughtBy: 'contract/redis-store', only: 'the lease of the recorder' };
 const PUBLISHES = 'src/store/redis/lua/publishes.lua';
 const REPLICATION = 'src/store/redis/lua/replication.lua';
-const GAPS = { caughtBy: 'contract/redis-gaps' };
+const GAPS = { caughtBy: 'redis/gaps' };
 const FORKS = { caughtBy: 'integration/forks' };
 const FORKED_HUB = { caughtBy: 'unit/hub', only: 'lost what it gave out last' };
 const CONFIGURE = 'src/store/redis/lua/functions/configure.lua';
 const GATEWAYS = 'src/store/redis/lua/gateways.lua';
 const PATTERNS = 'src/store/redis/heard-patterns.ts';
-const SETTINGS = { caughtBy: 'contract/redis-settings' };
-const LIVES = { caughtBy: 'contract/redis-lives' };
+const SETTINGS = { caughtBy: 'redis/settings' };
+const LIVES = { caughtBy: 'redis/lives' };
 
 /** Mistakes in the recorder that cost a message only where two faults meet, so that no scenario finds them for certain. */
 export const RECORDER_MUTATIONS: Mutation[] = [
@@ -58,7 +58,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/redis-plain-source.ts',
     find: '/^(__[a-z]+@\\d+__:|sisyphus\\{)/',
     replace: '/^sisyphus\\{/',
-    caughtBy: 'contract/redis-plain-source',
+    caughtBy: 'redis/plain-source',
     only: 'notifications of the keyspace',
   },
   {
@@ -81,7 +81,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     file: PUBLISHES,
     find: "  local since = string.match(info, 'cmdstat_config|resetstat:calls=%d+,usec=(%d+)')",
     replace: '  local since = nil',
-    caughtBy: 'contract/redis-plain-source',
+    caughtBy: 'redis/plain-source',
     only: 'statistics',
   },
   {
@@ -89,7 +89,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/clock.lua',
     find: '    clock.said = clock.said + published_by_all - (counted_by_all[clock.born] or 0)\n',
     replace: '',
-    caughtBy: 'contract/redis-plain-source',
+    caughtBy: 'redis/plain-source',
     only: 'another installation',
   },
   {
@@ -439,7 +439,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/lua/functions/lease.lua',
     find: 'mine or heard_all or recorder.count == caller.from_count',
     replace: 'mine or heard_all',
-    caughtBy: 'contract/redis-lease-model',
+    caughtBy: 'redis/lease-model',
   },
   {
     name: 'an owner that was cut off by the end of the server leaves a gap',

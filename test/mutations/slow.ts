@@ -54,14 +54,14 @@ export const SLOW_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/connection.ts',
     find: 'if (bytesRead(redis) > read) continue;',
     replace: '',
-    caughtBy: 'unit/connection',
+    caughtBy: 'redis/connection',
   },
   {
     name: 'a connection that was made anew is taken for an answer',
     file: 'src/store/redis/progress.ts',
     find: 'before.stream === redis.stream && bytes > before.bytes',
     replace: 'bytes !== before.bytes',
-    caughtBy: 'unit/connection',
+    caughtBy: 'redis/connection',
   },
   {
     name: 'a Redis that answers others is away',

@@ -28,7 +28,10 @@ const FAULTS = [
 ];
 /** In the order of the promises in docs/why/guarantees.md. */
 const SUITES: Record<string, string[]> = {
-  'the store: ids, revisions, backlogs, rights, the record of plain PUBLISHes': ['test/contract/*.test.ts'],
+  'the store: ids, revisions, backlogs, rights, the record of plain PUBLISHes': [
+    'test/contract/*.test.ts',
+    'test/redis/*.test.ts',
+  ],
   'what is published after ok arrives': ['test/integration/after-ok.test.ts'],
   'back with a position: everything once, in order': ['test/conformance/drops.test.ts'],
   'a gap is announced, and only a gap': ['test/integration/resets.test.ts'],
@@ -38,7 +41,7 @@ const SUITES: Record<string, string[]> = {
     'test/integration/outage-log.test.ts',
   ],
   'a Redis that refuses is not one that is away': ['test/integration/refusing.test.ts'],
-  'faults under load, short': ['test/fault/fault.test.ts', '--grep', `(${FAULTS.join('|')}): `],
+  'faults under load, short': ['test/fault/fault-*.test.ts', '--grep', `(${FAULTS.join('|')}): `],
 };
 
 interface Report {

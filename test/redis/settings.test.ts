@@ -5,9 +5,9 @@ import { createLogger } from '../../src/logger.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { Ear } from '../contract/store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
-import { Ear } from './store.ts';
 
 const CLOCK = 'sisyphus:{0}:clock';
 const GATEWAYS = 'sisyphus:{0}:gateways';

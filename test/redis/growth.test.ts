@@ -4,10 +4,10 @@ import { knownFor } from '../../src/backlog/backlog.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Position } from '../../src/message/position.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { DEFAULTS, LATER, publishOne } from '../contract/store.ts';
 import { readSlices } from '../support/read-slices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
-import { DEFAULTS, LATER, publishOne } from './store.ts';
 
 const KEY = 'sisyphus:{0}';
 const CLOCK = `${KEY}:clock`;

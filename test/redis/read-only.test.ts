@@ -9,11 +9,11 @@ import { PlainNames } from '../../src/store/redis/plain-names.ts';
 import { probe } from '../../src/store/redis/probe.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { trialsOf } from '../../src/store/redis/trials.ts';
+import { refusal } from '../contract/publishing.ts';
+import { rightsOf } from '../contract/rights.ts';
+import { DEFAULTS, Ear, publishOne, say } from '../contract/store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
-import { refusal } from './publishing.ts';
-import { rightsOf } from './rights.ts';
-import { DEFAULTS, Ear, publishOne, say } from './store.ts';
 
 const KEYS = new Keys(undefined, 0);
 

@@ -2,10 +2,10 @@ import { expect } from 'chai';
 import { Redis } from 'ioredis';
 import { createLogger } from '../../src/logger.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { DEFAULTS, Ear, publishOne, say } from '../contract/store.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
-import { DEFAULTS, Ear, publishOne, say } from './store.ts';
 
 const KEY = 'sisyphus:{0}';
 const [CLOCK, GAPS, RECORDER, STANDBYS] = ['clock', 'gaps', 'recorder', 'standbys'].map((name) => `${KEY}:${name}`) as [

@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { createLogger } from '../../src/logger.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
+import { DEFAULTS, kept, LATER, say, texts } from '../contract/store.ts';
 import { contents, everyKey, publishCalls } from '../support/keys.ts';
 import { RawRecorder } from '../support/raw-recorder.ts';
 import { readSlices } from '../support/read-slices.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
-import { DEFAULTS, kept, LATER, say, texts } from './store.ts';
 
 const KEY = 'sisyphus:{0}';
 const CHANNEL = `${KEY}:channel:room:1`;

@@ -1,0 +1,3 @@
+import { describeFaults } from './short.ts';
+
+describeFaults(0, 3);
