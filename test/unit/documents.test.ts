@@ -211,7 +211,7 @@ describe('the documents', () => {
     const service = /^SISYPHUS_(SERVICE_HOST|PORT)$/;
     const variables = found(texts, /\b(SISYPHUS_[A-Z_]*[A-Z])\b/g).filter((name) => !service.test(name));
     expect(variables.filter((name) => !names.includes(name))).to.deep.equal([]);
-    const scripts = found(texts, /npm run ([\w:]+)/g);
+    const scripts = found(texts, /npm run ([\w:-]+)/g);
     expect(scripts.filter((name) => MANIFEST.scripts[name] === undefined)).to.deep.equal([]);
     const commands = found(texts, /bin\/sisyphus ([a-z][a-z-]*)/g);
     expect(commands.filter((name) => !COMMANDS.some((command) => command.name === name))).to.deep.equal([]);
