@@ -263,7 +263,10 @@ describe('a malformed user', () => {
     await client.sadd('user:1:channels:channels', 'room:1');
     await client.sadd('user:*:channels', 'room:1');
     await client.sadd('user::channels', 'room:1');
-    const before = await client.pubsub('CHANNELS');
+    // The gateway tries at its start whether it may subscribe to users' channels.
+    const heard = async (): Promise<unknown[]> =>
+      ((await client.pubsub('CHANNELS')) as unknown[]).filter((name) => name !== 'user:probe');
+    const before = await heard();
     const monitor = await world.redis.client().monitor();
     const commands: string[] = [];
     monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
@@ -272,9 +275,11 @@ describe('a malformed user', () => {
     await client.echo('the last command');
     while (!commands.includes('echo the last command')) await new Promise((resolve) => setTimeout(resolve, 10));
     monitor.disconnect();
-    const touching = commands.filter((command) => /user:|room|psubscribe|channels/i.test(command));
+    const touching = commands.filter(
+      (command) => /user:|room|psubscribe|channels/i.test(command) && !command.includes('user:probe'),
+    );
     expect(touching).to.deep.equal([]);
-    expect((await client.pubsub('CHANNELS')).toString()).to.equal(before.toString());
+    expect((await heard()).toString()).to.equal(before.toString());
     for (const stream of streams) expect(stream.frames).to.have.length(1);
   });
 });
