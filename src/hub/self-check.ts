@@ -73,7 +73,7 @@ export class SelfCheck {
     this.#timer = undefined;
   }
 
-  /** Never rejects: if the store does not answer, its connection is cut, and healing follows. */
+  /** Never rejects: a failure is noted and logged. If the connection turns out to be dead, the source cuts it, and healing follows. */
   async #now(): Promise<void> {
     try {
       await this.#check();
