@@ -7,10 +7,10 @@ import { announce, type Giver, type GivingOptions, giveMissed, type Missed } fro
 import type { Subscription } from './subscription.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** As many as one mark may ask for. */
+/** How many heads one mark may ask for. */
 const CHUNK = 1000;
 
-/** What is brought up to date, and what gives the readers what they have missed. */
+/** The parts of the hub that a healing brings up to date, and the `Giver` that delivers missed messages to the readers. */
 export interface Knowledge {
   frontier: Frontier;
   subscriptions: Subscriptions;
@@ -23,25 +23,26 @@ export interface Resources extends GivingOptions {
   recordsPlain: (channel: string) => boolean;
   /** Called when the store has lost its memory. */
   onFlushed: () => void;
-  /** Called when the store's ids have gone back. */
+  /** Called when the store's ids have gone back: new messages have lower ids than messages that were already delivered. */
   onReversed: () => void;
 }
 
-/** What the marks of one healing tell. */
+/** What the marks of one healing have shown so far. */
 interface News {
+  /** Forks that were not known before. */
   forks: Gap[];
-  /** Where the store has begun a new life. */
+  /** The id with which the store began a new life; `undefined` if it did not. */
   born: Position | undefined;
 }
 
 interface Compared extends Missed {
-  /** What was heard here after the fork is not in the store any more. */
+  /** The store has lost the messages that this gateway received on the channel after the beginning of this fork. */
   fork: Gap | undefined;
 }
 
 /**
- * Brings the hub up to what the store has: reads what was missed on these channels, tells the readers what cannot be
- * read any more, and gives them the rest in the order of ids. Messages that are heard meanwhile stay held by the hub.
+ * Brings the hub up to date with the store: reads the messages that were missed on these channels, notifies the readers of those that
+ * cannot be read any more, and delivers the rest in the order of ids. Messages that are received meanwhile stay in the healing queue.
  *
  * A long file: the steps of one healing, in their order.
  */
@@ -64,8 +65,8 @@ export async function catchUp(
 }
 
 /**
- * Compares the channels with what the store has; `undefined` where the connection was lost meanwhile. `position`: up to there all
- * of them are read, and not beyond, because what was published later was heard, and is held.
+ * Compares the channels with the store; answers `undefined` if the connection was lost meanwhile. `position`: missed messages are read
+ * up to this id on all of the channels, and not beyond, because later messages have been received and are in the healing queue.
  */
 async function compareAll(
   hub: Knowledge,
@@ -88,7 +89,7 @@ async function compareAll(
     const fresh = learn(hub, options, mark, news);
     await judgeUnheard(source, news.forks, hub.frontier.position);
     if (!current()) return undefined;
-    // A new life and a fork are learned of once: by all channels, whichever are healed.
+    // A new life or a fork is learned of only once, so all channels are compared then, not only those that are being healed.
     if (fresh) for (const channel of unread(known, wanted)) wanted.push(channel);
     for (const [i, channel] of chunk.entries()) {
       const subscription = known.get(channel);
@@ -101,14 +102,14 @@ async function compareAll(
   return { missed, position, wanted };
 }
 
-/** The channels that are heard, and are not among these. */
+/** The channels whose `head` is known and that are not among `channels`. */
 function unread(known: Map<string, Subscription>, channels: string[]): string[] {
   const read = new Set(channels);
   const heard = [...known.values()].filter(({ head }) => head !== undefined);
   return heard.map(({ channel }) => channel).filter((channel) => !read.has(channel));
 }
 
-/** Takes note of a new life of the store and of new gaps; tells the readers. Answers whether every channel has to be compared. */
+/** Learns of a new life of the store and of new gaps, and notifies the readers. Answers whether every channel has to be compared. */
 function learn({ frontier, subscriptions }: Knowledge, options: Resources, mark: Mark, news: News): boolean {
   const { isFlushed, fresh, before } = frontier.learn(mark);
   if (isFlushed) {
@@ -125,7 +126,7 @@ function learn({ frontier, subscriptions }: Knowledge, options: Resources, mark:
   return forks.length > 0;
 }
 
-/** Tells the readers of channels of which nobody knew yet that a fork had cost them a message. */
+/** Notifies the readers of channels that, as the store knows only now, lost a message in a fork that was known before. */
 function announceTurnedOut(subscriptions: Subscriptions, { logger }: Resources, before: Gap, { gaps }: Mark): void {
   const now = gaps.find(({ to }) => to === before.to);
   if (now?.reason !== 'forked' || isSameGap(before, now)) return;
@@ -135,9 +136,9 @@ function announceTurnedOut(subscriptions: Subscriptions, { logger }: Resources, 
   }
 }
 
-/** Tells the readers of what may be lost in it; of a fork, each channel tells by its last message. */
+/** Notifies the readers of channels that may have lost messages in the gap, unless it is a fork: `compare` does that for each channel. */
 function announceGap(subscriptions: Subscriptions, { recordsPlain, logger }: Resources, gap: Gap, before: Gap[]): void {
-  // A channel that cannot be recorded has another gap with each message, and is logged once.
+  // A channel that cannot be recorded gets a new gap with each message; only the first one is logged.
   const isRepeated = gap.reason === 'unrecorded' && before.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
   if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
   if (gap.reason === 'forked') return;
@@ -147,7 +148,7 @@ function announceGap(subscriptions: Subscriptions, { recordsPlain, logger }: Res
   }
 }
 
-/** What has to be read of this channel, if anything. */
+/** Compares one channel with its head in the store. Answers what has to be read of it, or `undefined` if nothing has to be. */
 function compare(
   subscription: Subscription,
   head: Position,
@@ -159,11 +160,11 @@ function compare(
     subscription.begin(head);
     return undefined;
   }
-  // Denied by an ACL: what may not be heard is not read either.
+  // An ACL denies the SUBSCRIBE on this channel, so its backlog is not read either.
   if (subscription.refused) return undefined;
   const heard = subscription.head;
   if (born !== undefined) {
-    // What was heard is of the life before, and what the store still has of it was given then.
+    // The messages received so far are of the store's previous life. What the store still has of that life was delivered then.
     const isOfThisLife = isAfter(head, born);
     subscription.restart(isOfThisLife ? BEGINNING : head);
     return isOfThisLife ? { subscription, after: born, head, fork: undefined, isLast: false } : undefined;
@@ -181,7 +182,7 @@ function compare(
     subscription.restart(BEGINNING);
     announce(subscription, 'flushed');
   } else if (isAfter(heard, head) && !isAfter(heard, mark.position)) {
-    // Heard, and not in the store: its readers have had it, whoever published it.
+    // This message was received, but the store does not have it. Its readers have been given it, whoever published it.
     counters.messageUnconfirmed();
     logger.error({ event: 'head_unconfirmed', channel: subscription.channel, heard, head });
     subscription.restart(head);
@@ -189,7 +190,10 @@ function compare(
   return undefined;
 }
 
-/** Readers that are away now missed it too, and nobody else can tell them: the store keeps which channels it was. */
+/**
+ * Notes in the store which channels have lost messages in a fork: readers that are disconnected now missed them too, and can be
+ * notified of it only from the store.
+ */
 async function reportLost({ frontier: { gaps } }: Knowledge, { source }: Resources, missed: Compared[]): Promise<void> {
   const lost = new Map<Gap, string[]>();
   for (const { fork, subscription } of missed) {

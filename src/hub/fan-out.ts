@@ -6,10 +6,10 @@ import type { Frontier } from './frontier.ts';
 import type { Reader } from './subscription.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** Readers of a channel from which on a fan-out is written behind what goes to few. */
+/** A fan-out to more readers than this is a crowd: it is written behind messages that go to few readers. */
 const CROWD = 100;
 
-/** Gives what is heard to those who read the channel. */
+/** Delivers received messages to the readers of their channel. */
 export class FanOut {
   readonly #frontier: Frontier;
   readonly #subscriptions: Subscriptions;

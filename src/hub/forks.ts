@@ -3,9 +3,13 @@ import { isAfter, type Position } from '../message/position.ts';
 import { TESTIMONY } from '../patience.ts';
 import { type ChannelSource, type Gap, type Mark, mayHaveLost } from './channel-source.ts';
 
+/** How long to wait before the mark is read again (ms). */
 const AGAIN = 50;
 
-/** A mark in which no fork is awaited any more; where nobody has said what a fork has cost, it may have cost any channel a message. */
+/**
+ * Reads a mark in which no fork is `awaited` any more. If no gateway has reported within `TESTIMONY` what was lost in a fork, any channel
+ * may have lost a message in it (`all`).
+ */
 export async function settledMark(source: ChannelSource, channels: string[], current: () => boolean): Promise<Mark> {
   const until = performance.now() + TESTIMONY;
   for (;;) {
@@ -18,8 +22,8 @@ export async function settledMark(source: ChannelSource, channels: string[], cur
 }
 
 /**
- * Where nobody who hears everything was there: if ids were given out behind the fork, as far as this gateway knows (`position`),
- * nobody can tell in which channels.
+ * Decides on forks that are `unheard`: no gateway received everything. If this gateway knows of ids that were given out after the beginning
+ * of the fork (`position` is later), any channel may have lost a message, because nobody can tell which channels they were on.
  */
 export async function judgeUnheard(source: ChannelSource, forks: Gap[], position: Position): Promise<void> {
   for (const fork of forks) {
@@ -29,7 +33,7 @@ export async function judgeUnheard(source: ChannelSource, forks: Gap[], position
   }
 }
 
-/** Notes, also in the store, that these channels have lost a message in the fork. */
+/** Notes here and in the store that these channels have lost a message in the fork. */
 export async function addLost(source: ChannelSource, fork: Gap, channels: string[]): Promise<void> {
   const added = channels.filter((channel) => !mayHaveLost(fork, channel, false));
   if (added.length === 0) return;
@@ -37,7 +41,7 @@ export async function addLost(source: ChannelSource, fork: Gap, channels: string
   await source.reportLost(fork, 'some', added);
 }
 
-/** Whether a fork that was known has meanwhile turned out to have cost this channel a message. */
+/** Whether it has become known only now that this channel may have lost a message in a fork that was known `before`. */
 export function hasTurnedOut(before: Gap, now: Gap, channel: string): boolean {
   if (now.extent === 'old') return false;
   return mayHaveLost(now, channel, false) && !mayHaveLost(before, channel, false);

@@ -1,24 +1,24 @@
 import { BEGINNING, laterOf, type Position } from '../message/position.ts';
 import { type Gap, isSameGap, type Mark } from './channel-source.ts';
 
-/** What the store was said to have: a gap, or a new life. */
+/** A claim about the store that came as a message and is not confirmed yet: it has a gap, or a new life. */
 export type Hint = Gap | { born: Position };
 
-/** What a mark tells that was not known. */
+/** What was new in a mark. */
 export interface Learned {
-  /** The store has begun a new life, and is not new to this process. */
+  /** The store has begun a new life, and this process already knew an earlier one. */
   isFlushed: boolean;
-  /** Gaps of this life that were not known. */
+  /** Gaps of the life known so far that were not known; none if the life is new. */
   fresh: Gap[];
-  /** As they were known before. */
+  /** The gaps as they were known before the mark; none if the life is new. */
   before: Gap[];
 }
 
 /**
- * How far the store has been heard, in which life of it, and with which gaps.
+ * How far the hub has received the store's messages, in which life of the store, and with which gaps.
  *
- * Invariant: everything up to `position` on every followed channel has been given, or announced. It moves forward with `reached`, and
- * only `restart` sets it back, where the ids of the store have gone back themselves.
+ * Invariant: every message up to `position` on every followed channel has been delivered, or its loss has been announced. `reached` moves
+ * the position forward; only `restart` sets it back, if the ids of the store have gone back themselves.
  */
 export class Frontier {
   #position = BEGINNING;
@@ -30,17 +30,17 @@ export class Frontier {
     return this.#position;
   }
 
-  /** The id that began this life of the store. */
+  /** The id with which this life of the store began. */
   get born(): Position {
     return this.#born;
   }
 
-  /** The last id that came with a message: a plain PUBLISH that is heard now was made after it. */
+  /** The highest id that was received with a message: a plain PUBLISH that is received now was made after it. */
   get heard(): Position {
     return this.#heard;
   }
 
-  /** In order; few, or none. */
+  /** In the order of ids; few, or none. */
   get gaps(): Gap[] {
     return this.#gaps;
   }
@@ -71,7 +71,7 @@ export class Frontier {
     return 'born' in hint ? hint.born === this.#born : this.#gaps.some((gap) => isSameGap(gap, hint));
   }
 
-  /** Whether the store has begun a new life, or has a new gap, or knows more of one. */
+  /** Whether the store has begun a new life, has other gaps, or knows more about one of them. */
   differsFrom({ born, gaps }: Pick<Mark, 'born' | 'gaps'>): boolean {
     const known = this.#gaps;
     return born !== this.#born || gaps.length !== known.length || gaps.some((gap, i) => !isSameGap(gap, known[i]!));

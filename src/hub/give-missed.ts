@@ -7,56 +7,58 @@ import type { ResetReason } from '../message/reset.ts';
 import type { Frontier } from './frontier.ts';
 import type { Reader, Subscription } from './subscription.ts';
 
-/** A channel of which something was not heard. */
+/** A channel on which messages were missed. */
 export interface Missed {
   subscription: Subscription;
-  /** Everything up to this was heard. */
+  /** Every message up to this id was received. */
   after: Position;
-  /** The id of its last message. */
+  /** The id of the channel's last message in the store. */
   head: Position;
-  /** Whether there was a message at `after`, so that the next one comes after one. */
+  /** Whether `after` is the id of a message of this channel: then the `previous` of the next message cannot be `BEGINNING`. */
   isLast: boolean;
 }
 
-/** What gives messages to their readers, and holds what was heard meanwhile. */
+/** Delivers messages to their readers, and queues the messages that are received during a healing. */
 export interface Giver {
-  /** What was heard up to this position and is held. */
+  /** The queued messages up to this position. */
   heldMessages(upTo: Position): Message[];
-  /** The same, which is held no longer. */
+  /** Removes the queued messages up to this position, and answers them. */
   takeHeld(upTo: Position): Message[];
-  /** What was found: already in order, and without holes that were not announced. `wasHeard`: it was held, and not missed. */
+  /** Delivers a message of a healed channel: they come in order, and every hole was announced. `wasHeard`: it was queued, not missed. */
   deliverHealed(message: Message, wasHeard: boolean): void;
-  /** What was heard while another channel was read: where something before it is missing, it is healed in its turn. */
+  /** Delivers a queued message of a channel that is not being healed. If a message before it is missing, that channel is healed later. */
   deliverHeard(message: Message): void;
-  /** It was heard, and the store does not have it. */
+  /** Counts and logs a message that was received, but that the store does not have. */
   unconfirmed(message: Message): void;
 }
 
-/** What is to be given. */
+/** What `giveMissed` has to deliver. */
 export interface Owed {
   missed: Missed[];
+  /** Missed and queued messages are delivered up to this id. */
   upTo: Position;
-  /** The channels whose last messages were compared: of these the store has everything. */
+  /** The channels whose heads were compared: the store has every message of these. */
   compared: Set<string>;
-  /** The subscriptions by channel. */
+  /** The subscriptions by channel, when the healing began. */
   known: Map<string, Subscription>;
 }
 
 export interface GivingOptions {
   backlog: BacklogReader;
   logger: Logger;
-  /** Settles when readers have taken what they were given, or after a while; they are given more then. */
+  /** Settles when the readers have taken the messages that were delivered, or after a while; the next page follows then. */
   settled: () => Promise<void>;
 }
 
-/** Tells the readers of a channel that something may be missing in it. */
+/** Sends the readers of a channel a reset: messages of it may be missing. */
 export function announce(subscription: Subscription, reason: ResetReason): void {
   for (const reader of subscription.readers) reader.reset(subscription.channel, reason);
 }
 
 /**
- * Gives what was missed to the readers, page by page: in the order of ids, each page together with what is held up to its end. What
- * is gone is told before anything of its channel. Stops when `current` answers that the connection is another one.
+ * Delivers missed messages to the readers page by page, in the order of ids, each page together with the queued messages up to its end.
+ * If messages of a channel are gone, its readers get a reset before any message of it. Stops if `current` answers that the connection is
+ * another one.
  */
 export async function giveMissed(
   giver: Giver,
@@ -80,7 +82,8 @@ export async function giveMissed(
     if (!current()) return;
     giving.give({ gaps: new Map(), messages: [] }, upTo);
     for (const { subscription, head } of missed) {
-      // Nothing of it is kept any more. What is later than `upTo` is held, and must not seem to be known.
+      // The backlog has nothing left of this channel. Its head is not set past `upTo`, because later messages are queued: they would be
+      // taken for duplicates.
       const last = isAfter(head, upTo) ? upTo : head;
       if (giving.gaps.has(subscription) && isAfter(last, subscription.head!)) subscription.restart(last);
     }
@@ -90,7 +93,7 @@ export async function giveMissed(
   }
 }
 
-/** The gaps come first, as a page without messages. */
+/** Reads the backlogs and calls `take` for each page. The first page holds the gaps and no messages. */
 async function eachPage(
   { backlog, settled }: GivingOptions,
   requests: { channel: string; after: Position; upTo: Position }[],
@@ -106,20 +109,20 @@ async function eachPage(
   }
 }
 
-/** What is remembered from page to page. */
+/** The state of one `giveMissed`, from page to page. */
 class Giving {
-  /** Channels of which something is gone. */
+  /** Channels of which messages are gone. */
   readonly gaps = new Set<Subscription>();
   readonly #giver: Giver;
   readonly #logger: Logger;
   readonly #known: Map<string, Subscription>;
   readonly #compared: Set<string>;
-  /** Up to where everything seemed to be heard. */
+  /** The hub's position before the healing: every message up to it seemed to have been received. */
   readonly #before: Position;
   readonly #overtaken = new Set<Subscription>();
-  /** Channels whose next message comes after one. */
+  /** Channels whose next message must have a `previous` other than `BEGINNING`, see `Missed.isLast`. */
   readonly #continued: Set<Subscription>;
-  /** Readers that hold what they are given, and up to which message. */
+  /** Readers that hold the messages they receive, with the id of the last message that has to arrive before they are released. */
   readonly #holders = new Map<Reader, Position>();
 
   constructor(giver: Giver, before: Position, logger: Logger, { known, compared, missed }: Owed) {
@@ -132,8 +135,9 @@ class Giving {
   }
 
   /**
-   * Notes the readers whose rights change with one of these messages that was published before it was recorded: it counts from its
-   * place, and messages behind that place have lower ids than its own. They hold what they are given until all of it is there.
+   * Notes the readers whose rights change with one of these messages, if it is the record of a plain PUBLISH: the change counts from the
+   * message's place, and messages behind that place can have lower ids than the record. Such a reader holds the messages it receives
+   * until the last of these records has been delivered.
    */
   note(messages: Message[]): void {
     for (const message of messages) {
@@ -149,7 +153,7 @@ class Giving {
     for (const reader of this.#holders.keys()) reader.hold();
   }
 
-  /** The readers that have heard all that changes their rights; `undefined`: all of them. */
+  /** Releases the readers that have every message up to `upTo` that changes their rights; `undefined`: all readers that hold. */
   release(upTo: Position | undefined): void {
     for (const [reader, last] of this.#holders) {
       if (upTo !== undefined && isAfter(last, upTo)) continue;
@@ -165,7 +169,7 @@ class Giving {
       announce(subscription, reason);
     }
     this.#announceOvertaken(read);
-    // Of channels that are not read, what was heard meanwhile has its place among what was missed.
+    // Queued messages of channels that are not read have their place by id among the missed messages.
     const missed = new Set(read.map(({ id }) => id));
     const heard = this.#takeHeard(upTo, missed);
     const messages = [...read, ...heard].sort((a, b) => comparePositions(a.id, b.id));
@@ -179,12 +183,12 @@ class Giving {
   #deliver(message: Message, wasHeard: boolean): void {
     const subscription = this.#known.get(message.channel);
     if (subscription && this.#continued.delete(subscription) && message.previous === BEGINNING) {
-      // The counters of the channel were lost, or went long after its last message.
+      // The channel's counters in the store were lost, or expired long after its last message.
       if (!this.gaps.has(subscription)) announce(subscription, 'flushed');
       this.gaps.add(subscription);
       subscription.restart(BEGINNING);
     }
-    // What is between has been announced to be gone: it must not seem to be remembered.
+    // The messages between the head and this one have been announced as gone: `recent` must not answer as if it had them.
     if (subscription?.head !== undefined && isAfter(message.previous, subscription.head)) {
       subscription.restart(message.previous);
     }
@@ -192,8 +196,8 @@ class Giving {
   }
 
   /**
-   * What was heard up to this position on other channels than those that were compared. `missed`: the ids of what was read; those
-   * that were heard, too, are taken away.
+   * Takes the queued messages up to this position, and answers those of channels that were not compared. `missed`: the ids of the messages
+   * that were read; ids of messages that were received as well are removed from it.
    */
   #takeHeard(upTo: Position, missed: Set<Position>): Set<Message> {
     const heard = new Set<Message>();
@@ -209,8 +213,8 @@ class Giving {
   }
 
   /**
-   * What was not heard although everything up to a position seemed to be: nobody knows why, and readers may have gone past it
-   * by what they got in other channels. It is given to those who have not.
+   * Announces messages that were missed for an unknown reason: they are not later than the hub's position, so they seemed to have been
+   * received. Readers may have gone past them with messages of other channels; readers that have not still get them.
    */
   #announceOvertaken(messages: Message[]): void {
     for (const { id, channel } of messages) {

@@ -5,37 +5,37 @@ import { catchUp, type Resources } from './catch-up.ts';
 import type { FanOut } from './fan-out.ts';
 import type { Frontier } from './frontier.ts';
 import type { Giver } from './give-missed.ts';
-import { type Heard, HeldBack } from './held-back.ts';
+import { HealingQueue, type Heard } from './healing-queue.ts';
 import type { Link } from './link.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** Before what failed is tried again (ms). */
+/** How long to wait before a failed healing is tried again (ms). */
 const AGAIN = 200;
 
-/** What the hub consists of, as far as healing concerns it. */
+/** The parts of the hub that healing needs. */
 export interface HealingParts {
   link: Link;
   frontier: Frontier;
   subscriptions: Subscriptions;
   fanOut: FanOut;
-  /** Takes what was held, as if it were heard now. */
+  /** Handles a queued entry as if it were received now. */
   hear: (entry: Heard) => void;
-  /** Called when it is open again. */
+  /** Called when the hub is open again. */
   onOpen: () => void;
-  /** Called when a lost connection has been made up for. */
+  /** Called when everything that was missed since the last connection has been made up for. */
   onHealed: () => void;
 }
 
 /**
- * Makes up for what was not heard: reads it from the backlogs, gives it to the readers in order, and then what was heard meanwhile,
- * which is held until then.
+ * Makes up for missed messages: reads them from the backlogs and delivers them to the readers in order, then delivers the messages that
+ * were received meanwhile, which are queued until then.
  */
 export class Healing implements Giver {
   readonly #parts: HealingParts;
   readonly #options: Resources;
   readonly #failures: Failures;
-  readonly #held = new HeldBack();
-  /** Of what is held, the messages with an id that the store can hardly have given out. */
+  readonly #held = new HealingQueue();
+  /** The queued messages with an id that the store can hardly have given out. */
   readonly #doubtful = new Set<Message>();
 
   constructor(parts: HealingParts, options: Resources) {
@@ -53,23 +53,24 @@ export class Healing implements Giver {
     return this.#doubtful.has(message);
   }
 
-  /** The connection is another one: what was heard on the one before is in the backlogs. */
+  /** Drops the queue, because the connection is another one: what was received on the one before is in the backlogs. */
   clear(): void {
     this.#held.clear();
     this.#doubtful.clear();
   }
 
-  /** Subscribes every channel on a new connection, and makes up for what was missed since the last one. */
+  /** Subscribes every channel on a new connection, and makes up for what was missed since the last connection. */
   async reconnect(channels: string[]): Promise<void> {
     if (await this.#attempt(() => this.#resubscribe(channels))) this.#parts.onHealed();
   }
 
-  /** Something was missed on these channels. */
+  /** Makes up for messages that were missed on these channels while the connection was there. */
   async heal(channels: string[]): Promise<void> {
     const { link, subscriptions } = this.#parts;
     link.heal();
     await this.#attempt((current) => {
-      // Channels whose SUBSCRIBE is not acknowledged yet are left out: their head would be set, and nobody would subscribe them.
+      // Skip channels whose SUBSCRIBE is not acknowledged yet: catching up would set `head`, and `SubscribeQueue` would then never
+      // subscribe them.
       const heard = channels.filter((channel) => subscriptions.get(channel)?.head !== undefined);
       return this.#catchUp(heard, current);
     });
@@ -113,7 +114,8 @@ export class Healing implements Giver {
     const refused = new Set(await source.subscribe(channels));
     if (!current()) return;
     for (const subscription of subscriptions.values()) subscription.refused = refused.has(subscription.channel);
-    // A plain PUBLISH that nobody heard here may change rights from where it was published: nothing behind it is given first.
+    // A plain PUBLISH that this gateway did not receive may change rights, and the change counts from the place of the PUBLISH. So its
+    // record must be there before any message behind that place is delivered.
     if (channels.length > 0) await source.settle();
     if (!link.isDown && current()) await this.#catchUp(channels, current);
   }
@@ -123,14 +125,14 @@ export class Healing implements Giver {
     return catchUp({ frontier, subscriptions, giver: this }, this.#options, channels, current);
   }
 
-  /** Whether the connection is still the same. */
+  /** Answers a function that tells whether the connection is still the same as now. */
   #currency(): () => boolean {
     const { link } = this.#parts;
     const { connectionNumber } = link;
     return () => connectionNumber === link.connectionNumber;
   }
 
-  /** Tries until it is done, or the connection is another one. Answers whether it is done. */
+  /** Repeats `work` until it succeeds or the connection is another one. Answers whether it has succeeded. */
   async #attempt(work: (current: () => boolean) => Promise<void>): Promise<boolean> {
     const { link } = this.#parts;
     const current = this.#currency();
@@ -139,7 +141,7 @@ export class Healing implements Giver {
       await work(current);
     } catch (error) {
       if (!current()) return false;
-      // Nothing else asks the store until this is done, so nothing else would notice how long it has been away.
+      // Nothing else sends the store a request until this is done, so nothing else would notice that it does not answer.
       link.unanswered();
       this.#failures.log('heal_failed', error);
       await new Promise((resolve) => setTimeout(resolve, AGAIN).unref());
@@ -154,7 +156,7 @@ export class Healing implements Giver {
     const { link, subscriptions, hear, onOpen } = this.#parts;
     link.healed();
     this.#drop(this.#held.takeUnconfirmed());
-    // Where one of them leads back to healing, those behind it are held again.
+    // If one of these entries leads back to healing, the entries behind it are queued again.
     for (const entry of this.#held.take()) hear(entry);
     if (!link.isOpen) return;
     this.#doubtful.clear();
@@ -162,7 +164,7 @@ export class Healing implements Giver {
     if (this.#held.takeOverflow()) void this.heal([...subscriptions.keys()]);
   }
 
-  /** The store was asked, and knows nothing of it: it is somebody else's PUBLISH on a topic of ours. */
+  /** Drops entries that the store does not confirm: somebody else has published them on a topic of the gateways. */
   #drop(unconfirmed: Heard[]): void {
     const { frontier, fanOut } = this.#parts;
     for (const entry of unconfirmed) {

@@ -11,10 +11,10 @@ import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { FanOut } from './fan-out.ts';
 import { Frontier, type Hint } from './frontier.ts';
 import { Healing } from './healing.ts';
-import type { Heard } from './held-back.ts';
+import type { Heard } from './healing-queue.ts';
 import { Link } from './link.ts';
-import { Opening } from './opening.ts';
 import { SelfCheck } from './self-check.ts';
+import { SubscribeQueue } from './subscribe-queue.ts';
 import type { Reader, Subscription } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -26,17 +26,17 @@ export interface HubOptions {
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
   retention: (channel: string) => Retention;
-  /** Settles when readers have taken what they were given, or after a while: what is healed waits for it. */
+  /** Settles when readers have taken the messages that were delivered, or after a while: healing waits for it between two pages. */
   settled?: () => Promise<void>;
   now?: () => number;
 }
 
 /**
- * Fan-out inside this process: which channels are heard, and who reads each.
+ * Fan-out inside this process: subscribes channels, and delivers each message to the readers of its channel.
  *
- * Invariant: every message of a followed channel with an id up to `position` has been given to that channel's readers,
- * once and in the order of ids, or they were told by a reset. `position` never moves while the hub is not open: what is heard
- * then is held by `Healing`, which alone reads what was missed.
+ * Invariant: every message of a followed channel with an id up to `position` has been delivered to that channel's readers, once and in the
+ * order of ids, or they were notified by a reset. `position` never moves while the hub is not open: messages received then are queued by
+ * `Healing`, and only `Healing` reads missed messages.
  */
 export class Hub implements SourceListener {
   readonly #source: ChannelSource;
@@ -46,15 +46,15 @@ export class Hub implements SourceListener {
   readonly #frontier = new Frontier();
   readonly #fanOut: FanOut;
   readonly #healing: Healing;
-  readonly #opening: Opening;
+  readonly #opening: SubscribeQueue;
   readonly #selfCheck: SelfCheck;
-  /** Channels that nobody reads any more, and that are still heard. */
+  /** Channels that have no readers any more and are still subscribed. */
   readonly #idle = new Set<string>();
   /** Called when the store has lost its memory, so that it can be configured again. */
   onFlushed: () => void = () => undefined;
-  /** Called when the store's ids have gone back: none would come after the positions that readers have. */
+  /** Called when the store's ids have gone back: new ids would not be above the positions that readers have. */
   onReversed: () => void = () => undefined;
-  /** Called when a lost connection has been made up for. */
+  /** Called when everything that was missed since the last connection has been made up for. */
   onHealed: () => void = () => undefined;
 
   constructor(options: HubOptions) {
@@ -75,7 +75,7 @@ export class Hub implements SourceListener {
       },
       { ...options, settled, onFlushed: () => this.onFlushed(), onReversed: () => this.onReversed() },
     );
-    this.#opening = new Opening(this.#link, this.#frontier, source, logger);
+    this.#opening = new SubscribeQueue(this.#link, this.#frontier, source, logger);
     this.#selfCheck = new SelfCheck({
       ...parts,
       source,
@@ -105,12 +105,12 @@ export class Hub implements SourceListener {
     return this.#link.isOpen;
   }
 
-  /** Since when the store has not answered (ms); `undefined` while all is well. */
+  /** Since when the store has not answered (ms); `undefined` while it answers. */
   get downSince(): number | undefined {
     return this.#link.downSince;
   }
 
-  /** Open, and the store answers. */
+  /** Whether the hub is open and the store answers. */
   get isAnswered(): boolean {
     return this.isOpen && this.downSince === undefined;
   }
@@ -138,8 +138,8 @@ export class Hub implements SourceListener {
   }
 
   /**
-   * Gives the reader whatever is heard on these channels from now on. Settles when each is acknowledged and its last
-   * message known: what is published from then on is heard.
+   * Delivers the messages of these channels to the reader from now on. Settles when each subscription is acknowledged, the channel's last
+   * message is known, and the hub is open: messages that are published from then on are received.
    * @throws SisyphusError `redis_unavailable` after `FOLLOWING`
    */
   async follow(reader: Reader, channels: string[]): Promise<void> {
@@ -161,7 +161,7 @@ export class Hub implements SourceListener {
     this.#subscriptions.leave(reader, channels);
   }
 
-  /** Asks the store how far it is: everything up to there has been heard then. */
+  /** Asks the store for its last id and moves the position to it: when the answer arrives, every message up to it has been received. */
   async refresh(): Promise<void> {
     const { connectionNumber } = this.#link;
     const { position } = await this.#source.mark([]);
@@ -170,12 +170,12 @@ export class Hub implements SourceListener {
     this.#frontier.reached(position);
   }
 
-  /** Settles when what was published plainly before the call is recorded, and heard. */
+  /** Settles when every plain PUBLISH made before the call is recorded and its record received, see `ChannelSource.settle`. */
   async settle(): Promise<void> {
     await this.#source.settle();
   }
 
-  /** What was heard on the channel after the position, if all of it is remembered. */
+  /** The messages of the channel after `after`, if all of them are in memory; else `undefined`. */
   recent(channel: string, after: Position): Delivery[] | undefined {
     return this.#subscriptions.get(channel)?.recent(after);
   }
@@ -229,12 +229,12 @@ export class Hub implements SourceListener {
     void this.heal([message.channel]);
   }
 
-  /** Something was missed on these channels; `undefined`: on any. */
+  /** Makes up for messages that were missed on these channels; `undefined`: on all channels. */
   heal(channels: string[] | undefined): Promise<void> {
     return this.#healing.heal(channels ?? [...this.#subscriptions.keys()]);
   }
 
-  /** Lets go of channels that nobody has read for a while, and of messages that nobody comes back for. */
+  /** Unsubscribes channels that have had no readers for a while, and drops old messages from memory. */
   sweep(): void {
     this.#subscriptions.forgetBefore(this.position);
     for (const channel of this.#subscriptions.sweep()) this.#idle.add(channel);
@@ -242,8 +242,8 @@ export class Hub implements SourceListener {
   }
 
   /**
-   * A gap or a new life of the store was said, as anybody could who may PUBLISH there. So the store is asked; what comes meanwhile
-   * is held, and given when readers have been told.
+   * Handles a message that announces a gap or a new life of the store. Anybody who may PUBLISH on that topic can send one, so the store is
+   * asked. What is received meanwhile is queued, and delivered when the readers have been notified.
    */
   #hint(hint: Hint): void {
     if (this.isOpen && this.#frontier.knows(hint)) return;
@@ -257,7 +257,7 @@ export class Hub implements SourceListener {
     else this.#hint(entry);
   }
 
-  /** The subscription of this channel, which is opened if there is none. */
+  /** The subscription of this channel. If there is none, it is created and queued for SUBSCRIBE. */
   #subscriptionOf(channel: string): Subscription {
     let subscription = this.#subscriptions.get(channel);
     if (!subscription) {
@@ -275,7 +275,7 @@ export class Hub implements SourceListener {
     this.#link.settleWaiting();
   }
 
-  /** While healing, what is let go is still being subscribed; a lost connection takes it along. */
+  /** Unsubscribes idle channels, unless the hub is healing: it may be subscribing them. A lost connection has unsubscribed them anyway. */
   #letGo(): void {
     if (!this.isOpen && !this.#link.isDown) return;
     const idle = [...this.#idle].filter((channel) => !this.#subscriptions.has(channel));

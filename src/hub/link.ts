@@ -1,8 +1,8 @@
 /**
- * The connection on which the hub hears the store.
+ * The state of the connection on which the hub receives messages from the store.
  *
- * `down` (there is none) → `healing` (there is one; what was missed is read, and what is heard meanwhile is held) → `open`. What was
- * missed while open leads back to `healing`.
+ * `down` (no connection) → `healing` (connected; missed messages are read, and messages that are received meanwhile are queued) → `open`.
+ * If a message is missed while the link is open, it goes back to `healing`.
  */
 export class Link {
   #state: 'down' | 'healing' | 'open' = 'down';
@@ -24,12 +24,12 @@ export class Link {
     return this.#state === 'open';
   }
 
-  /** Counts connections: what an earlier one began, a later one must not finish. */
+  /** Changes with each connection and each loss of one, so that work begun on an earlier connection is not finished on a later one. */
   get connectionNumber(): number {
     return this.#connectionNumber;
   }
 
-  /** Since when the store has not answered (ms); `undefined` while all is well. */
+  /** Since when the store has not answered (ms); `undefined` while it answers. */
   get downSince(): number | undefined {
     return this.#downSince;
   }
@@ -49,7 +49,7 @@ export class Link {
     this.#state = 'healing';
   }
 
-  /** Nobody who waits is told yet: what is held may lead back to healing. */
+  /** Opens the link. `untilOpen` does not settle before `settleWaiting`, because queued entries may still lead back to healing. */
   healed(): void {
     this.#state = 'open';
     this.answered();
@@ -59,12 +59,12 @@ export class Link {
     this.#downSince = undefined;
   }
 
-  /** The store does not answer, on a connection that may be alive: as good as none, if that lasts. */
+  /** The store does not answer, although its connection may be alive: if that lasts, it is as good as no connection. */
   unanswered(): void {
     this.#downSince ??= this.#now();
   }
 
-  /** Settles when it is open, or given up. */
+  /** Settles when the link is open, or when `givenUp` is aborted. */
   async untilOpen(givenUp: AbortSignal): Promise<void> {
     while (!this.isOpen && !givenUp.aborted) {
       await new Promise<void>((resolve) => {
@@ -78,7 +78,7 @@ export class Link {
     }
   }
 
-  /** Those who wait look again. */
+  /** Lets each pending `untilOpen` look at the state again. */
   settleWaiting(): void {
     for (const settle of this.#waiting) settle();
   }

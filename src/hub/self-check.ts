@@ -6,21 +6,20 @@ import type { Frontier } from './frontier.ts';
 import type { Link } from './link.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
-/** How often heads are compared (ms); with the 2 s that an answer may take, a dead connection is noticed within 3 s. */
+/** How often heads are compared (ms). An answer may take 2 s, so a dead connection is noticed within 3 s. */
 const PERIOD = 700;
 /**
- * In how long the heads of all channels are compared once (ms). With all of them each
- * `PERIOD`, an event of a fan-out to 2,000 streams cost 9.0 µs instead of 8.5, and 1 % of personal messages took 2.0 ms
- * or more instead of 1.4.
+ * The time in which the heads of all channels are compared once (ms). When all of them were compared every `PERIOD`, an event of a fan-out
+ * to 2,000 streams cost 9.0 µs instead of 8.5 µs, and 1 % of personal messages took 2.0 ms or more instead of 1.4 ms.
  */
 const ROUND = 5000;
-/** Heads compared in one round trip, half a millisecond of Redis's time. */
+/** Heads compared in one round trip: half a millisecond of Redis's time. */
 const CHUNK = 250;
-/** Heads of one self-check, and at least a `CHUNK`; of more than 70,000 channels a round takes longer. */
+/** The most heads of one self-check; the least is one `CHUNK`. With more than 70,000 channels a round takes longer than `ROUND`. */
 const MOST = 10_000;
 /**
- * While nothing is published heads are compared this often (ms): they could change only by another hand than ours. Each 30 s
- * it was an eighth of what idle streams cost.
+ * How often heads are compared while nothing is published (ms): then only something other than Sisyphus can change them. Every 30 s, the
+ * comparison was an eighth of what idle streams cost.
  */
 const QUIET_PERIOD = 300_000;
 
@@ -30,25 +29,26 @@ export interface SelfCheckOptions {
   subscriptions: Subscriptions;
   source: ChannelSource;
   logger: Logger;
-  /** Something was missed on these channels; `undefined`: on any. */
+  /** Makes up for messages that were missed on these channels; `undefined`: on all channels. */
   heal(channels: string[] | undefined): Promise<void>;
-  /** Called each time, open or not. */
+  /** Called every period, whether or not the hub is open. */
   sweep(): void;
 }
 
 /**
- * Compares what the store says was published with what was heard, so that a loss that nobody thought of does not stay
- * silent: the last message of each channel, a part of the channels at a time, jittered. It also is the heartbeat of the
+ * Compares the last message of each channel in the store with the last one that was received, so that a loss with a cause that nobody
+ * thought of does not stay silent. Each check compares a part of the channels, at jittered times. It also is the heartbeat of the
  * connection, and moves the hub's position forward while nothing is published.
  */
 export class SelfCheck {
   readonly #options: SelfCheckOptions;
   readonly #failures: Failures;
   #timer: NodeJS.Timeout | undefined;
+  /** The index of the channel with which the next check begins. */
   #next = 0;
-  /** The last id given out when the round began that is under way. */
+  /** The store's last id when the current round began. */
   #roundFrom = BEGINNING;
-  /** The last id given out while all heads were compared, and when that was (ms). */
+  /** The store's last id while all heads were compared, if it did not change meanwhile, and when the comparison ended (ms). */
   #compared: Position | undefined;
   #comparedAt = 0;
 
@@ -73,7 +73,7 @@ export class SelfCheck {
     this.#timer = undefined;
   }
 
-  /** Never rejects: where the store does not answer, its connection is cut, and healing follows. */
+  /** Never rejects: a failure is noted and logged. If the connection turns out to be dead, the source cuts it, and healing follows. */
   async #now(): Promise<void> {
     try {
       await this.#check();
@@ -111,7 +111,7 @@ export class SelfCheck {
     }
   }
 
-  /** Whether no id was given out since all heads were compared: an idle gateway has nothing else to do. */
+  /** Whether the store has given out no id since all heads were compared: then there is nothing to compare. */
   async #isQuiet(): Promise<boolean> {
     const { link, frontier, source } = this.#options;
     if (!link.isOpen || this.#compared === undefined || performance.now() - this.#comparedAt > QUIET_PERIOD)
@@ -125,7 +125,7 @@ export class SelfCheck {
     return true;
   }
 
-  /** Whether the store has a last message here that was not heard, or has lost one that was. */
+  /** Whether the store has a last message of one of these channels that was not received, or has lost one that was. */
   #lags(channels: string[], mark: Mark): boolean {
     return channels.some((channel, i) => {
       const subscription = this.#options.subscriptions.get(channel);

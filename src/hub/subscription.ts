@@ -5,54 +5,54 @@ import { BEGINNING, earlier, isAfter, laterOf, type Position, positionBefore } f
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Mark } from './channel-source.ts';
-import { type Entry, NONE, type Remembered } from './remembered.ts';
+import { type Entry, NONE, type RecentMessages } from './recent-messages.ts';
 
-/** Who reads channels: a session. */
+/** Receives the messages of the channels that it follows: a session. */
 export interface Reader {
   receive(delivery: Delivery): void;
-  /** A plain PUBLISH on this user's channel was heard; its record follows. */
+  /** A plain PUBLISH on this user's channel was received; its record follows. */
   plain(channel: string, payload: Buffer): void;
-  /** The list of this channel's user has changed, and no message tells it. */
+  /** The list of this channel's user has changed, and no message carries the change. */
   changed(channel: string, change: RightsChange): void;
-  /** What follows may change the reader's rights, at a place before some of it: it is given after `release`. */
+  /** Holds the messages that follow until `release`: some of them may change the reader's rights from a place before others of them. */
   hold(): void;
   release(): void;
-  /** Something may be missing in this channel. */
+  /** Messages of this channel may be missing. */
   reset(channel: string, reason: ResetReason): void;
 }
 
-/** How much of a channel is answered from memory, for those who come back at once; the rest is in the backlog. */
+/** How much of a channel is answered from memory, for readers that come back at once: messages, and bytes. The backlog has the rest. */
 const REMEMBERED_MESSAGES = 100;
 const REMEMBERED_BYTES = 256 * 1024;
-/** A channel without a message is known to have had none for this long (ms); the store knows of longer, and is asked. */
+/** How far back a channel without a known message counts as empty (ms). The store knows of longer, and is asked for an older position. */
 const PROVEN_FOR = 3_600_000;
 
-/** One channel in this process: who reads it, how far it has been heard, and the messages heard last. */
+/** One channel in this process: its readers, how far it has been received, and the messages received last. */
 export class Subscription {
   readonly channel: string;
   readonly readers = new Set<Reader>();
-  /** The id of the last message, heard or known of; `undefined` until the store has been asked. */
+  /** The id of the channel's last message, received or only known of; `undefined` until the store has answered it. */
   head: Position | undefined;
-  /** The store denies it (an ACL): nothing is heard until it is asked again. */
+  /** The store has refused the SUBSCRIBE (by an ACL): no message is received until the channel is subscribed again. */
   refused = false;
-  /** Since when nobody reads it (ms); it is kept for a while, for those who come back. */
+  /** Since when the channel has had no readers (ms). It is kept for a while, for readers that come back. */
   idleSince: number | undefined;
   /**
-   * The entry of the last message, from which those before it are found; `NONE` where what came last is not remembered.
-   * What is before the first of them, only the backlog knows.
+   * The entry of the last message, which leads to the entries before it; `NONE` if the last message is not in memory. Only the backlog has
+   * the messages before the first entry.
    */
   #last: Entry = NONE;
-  readonly #remembered: Remembered;
+  readonly #remembered: RecentMessages;
   readonly #retention: Retention;
   #begun: { promise: Promise<void>; resolve: () => void } | undefined;
 
-  constructor(channel: string, retention: Retention, remembered: Remembered) {
+  constructor(channel: string, retention: Retention, remembered: RecentMessages) {
     this.channel = channel;
     this.#retention = retention;
     this.#remembered = remembered;
   }
 
-  /** The subscription is acknowledged, and `head` was the last message then: whatever follows is heard. */
+  /** The subscription is acknowledged, and `head` was the last message then: every message after it is received. */
   begin(head: Position): void {
     if (this.head !== undefined) return;
     this.head = head;
@@ -60,7 +60,7 @@ export class Subscription {
     this.#begun = undefined;
   }
 
-  /** Resolves when it has begun. */
+  /** Resolves when `begin` has been called. */
   begun(): Promise<void> {
     if (!this.#begun) {
       let resolve = (): void => undefined;
@@ -72,7 +72,7 @@ export class Subscription {
     return this.#begun.promise;
   }
 
-  /** Whether the store may have forgotten by now that the last message was there: silence is all that this tells. */
+  /** Whether the store may by now have forgotten the last message, so that a missing head only means that the channel was silent. */
   isForgotten({ position, now }: Pick<Mark, 'position' | 'now'>): boolean {
     const known = knownFor(this.#retention.ttl);
     return this.head !== undefined && isAfter(earlier(laterOf(position, now ?? position), known), this.head);
@@ -85,19 +85,20 @@ export class Subscription {
     this.head = message.id;
   }
 
-  /** History was rewritten: what was heard no longer counts. */
+  /** The channel's history has changed: continues from `head`, without the messages in memory. */
   restart(head: Position): void {
     this.head = head;
     this.#last = NONE;
   }
 
   /**
-   * Every message after this position, if all of them are remembered; `undefined` where the backlog must be asked. What
-   * is about to expire is left to the backlog, which goes by the clock that made the ids.
+   * Every message after this position, if all of them are in memory; `undefined` if the backlog must be read. Messages that are about to
+   * expire are left to the backlog, which goes by the clock that made the ids.
    */
   recent(after: Position): Delivery[] | undefined {
     if (this.head === undefined) return undefined;
-    // Of what was before the first message, or where there is none, the store may have forgotten something.
+    // The store forgets a channel some time after its last message. So there may have been messages before the first one, or before an
+    // empty channel, that the store no longer knows of.
     const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
     const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];

@@ -1,18 +1,18 @@
 import type { Retention } from '../backlog/backlog.ts';
 import { earlier, type Position } from '../message/position.ts';
-import { Remembered } from './remembered.ts';
+import { RecentMessages } from './recent-messages.ts';
 import { type Reader, Subscription } from './subscription.ts';
 
-/** A channel that nobody reads any more is heard this much longer (ms): a crowd that was cut off finds it in memory. */
+/** How long a channel without readers stays subscribed (ms): a crowd that was cut off and comes back finds its messages in memory. */
 const LINGER = 20_000;
-/** Messages are remembered as long (ms). */
+/** How long messages are kept in memory (ms): as long as a channel without readers. */
 const REMEMBERED_FOR = 20_000;
-/** How often channels that nobody reads are looked for (ms). */
+/** How often channels without readers are looked for (ms). */
 const SWEEP = 5000;
 
-/** The channels of this process, by name, and what they remember together. */
+/** The channels of this process by name, and the memory for recent messages that they share. */
 export class Subscriptions extends Map<string, Subscription> {
-  readonly #remembered = new Remembered();
+  readonly #remembered = new RecentMessages();
   readonly #retention: (channel: string) => Retention;
   readonly #now: () => number;
   #sweptAt = 0;
@@ -38,12 +38,12 @@ export class Subscriptions extends Map<string, Subscription> {
     }
   }
 
-  /** Lets go of messages that nobody comes back for, where everything has been heard up to this position. */
+  /** Forgets messages that are older than `REMEMBERED_FOR`. `position`: every message up to it has been received. */
   forgetBefore(position: Position): void {
     this.#remembered.forget(earlier(position, REMEMBERED_FOR));
   }
 
-  /** Lets go of channels that nobody has read for a while, looking for them now and then. Answers which. */
+  /** Removes the channels that have had no readers for `LINGER`, and answers them. Looks for them only once in `SWEEP`. */
   sweep(): string[] {
     const now = this.#now();
     if (now - this.#sweptAt < SWEEP) return [];

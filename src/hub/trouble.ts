@@ -1,9 +1,9 @@
-/** Something that a store does not do at the moment. */
+/** A reason for which a store does not work, or only in part, at the moment. */
 export interface Trouble {
-  /** `all`: it answers nobody. `readers`: it answers, and refuses what a reader needs. `publishing`: readers are served. */
+  /** `all`: the store does not answer. `readers`: it answers, but refuses commands that readers need. `publishing`: readers are served. */
   stops: 'all' | 'readers' | 'publishing';
-  /** What is wrong and what would be right, in a sentence that may be shown to anybody. */
+  /** What is wrong and what is expected instead, in a sentence that may be shown to anybody. */
   reason: string;
-  /** What the driver said; for the log alone, because it may name addresses. */
+  /** The driver's error text; only for the log, because it may name addresses. */
   detail?: string;
 }

@@ -7,22 +7,23 @@ import { isAfter, laterOf, type Position } from '../message/position.ts';
 import type { Gate, Reset } from './gate.ts';
 import { type ReadMessages, readChannels, type Sources, type Wanted } from './read-channels.ts';
 
-/** A channel that a reading follows from now on, and has to read: what follows `from`, if its reader does not have it. */
+/** A channel that a reading follows from now on. Its messages after `from` have to be read, if the reader does not have them. */
 export interface Addition {
-  /** The id of what added it. */
+  /** The id of the change that added the channel. */
   id: Position;
+  /** The messages after this position are for the reader. */
   from: Position;
-  /** It was added before, and stood here: what is behind this place has been read. */
+  /** The channel was already added, at this later place: messages behind it have been read, and only those before it are to be read. */
   before?: Place | undefined;
-  /** It was followed all along: what was published before it was dropped may be owed, too. */
+  /** The channel was followed all along: messages from before it was dropped may be owed, too. */
   isHeard?: boolean;
-  /** The gaps that were known before it was followed: of later ones the hub tells. */
+  /** The gaps that were known before the channel was followed: the hub notifies the reader of later ones. */
   gaps?: Gap[];
-  /** It has been read up to `from`, and its reader was told of those gaps. */
+  /** The channel has been read up to `from`, and the reader was notified of those gaps. */
   isRead?: boolean;
 }
 
-/** The channels that were added to a reading, and are not read yet. */
+/** The channels that were added to a reading and are not read yet. */
 export class Additions {
   #added = new Map<string, Addition>();
 
@@ -30,7 +31,7 @@ export class Additions {
     return this.#added.size === 0;
   }
 
-  /** If a channel is added twice the earlier place counts: what is not for the reader between the two is filtered. */
+  /** If a channel is added twice, the earlier place counts: the filter removes messages between the two that are not for the reader. */
   add(channel: string, addition: Addition): void {
     const known = this.#added.get(channel);
     if (!known) {
@@ -51,16 +52,16 @@ export class Additions {
     return taken;
   }
 
-  /** What is owed up to this position has been read, and filtered as it is filtered now. */
+  /** The owed messages up to this position have been read, and filtered with the filter as it is now. */
   haveRead(upTo: Position): void {
     for (const [channel, addition] of this.#added) {
-      // The channel is followed: only what is behind its earlier place was not for the reader before.
+      // The channel was followed already: only messages between its earlier place and `before` were new to the reader, and they are read.
       if (addition.before) this.#added.delete(channel);
       else Object.assign(addition, { from: laterOf(addition.from, upTo), isRead: true });
     }
   }
 
-  /** What a reader that has everything up to `position` is owed of a channel, if that is other than of a channel it has followed. */
+  /** The part of an added channel to read for a reader that has everything up to `position`; `undefined`: as for any followed channel. */
   owedOf(channel: string, position: Position): Wanted | undefined {
     const addition = this.#added.get(channel);
     if (!addition || addition.before || addition.isHeard) return undefined;
@@ -72,13 +73,13 @@ export class Additions {
   }
 }
 
-/** Settles when the hub hears these channels for the reader. */
+/** Settles when the hub delivers these channels to the reader. */
 export async function follow(added: Map<string, Addition>, hub: Hub, reader: Reader): Promise<void> {
   for (const addition of added.values()) addition.gaps ??= hub.gaps;
   await hub.follow(reader, [...added.keys()]);
 }
 
-/** What was published on these channels up to the hub's position, for a reader that has everything up to `position`. */
+/** Reads the messages of these channels up to `seam`, the hub's position, for a reader that has everything up to `position`. */
 export async function readAdded(
   added: Map<string, Addition>,
   position: Position,
@@ -99,7 +100,7 @@ export async function readAdded(
   return { ...found, deliveries };
 }
 
-/** Puts what was read in its place among what is held. `behind`: what the last of it waits for. */
+/** Puts the messages that were read in their places among those in the gate. `behind`: how many records the last of them waits for. */
 export function insertAdded(
   gate: Gate,
   added: Map<string, Addition>,
@@ -108,7 +109,7 @@ export function insertAdded(
   behind: number,
 ): void {
   const told = [...resets];
-  // They have lower ids than what the reader has: a message that was recorded late added the channel.
+  // These messages have lower ids than the reader's position, because a plain PUBLISH that was recorded late added the channel.
   const late = deliveries.filter(({ message }) => !isAfter(message.id, position));
   const overtaken = new Set(late.map(({ message }) => message.channel));
   for (const { channel } of resets) overtaken.delete(channel);

@@ -9,8 +9,8 @@ import type { MessageFilter } from './message-filter.ts';
 /**
  * The client of one reading, and its position.
  *
- * Invariant: the client was given every message with an id up to `position` that the filter allows, each once and in the order of
- * ids, or it was told by a reset. Nobody else writes to the connection or moves the position.
+ * Invariant: the client was sent every message with an id up to `position` that the filter allows, each once and in the order of ids, or
+ * it was notified by a reset. Nothing else writes to the connection or moves the position.
  */
 export class Client {
   readonly #connection: Connection;
@@ -38,12 +38,12 @@ export class Client {
     return this.#connection.closed;
   }
 
-  /** What the client has until it is given something: also less than it said. */
+  /** Sets the position that the client has until it is sent a message; it may be before the position that the client brought. */
   beginAt(position: Position): void {
     this.#position = position;
   }
 
-  /** There was nothing more for it up to here. */
+  /** There is no further message for the client up to this position. */
   hasAllUpTo(position: Position): void {
     this.#position = laterOf(this.#position, position);
   }
@@ -62,13 +62,13 @@ export class Client {
     if (message.oversize) this.#countReset('oversize');
   }
 
-  /** `position`: what the client has with it, if that is not what it had. */
+  /** `position`: the client's position with this reset, if it is not the one before it. */
   reset(channel: string, reason: ResetReason, position = this.#position): void {
     this.#connection.reset(channel, reason, position);
     this.#countReset(reason);
   }
 
-  /** Settles when more may follow. */
+  /** Settles when the connection can take more. */
   drained(): Promise<void> {
     return this.#connection.drained();
   }
@@ -81,7 +81,7 @@ export class Client {
     this.#connection.close(reason, this.#position);
   }
 
-  /** Unless the client has left, or was too slow for it: then it was not told. */
+  /** Counts a reset, unless the client has left or was too slow for it: then it was not notified. */
   #countReset(reason: ResetReason): void {
     if (!this.hasLeft) this.#counters.readerReset(reason);
   }

@@ -9,19 +9,19 @@ type Entry = Delivery | Reset;
 
 interface Held {
   entry: Entry;
-  /** How many plain PUBLISHes to the user had been heard before it. */
+  /** How many plain PUBLISHes to the user had been received before the entry. */
   behind: number;
 }
 
-/** Entries held while the list of channels, or a backlog, is read. */
+/** The most entries that are held while the list of channels, or a backlog, is read. */
 const MAX_HELD = 10_000;
 
-/** What a reader has heard and is not given yet, in the order of ids. */
+/** Holds the messages and resets that a reader has received and that are not given to its client yet, in the order of ids. */
 export class Gate {
   #held: Held[] = [];
   #bytes = 0;
   readonly #maxBytes: number;
-  /** More came than fits, and was dropped: everything up to this id, which waits for so many records. The backlogs have it. */
+  /** Messages that did not fit were dropped: all up to this id; the last one waits for `behind` records. The backlogs have them. */
   #dropped: { upTo: Position; behind: number } | undefined;
 
   constructor(maxBytes: number) {
@@ -43,7 +43,7 @@ export class Gate {
     this.#held = this.#held.filter((held) => !isDelivery(held.entry));
   }
 
-  /** Up to which id messages were dropped that wait for no record any more; they are read instead. */
+  /** The id up to which messages were dropped, once they wait for no record any more; the caller reads them from the backlogs instead. */
   takeDropped(isSettled: (behind: number) => boolean): Position | undefined {
     if (!this.#dropped || !isSettled(this.#dropped.behind)) return undefined;
     const { upTo } = this.#dropped;
@@ -55,7 +55,7 @@ export class Gate {
     return this.#held.flatMap(({ entry }) => (isDelivery(entry) ? [entry.message] : []));
   }
 
-  /** What is at the front and waits for no record any more; it is held no longer. */
+  /** Removes and answers the entries at the front that wait for no record any more. */
   takeReady(isSettled: (behind: number) => boolean): Entry[] {
     if (this.#dropped) return [];
     const blocked = this.#held.findIndex(({ behind }) => !isSettled(behind));
@@ -64,7 +64,7 @@ export class Gate {
     return taken.map(({ entry }) => entry);
   }
 
-  /** Whether what is held of the channel, with what was found of it, is all that came in it after one position up to another. */
+  /** Whether the held messages of the channel, together with `found`, are all that it had after `after` and up to `upTo`. */
   hasAll(channel: string, found: Delivery[], after: Position, upTo: Position): boolean {
     const all = [...this.messages(), ...found.map(({ message }) => message)];
     const messages = all.filter((message) => message.channel === channel);
@@ -74,7 +74,7 @@ export class Gate {
     return !isAfter(upTo, known);
   }
 
-  /** Puts messages in their place by id, unless they are there already; `behind`: what the last of them waits for. */
+  /** Puts messages in their place by id, unless they are held already. `behind`: how many records the last of them waits for. */
   insert(deliveries: Delivery[], behind: number): void {
     if (deliveries.length === 0) return;
     const held = this.messages();
@@ -84,7 +84,7 @@ export class Gate {
       if (ids.has(id)) continue;
       const at = this.#held.findIndex(({ entry }) => isDelivery(entry) && isAfter(entry.message.id, id));
       this.#bytes += payload.length;
-      // Whoever is behind it was heard later, so it waits for no less.
+      // The entry that comes behind it was received later and waits for no fewer records.
       this.#held.splice(at < 0 ? this.#held.length : at, 0, {
         entry: delivery,
         behind: at < 0 ? behind : this.#held[at]!.behind,
@@ -92,7 +92,7 @@ export class Gate {
     }
   }
 
-  /** Puts a reset before anything of its channel, and behind the message that granted it, if that is here. */
+  /** Puts a reset before every entry of its channel, and behind the message that granted the channel, if that message is held. */
   insertReset(reset: Reset, grantedBy: Position): void {
     const granted = this.#held.findIndex(({ entry }) => isDelivery(entry) && entry.message.id === grantedBy);
     const first = this.#held.findIndex(({ entry }, i) => i > granted && channelOf(entry) === reset.channel);

@@ -3,7 +3,7 @@ import type { Client } from './client.ts';
 import type { ChannelPage } from './read-channels.ts';
 import type { Replay } from './replay.ts';
 
-/** Gives the client what must be announced, and what it has missed up to the seam. `ask`: asks for a page until it is there. */
+/** Sends the client its resets and the messages that it has missed up to the seam. `ask`: repeats a request until it is answered. */
 export async function giveReplay(
   replay: Replay,
   client: Client,
@@ -11,7 +11,7 @@ export async function giveReplay(
   ask: <Answer>(ask: () => Promise<Answer>) => Promise<Answer>,
 ): Promise<void> {
   for (const [i, { channel, reason }] of replay.resets.entries()) {
-    // If nothing follows, the last one says so: or the client would be told again of a gap that it knows.
+    // If no message follows, the last reset carries the seam: else a client that comes back would be notified of the same gap again.
     const last = replay.isEmpty && i === replay.resets.length - 1;
     client.reset(channel, reason, last ? seam : replay.position);
     await client.drained();
@@ -20,7 +20,7 @@ export async function giveReplay(
   if (!client.hasLeft) client.hasAllUpTo(seam);
 }
 
-/** Answers whether there may be another one. A function of its own: a page is forgotten while the next one is read. */
+/** Answers whether there may be another page. This is a function of its own so that a page is garbage while the next one is read. */
 async function givePage(page: ChannelPage | undefined, client: Client): Promise<boolean> {
   if (!page) return false;
   for (const { channel, reason } of page.resets) client.reset(channel, reason);

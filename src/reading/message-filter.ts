@@ -1,8 +1,8 @@
 import type { Message } from '../message/message.ts';
 
-/** What a reader may have of the channels that it follows. */
+/** Which messages of the channels that it follows a reader may have. */
 export interface MessageFilter {
-  /** Every message is allowed, until something changes. */
+  /** Whether every message is allowed at the moment, so that `allows` need not be called. */
   readonly isQuiet: boolean;
   allows(message: Message): boolean;
 }

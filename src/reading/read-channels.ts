@@ -7,15 +7,15 @@ import type { ResetReason } from '../message/reset.ts';
 import type { Reset } from './gate.ts';
 import type { MessageFilter } from './message-filter.ts';
 
-/** One channel, and what is to be read of it: everything after this position. */
+/** A channel of which every message after a position is to be read. */
 export interface Wanted {
   channel: string;
   after: Position;
-  /** Why nothing can be promised, whatever the backlog says: then only the backlog is asked. */
+  /** The reason of a reset that is due whatever the backlog has. If it is set, only the backlog is read, and not the hub's memory. */
   broken?: ResetReason | undefined;
-  /** It has been read before: the reader has been told of its gaps by the hub. */
+  /** The channel has been read before: the hub has notified the reader of its gaps. */
   isRead?: boolean;
-  /** The gaps that were known before the channel was followed, if those were others. */
+  /** The gaps that were known before this channel was followed, if they differ from `Sources.gaps`. */
   gaps?: Gap[] | undefined;
 }
 
@@ -23,29 +23,29 @@ export interface Sources {
   hub: Pick<Hub, 'recent' | 'subscription'>;
   backlog: BacklogReader;
   filter: MessageFilter;
-  /** The gaps that were known before the channels were followed: of later ones the hub tells. */
+  /** The gaps that were known before the channels were followed: the hub notifies the reader of later ones. */
   gaps: Gap[];
   recordsPlain: (channel: string) => boolean;
 }
 
 export interface ReadMessages {
-  /** For each channel one at most. */
+  /** At most one for each channel. */
   resets: Reset[];
-  /** What is for the user, in the order of ids. */
+  /** The messages that the filter allows, in the order of ids. */
   deliveries: Delivery[];
-  /** From where the backlog of a channel was read, if what it keeps does not reach back to there. */
+  /** By channel, the position from which its backlog was read, if the backlog does not reach back to that position. */
   gaps: Map<string, Position>;
 }
 
-/** Of what channels remember so much is taken (bytes); what the others have missed is in the backlogs, and is read in pages. */
+/** About how much is taken from the hub's memory (bytes); the remaining channels are read from their backlogs, in pages. */
 const MOST_RECENT = 1024 * 1024;
 
-/** A part of what is read: its resets come before its messages. */
+/** A page of a reading: its resets come before its messages. */
 export type ChannelPage = Pick<ReadMessages, 'resets' | 'deliveries'>;
 
-/** A way through some channels, in the order of ids, with what the hub remembers in its place among what is read. */
+/** Reads some channels in the order of ids, and merges messages from the hub's memory with those from the backlogs. */
 export class ChannelReading {
-  /** As they are known before the first page. */
+  /** The resets that are known before the first page is read. */
   readonly resets: Reset[];
   readonly #recent: Delivery[];
   #reading: Reading | undefined;
@@ -58,7 +58,7 @@ export class ChannelReading {
     this.#filter = filter;
   }
 
-  /** The next page, or `undefined` at the end. Where it rejects, it may be asked again. */
+  /** The next page, or `undefined` at the end. If it rejects, it may be called again. */
   async next(): Promise<ChannelPage | undefined> {
     const page = await this.#reading?.next();
     if (!page) this.#reading = undefined;
@@ -73,9 +73,9 @@ export class ChannelReading {
 }
 
 /**
- * Reads what was published on these channels up to the seam: from the hub's memory if that has all of it, else from the backlog.
- * The seam is the hub's position at a moment when the reader already heard every one of the channels, so whatever has a later id
- * reaches the reader live: nothing is in both, nothing in neither.
+ * Reads the messages of these channels up to the seam: from the hub's memory if it has all of them, else from the backlog. The seam is
+ * the hub's position at a moment when the reader already received every one of the channels, so every message with a later id reaches the
+ * reader live: no message is in both, and none in neither.
  */
 export async function openChannels(
   wanted: Iterable<Wanted>,
@@ -91,8 +91,8 @@ export async function openChannels(
 }
 
 /**
- * Notes what is known to be missing, and what the hub remembers; the rest is asked of the backlogs. Not an async function: what is
- * asked for is forgotten while the answer is waited for (9,000 channels of 20 readers: 28 MB).
+ * Notes the reasons for resets and the messages in the hub's memory, and opens a reading of the backlogs for the rest. This is not an
+ * async function, so that `wanted` is garbage while the answer is awaited (9,000 channels of 20 readers: 28 MB).
  */
 function openBacklogs(
   wanted: Iterable<Wanted>,
@@ -107,21 +107,21 @@ function openBacklogs(
     const gap = isRead ? undefined : gapAfter(own ?? gaps, channel, after, recordsPlain(channel));
     const reason = broken ?? gap?.reason;
     if (reason) reasons.set(channel, reason);
-    // What the hub has heard is not looked for in the backlog, which may have been trimmed since.
+    // Messages in the hub's memory are not read from the backlog, which may have been trimmed since.
     const recent = broken || bytes > MOST_RECENT ? undefined : hub.recent(channel, after);
     for (const delivery of recent ?? []) {
       if (isAfter(delivery.message.id, seam)) continue;
       bytes += delivery.message.payload.length;
       deliveries.push(delivery);
     }
-    // The last message that the hub knows of: what is trimmed behind it, because more was published, is heard.
+    // Read up to the last message that the hub knows of: if later messages are trimmed, that is no gap, because they are received live.
     const head = hub.subscription(channel)?.head ?? seam;
     if (!recent) reads.push({ channel, after, upTo: isAfter(head, seam) ? seam : head });
   }
   return reads.length > 0 ? backlog.open(reads) : undefined;
 }
 
-/** The same at once, for what is little. */
+/** Reads all pages of `openChannels` at once, for channels with few messages to read. */
 export async function readChannels(wanted: Wanted[], seam: Position, sources: Sources): Promise<ReadMessages> {
   const gaps = new Map<string, Position>();
   const after = new Map(wanted.map((one) => [one.channel, one.after]));
@@ -144,12 +144,12 @@ export async function readChannels(wanted: Wanted[], seam: Position, sources: So
   return { resets: [...resets.values()], deliveries, gaps };
 }
 
-/** The gap in which something may be lost that was published on the channel after this position. */
+/** The first gap in which the channel may have lost a message that a reader with this position does not have. */
 export function gapAfter(gaps: Gap[], channel: string, position: Position, plain: boolean): Gap | undefined {
   return gaps.find((gap) => {
     const { reason, from, to } = gap;
     if (!isAfter(to, position)) return false;
-    // Of a fork: who stood on the branch that is gone, and who missed what is known to have been on it.
+    // A fork concerns readers with a position on the lost branch, and readers of channels that may have lost messages on it.
     return (reason === 'forked' && isAfter(position, from)) || mayHaveLost(gap, channel, plain);
   });
 }

@@ -18,36 +18,40 @@ import type { Wanted } from './read-channels.ts';
 import { openMissed, openReplay, type Replay, type ReplayOptions } from './replay.ts';
 import { positionOf, type Start } from './start.ts';
 
-/** The channels that a reading follows, and what its reader may have of them. */
+/** The channels that a reading follows, and which of their messages its reader may have. */
 export interface Channels extends MessageFilter {
-  /** Each once. */
+  /** Each channel once. */
   readonly followed: Iterable<string>;
-  /** Nothing between `position` and this is for the reader: from here on the channel has to be read. */
+  /** The position from which the channel has to be read: no message between `position` and this one is for the reader. */
   startOf(channel: string, position: Position): Position;
-  /** They have to be looked up before anything more is given. */
+  /** Whether the channels have to be looked up before another message is given to the client. */
   readonly isStale: boolean;
 }
 
-/** What was heard and has to come back before anything behind it is given; counted from the first one on. */
+/**
+ * Counts things that were received and have to come back (plain PUBLISHes, as records) before any message behind them is given to the
+ * client.
+ */
 export interface Barrier {
+  /** Whether all have come back. */
   readonly isEmpty: boolean;
-  /** How many there have been. */
+  /** How many there have been since the beginning. */
   readonly count: number;
-  /** Whether the first so many have come back. */
+  /** Whether the first `count` have come back. */
   areSettled(count: number): boolean;
 }
 
 const NO_BARRIER: Barrier = { isEmpty: true, count: 0, areSettled: () => true };
 
-/** Whose reading it is. */
+/** The owner of a reading: a session. */
 export interface ReadingOwner extends Reader {
-  /** Looks the channels up, if they are stale. */
+  /** Looks up the channels, if they are stale. */
   renew(): Promise<void>;
-  /** The reading begins to hold. */
+  /** Called when the reading begins to hold messages. */
   onHold(): void;
-  /** The first frame has been sent. */
+  /** Called when the first frame has been sent. */
   onOpen(): void;
-  /** What is held cannot be given: the client is turned away. */
+  /** Called when the held messages cannot be given: the client's connection is closed. */
   onFailure(error: Error): void;
 }
 
@@ -57,28 +61,28 @@ export interface ReadingOptions {
   connection: Connection;
   counters: Counters;
   recordsPlain: (channel: string) => boolean;
-  /** Bytes of messages that are held, before they are dropped and read again. */
+  /** The most bytes of messages that are held. If there are more, they are dropped and read again. */
   maxBuffer: number;
 }
 
-/** How a reading is opened. */
+/** The steps of `Reading.open` that its owner supplies. */
 export interface Opening {
-  /** Settles when the hub hears the channels. */
+  /** Settles when the hub delivers the channels to the reader. */
   follow: () => Promise<void>;
-  /** Settles when everything up to now can be filtered. */
+  /** Settles when the filter can decide on all messages up to now. */
   settle: () => Promise<void>;
-  /** What a reader that has everything up to this position is owed. */
+  /** The channels to read, and from where on, for a reader that has everything up to `position`. */
   owedAfter: (position: Position) => Wanted[];
 }
 
 /**
- * What one client reads: subscribe, replay, cut over, live; whichever channels they are, and whoever may read them.
+ * What one client reads: subscribe, replay, cut over, live. The reading does not decide which channels it follows, nor who may read them.
  *
- * Invariant: while there is a `#gate` everything that is heard is held behind it: the reading opens, reads a backlog, looks its channels
- * up, or waits at its barrier. Without it the reading is live, and what is heard goes straight to the client.
+ * Invariant: while there is a `#gate`, every message that is received is held behind it: the reading opens, reads a backlog, looks up its
+ * channels, or waits at its barrier. Without a gate the reading is live, and messages go straight to the client.
  */
 export class Reading {
-  /** To be replaced by whoever has something to wait for. */
+  /** The owner replaces it if messages have to wait for something. */
   barrier = NO_BARRIER;
   readonly #owner: ReadingOwner;
   readonly #channels: Channels;
@@ -88,9 +92,9 @@ export class Reading {
   #gate: Gate | undefined;
   #isDraining = false;
   #isHeld = false;
-  /** What was missed has been given: what is held may follow. */
+  /** The missed messages have been given, so held messages may follow. */
   #hasBegun = false;
-  /** Withdraws what is being read. */
+  /** Aborts the backlog reads that are under way. */
   #leaving: AbortController | undefined;
 
   constructor(owner: ReadingOwner, channels: Channels, additions: Additions, options: ReadingOptions) {
@@ -111,18 +115,18 @@ export class Reading {
     return this.#gate !== undefined;
   }
 
-  /** @throws SisyphusError `redis_unavailable` within 2 s; the caller closes the reading then */
+  /** @throws SisyphusError `redis_unavailable` within 2 s; then the caller closes the reading */
   async open(start: Start, { follow, settle, owedAfter }: Opening): Promise<void> {
     const { hub } = this.#options;
-    // What the client has until it is told otherwise: an `error` must not lose what it has not read.
+    // This is the client's position until another is known: a client that gets an `error` frame must not lose messages by its id.
     this.#client.beginAt(positionOf(start, hub.position));
     await follow();
-    // Another gateway may have been further than this one has heard: then it is no position from the future.
+    // The client may come from a gateway that had received more than this one. So a later position need not be from the future.
     if (start.kind === 'after' && isAfter(start.position, hub.position)) await hub.refresh();
     if (this.#client.hasLeft) return;
     const seam = hub.position;
     if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {
-      // Before anything is read: the client knows at once that it is connected.
+      // `ok` is sent before the backlogs are read, so that the client knows at once that it is connected.
       this.#client.beginAt(positionOf(start, seam));
       this.#open();
     }
@@ -159,18 +163,18 @@ export class Reading {
     this.#kick();
   }
 
-  /** Its channels, or its barrier, have changed: what is heard from now on is held until that has been looked at. */
+  /** Its channels or its barrier have changed: messages that are received from now on are held until the change is handled. */
   review(): void {
     this.#closeGate();
     this.#kick();
   }
 
-  /** The same, where what has changed will be looked at with the next message. */
+  /** Like `review`, but the change is handled with the next message. */
   holdNext(): void {
     this.#closeGate();
   }
 
-  /** Keeps the connection alive, and moves the client's position to what it has certainly not missed. */
+  /** Keeps the connection alive, and moves the client's position as far forward as it has certainly missed nothing. */
   noop(): void {
     const { hub } = this.#options;
     if (!this.isOpened) return;
@@ -190,17 +194,17 @@ export class Reading {
     this.#owner.onHold();
   }
 
-  /** What must be announced, and what was missed up to the seam. The first frame goes before it, if it has not been sent. */
+  /** Sends the resets and the messages that were missed up to the seam; before them the first frame, if it has not been sent yet. */
   async #replay(seam: Position, open: (options: ReplayOptions) => Promise<Replay>): Promise<void> {
     try {
       const replay = await this.#openReplay(open);
-      // What changes from here on has a place behind the seam, so all pages are filtered as they are now.
+      // A change of rights from here on has a place behind the seam, so all pages can be filtered with the rights as they are now.
       this.#additions.haveRead(seam);
       this.#client.beginAt(replay.position);
       if (!this.isOpened) this.#open();
       await giveReplay(replay, this.#client, seam, (ask) => this.#ask(ask));
     } catch (error) {
-      // Whoever has left is owed nothing, and what was read for it is withdrawn.
+      // A client that has left is owed nothing, and its reads were aborted.
       if (!this.#client.hasLeft) throw error;
     }
   }
@@ -213,12 +217,12 @@ export class Reading {
     return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
   }
 
-  /** The same question again, so up to the same seam: what is later is held, and what is allowed may change with it. */
+  /** Repeats the same request, so up to the same seam: later messages are held, and may change which messages are allowed. */
   async #ask<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     try {
       return await ask();
     } catch (error) {
-      // Before its `ok` a client is told within 2 s; behind it, only the grace ends its stream.
+      // Before its `ok`, a client is notified of the failure within 2 s; after it, only the grace ends the stream.
       if (!this.isOpened || this.#client.hasLeft) throw error;
       return this.#persistently(ask);
     }
@@ -237,14 +241,14 @@ export class Reading {
   #kick(): void {
     if (this.#isDraining || this.#isHeld || !this.#hasBegun) return;
     this.#drain().catch((error: Error) => {
-      // Who has left is owed nothing.
+      // A client that has left is owed nothing.
       if (this.#client.hasLeft) return;
       this.#owner.onFailure(error);
       this.#client.close(isExpected(error) ? 'redis' : 'internal');
     });
   }
 
-  /** Reads what was added, gives what is held, and goes over to live. */
+  /** Reads channels that were added, gives the held entries to the client, and goes live. */
   async #drain(): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
@@ -255,7 +259,7 @@ export class Reading {
         if (work) await work;
         else if (gate.isEmpty) this.#gate = undefined;
         else {
-          // Nothing is awaited between this look and the end: whatever comes back meanwhile would be overlooked.
+          // Nothing may be awaited between this look and the return: a record that comes back in between would be overlooked.
           const ready = gate.takeReady(this.#areSettled);
           if (ready.length === 0) return;
           await this.#giveAll(ready);
@@ -266,7 +270,7 @@ export class Reading {
     }
   }
 
-  /** What has to be done before anything that is held is given, if there is something. */
+  /** The work that must be done before the next held entry is given to the client; `undefined` if there is none. */
   #work(gate: Gate): Promise<void> | undefined {
     if (this.#channels.isStale) return this.#renew();
     const dropped = gate.takeDropped(this.#areSettled);
@@ -290,7 +294,7 @@ export class Reading {
     await this.#client.drained();
   }
 
-  /** What is not held, or could not be filtered when it was heard, is read again: from the hub's memory, or the backlogs. */
+  /** Reads messages again that are not held, or that could not be filtered when they came: from the hub's memory, or the backlogs. */
   async #catchUp(upTo: Position): Promise<void> {
     if (this.#client.hasLeft) return;
     const { position } = this.#client;
@@ -302,8 +306,8 @@ export class Reading {
   }
 
   /**
-   * Follows the channels that were added, from the place at which they were, or from the reader's position if that is later; puts
-   * what was published there in its place among what is held.
+   * Follows the channels that were added, from the place at which they were added, or from the reader's position if that is later. Puts
+   * their messages in their places among the held ones.
    */
   async #readAdded(gate: Gate): Promise<void> {
     const { hub, backlog, recordsPlain } = this.#options;
@@ -315,7 +319,7 @@ export class Reading {
       readAdded(added, position, hub.position, { hub, backlog, filter: this.#channels, gaps: hub.gaps, recordsPlain }),
     );
     const resets = found.resets.filter(({ channel }) => {
-      // Added, dropped and added again: what is gone from the backlog by now may be held since the first time.
+      // If the channel was added, dropped and added again, messages that are gone from its backlog may be held since the first time.
       const from = found.gaps.get(channel);
       const head = hub.subscription(channel)?.head;
       return from === undefined || head === undefined || !gate.hasAll(channel, found.deliveries, from, head);

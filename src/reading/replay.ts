@@ -14,15 +14,16 @@ export interface ReplayOptions {
   recordsPlain: (channel: string) => boolean;
 }
 
-/** What a reader gets before it goes over to live: everything after its position, up to the seam, page by page. */
+/** The messages that a reader gets before it goes live: all after its position and up to the seam, page by page. */
 export class Replay {
-  /** What the client has until it has read what follows. */
+  /** The position of the client until it has read the first message of the replay. */
   readonly position: Position;
-  /** To be told first. */
+  /** The resets to send before the first page. */
   readonly resets: Reset[] = [];
   readonly #pages: ChannelReading;
-  /** Something follows, as far as it has been read. */
+  /** The first page with messages, read ahead; `undefined` if there is none, or if `next` has answered it. */
   #ahead: ChannelPage | undefined;
+  /** The channels for which there was a reset. */
   readonly #told = new Set<string>();
 
   private constructor(position: Position, pages: ChannelReading) {
@@ -31,7 +32,7 @@ export class Replay {
     this.#tell(pages.resets);
   }
 
-  /** Reads on to the first message that is for the client: resets are told differently if there is none. */
+  /** Reads ahead to the first message that is for the client: the resets carry another position if there is none. */
   static async begin(position: Position, pages: ChannelReading): Promise<Replay> {
     const replay = new Replay(position, pages);
     for (let page = await replay.#read(); page; page = await replay.#read()) {
@@ -44,7 +45,7 @@ export class Replay {
     return replay;
   }
 
-  /** The client gets the last so many messages of each channel. */
+  /** A replay of pages that hold the last messages of each channel, which begins just before the first of them. */
   static async overlap(pages: ChannelReading, seam: Position): Promise<Replay> {
     let page = await pages.next();
     while (page?.deliveries.length === 0) page = await pages.next();
@@ -57,7 +58,7 @@ export class Replay {
     return this.#ahead === undefined;
   }
 
-  /** The next page, or `undefined` at the end. Where it rejects, it may be asked again. */
+  /** The next page, or `undefined` at the end. If it rejects, it may be called again. */
   async next(): Promise<ChannelPage | undefined> {
     const ahead = this.#ahead ?? (await this.#read());
     this.#ahead = undefined;
@@ -77,7 +78,7 @@ export class Replay {
     const resets = [...page.resets];
     for (const { message } of page.deliveries) {
       const { id, channel } = message;
-      // Granted by a plain PUBLISH that was recorded late: what followed it may have a lower id than what the reader has.
+      // A plain PUBLISH that was recorded late granted the channel: messages behind its place may have ids below the reader's position.
       if (isAfter(id, this.position) || this.#told.has(channel)) continue;
       this.#told.add(channel);
       resets.push({ channel, reason: 'overtaken' });
@@ -87,8 +88,8 @@ export class Replay {
 }
 
 /**
- * What a reader gets when its stream opens, before it goes over to live: everything after its position, up to the seam. `owedAfter`:
- * which channels are to be read, and from where on, for a reader that has everything up to a position.
+ * The replay for a stream that opens: all messages after the reader's position, up to the seam. `owedAfter`: answers the channels to read,
+ * each with its own start, for a reader that has everything up to a position.
  */
 export async function openReplay(
   start: Exclude<Start, { kind: 'now' }>,
@@ -104,12 +105,12 @@ export async function openReplay(
   }
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
   const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));
-  // From the beginning means from the beginning of this life: no gap was missed before it.
+  // `BEGINNING` stands for the beginning of the store's present life: such a client has not missed any gap.
   const gaps = position === BEGINNING ? [] : hub.gaps;
   return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps }));
 }
 
-/** What a reader that has everything up to `position` has missed of these channels, up to the seam. */
+/** The replay of the messages that a reader with everything up to `position` has missed on these channels, up to the seam. */
 export async function openMissed(
   wanted: Wanted[],
   position: Position,
@@ -119,7 +120,7 @@ export async function openMissed(
   return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps: options.hub.gaps }));
 }
 
-/** Why nothing can be promised of a channel, whatever its backlog says; it is read from `after` on. */
+/** The reason of a reset that a channel needs whatever its backlog has, or `undefined`. The channel is read from `after` on. */
 function brokenSince(start: Start, after: Position, hub: Hub): ResetReason | undefined {
   if (start.kind !== 'after') return 'unreadable';
   if (isAfter(start.position, hub.position)) return 'future';

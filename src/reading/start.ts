@@ -1,40 +1,40 @@
 import { BEGINNING, justAfter, type Position, parsePosition } from '../message/position.ts';
 
 /**
- * The position of a client whose own is none of ours, until it has read what follows: older than any store, so that it is
- * told again if the connection breaks before it was.
+ * The position of a client that brought no position of this store, until it has read the messages that follow. It is older than any store,
+ * so that the client gets its resets again if the connection breaks before they arrive.
  */
 export const NOWHERE = justAfter(BEGINNING);
 
-/** Where a reader wants to begin. */
+/** The position at which a reader wants to begin. */
 export type Start =
   | { kind: 'now' }
-  /** Everything after what it has. */
+  /** All messages after the position that the client has. */
   | { kind: 'after'; position: Position }
-  /** It brought a position that is none. */
+  /** The client brought a text that is no position. */
   | { kind: 'unreadable' }
-  /** The last so many of each channel. */
+  /** The last `count` messages of each channel. */
   | { kind: 'overlap'; count: number };
 
-/** The last messages of each channel that `?overlap=` may ask for. */
+/** The most messages of each channel that `?overlap=` may ask for. */
 export const MAX_OVERLAP = 1000;
 
 export interface StartRequest {
-  /** The header, which EventSource sends by itself. */
+  /** The header `Last-Event-ID`, which EventSource sends by itself. */
   lastEventIdHeader: string | undefined;
-  /** `?lastEventId=`, of polyfills. */
+  /** `?lastEventId=`, which polyfills send. */
   lastEventId: string | undefined;
   since: string | undefined;
   overlap: string | undefined;
 }
 
 /**
- * The header wins over `?lastEventId=`, that over `?since=`, that over `?overlap=`: an EventSource comes back with the
- * address it was opened with, and the header tells how far it has got since. An empty one counts as none.
+ * The header takes precedence over `?lastEventId=`, that over `?since=`, and that over `?overlap=`: an EventSource comes back with the
+ * address that it was opened with, and its header has the position that it has reached since. An empty value counts as none.
  */
 export function parseStart({ lastEventIdHeader, lastEventId, since, overlap }: StartRequest): Start {
   const brought = lastEventIdHeader || lastEventId;
-  // A client that has not had anything begins as its address says, once more.
+  // A client with position 0 has not received any message, so it begins again as its address says.
   const text = brought === '0' ? since : brought || since;
   if (text) {
     const position = parsePosition(text);
@@ -47,8 +47,8 @@ export function parseStart({ lastEventIdHeader, lastEventId, since, overlap }: S
 }
 
 /**
- * What a client that began so has until it is given something: with this it comes back to the same beginning. `now`: the
- * position of the gateway.
+ * The position of a client with this start until it is sent a message: if the client comes back with it, it has the same start again.
+ * `now`: the position of the gateway.
  */
 export function positionOf(start: Start, now: Position): Position {
   switch (start.kind) {

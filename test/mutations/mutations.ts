@@ -64,10 +64,10 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'what memory has no room for any more is left out in silence',
-    file: 'src/hub/remembered.ts',
+    file: 'src/hub/recent-messages.ts',
     find: 'if (!block) return undefined;',
     replace: 'if (!block) break;',
-    caughtBy: 'unit/remembered',
+    caughtBy: 'unit/recent-messages',
   },
   {
     name: 'a flushed store is taken for the old one',
@@ -131,7 +131,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'each reader that comes back has what it missed encoded again',
-    file: 'src/hub/remembered.ts',
+    file: 'src/hub/recent-messages.ts',
     find: '      this.#read.set(entry, delivery);\n',
     replace: '',
     caughtBy: 'unit/delivery',

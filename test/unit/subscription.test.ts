@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Remembered } from '../../src/hub/remembered.ts';
+import { RecentMessages } from '../../src/hub/recent-messages.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import { BEGINNING, earlier, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
@@ -8,7 +8,7 @@ import { aMessage } from '../support/messages.ts';
 let began = 0;
 const at = (second: number): Position => (began + second * 1_000_000) as Position;
 
-const aSubscription = (ttl = 86_400_000, remembered = new Remembered()): Subscription =>
+const aSubscription = (ttl = 86_400_000, remembered = new RecentMessages()): Subscription =>
   new Subscription('room:918', { length: 3, ttl }, remembered);
 
 function hear(subscription: Subscription, ...seconds: number[]): Subscription {
@@ -36,7 +36,7 @@ describe('what a channel remembers', () => {
   });
 
   it('is forgotten with time, and with it the right to answer for it', () => {
-    const remembered = new Remembered();
+    const remembered = new RecentMessages();
     const subscription = hear(aSubscription(undefined, remembered), 1, 2, 3);
     remembered.forget(earlier(at(4), 1500));
     expect(seconds(subscription, at(2))).to.deep.equal([3]);
@@ -78,12 +78,12 @@ describe('what a channel remembers', () => {
   });
 
   it('is no more than 256 KB', () => {
-    const subscription = new Subscription('room:918', { length: 100, ttl: 86_400_000 }, new Remembered());
+    const subscription = new Subscription('room:918', { length: 100, ttl: 86_400_000 }, new RecentMessages());
     const payload = Buffer.alloc(64 * 1024);
     for (let i = 1; i <= 5; i++) subscription.hear(aMessage({ id: at(i), previous: at(i - 1), payload }));
     expect(seconds(subscription, at(1))).to.deep.equal([2, 3, 4, 5]);
     expect(seconds(subscription, at(0))).to.equal(undefined);
-    const remembered = new Remembered();
+    const remembered = new RecentMessages();
     aSubscription(undefined, remembered).hear(aMessage({ payload: Buffer.alloc(256 * 1024 + 1) }));
     expect(remembered.blocks, 'others are not pushed out by what nobody is given').to.equal(0);
   });

@@ -6,16 +6,17 @@ import type { Frontier } from './frontier.ts';
 import type { Link } from './link.ts';
 import type { Subscription } from './subscription.ts';
 
-/** As many as one mark may ask for. */
+/** How many heads one mark may ask for. */
 const CHUNK = 1000;
-/** Before what failed is tried again (ms). */
+/** How long to wait before a failed SUBSCRIBE is tried again (ms). */
 const AGAIN = 200;
 
 /**
- * Subscribes the channels that somebody begins to read, many in one go: those that are asked for in one turn of the event
- * loop, or while the ones before are on their way. What waits while the hub is not open, it adds again when it is.
+ * Subscribes channels that get their first reader, many in one SUBSCRIBE: those that are added within one turn of the event loop, or
+ * while the SUBSCRIBE before is under way. Channels that are queued while the hub is not open are dropped; the hub adds them again when
+ * it is open.
  */
-export class Opening {
+export class SubscribeQueue {
   readonly #link: Link;
   readonly #frontier: Frontier;
   readonly #source: ChannelSource;
@@ -72,7 +73,7 @@ export class Opening {
         subscription.refused = refused.has(subscription.channel);
         subscription.begin(mark.heads[i] ?? BEGINNING);
       }
-      // While healing, messages up to the mark are still held: the position stays.
+      // While the hub is healing, messages up to the mark are still queued, so the position stays.
       if (!this.#link.isOpen) continue;
       this.#link.answered();
       this.#frontier.reached(mark.position);

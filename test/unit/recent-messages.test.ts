@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { type Entry, NONE, Remembered } from '../../src/hub/remembered.ts';
+import { type Entry, NONE, RecentMessages } from '../../src/hub/recent-messages.ts';
 import { Subscription } from '../../src/hub/subscription.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
@@ -18,7 +18,7 @@ class Channel {
   last: Entry = NONE;
   count = 0;
 
-  constructor(readonly remembered: Remembered) {}
+  constructor(readonly remembered: RecentMessages) {}
 
   add(size = 60): void {
     const id = ++this.count as Position;
@@ -39,7 +39,7 @@ class Channel {
 
 describe('what a process remembers', () => {
   it('comes back as it was heard, whatever it was', () => {
-    const remembered = new Remembered();
+    const remembered = new RecentMessages();
     fc.assert(
       fc.property(messages, (message) => {
         const entry = remembered.add(message, BEGINNING, NONE);
@@ -51,7 +51,7 @@ describe('what a process remembers', () => {
   });
 
   it('does not change when the publisher, or the block, is written again', () => {
-    const remembered = new Remembered(BLOCK, BLOCKS);
+    const remembered = new RecentMessages(BLOCK, BLOCKS);
     const payload = Buffer.from('hello');
     const entry = remembered.add(aMessage({ payload }), BEGINNING, NONE);
     payload.fill('x');
@@ -63,7 +63,7 @@ describe('what a process remembers', () => {
   });
 
   it('makes room for what comes, the oldest block first, and says so', () => {
-    const channel = new Channel(new Remembered(BLOCK, BLOCKS));
+    const channel = new Channel(new RecentMessages(BLOCK, BLOCKS));
     for (let i = 0; i < 12; i++) channel.add();
     expect(channel.since(0)).to.have.length(12);
     channel.add();
@@ -75,7 +75,7 @@ describe('what a process remembers', () => {
   });
 
   it('of one channel goes when another is loud', () => {
-    const remembered = new Remembered(BLOCK, BLOCKS);
+    const remembered = new RecentMessages(BLOCK, BLOCKS);
     const [quiet, loud] = [new Channel(remembered), new Channel(remembered)];
     quiet.add();
     for (let i = 0; i < 12; i++) loud.add();
@@ -86,7 +86,7 @@ describe('what a process remembers', () => {
   });
 
   it('takes no more memory than what is not old yet', () => {
-    const remembered = new Remembered(BLOCK, BLOCKS);
+    const remembered = new RecentMessages(BLOCK, BLOCKS);
     const channel = new Channel(remembered);
     expect(remembered.blocks).to.equal(0);
     for (let i = 0; i < 100; i++) channel.add();
@@ -102,7 +102,7 @@ describe('what a process remembers', () => {
   });
 
   it('is forgotten by the clock of a store that began again', () => {
-    const remembered = new Remembered(BLOCK, BLOCKS);
+    const remembered = new RecentMessages(BLOCK, BLOCKS);
     const add = (id: number) => remembered.add(aMessage({ id: id as Position }), BEGINNING, NONE);
     const read = (entry: Entry) => remembered.since(BEGINNING, 'room:918', entry, 1, 100);
     add(1000);
@@ -116,7 +116,7 @@ describe('what a process remembers', () => {
   });
 
   it('is one object for all who come back at once', () => {
-    const remembered = new Remembered();
+    const remembered = new RecentMessages();
     const entry = remembered.add(aMessage(), BEGINNING, NONE);
     const read = () => remembered.since(BEGINNING, 'room:918', entry, 1, 100)![0];
     const first = read();
@@ -127,7 +127,7 @@ describe('what a process remembers', () => {
   });
 
   it('is not a message larger than a block; what was before it is then not answered for', () => {
-    const remembered = new Remembered(BLOCK, BLOCKS);
+    const remembered = new RecentMessages(BLOCK, BLOCKS);
     const subscription = new Subscription('room:918', { length: 100, ttl: Number.POSITIVE_INFINITY }, remembered);
     const hear = (id: number, size: number) =>
       subscription.hear(aMessage({ id: id as Position, previous: (id - 1) as Position, payload: Buffer.alloc(size) }));
@@ -170,7 +170,7 @@ describe('what channels remember together', () => {
     let [answered, refused] = [0, 0];
     fc.assert(
       fc.property(steps, (sequence) => {
-        const remembered = new Remembered(BLOCK, BLOCKS);
+        const remembered = new RecentMessages(BLOCK, BLOCKS);
         const retention = { length: LENGTH, ttl: Number.POSITIVE_INFINITY };
         const models = NAMES.map((name): Model => {
           return { subscription: new Subscription(name, retention, remembered), from: BEGINNING, heard: [] };

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Gap } from '../../src/hub/channel-source.ts';
-import { HeldBack } from '../../src/hub/held-back.ts';
+import { HealingQueue } from '../../src/hub/healing-queue.ts';
 import { isMessage } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
@@ -13,7 +13,7 @@ const gap: Gap = { reason: 'unrecorded', from: BEGINNING, to: 5 as Position, los
 
 describe('what the hub holds back', () => {
   it('keeps its order, gaps among messages', () => {
-    const held = new HeldBack();
+    const held = new HealingQueue();
     const [first, second] = numbered(2);
     for (const entry of [first!, gap, second!]) held.add(entry);
     expect(held.take()).to.deep.equal([first, gap, second]);
@@ -21,7 +21,7 @@ describe('what the hub holds back', () => {
   });
 
   it('gives the messages up to a position, and keeps what is no message', () => {
-    const held = new HeldBack();
+    const held = new HealingQueue();
     const [first, second] = numbered(2);
     for (const entry of [gap, first!, second!]) held.add(entry);
     expect(held.takeMessages(1 as Position)).to.deep.equal([first]);
@@ -29,7 +29,7 @@ describe('what the hub holds back', () => {
   });
 
   it('knows that messages were dropped, once, also where others were taken since', () => {
-    const held = new HeldBack();
+    const held = new HealingQueue();
     for (const message of numbered(MOST)) held.add(message);
     expect(held.takeOverflow()).to.equal(false);
     held.add(aMessage({ id: (MOST + 1) as Position }));
@@ -40,7 +40,7 @@ describe('what the hub holds back', () => {
   });
 
   it('drops no gap', () => {
-    const held = new HeldBack();
+    const held = new HealingQueue();
     for (const message of numbered(MOST)) held.add(message);
     held.add(gap);
     expect(held.take().at(-1)).to.equal(gap);

@@ -3,34 +3,34 @@ import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { formatRights, parseRights } from '../message/rights-change.ts';
 
-/** A remembered message: the number of its block, times the size of a block, and its place there. */
+/** Where a message is kept: the number of its block times the size of a block, plus its offset in the block (bytes). */
 export type Entry = number;
 
-/** Before the first of a channel's entries. */
+/** Instead of an entry: there is no earlier message of the channel. */
 export const NONE: Entry = -1;
 
 const BLOCK_BYTES = 1024 * 1024;
 const BLOCKS = 16;
-/** Messages kept readable between two sweeps, for a crowd that comes back and asks for the same ones. */
+/** The most messages kept as objects between two sweeps, for a crowd of readers that come back and ask for the same messages. */
 const MOST_READ = 10_000;
 
-/** Of each entry, a multiple of 8 bytes: eight doubles, then the event's name, the change of rights, and the payload. */
+/** The layout of an entry, whose size is a multiple of 8 bytes: eight doubles, then the event's name, the change of rights, the payload. */
 const HEADER = 64;
 const ID = 0;
-/** Nothing came in the channel between this position and the message. */
+/** The channel had no message between this position and the entry's. */
 const KNOWN = 1;
-/** The entry of the channel before this one. */
+/** The channel's entry before this one. */
 const BEFORE = 2;
 const REVISION = 3;
 const PREVIOUS = 4;
-/** The id of the place. */
+/** The id of the message's place. */
 const PLACE = 5;
-/** The rest in words: the length of the payload, that of the rights, that of the event and what is true of it, the number of the place. */
+/** The last two doubles hold four words: the lengths of payload, rights, and event (the last with a flag), and the place's number. */
 const PAYLOAD_LENGTH = 12;
 const RIGHTS_LENGTH = 13;
 const EVENT_LENGTH = 14;
 const PLACE_NUMBER = 15;
-/** Above the length of an event's name, which is 128 at most. */
+/** The flag for an oversize message, in the word of the event's length: the length of an event's name is 128 at most. */
 const OVERSIZE = 1 << 16;
 
 class Block {
@@ -38,11 +38,11 @@ class Block {
   readonly doubles: Float64Array;
   readonly words: Uint32Array;
   used = 0;
-  /** The latest id in it: entries are not always in the order of ids, where a channel was healed. */
+  /** The highest id in the block: after a healing, entries are not always in the order of ids. */
   latest = BEGINNING;
 
   constructor(size: number) {
-    // The system gives memory to what has been written only.
+    // The operating system gives memory only to pages that have been written.
     this.bytes = Buffer.allocUnsafeSlow(size);
     this.doubles = new Float64Array(this.bytes.buffer);
     this.words = new Uint32Array(this.bytes.buffer);
@@ -50,29 +50,30 @@ class Block {
 }
 
 /**
- * The messages heard last in this process, as bytes in a few blocks; when all are full, the oldest block makes room.
+ * The messages that this process received last, as bytes in a few blocks. When all blocks are full, the oldest one is dropped.
  *
- * They are outside of the heap on purpose: as objects, 60,000 messages (3,000 a second, 20 s) were copied and marked by
- * the garbage collector again and again, which made a 99th percentile of 0.3 ms one of 2 to 17. With 200 bytes of payload
- * one is written in 0.09 µs, with nothing left to collect, and made an object again in 0.7.
+ * The messages are outside of the heap on purpose: as objects, 60,000 messages (3,000 a second, 20 s) were copied and marked by the garbage
+ * collector again and again, which raised a 99th percentile of 0.3 ms to 2 to 17 ms. With 200 bytes of payload, a message is written in
+ * 0.09 µs, with nothing left to collect, and made an object again in 0.7 µs.
  *
- * Invariant: from a channel's last entry, `BEFORE` leads through all of its messages in the order they came, without a
- * hole, until one is gone; then everything before that is gone too.
+ * Invariant: from a channel's last entry, `BEFORE` leads back through all of its messages, in the order in which they were received and
+ * without a hole, to the first one that is gone; every message before that is gone too.
  */
-export class Remembered {
+export class RecentMessages {
   readonly #blockSize: number;
   readonly #mostBlocks: number;
-  /** Oldest first; the last one is written to. A gateway with little to do has one or two. */
+  /** Oldest first; new messages are written to the last one. A gateway with little traffic has one or two. */
   readonly #blocks: Block[] = [];
-  /** The number of the first of them. */
+  /** The number of the first block in `#blocks`. */
   #first = 0;
-  /** One that was forgotten, to be written again: its memory is there already. */
+  /** A dropped block that will be written again, because its memory is allocated already. */
   #spare: Block | undefined;
-  /** What has a lower id is not answered any more, whether or not its block is there. */
+  /** Messages with a lower id are not answered any more, even if their block is still there. */
   #forgotten = BEGINNING;
+  /** The deliveries made since the last sweep. */
   readonly #read = new Map<Entry, Delivery>();
 
-  /** In bytes, a multiple of 8. */
+  /** `blockSize`: in bytes, a multiple of 8. */
   constructor(blockSize = BLOCK_BYTES, mostBlocks = BLOCKS) {
     this.#blockSize = blockSize;
     this.#mostBlocks = mostBlocks;
@@ -83,8 +84,8 @@ export class Remembered {
   }
 
   /**
-   * Remembers what came in its channel after `known`, and nothing in between; `before` is the channel's last entry.
-   * Answers `NONE` where the message is larger than a block.
+   * Keeps a message. `known`: its channel had no message between this position and the message. `before`: the channel's last entry.
+   * Answers the new entry, or `NONE` if the message is larger than a block.
    */
   add(message: Message, known: Position, before: Entry): Entry {
     const { event, rights, payload } = message;
@@ -115,8 +116,8 @@ export class Remembered {
   }
 
   /**
-   * What came in a channel after this position, `last` being its last entry and later than that. `undefined` where any
-   * of it is gone, is more than so many messages, or has more than so many bytes of payload.
+   * The messages of a channel after a position. `last`: the channel's last entry, which is later than that position. Answers `undefined` if
+   * any of the messages is gone, if there are more than `messages`, or if their payloads have more than `bytes` bytes.
    */
   since(after: Position, channel: string, last: Entry, messages: number, bytes: number): Delivery[] | undefined {
     const entries: Entry[] = [];
@@ -136,14 +137,14 @@ export class Remembered {
     return entries.reverse().map((entry) => this.#delivery(entry, channel));
   }
 
-  /** Forgets what is from before this position. */
+  /** Forgets the messages before this position. */
   forget(before: Position): void {
     this.#forgotten = before;
     this.#read.clear();
     while (this.#blocks.length > 0 && isAfter(before, this.#blocks[0]!.latest)) this.#spare = this.#dropFirst();
   }
 
-  /** The one that is written to, with room for so many bytes. */
+  /** The block to write to, with room for `size` bytes. */
   #blockFor(size: number): Block {
     const current = this.#blocks.at(-1);
     if (current && current.used + size <= this.#blockSize) return current;
@@ -161,12 +162,12 @@ export class Remembered {
     return this.#blocks.shift()!;
   }
 
-  /** `undefined` where it is gone. */
+  /** The entry's block; `undefined` if it is gone. */
   #blockOf(entry: Entry): Block | undefined {
     return this.#blocks[Math.floor(entry / this.#blockSize) - this.#first];
   }
 
-  /** The same object for all who ask for it between two sweeps, so that its frame is encoded once for them. */
+  /** The entry's delivery: one object for all readers that ask for it between two sweeps, so that its frame is encoded once for them. */
   #delivery(entry: Entry, channel: string): Delivery {
     let delivery = this.#read.get(entry);
     if (!delivery) {
@@ -190,7 +191,7 @@ function parse({ bytes, doubles, words }: Block, at: number, channel: string): M
     previous: doubles[i + PREVIOUS] as Position,
     place: { id: doubles[i + PLACE] as Position, number: words[2 * i + PLACE_NUMBER]! },
     event: rights > event ? bytes.toString('latin1', event, rights) : undefined,
-    // A copy: the reader may be slower than the block is written again.
+    // A copy, because the block may be written again before a slow reader has taken the message.
     payload: Buffer.from(bytes.subarray(payload, payload + words[2 * i + PAYLOAD_LENGTH]!)),
     oversize: words[2 * i + EVENT_LENGTH]! >= OVERSIZE,
     rights: payload > rights ? parseRights(bytes.toString('latin1', rights, payload)) : undefined,

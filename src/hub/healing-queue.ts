@@ -3,18 +3,19 @@ import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Gap } from './channel-source.ts';
 
-/** Messages held while what was missed is read; beyond it they are dropped here and read from the backlogs instead. */
+/** The most messages that are queued while missed messages are read. Those that do not fit are read from the backlogs instead. */
 const MAX_HELD = 50_000;
-/** Gaps and new lives behind which no more of them are held: the next mark has all of them. */
+/** The most entries other than messages that are queued between two marks. Gaps and new lives that do not fit are in the next mark. */
 const MAX_HINTS = 1000;
 
-/** What a connection to the store says: a message, a gap, a new life of the store, or a change of rights that no message tells. */
+/** An event of the subscriber connection: a message, a gap, a new life of the store, or a change of rights that no message carries. */
 export type Heard = Message | Gap | { born: Position } | { user: string; change: RightsChange };
 
-/** What is heard while something is made up for, in its order. */
-export class HeldBack {
-  /** Heard before the store was asked: what is true of it, the answer has. */
+/** Queues the events that are received during a healing, in their order. */
+export class HealingQueue {
+  /** Entries that were received before the store was asked: its answer confirms those that are true. */
   #asked: Heard[] = [];
+  /** Entries that were received since. */
   #entries: Heard[] = [];
   #hints = 0;
   #overflown = false;
@@ -26,21 +27,21 @@ export class HeldBack {
     else this.#overflown = true;
   }
 
-  /** The store is asked now. */
+  /** Marks the moment at which the store is asked: its answer decides on the entries that are queued by now. */
   ask(): void {
     this.#asked = this.#asked.length > 0 ? [...this.#asked, ...this.#entries] : this.#entries;
     this.#entries = [];
     this.#hints = 0;
   }
 
-  /** What the store was asked about and has not confirmed; it is held no longer. */
+  /** Removes and answers the entries that the store was asked about and has not confirmed. */
   takeUnconfirmed(): Heard[] {
     const taken = this.#asked;
     this.#asked = [];
     return taken;
   }
 
-  /** Everything that was heard since, which is held no longer. */
+  /** Removes and answers the entries that were received since the store was asked. */
   take(): Heard[] {
     const taken = this.#entries;
     this.#entries = [];
@@ -48,13 +49,13 @@ export class HeldBack {
     return taken;
   }
 
-  /** The messages up to this position. */
+  /** The queued messages up to this position. */
   messages(upTo: Position): Message[] {
     const isEarly = (entry: Heard): entry is Message => isMessage(entry) && !isAfter(entry.id, upTo);
     return [...this.#asked.filter(isEarly), ...this.#entries.filter(isEarly)];
   }
 
-  /** The same, which are held no longer. */
+  /** Removes and answers the queued messages up to this position. */
   takeMessages(upTo: Position): Message[] {
     const taken = this.messages(upTo);
     if (taken.length === 0) return taken;
@@ -64,7 +65,7 @@ export class HeldBack {
     return taken;
   }
 
-  /** Whether messages were dropped since this was asked last: they are in the backlogs, and nobody can tell of which channels. */
+  /** Whether messages were dropped since the last call. They are in the backlogs; it is not known of which channels they are. */
   takeOverflow(): boolean {
     const overflown = this.#overflown;
     this.#overflown = false;
