@@ -3,9 +3,12 @@ import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Gap } from './channel-source.ts';
 
-/** The most messages that are queued while missed messages are read. Those that do not fit are read from the backlogs instead. */
+/**
+ * The most entries that are queued while missed messages are read. Messages that do not fit are read from the backlogs instead, and
+ * if a change of rights does not fit, the lists are read again.
+ */
 const MAX_HELD = 50_000;
-/** The most entries other than messages that are queued between two marks. Gaps and new lives that do not fit are in the next mark. */
+/** The most gaps and new lives that are queued between two marks. Those that do not fit are in the next mark. */
 const MAX_HINTS = 1000;
 
 /** An event of the subscriber connection: a message, a gap, a new life of the store, or a change of rights that no message carries. */
@@ -21,7 +24,7 @@ export class HealingQueue {
   #overflown = false;
 
   add(entry: Heard): void {
-    if (!isMessage(entry)) {
+    if (isHint(entry)) {
       if (this.#hints++ < MAX_HINTS) this.#entries.push(entry);
     } else if (this.#entries.length < MAX_HELD) this.#entries.push(entry);
     else this.#overflown = true;
@@ -78,4 +81,8 @@ export class HealingQueue {
     this.#hints = 0;
     this.#overflown = false;
   }
+}
+
+function isHint(entry: Heard): boolean {
+  return !isMessage(entry) && !('user' in entry);
 }

@@ -153,7 +153,7 @@ export class Healing implements Giver {
   }
 
   #open(): void {
-    const { link, subscriptions, hear, onOpen } = this.#parts;
+    const { link, subscriptions, hear, onOpen, onHealed } = this.#parts;
     link.healed();
     this.#drop(this.#held.takeUnconfirmed());
     // If one of these entries leads back to healing, the entries behind it are queued again.
@@ -161,7 +161,10 @@ export class Healing implements Giver {
     if (!link.isOpen) return;
     this.#doubtful.clear();
     onOpen();
-    if (this.#held.takeOverflow()) void this.heal([...subscriptions.keys()]);
+    if (!this.#held.takeOverflow()) return;
+    void this.heal([...subscriptions.keys()]);
+    // Changes of rights may have been dropped, too.
+    onHealed();
   }
 
   /** Drops entries that the store does not confirm: somebody else has published them on a topic of the gateways. */

@@ -256,7 +256,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'what was dropped while healing is not looked for',
     file: 'src/hub/healing.ts',
-    find: '    if (this.#held.takeOverflow()) void this.heal([...subscriptions.keys()]);\n',
+    find: '    void this.heal([...subscriptions.keys()]);\n',
     replace: '',
     caughtBy: 'unit/hub',
   },

@@ -227,4 +227,18 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     replace: '    this.#isHeld = false;\n',
     caughtBy: 'unit/reading',
   },
+  {
+    name: 'lists are not read again where changes of rights were dropped while the hub healed',
+    file: 'src/hub/healing.ts',
+    find: '    onHealed();\n',
+    replace: '',
+    caughtBy: 'unit/hub',
+  },
+  {
+    name: 'changes of rights are dropped like gaps, which the next mark has',
+    file: 'src/hub/healing-queue.ts',
+    find: "return !isMessage(entry) && !('user' in entry);",
+    replace: 'return !isMessage(entry);',
+    caughtBy: 'unit/healing-queue',
+  },
 ];

@@ -28,6 +28,15 @@ describe('what the hub holds back', () => {
     expect(held.take()).to.deep.equal([gap, second]);
   });
 
+  it('keeps every change of rights, however many: no mark has them', () => {
+    const held = new HealingQueue();
+    const change = { user: '7', change: { before: BEGINNING, now: 5 as Position, changes: undefined } };
+    for (let i = 0; i < 2000; i++) held.add(change);
+    for (let i = 0; i < 2000; i++) held.add(gap);
+    expect(held.take().filter((entry) => 'user' in entry)).to.have.length(2000);
+    expect(held.takeOverflow()).to.equal(false);
+  });
+
   it('knows that messages were dropped, once, also where others were taken since', () => {
     const held = new HealingQueue();
     for (const message of numbered(MOST)) held.add(message);
