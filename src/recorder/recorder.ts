@@ -5,7 +5,7 @@ import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
-import { Period } from './period.ts';
+import { ListeningPeriod } from './listening-period.ts';
 import type { Count, LeaseAnswer, LeaseRequest, PlainListener, PlainSource } from './plain-source.ts';
 import { Recording } from './recording.ts';
 import { OneAtATime, Rounds } from './rounds.ts';
@@ -45,7 +45,7 @@ export class Recorder implements PlainListener {
   readonly #logger: Logger;
   readonly #failures: Failures;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
-  #period = new Period();
+  #period = new ListeningPeriod();
   readonly #recording: Recording;
   /** The period before has ended: what was heard in it is recorded, and the lease given back. */
   #ended: Promise<void> = Promise.resolve();
@@ -258,17 +258,21 @@ export class Recorder implements PlainListener {
     await this.#source.deafen();
   }
 
-  #newPeriod(): Period {
-    this.#period = new Period(this.#period.overcounts);
+  #newPeriod(): ListeningPeriod {
+    this.#period = new ListeningPeriod(this.#period.overcounts);
     return this.#period;
   }
 
   /** Whether this gateway is the owner, and has recorded everything it has heard. */
-  #isIdle({ queue }: Period): boolean {
+  #isIdle({ queue }: ListeningPeriod): boolean {
     return this.#state === 'leading' && queue.length === 0;
   }
 
-  async #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+  async #lease(
+    period: ListeningPeriod,
+    wanted: LeaseRequest['wanted'],
+    upTo?: LeaseRequest['upTo'],
+  ): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount } = period;
     const again = wanted === 'release' && !this.#stopped;
     const askedAt = performance.now();

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
-import type { Period } from './period.ts';
+import type { ListeningPeriod } from './listening-period.ts';
 import { FencedError, type PlainSource } from './plain-source.ts';
 import { Unrecordable } from './unrecordable.ts';
 
@@ -18,7 +18,7 @@ export interface RecordingOptions {
   counters: Counters;
   logger: Logger;
   /** Whether this gateway records, and for this period. */
-  isDue: (period: Period) => boolean;
+  isDue: (period: ListeningPeriod) => boolean;
   /** Called when another gateway has the lease. */
   onFenced: () => void;
   onFailure: (error: unknown) => void;
@@ -38,14 +38,14 @@ export class Recording {
   }
 
   /** Settles when the queue is empty, or it is not due any more. */
-  run(period: Period): Promise<void> {
+  run(period: ListeningPeriod): Promise<void> {
     this.#running ??= this.#recordAll(period).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #recordAll(period: Period): Promise<void> {
+  async #recordAll(period: ListeningPeriod): Promise<void> {
     const { isDue, onFenced, onFailure } = this.#options;
     let isAgain = false;
     while (isDue(period) && period.queue.length > 0) {
@@ -72,7 +72,7 @@ export class Recording {
     }
   }
 
-  async #recordBatch(period: Period, isAgain: boolean): Promise<void> {
+  async #recordBatch(period: ListeningPeriod, isAgain: boolean): Promise<void> {
     const { source, counters } = this.#options;
     const batch = period.nextBatch();
     const { recorded, skipped, failed } = await source.record(period.name, batch);

@@ -7,8 +7,8 @@ import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
-import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
+import { TimerWheel } from './timer-wheel.ts';
 
 /** The list of every user is read again this often (ms), a part of them each second. */
 const REREAD = 30_000;
@@ -43,7 +43,7 @@ export class SessionRegistry {
   readonly #now: () => number;
   readonly #date: () => number;
   /** When each may have been silent for too long, or its credential may have ended. */
-  readonly #due: Schedule<Session>;
+  readonly #due: TimerWheel<Session>;
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
   /** When the credential of a session ends, if it does (ms since 1970). */
@@ -59,7 +59,7 @@ export class SessionRegistry {
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#date = options.date ?? Date.now;
-    this.#due = new Schedule(this.#period / 10, this.#now());
+    this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
   }
 

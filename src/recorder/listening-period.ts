@@ -14,7 +14,7 @@ const NOTHING = Buffer.alloc(0);
  * Invariant: `queue` is every plain PUBLISH since `from` whose place is behind the last one that is known to be recorded,
  * in Redis's order.
  */
-export class Period {
+export class ListeningPeriod {
   /** The right to record is given to a period, and ends with it. */
   readonly name = randomUUID();
   /** The first anchor; places are known from there on. */

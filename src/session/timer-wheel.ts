@@ -2,7 +2,7 @@
  * Who is to be looked at when: so that each of many is looked at once an interval, and not all of them once a second, which was
  * an eighth of what idle streams cost.
  */
-export class Schedule<Item> {
+export class TimerWheel<Item> {
   /** Milliseconds that are one. */
   readonly #step: number;
   readonly #slots = new Map<number, Set<Item>>();
