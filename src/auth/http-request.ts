@@ -1,17 +1,17 @@
-/** What a request knows of its connection. */
+/** The part of a request's connection that `HttpRequest` reads. */
 export interface Peer {
   readonly remoteAddress?: string | undefined;
 }
 
-/** Scheme and authority, which only a proxy is sent, path, and query. */
+/** Matches a request target and captures path and query. Scheme and authority are optional: only proxies receive them. */
 const TARGET = /^(?:https?:\/\/[^/?#]*)?([^?#]*)(?:\?([^#]*))?/i;
 
-/** The head of a request, whoever has read it. Headers are kept as they came: to repeat one may be an attack. */
+/** The head of a request, read by Node or by the gateway. Repeated headers are kept, because repeating one may be an attack. */
 export class HttpRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Name, value, name, value, … in the order in which they came. */
+  /** Name, value, name, value, … in the order in which they were received. */
   readonly rawHeaders: readonly string[];
   readonly #peer: Peer;
 
@@ -25,14 +25,14 @@ export class HttpRequest {
   }
 
   /**
-   * The other end of the connection: a proxy, if there is one; `undefined` when the connection is closed. It is not read before
-   * somebody asks, because the socket of an idle stream would keep it.
+   * The address of the other end of the connection: a proxy's, if there is one; `undefined` if the connection is closed. It is
+   * read from the socket only on demand, because Node caches it in the socket, and an idle stream would keep it in memory.
    */
   get remoteAddress(): string | undefined {
     return this.#peer.remoteAddress;
   }
 
-  /** Every value of a header, in the order in which they came. @param name in small letters */
+  /** Every value of a header, in the order in which they were received. @param name in lower case */
   valuesOf(name: string): string[] {
     return this.rawHeaders.filter((_, i, all) => i % 2 === 1 && isNamed(all[i - 1]!, name));
   }

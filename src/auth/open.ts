@@ -1,7 +1,7 @@
 import { isUser } from '../message/names.ts';
 import type { Authenticator, Identity } from './authenticator.ts';
 
-/** `SISYPHUS_AUTH=open` trusts `?user=`. */
+/** `SISYPHUS_AUTH=open`: the client is the user that `?user=` names; nothing is verified. */
 export const openMode: Authenticator = {
   parameters: ['user'],
   asks: false,

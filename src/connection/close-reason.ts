@@ -1,5 +1,5 @@
 /**
- * Why a stream ended: one word for log, metric and document; docs/reference/close-reasons.md is checked against this list.
+ * Why a stream ended, as the word in logs and metrics. A test compares docs/reference/close-reasons.md with this list.
  */
 export const CLOSE_REASONS = {
   client: 'the reader went away',

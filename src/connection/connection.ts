@@ -6,25 +6,25 @@ import type { Status } from './encode.ts';
 import type { KernelQueues } from './kernel-queues.ts';
 import type { Refusal } from './refusal.ts';
 
-/** What a session writes to. Nothing throws; what cannot be written ends the connection. */
+/** A client's stream, as a session writes to it. No method throws: if something cannot be written, the connection ends. */
 export interface Connection {
-  /** Called once, when it has ended, whoever ended it. */
+  /** Called once, when the connection has ended, by either side. */
   onClose: (reason: CloseReason) => void;
   readonly closed: boolean;
-  /** When something was sent last, by the clock that never goes back (ms). */
+  /** When the last frame was sent (ms, monotonic clock). */
   readonly lastSent: number;
-  /** The first frame. */
+  /** Sends the first frame. */
   open(status: Status, position: Position): void;
   message(delivery: Delivery): void;
   reset(channel: string, reason: ResetReason, position: Position): void;
   noop(position: Position): void;
-  /** Settles when so little is unsent that more may follow, or the connection has ended. */
+  /** Settles when the unsent bytes have fallen low enough for more to be written, or when the connection has ended. */
   drained(): Promise<void>;
-  /** How much of what was sent the reader has acknowledged (bytes); `undefined` where that is all of it. */
+  /** How many of the sent bytes the client's TCP has acknowledged; `undefined` if it has acknowledged all of them, or if unknown. */
   acknowledged(queues: KernelQueues): number | undefined;
   /**
-   * A last frame, where the reason has one, and the end. `refusal` is for the frame, if it says more than the reason; `times`: by
-   * how much later than usual the client should come back.
+   * Sends a last frame, if the reason has one, and ends the connection. `refusal`: the word in that frame, if it is more exact than
+   * the reason's own. `times`: the factor by which the client's usual retry delay is multiplied.
    */
   close(reason: CloseReason, position: Position, refusal?: Refusal, times?: number): void;
 }

@@ -1,61 +1,66 @@
-/** A stream whose reader has left more than the bound unread. */
+/** A stream that has more unsent bytes than its bound allows. */
 export interface Debtor {
-  /** Whether more than its bound is unsent still. */
+  /** Whether more bytes than the bound are still unsent. */
   readonly isOverdrawn: boolean;
-  /** What the kernel has taken of it so far (bytes); it rises while the reader reads. */
+  /** How many bytes of this stream the kernel has taken so far. The number rises while the reader reads. */
   readonly taken: number;
-  /** Ends it: its reader is too slow. */
+  /** Closes the stream, because its reader is too slow. */
   giveUp(): void;
 }
 
 interface Debt {
+  /** `Debtor.taken` at the last check (bytes). */
   taken: number;
-  /** On credit (bytes). */
+  /** Bytes that the stream took on credit. */
   credit: number;
-  /** Looks since the kernel took something. */
+  /** Checks since the kernel last took bytes of this stream. */
   stuck: number;
+  /** Checks since the debt began. */
   looks: number;
 }
 
-/** How often debtors are looked at (ms). Between two looks the sockets have had their turn, however long the process was busy. */
+/** Interval between two checks of all debtors (ms). A timer gives the sockets a turn between two checks, even in a busy process. */
 const LOOK = 100;
-/** A reader that has read nothing for so many looks has stopped; one that is above its bound for so many is too slow. */
+/** A stream is closed after this many checks in a row at which the kernel had taken nothing: its reader has stopped reading. */
 const STUCK_LOOKS = 20;
+/** A stream is closed if it is still above its bound after this many checks: its reader is too slow. */
 const MOST_LOOKS = 50;
-/** So long is waited for readers to come back below their bounds. */
+/** `settled` waits at most this many checks for all streams to fall below their bounds. */
 const SETTLING_LOOKS = 5;
 
 const MB = 1024 * 1024;
 
 /**
- * What streams may have unsent beyond their bound, for a moment. A burst comes faster than any socket takes it, and who reads at
- * full speed has read it a moment later: of 150 readers that were sent eight messages of 250 KB at once, with a bound of 1 MB,
- * 86 to 150 were closed. So a stream is not closed when it passes its bound, but when its reader does not read, or stays behind.
+ * Lets streams exceed their bound of unsent bytes for a short time. A burst arrives faster than any socket takes it, but a reader at
+ * full speed has read it a moment later: when 150 readers with a bound of 1 MB were sent eight messages of 250 KB at once, 86 to 150
+ * of them were closed. So a stream that passes its bound is closed only if its reader stops reading, or stays behind.
  *
- * The memory is bounded in all: a frame counts once, however many streams it is for, and what is not paid back within 5 s ends
- * the stream, so that at most twice `all` is owed at a time.
+ * The memory for all streams together is bounded. A frame counts once, even if it is for many streams. A stream that is still above
+ * its bound after 5 s is closed, so at most twice `all` is owed at a time.
  */
 export class Credit {
   readonly #each: number;
   readonly #all: number;
   readonly #look: number;
   readonly #debts = new Map<Debtor, Debt>();
-  /** Taken on credit since there were no debtors, or for 5 s (bytes). */
+  /** Bytes taken on credit. Reset to 0 when there are no debtors left, and every 5 s. */
   #spent = 0;
+  /** Checks so far. */
   #looks = 0;
-  /** Counted last: one frame goes to all of its streams one after the other. */
+  /** The frame that was last added to `#spent`. A frame for many streams is written to one after the other, so one is enough. */
   #counted: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Resolved at the next check. */
   #awaiting: (() => void)[] = [];
 
-  /** `each`: for one stream, `all`: for all of them (bytes). */
+  /** `each`: credit of one stream (bytes); `all`: of all streams together (bytes); `look`: interval between two checks (ms). */
   constructor(each = 32 * MB, all = 64 * MB, look = LOOK) {
     this.#each = each;
     this.#all = all;
     this.#look = look;
   }
 
-  /** Whether the stream may have this frame beyond its bound. */
+  /** Takes the frame on credit. Returns whether the stream may queue it beyond its bound. */
   take(debtor: Debtor, frame: Buffer): boolean {
     const debt = this.#debtOf(debtor);
     debt.credit += frame.length;
@@ -64,7 +69,7 @@ export class Credit {
     return debt.credit <= this.#each && this.#spent <= this.#all;
   }
 
-  /** Looks after a stream that is above its bound. */
+  /** Checks this stream from now on, because it is above its bound. */
   watch(debtor: Debtor): void {
     this.#debtOf(debtor);
   }

@@ -1,34 +1,34 @@
 import type { Socket } from 'node:net';
 
-/** What `net` itself writes with. Node does not document it, and has had it since version 0.12 (checked with 20, 22 and 24). */
+/** The handle with which `net` itself writes. Node does not document it, but has had it since 0.12 (checked with 20, 22 and 24). */
 interface Handle {
-  /** Answers 0 or an error of libuv; bytes that the kernel does not take at once are queued with the request. */
+  /** Returns 0, or an error code of libuv. Bytes that the kernel does not take at once are queued with the request. */
   writeBuffer(request: object, data: Uint8Array): number;
   /** Bytes queued. */
   readonly writeQueueSize: number;
-  /** Bytes given to it so far, those included that are queued. */
+  /** Bytes written to the handle so far, including those that are queued. */
   readonly bytesWritten: number;
 }
 
 interface Request {
   oncomplete?: () => void;
   buffer?: Uint8Array;
-  /** Answers -1 while no write is under way with it (25 ns). */
+  /** Returns -1 while no write is in progress with this request. A call takes 25 ns. */
   getAsyncId(): number;
 }
 
 const FREE = -1;
 
-/** The class of a request to write. Node does not export it, so it is taken from the first request that Node itself makes. */
+/** The class of write requests. Node does not export it, so it is copied from the first request that Node itself creates. */
 let RequestOfNode: (new () => Request) | undefined;
 /**
- * The request for the next write. libuv keeps a request only if it could not write everything at once; otherwise the request serves
- * again. libuv may also keep it although nothing is queued, if the kernel takes the rest a moment later in the same call: to write
- * with such a request again would abort the process, so `getAsyncId` is asked before.
+ * The request for the next write. libuv keeps a request only if it could not write everything at once; otherwise the request can be
+ * used again. libuv may also keep it although nothing is queued, if the kernel takes the rest a moment later in the same call. Writing
+ * again with a kept request would abort the process, so `getAsyncId` is checked first.
  */
 let spare: Request | undefined;
 
-/** Watches the next write of Node's own on this socket, and takes the class of its request. */
+/** Intercepts the next write that Node itself makes on this socket, and copies the class of its request. */
 export function learnDirectWrite(socket: Socket): void {
   const handle = handleOf(socket);
   if (RequestOfNode || !handle || Object.hasOwn(handle, 'writeBuffer')) return;
@@ -44,12 +44,12 @@ export function learnDirectWrite(socket: Socket): void {
 }
 
 /**
- * Writes past Node's stream, if nothing waits there: the system call, without what Node does around it. Measured behind
- * `SocketWriter`, either way in turn, in a fan-out to 2,000 streams: 7.9 µs of CPU an event instead of 8.7 (medians of five runs, in
- * each of which it was 6 to 11 % less). Below 5 % it would not be worth an interface that is not documented.
+ * Writes past Node's stream, if nothing is queued there: the system call without Node's own work around it. Measured behind
+ * `SocketWriter`, both ways in turn, in a fan-out to 2,000 streams: 7.9 µs of CPU an event instead of 8.7 (medians of five runs, in
+ * each of which it was 6 to 11 % less). Below 5 %, an undocumented interface would not be worth it.
  *
- * Answers how many bytes the kernel did not take, and calls `writer.sent` when it has taken them; or `undefined`, having written
- * nothing, if `socket.write` has to be used. Bytes that are written later, either way, are sent later.
+ * Returns how many bytes the kernel did not take, and calls `writer.sent` when it has taken them. Returns `undefined`, and writes
+ * nothing, if the caller has to use `socket.write`. The order is kept: bytes written later, either way, are sent later.
  */
 export function writeDirectly(socket: Socket, data: Uint8Array, writer: { sent(): void }): number | undefined {
   const handle = handleOf(socket);
@@ -70,7 +70,7 @@ export function writeDirectly(socket: Socket, data: Uint8Array, writer: { sent()
   return left;
 }
 
-/** How many bytes of those that were written to this socket, either way, the kernel has taken so far. */
+/** How many of the bytes written to this socket, directly or by `socket.write`, the kernel has taken so far. */
 export function takenOf(socket: Socket): number {
   const handle = handleOf(socket);
   if (typeof handle?.bytesWritten === 'number') return handle.bytesWritten - handle.writeQueueSize;

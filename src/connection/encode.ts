@@ -6,7 +6,7 @@ import type { ResetReason } from '../message/reset.ts';
 import type { Refusal } from './refusal.ts';
 import { toJson } from './to-json.ts';
 
-/** `raw` forwards payloads untouched; `json` wraps each for code rather than eyes. */
+/** `raw` forwards each payload as it was published; `json` wraps it in a JSON object with channel, revision and id. */
 export type Format = 'raw' | 'json';
 
 export type Status = 'ok' | 'error' | 'failure';
@@ -15,12 +15,12 @@ const LF = 10;
 const CR = 13;
 
 /**
- * The three line ends of the standard; each begins a new `data:` line, so that a payload cannot end its own frame.
+ * The three line ends of the standard. Each one in a payload begins a new `data:` line, so that a payload cannot end its own frame.
  * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
  */
 const LINE_END = /\r\n|\r|\n/g;
 
-/** The frame of a message, encoded for the first stream that needs it, and kept for the others. */
+/** The frame of a message. It is encoded for the first stream that needs it, and kept in the delivery for the others. */
 export function encodeMessage({ message, frames }: Delivery, format: Format): Buffer {
   if (format === 'json') {
     frames.json ??= frameOf(message, format);
@@ -30,17 +30,17 @@ export function encodeMessage({ message, frames }: Delivery, format: Format): Bu
   return frames.raw;
 }
 
-/** What a status frame adds for the developer of the page. */
+/** Additions to a status frame, for the developer of the page. */
 export interface Remarks {
   /** Why the stream is refused. */
   reason?: Refusal | undefined;
-  /** What was ignored in the request, a sentence each. */
+  /** One sentence for each ignored part of the request. */
   notes?: readonly string[] | undefined;
 }
 
 /**
- * The first frame of a stream, or its last. Comments stand inside the frame, behind its fields: every parser skips a comment line,
- * but some clients deliver an empty event for a block of comments alone.
+ * The status frame: the first frame of a stream, or its last. Comment lines are inside the frame, after its fields: every parser
+ * skips a comment line, but some clients deliver an empty event for a block that consists of comments only.
  */
 export function encodeStatus(
   status: Status,
@@ -61,7 +61,7 @@ function commentOf(text: string): string {
 
 let lastNoop: { position: Position; format: Format; frame: Buffer } | undefined;
 
-/** Most of the streams that are silent stand where the gateway stands: the frame is made for the first. */
+/** The frame of a noop. The last one is kept, because most silent streams are at the same position: that of the gateway. */
 export function encodeNoop(position: Position, format: Format): Buffer {
   if (lastNoop?.position !== position || lastNoop.format !== format) {
     const text = `id: ${formatPosition(position)}\ndata: ${format === 'json' ? '{"noop":true}' : 'noop'}\n\n`;
@@ -70,15 +70,15 @@ export function encodeNoop(position: Position, format: Format): Buffer {
   return lastNoop.frame;
 }
 
-/** The last frame before a shutdown: when to come back, each client at a time of its own. */
+/** The last frame before a shutdown. `retryMs` is different for each client, so that they do not all come back at once. */
 export function encodeGoodbye(position: Position, retryMs: number, format: Format): Buffer {
   const noop = format === 'json' ? '{"noop":true}' : 'noop';
   return Buffer.from(`id: ${formatPosition(position)}\ndata: ${noop}\nretry: ${Math.round(retryMs)}\n\n`);
 }
 
-/** `position` is what the client would come back with: its own, until it has read what follows. */
+/** `position` becomes the client's `Last-Event-ID`. A reset does not advance it, except to the id of an `oversize` message. */
 export function encodeReset(channel: string, reason: ResetReason, position: Position, format: Format): Buffer {
-  // Neither notation needs escaping: a channel name has no character that is special in XML.
+  // The XML needs no escaping: no character of a channel name is special in XML.
   const data =
     format === 'json'
       ? JSON.stringify({ reset: { channel, reason } })
@@ -88,13 +88,13 @@ export function encodeReset(channel: string, reason: ResetReason, position: Posi
 
 function frameOf(message: Message, format: Format): Buffer {
   if (message.oversize) return encodeReset(message.channel, 'oversize', message.id, format);
-  // The id is last: when a connection dies in mid-frame, some clients would move their position past a message they never got.
+  // The `id:` line is last: if a connection dies in mid-frame, some clients keep an id that they have read, and would skip the message.
   const tail = `\nid: ${formatPosition(message.id)}\n\n`;
   const head = message.event === undefined ? 'data: ' : `event: ${message.event}\ndata: `;
   if (format === 'json') return Buffer.from(head + toJson(message) + tail);
   const { payload } = message;
   if (isOneLine(payload) && isUtf8(payload)) return wrap(head, payload, tail);
-  // toString turns what is not UTF-8 into U+FFFD and, unlike TextDecoder, keeps a leading byte order mark.
+  // `toString` replaces bytes that are not UTF-8 by U+FFFD and, unlike TextDecoder, keeps a leading byte order mark.
   return Buffer.from(head + payload.toString('utf8').replace(LINE_END, '\ndata: ') + tail);
 }
 
@@ -102,7 +102,7 @@ function isOneLine(payload: Buffer): boolean {
   return payload.indexOf(LF) < 0 && payload.indexOf(CR) < 0;
 }
 
-/** Puts the payload's bytes between two ASCII texts without making a string of them. */
+/** Copies the payload's bytes between two ASCII texts, without decoding them to a string. */
 function wrap(head: string, payload: Buffer, tail: string): Buffer {
   const frame = Buffer.allocUnsafe(head.length + payload.length + tail.length);
   frame.write(head, 0, 'latin1');

@@ -21,10 +21,10 @@ import type { ResponseHead } from './response-head.ts';
 import { retryAfter } from './retry.ts';
 import type { Writer } from './writer.ts';
 
-/** Unsent bytes up to which a replay goes on without waiting, or half of a lower bound: a socket's own buffer, about. */
+/** Unsent bytes up to which a replay continues without waiting: about a socket's own buffer. Half of `maxBuffer`, if that is less. */
 const HIGH_WATER = 128 * 1024;
 
-/** A client whose credential has ended comes back with a fresh one: after 1.5 to 3 s instead of what is usual for a failure. */
+/** Factor on the retry delay if the credential has expired: the client comes back with a fresh one, after 1.5 to 3 s. */
 const FRESH = 1 / 20;
 
 export interface EventStreamOptions {
@@ -34,19 +34,19 @@ export interface EventStreamOptions {
   notes?: readonly string[] | undefined;
   format: Format;
   flusher: Flusher;
-  /** Bytes that were written and the transport has not taken, before the reader is too slow. */
+  /** Bound of unsent bytes: written, and not taken by the transport. A reader above it may be closed as too slow (see `Credit`). */
   maxBuffer: number;
   random?: () => number;
 }
 
-/** One open `text/event-stream` response: what is sent when, and when its reader is too slow. */
+/** One open `text/event-stream` response. It decides when frames are written, and when its reader is too slow. */
 export class EventStream implements Connection, Debtor {
-  // What is asked for with each event of a crowd stands together: memory is read in lines, and there are many streams.
+  // The fields that are read with each event of a crowd come first, next to each other, so that they share cache lines.
   #waiting: FrameList | undefined;
   #reason: CloseReason | undefined;
-  /** What waits goes with what is urgent. */
+  /** Whether `#waiting` is flushed with the urgent streams instead of with the crowd. */
   #urgent = false;
-  /** The length of a frame beyond the bound, until it is sent (bytes). */
+  /** The length of the largest unsent frame that is larger than the bound (bytes); 0 if there is none. */
   #large = 0;
   readonly #maxBuffer: number;
   readonly #format: Format;
@@ -54,7 +54,7 @@ export class EventStream implements Connection, Debtor {
   readonly #writer: Writer;
   lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
-  /** What is sent first, until it has been sent. */
+  /** The response head, and the notes of the first frame; `undefined` once they are sent. */
   #first: Pick<EventStreamOptions, 'head' | 'notes'> | undefined;
   readonly #random: () => number;
 
@@ -76,7 +76,7 @@ export class EventStream implements Connection, Debtor {
     return this.#reason !== undefined;
   }
 
-  /** `times`: by how much later than usual the client should come back. */
+  /** `times`: the factor by which the client's usual retry delay is multiplied. */
   open(status: Status, position: Position, reason?: Refusal, times = 1): void {
     if (this.closed || !this.#first) return;
     const { head, notes } = this.#first;
@@ -128,7 +128,7 @@ export class EventStream implements Connection, Debtor {
     if (this.closed) return;
     if (reason === 'client' || reason === 'slow' || reason === 'gone') {
       this.#reason = reason;
-      // What the transport has taken for a reader that has gone is of no use any more.
+      // `reset` also drops the bytes in the kernel, which the client of a dead connection will never acknowledge.
       if (reason === 'gone') this.#writer.reset();
       else this.#writer.destroy();
       return;
@@ -146,12 +146,12 @@ export class EventStream implements Connection, Debtor {
     this.#reason = reason;
   }
 
-  /** What was written beyond the bound, and what waits behind it (bytes). */
+  /** Whether more bytes are unsent than the bound allows. */
   get isOverdrawn(): boolean {
     const limit = this.#maxBuffer + this.#large + this.#low;
     const writer = this.#writer;
     if (this.closed || writer.unsent === 0 || this.#unsent <= limit) return false;
-    // `unsent` does not go down while a large write is taken bit by bit.
+    // `unsent` may count a large write in full until all of it is taken, so compare the exact numbers before a stream is blamed.
     return writer.written - writer.taken + (this.#waiting?.bytes ?? 0) > limit;
   }
 
@@ -163,26 +163,26 @@ export class EventStream implements Connection, Debtor {
     this.close('slow', BEGINNING);
   }
 
-  /** Where no more is unsent, a frame of any size may be added (bytes). */
+  /** While no more than this is unsent, a frame of any size may be added (bytes). */
   get #low(): number {
     return Math.min(HIGH_WATER, this.#maxBuffer / 2);
   }
 
-  /** What was written and is not sent yet, with what waits to be written (bytes). */
+  /** Bytes that wait to be written, and bytes that are written and not sent yet. */
   get #unsent(): number {
     return (this.#waiting ? this.#waiting.bytes : 0) + this.#writer.unsent;
   }
 
-  /** Lets somebody look after a reader that takes less than it should. */
+  /** Hands the stream to `Credit` if a write has left it above its bound. `isTaken`: the transport has taken all of the write. */
   #watch(isTaken: boolean): void {
     if (!isTaken && this.isOverdrawn) this.#flusher.credit.watch(this);
   }
 
   #send(frame: Buffer, urgent: boolean): void {
     if (this.closed) return;
-    // The bound is checked when adding, and counts what the transport did not take: what nobody has tried to write yet says nothing
-    // about the reader, and is no more than what is heard in one turn of the event loop, or until the next round. A frame that is
-    // larger than the bound (256 kB of line ends are 1.8 MB) may wait too, and the bound is higher by its length until it is gone.
+    // The bound is checked when a frame is added, and only if the transport has not taken everything. Frames that were not written yet
+    // say nothing about the reader; they are at most the messages of one turn of the event loop, or of the time until the next round.
+    // A frame larger than the bound (256 kB of line ends are 1.8 MB) may wait too: the bound is raised by its length until it is sent.
     if (this.#writer.unsent > 0) {
       if (!this.#hasRoom(this.#unsent, frame.length) && !this.#flusher.credit.take(this, frame)) {
         this.giveUp();
@@ -195,7 +195,8 @@ export class EventStream implements Connection, Debtor {
     if (isFirst || (urgent && !this.#urgent)) this.#flusher.add(this, urgent);
     this.#urgent ||= urgent;
     if (this.#waiting.bytes <= HIGH_WATER) return;
-    // What goes to this stream alone is memory of its own; what goes to a crowd is shared, and written in slices, others between.
+    // Frames for this stream alone cost memory of their own, so write them now. Frames for a crowd are shared between its streams, and
+    // the flusher writes them in slices, so that others get a turn.
     if (this.#urgent && this.#waiting.bytes > this.#maxBuffer) this.flush();
     else this.#flusher.hurry();
   }

@@ -1,43 +1,45 @@
 import { Credit } from './credit.ts';
 
-/** What has bytes to send. */
+/** A stream that has bytes to send. */
 export interface Flushable {
-  /** Sends them in one write. */
+  /** Sends the waiting bytes in one write. */
   flush(): void;
 }
 
-/** Milliseconds of writing before others get a turn: a fan-out to 10,000 streams is 60 ms of writes. */
+/** Time of writing before the event loop gets a turn (ms): a fan-out to 10,000 streams takes 60 ms of writes. */
 const SLICE = 4;
 /**
- * Milliseconds from the start of one round of writing to a crowd to that of the next. What comes meanwhile goes into one
- * write a stream: at 200 messages a second an event costs 1.2 µs instead of 2.7. A message after a pause does not wait.
+ * Time from the start of one round of writing to a crowd to the start of the next (ms). Messages that arrive in between go into one
+ * write per stream: at 200 messages a second an event costs 1.2 µs instead of 2.7. A message after a pause does not wait.
  */
 const SPACING = 40;
 /**
- * A round that takes long is followed by a pause as long: crowds take half of the core at most, and what comes meanwhile goes
- * together. With 10,000 streams and 10 messages a second an event costs 5.1 µs instead of 7.8.
+ * The share of the core that rounds for crowds may take. A long round is followed by a pause as long as the round, and messages that
+ * arrive in the pause go into one write. With 10,000 streams and 10 messages a second an event costs 5.1 µs instead of 7.8.
  */
 const SHARE = 0.5;
-/** And by none that is longer (ms): the process may have stood still in it. */
+/** Longest time from the start of one round to the start of the next (ms): a round looks long if the process was suspended in it. */
 const LONGEST_SPACING = 500;
 
 /**
- * Writes what was brought since: the frames of a stream together, big fan-outs in slices and not too often.
- * A stream that got a frame alone does not wait behind a crowd (`urgent`).
+ * Writes the waiting frames of streams: the frames of one stream together, and large fan-outs in slices and not too often.
+ * A stream that has a frame of its own does not wait behind a crowd (`urgent`).
  */
 export class Flusher {
-  /** What the streams may have unsent beyond their bounds. */
+  /** The unsent bytes that streams may have beyond their bounds. */
   readonly credit: Credit;
   readonly #urgent: Flushable[] = [];
-  /** What a crowd is to be sent in the next round. */
+  /** The streams of the next round. */
   #coming: Flushable[] = [];
-  /** The round that is being written, and how far. */
+  /** The streams of the current round. */
   #crowd: Flushable[] = [];
+  /** The index in `#crowd` of the stream that is written next. */
   #next = 0;
+  /** When the last round began (ms). */
   #began = Number.NEGATIVE_INFINITY;
-  /** How long the last round was (ms). */
+  /** How long the last round took (ms). */
   #took = 0;
-  /** A round is being written, or waited for. */
+  /** Whether a round is in progress or scheduled. */
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -51,7 +53,7 @@ export class Flusher {
     } else if (this.#coming.push(flushable) === 1 && !this.#busy) this.#await();
   }
 
-  /** So much waits that a write is worth its while, and more would look as if the reader were slow. */
+  /** Begins the scheduled round now: so many bytes wait that a write pays, and more would look as if the reader were slow. */
   hurry(): void {
     if (!this.#timer) return;
     clearTimeout(this.#timer);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { endianness } from 'node:os';
 
-/** What the kernel keeps of a connection until the other side has acknowledged it. */
+/** The send queue of a TCP connection: the bytes that the kernel keeps until the other side has acknowledged them. */
 interface Queue {
   local: string;
   remote: string;
@@ -14,21 +14,21 @@ interface Address {
   port?: number;
 }
 
-/** The part of Node's own that asks the kernel; a socket's `remoteAddress` would keep what it has answered, 200 bytes a stream. */
+/** Node's internal socket handle. A socket's `remoteAddress` is not used, because Node caches the answer, 200 bytes a stream. */
 interface AddressHandle {
   getpeername?(out: Address): number;
   getsockname?(out: Address): number;
 }
 
-/** `sl: local remote st tx_queue:rx_queue …`, of connections that are established (01) and have something in the first queue. */
+/** A line `sl: local remote st tx_queue:rx_queue …` of an established connection (01) whose send queue is not empty. */
 const LINE = /^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) ([0-9A-F]+):([0-9A-F]{4}) 01 (?!00000000)([0-9A-F]{8}):/gm;
 
 /**
- * How much was sent on each TCP connection of this machine and is not acknowledged, as the kernel says at one moment. Node has no
- * way to ask for one socket (SIOCOUTQ). The kernel needs 50 ms for a list of 17,000 connections, in another thread, and this one 17.
+ * A snapshot of the unacknowledged bytes of all TCP connections of this machine. It lists all of them because Node has no way to ask
+ * for one socket (SIOCOUTQ). For 17,000 connections the kernel needs 50 ms, in another thread, and parsing needs 17 ms in this one.
  */
 export class KernelQueues {
-  /** By the port of the other side. */
+  /** Keyed by the remote port. */
   readonly #queues = new Map<number, Queue[]>();
 
   constructor(tables: string[]) {
@@ -43,14 +43,14 @@ export class KernelQueues {
     }
   }
 
-  /** `undefined` where the system does not tell: only Linux does. */
+  /** Reads the tables of the kernel; `undefined` if the system has none: only Linux has them. */
   static async read(): Promise<KernelQueues | undefined> {
     try {
-      // Without IPv6 there is no second list.
+      // The file does not exist if the machine has no IPv6.
       const six = readFile('/proc/net/tcp6', 'latin1').catch(() => '');
       return new KernelQueues([await readFile('/proc/net/tcp', 'latin1'), await six]);
     } catch {
-      // Another system, or a sandbox.
+      // Not Linux, or a sandbox without /proc.
       return undefined;
     }
   }
@@ -59,7 +59,7 @@ export class KernelQueues {
     return this.#queues.size === 0;
   }
 
-  /** Bytes that are not acknowledged. */
+  /** The unacknowledged bytes of the socket; 0 if it is closed or not in the snapshot. */
   of(socket: Socket): number {
     const { _handle: handle } = socket as unknown as { _handle?: AddressHandle | null };
     const remote: Address = {};
@@ -74,7 +74,7 @@ export class KernelQueues {
   }
 }
 
-/** An address as the kernel writes it: words of 32 bits, each in the order of this machine. */
+/** An address as the kernel writes it, in hexadecimal: words of 32 bits, each in the byte order of this machine. */
 export function hexOf(address: string): string {
   const bytes = address.includes(':') ? bytesOfSix(address.replace(/%.*$/, '')) : address.split('.').map(Number);
   const words: string[] = [];
@@ -87,7 +87,7 @@ export function hexOf(address: string): string {
 }
 
 function bytesOfSix(address: string): number[] {
-  // The last 32 bits may be written as an IPv4 address: `::ffff:127.0.0.1`.
+  // The last 32 bits of an IPv6 address may be written as an IPv4 address: `::ffff:127.0.0.1`.
   const four = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
   const [a = 0, b = 0, c = 0, d = 0] = four ? four.slice(1).map(Number) : [];
   const text = four

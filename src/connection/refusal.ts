@@ -1,8 +1,8 @@
 import type { CloseReason } from './close-reason.ts';
 
 /**
- * Why a stream is refused, or ends with a status: one word, which the frame carries for the developer of the page;
- * docs/reference/refusals.md is checked against this list.
+ * Why a stream is refused, or ends with a status frame. The frame carries the word, for the developer of the page.
+ * A test compares docs/reference/refusals.md with this list.
  */
 export const REFUSALS = {
   missing: 'the address has no `user`',
@@ -22,7 +22,7 @@ export const REFUSALS = {
 
 export type Refusal = keyof typeof REFUSALS;
 
-/** The word for a close reason, if there is no more exact one; a reader that has left is told nothing. */
+/** The refusal that is sent for a close reason, if the caller has no more exact one. `undefined`: no last frame is sent. */
 export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   client: undefined,
   slow: undefined,

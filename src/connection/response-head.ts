@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http';
 
 /**
- * The head of a response. A record, because each transport has its own way to send it: HTTP/1.1 as text, and HTTP/2 as fields,
- * among which it allows no `Connection`.
+ * The head of a response. It is a record, not text, because each transport sends it in its own way: HTTP/1.1 as text, and HTTP/2 as
+ * fields, of which `Connection` is not allowed.
  */
 export interface ResponseHead {
   readonly status: number;
@@ -11,7 +11,7 @@ export interface ResponseHead {
 
 const encoded = new WeakMap<ResponseHead, Buffer>();
 
-/** The head as text of HTTP/1.1. It is encoded once for all responses that share the record. */
+/** The head as HTTP/1.1 text. It is encoded once for all responses that share the record. */
 export function encodeHead(head: ResponseHead): Buffer {
   let bytes = encoded.get(head);
   if (!bytes) {

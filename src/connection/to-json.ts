@@ -10,21 +10,21 @@ export function toJson({ channel, revision, id, payload }: Message): string {
 
 function dataOf(text: string): string {
   if (isJson(text)) {
-    // As it was written, so that 12345678901234567890 and 1.0 stay what they are. In valid JSON a line break is only
-    // ever space between values: within a string it has to be escaped.
+    // The JSON is not parsed and written again, so that 12345678901234567890 and 1.0 stay as they are. A line break in valid JSON is
+    // always white space between values, because within a string it has to be escaped. So it may become a space.
     return text.replace(/[\r\n]+/g, ' ');
   }
   return JSON.stringify(xmlToObject(text) ?? text);
 }
 
 function isJson(text: string): boolean {
-  // Most of what is published is XML: no exception for each.
+  // Most payloads are XML: do not cause an exception in `JSON.parse` for each of them.
   if (text.startsWith('<')) return false;
   try {
     JSON.parse(text);
     return true;
   } catch {
-    // No JSON is no mistake.
+    // A payload that is not JSON is not an error.
     return false;
   }
 }

@@ -1,7 +1,7 @@
 import type { Place } from '../message/place.ts';
 import type { Position } from '../message/position.ts';
 
-/** How many plain PUBLISHes there have been, by Redis's own count, in one life of the server. */
+/** The number of plain PUBLISHes by Redis's own count. Counts are comparable only within one life of the server. */
 export interface Count {
   life: string;
   number: number;
@@ -9,86 +9,91 @@ export interface Count {
 
 export interface PlainMessage extends Place {
   count: Count;
-  /** Empty: no message, but somebody who wants to know when everything before it is recorded. */
+  /** Empty: the entry is no message, but a question whether everything before it is recorded. */
   channel: string;
   payload: Buffer;
 }
 
-/** What the recorder hears, in Redis's order. */
+/** Receives the events of a `PlainSource`, in Redis's order. */
 export interface PlainListener {
   up(): void;
   down(): void;
-  /** Once for each PUBLISH on a plain channel, recorded or not; nothing that is not in Redis's own count of PUBLISHes. */
+  /** Called once for each PUBLISH on a plain channel, recorded or not, and for nothing that Redis's own count does not contain. */
   plain(channel: string, payload: Buffer): void;
-  /** A record went by; `place` is that of the plain PUBLISH, if it is the record of one. */
+  /** Called when a record is received. `place`: that of the plain PUBLISH, if it is the record of one. */
   recorded(id: Position, place: Place | undefined): void;
-  /** An anchor went by. */
+  /** Called when an anchor is received. `name`: of the listening period that asked for it. */
   anchored(id: Position, name: string, count: Count): void;
-  /** Somebody wants to know when everything before this id is recorded. */
+  /** Called when a gateway asks to be notified as soon as everything before this id is recorded. */
   settle(id: Position): void;
-  /** Everything that was published before this id is recorded. */
+  /** Called when everything that was published before this id is recorded. */
   settled(id: Position): void;
-  /** Somebody has given the lease back, or other channels are to be recorded: the lease is to be looked at at once. */
+  /** Called when the lease was given back, or when other channels are to be recorded: the recorder must ask for the lease at once. */
   released(): void;
 }
 
 export interface LeaseRequest {
+  /** The name of the listening period. */
   name: string;
-  /** Milliseconds. */
+  /** How long the lease lasts (ms). */
   ttl: number;
-  /** The place where this recorder began to listen, and the count of plain PUBLISHes there. */
+  /** The id at which this recorder began to listen, and the count of plain PUBLISHes there. */
   from: Position;
   fromCount: Count;
-  /** Up to where it has recorded everything, as the owner. */
+  /** The place up to which it has recorded everything, if it owns the lease and its queue is empty. */
   upTo: (Place & { count: Count }) | undefined;
   /**
-   * `ask` whether one more is needed; `keep` it, or take what has run out; `release` it, having recorded all that was heard;
-   * `leave`: stand by no longer.
+   * `ask`: whether one more listening gateway is needed. `keep`: renew the lease, take it if it has run out, or else stand by.
+   * `release`: give the lease back, because everything received is recorded. `leave`: stand by no longer.
    */
   wanted: 'ask' | 'keep' | 'release' | 'leave';
-  /** With `release`: it has only lost its connection, and will be back. */
+  /** With `release`: this gateway has only lost its connection, and will be back. */
   again: boolean;
 }
 
 export interface LeaseAnswer {
+  /** `leader`: owns the lease. For the others, see lease.lua. */
   role: 'leader' | 'standby' | 'uncovered' | 'spare' | 'room';
-  /** Everything up to here is recorded. */
+  /** The place up to which everything is recorded. */
   place: Place;
-  /** Whether somebody has the lease, and has renewed it lately. */
+  /** Whether a gateway owns the lease, and the lease has not run out. */
   isHeld: boolean;
 }
 
-/** A plain PUBLISH that cannot be recorded, because something is wrong with what is kept of its channel. */
+/** A plain PUBLISH that cannot be recorded, because a key of its channel is broken. */
 export interface Failure {
   channel: string;
   reason: string;
 }
 
+/** The result of recording a batch. */
 export interface Recorded {
+  /** Messages that this call has recorded. */
   recorded: number;
-  /** They were recorded before. */
+  /** Messages that had been recorded before. */
   skipped: number;
-  /** Their places are past all the same, and readers are told by a gap. */
+  /** Messages that cannot be recorded. Their places count as recorded all the same, and a gap tells the readers. */
   failed: Failure[];
 }
 
 /**
- * Where plain PUBLISHes come from, and who records them. Today a pattern subscription; the replication stream, which also
- * has what was published while no gateway ran, could be another.
+ * The source of plain PUBLISHes, which also keeps the lease and the records. Today it is a pattern subscription. Another one could be
+ * the replication stream, which also contains what was published while no gateway ran.
  */
 export interface PlainSource {
   start(listener: PlainListener): void;
-  /** Hears plain channels and records from now on, until `deafen`. */
+  /** Subscribes to plain channels and to records, until `deafen`. */
   listen(): Promise<void>;
   deafen(): Promise<void>;
-  /** Makes an anchor go by. Also the heartbeat of the connection: it is cut where this takes 2 s. */
+  /** Publishes an anchor to all listeners. Also the heartbeat of the connection, which is cut if this takes 2 s. */
   anchor(name: string): Promise<void>;
   lease(request: LeaseRequest): Promise<LeaseAnswer>;
-  /** Records what is not recorded yet, in order. @throws FencedError where another gateway has the lease */
+  /** Records the messages that are not recorded yet, in order. @throws FencedError if another gateway owns the lease */
   record(name: string, messages: PlainMessage[]): Promise<Recorded>;
   close(): Promise<void>;
 }
 
+/** This gateway does not own the lease any more. */
 export class FencedError extends Error {
   override readonly name = 'FencedError';
 }

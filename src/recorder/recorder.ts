@@ -5,39 +5,40 @@ import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
-import { Period } from './period.ts';
+import { ListeningPeriod } from './listening-period.ts';
 import type { Count, LeaseAnswer, LeaseRequest, PlainListener, PlainSource } from './plain-source.ts';
 import { Recording } from './recording.ts';
 import { OneAtATime, Rounds } from './rounds.ts';
 
-/** The lease runs out after this (ms); a standby that asks every `TURN` has it 1.2 s after the owner died. */
+/** How long the lease lasts (ms). A standby, which asks every `TURN`, takes it 1.2 s after the owner died. */
 const LEASE = 900;
+/** Interval at which the owner renews the lease, and a standby asks for it (ms). */
 const TURN = 250;
-/** A gateway that is not needed looks again this often. */
+/** Interval at which a spare gateway asks whether it is needed (ms). */
 const SPARE_TURN = 1000;
-/** A lease that was seen to be held so long ago (ms) says nothing of who records now. */
+/** If no lease was seen in force for this long (ms), plain PUBLISHes may not be recorded at the moment. */
 const HELD_LATELY = 3000;
-/** How often the connection is proven alive, and the place on it. */
+/** Interval at which an anchor is requested (ms): it proves that the connection is alive, and tells the place on it. */
 const ANCHOR = 700;
-/** How long the end of a period may take (ms); what could not be recorded by then is announced as a gap. */
+/** How long the end of a listening period may take (ms). If messages are not recorded by then, readers are told by a gap. */
 const RETIRE = 5000;
-/** Heard, and not known to be recorded; beyond it this gateway begins anew. */
+/** Most messages that may be queued, received and not known to be recorded. Beyond that, this gateway begins a new period. */
 const MAX_QUEUE = 200_000;
-/** What Redis and other plain channels say to themselves. */
+/** Channels on which Sentinel and Redis publish for themselves. */
 const NOT_PLAIN = /^__(sentinel|redis)__:/;
 
 /**
  * Turns plain PUBLISHes into recorded messages, exactly once, whatever the number of gateways.
  *
- * `deaf` (no connection, or no anchor heard on it yet) → `listening` (a standby: it queues what it hears and forgets what
- * is recorded) → `elected` (it has the lease, and has not heard yet all that was recorded before) → `leading` (it records
- * its queue). `spare`: two others stand by already. A lost connection ends the period of hearing, from everywhere.
+ * `deaf` (no connection, or no anchor received on it yet) → `listening` (a standby: it queues plain PUBLISHes, and removes those that
+ * are recorded) → `elected` (it owns the lease, and has not received yet all records from before that) → `leading` (it records its
+ * queue). `spare`: two others stand by already. A lost connection ends the listening period, in every state.
  *
- * Invariant: a queue is never trusted across a hole in what was heard, and the script records a place only for the period
- * that has the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder, and who takes
- * the lease either has heard everything since the last recorded place, or a gap is written.
+ * Invariant: a queue is never used across an interruption of listening, and the script records a place only for the period that owns
+ * the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder messages; and a gateway that takes
+ * the lease has received everything since the last recorded place, or a gap is written.
  *
- * What is here is a transition of these states, or decides one.
+ * This class contains only the transitions between these states, and the decisions about them.
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
@@ -45,11 +46,11 @@ export class Recorder implements PlainListener {
   readonly #logger: Logger;
   readonly #failures: Failures;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
-  #period = new Period();
+  #period = new ListeningPeriod();
   readonly #recording: Recording;
-  /** The period before has ended: what was heard in it is recorded, and the lease given back. */
+  /** Settles when the previous period has ended: its queue is recorded, and the lease given back, if that was possible. */
   #ended: Promise<void> = Promise.resolve();
-  /** When somebody, also this gateway, was last seen to have the lease (ms). */
+  /** When any gateway, including this one, was last seen to own the lease (ms). */
   #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #rounds = new Rounds((error) => this.#warn('recorder_turn_failed', error));
@@ -77,7 +78,7 @@ export class Recorder implements PlainListener {
     return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
   }
 
-  /** Whether plain PUBLISHes are recorded, by whomever. */
+  /** Whether plain PUBLISHes are being recorded, by this gateway or another. */
   get isRecording(): boolean {
     return performance.now() - this.#heldAt < HELD_LATELY;
   }
@@ -120,7 +121,7 @@ export class Recorder implements PlainListener {
     const period = this.#period;
     period.hear(channel, payload, isChannel(channel) && !NOT_PLAIN.test(channel));
     if (this.#state === 'leading') this.#record();
-    // Once: it goes on hearing until it has ended.
+    // Once, when the bound is passed: messages still arrive until the period has ended.
     if (period.queue.length !== MAX_QUEUE + 1) return;
     this.#logger.error({ event: 'recorder_queue_full' });
     this.down();
@@ -129,7 +130,7 @@ export class Recorder implements PlainListener {
 
   recorded(id: Position, place: Place | undefined): void {
     this.#period.recorded(id);
-    // What the owner has sent is taken off when it is answered.
+    // The leader removes a batch from its queue when the script has answered.
     if (place && this.#state !== 'leading') this.#period.forget(place);
   }
 
@@ -143,7 +144,7 @@ export class Recorder implements PlainListener {
     }
     if (!isOwn) return;
     if (this.#state === 'elected') {
-      // Who asked while nobody listened is answered without asking again.
+      // Queue a question here, so that gateways that asked while nobody listened are answered without asking again.
       this.#period.settle(id);
       this.#lead();
     }
@@ -182,8 +183,8 @@ export class Recorder implements PlainListener {
   }
 
   /**
-   * Ends this period: what was heard in it is complete up to its end, so the owner still records it. It gives the lease
-   * back only then: where a lease runs out instead, its successor writes a gap unless it has heard everything itself.
+   * Ends this period. Its queue is complete up to its end, so the owner still records it. It gives the lease back only if all of it is
+   * recorded. If the lease runs out instead, the successor writes a gap, unless it has received everything itself.
    */
   async #end(): Promise<void> {
     const period = this.#period;
@@ -210,7 +211,7 @@ export class Recorder implements PlainListener {
     if (!this.#stopped) this.#turns.run();
   }
 
-  /** Renews the lease, or looks whether it is to be had. */
+  /** Renews the lease, or asks whether it is available. */
   async #turn(): Promise<void> {
     const period = this.#period;
     if (this.#state === 'spare') {
@@ -227,8 +228,8 @@ export class Recorder implements PlainListener {
   }
 
   /**
-   * The lease is ours. All that was recorded before it was has gone by when the next anchor does; what is queued then, is
-   * what nobody has recorded.
+   * This gateway owns the lease. When it receives the next anchor, it has received all records from before that. The messages that
+   * are still queued then are not recorded.
    */
   async #win(place: Place): Promise<void> {
     if (this.#state === 'leading') void this.#record();
@@ -245,30 +246,35 @@ export class Recorder implements PlainListener {
     void this.#record();
   }
 
-  /** Another gateway has the lease: what was queued here is its to record. */
+  /** Another gateway owns the lease, and records the messages that are queued here. */
   #fence(): void {
     this.#counters.recorderFenced();
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#period.queue.length });
     this.#state = 'listening';
   }
 
+  /** Stops listening, because two other gateways stand by already. */
   async #rest(): Promise<void> {
     this.#state = 'spare';
     this.#newPeriod();
     await this.#source.deafen();
   }
 
-  #newPeriod(): Period {
-    this.#period = new Period(this.#period.overcounts);
+  #newPeriod(): ListeningPeriod {
+    this.#period = new ListeningPeriod(this.#period.overcounts);
     return this.#period;
   }
 
-  /** Whether this gateway is the owner, and has recorded everything it has heard. */
-  #isIdle({ queue }: Period): boolean {
+  /** Whether this gateway leads, and has recorded everything that it has received. */
+  #isIdle({ queue }: ListeningPeriod): boolean {
     return this.#state === 'leading' && queue.length === 0;
   }
 
-  async #lease(period: Period, wanted: LeaseRequest['wanted'], upTo?: LeaseRequest['upTo']): Promise<LeaseAnswer> {
+  async #lease(
+    period: ListeningPeriod,
+    wanted: LeaseRequest['wanted'],
+    upTo?: LeaseRequest['upTo'],
+  ): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount } = period;
     const again = wanted === 'release' && !this.#stopped;
     const askedAt = performance.now();

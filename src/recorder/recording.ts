@@ -1,35 +1,35 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
-import type { Period } from './period.ts';
+import type { ListeningPeriod } from './listening-period.ts';
 import { FencedError, type PlainSource } from './plain-source.ts';
 import { Unrecordable } from './unrecordable.ts';
 
 /**
- * From the start of one record to that of the next (ms): what comes meanwhile goes together, unless it fills a batch. At 3,000
- * messages a second one costs gateway and Redis 146 µs instead of 281; what comes after a pause does not wait.
+ * Time from the start of one script call to the start of the next (ms). Messages that arrive in between go into one batch; a full batch
+ * does not wait. At 3,000 messages a second, a message costs gateway and Redis 146 µs instead of 281. One after a pause does not wait.
  */
 const SPACING = 3;
-/** Before a batch is sent again whose answer was lost (ms). */
+/** Pause before a batch is sent again, if its answer was lost (ms). */
 const AGAIN = 100;
 
 export interface RecordingOptions {
   source: PlainSource;
   counters: Counters;
   logger: Logger;
-  /** Whether this gateway records, and for this period. */
-  isDue: (period: Period) => boolean;
-  /** Called when another gateway has the lease. */
+  /** Whether this gateway leads, and this period is the current one. */
+  isDue: (period: ListeningPeriod) => boolean;
+  /** Called when another gateway owns the lease. */
   onFenced: () => void;
   onFailure: (error: unknown) => void;
 }
 
-/** Records what is queued in a period, batch by batch: the next one goes when the one before is answered. */
+/** Records the queue of a period, batch by batch: a batch is sent when the one before it is answered. */
 export class Recording {
   readonly #options: RecordingOptions;
   readonly #unrecordable: Unrecordable;
   #running: Promise<void> | undefined;
-  /** When the last record began (ms). */
+  /** When the last script call began (ms). */
   #beganAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: RecordingOptions) {
@@ -37,15 +37,15 @@ export class Recording {
     this.#unrecordable = new Unrecordable(options.logger);
   }
 
-  /** Settles when the queue is empty, or it is not due any more. */
-  run(period: Period): Promise<void> {
+  /** Settles when the queue is empty, when `isDue` is `false`, or when another gateway owns the lease. */
+  run(period: ListeningPeriod): Promise<void> {
     this.#running ??= this.#recordAll(period).finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #recordAll(period: Period): Promise<void> {
+  async #recordAll(period: ListeningPeriod): Promise<void> {
     const { isDue, onFenced, onFailure } = this.#options;
     let isAgain = false;
     while (isDue(period) && period.queue.length > 0) {
@@ -60,11 +60,11 @@ export class Recording {
         isAgain = false;
       } catch (error) {
         if (error instanceof FencedError) {
-          // The lease may have said so already.
+          // Not if the recorder knows already, from the answer to its request for the lease.
           if (isDue(period)) onFenced();
           return;
         }
-        // Not known whether it was recorded: the same batch again, and the script skips what was.
+        // It is unknown whether the batch was recorded. Send the same batch again: the script skips what it has recorded.
         isAgain = true;
         onFailure(error);
         await wait(AGAIN);
@@ -72,11 +72,11 @@ export class Recording {
     }
   }
 
-  async #recordBatch(period: Period, isAgain: boolean): Promise<void> {
+  async #recordBatch(period: ListeningPeriod, isAgain: boolean): Promise<void> {
     const { source, counters } = this.#options;
     const batch = period.nextBatch();
     const { recorded, skipped, failed } = await source.record(period.name, batch);
-    // It was this gateway that recorded what is skipped, if an answer was lost: nobody else may, behind the place of its lease.
+    // If an answer was lost, this gateway recorded the skipped messages: no other may record behind the place where its lease began.
     counters.plainRecorded(isAgain ? recorded + skipped : recorded, failed.length);
     this.#unrecordable.note(failed);
     period.forgetFirst(batch.length);

@@ -1,4 +1,4 @@
-/** Work that is done again and again, a little irregularly, so that gateways do not all do it at once. */
+/** Repeats work at intervals that vary by 10 % either way, so that gateways do not all do it at once. */
 export class Rounds {
   readonly #onFailure: (error: Error) => void;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -8,7 +8,7 @@ export class Rounds {
     this.#onFailure = onFailure;
   }
 
-  /** `every`: how long until the next time (ms), looked at each time. */
+  /** `every`: the interval until the next run (ms), asked before each run. */
   repeat(every: () => number, work: () => Promise<void>): void {
     if (this.#isStopped) return;
     const timer = setTimeout(
@@ -29,7 +29,10 @@ export class Rounds {
   }
 }
 
-/** Work of which one runs at a time, and once more for all that asked meanwhile: anybody who may PUBLISH can ask for it. */
+/**
+ * Runs the work once at a time, and once more for all requests that came in the meantime. That bounds it, because every client of
+ * Redis that may PUBLISH can request it.
+ */
 export class OneAtATime {
   readonly #work: () => Promise<void>;
   #isRunning = false;

@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts';
 import type { Failure } from './plain-source.ts';
 
-/** Beyond so many different ones it begins to repeat itself. */
+/** Most pairs of channel and reason that are remembered. Beyond that all are forgotten, so they may be logged again. */
 const MOST_KNOWN = 1000;
 
 /** Logs which plain PUBLISHes cannot be recorded, and why: once for each channel and reason. */

@@ -1,27 +1,27 @@
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 
-/** Channels whose last record is remembered, 5 MB at most; what went on in others longer ago, this gateway does not know. */
+/** Most channels whose last record is remembered, which takes 5 MB at most. The channel with the oldest record is forgotten first. */
 const MOST_CHANNELS = 50_000;
-/** An id so far (us) behind the last anchor is not one of the store's: somebody has published what looks like a record. */
+/** Ignore records with an id this far ahead of the last anchor (us): they are forged, because the store's ids are never so far ahead. */
 const FURTHEST = 60_000_000;
 
-/** What a gateway that hears all records knows of a part of the order. */
+/** What a gateway that receives all records knows about a range of ids. */
 export interface Testimony {
-  /** The channels that had a record there. */
+  /** The channels whose last record is in the range. */
   channels: string[];
-  /** It had heard everything from before that part until its connection ended. */
+  /** Whether this gateway has received, and remembers, everything from before the range until its connection ended. */
   heardAll: boolean;
 }
 
 /**
- * Which channel had its last record where, as far as this gateway has heard: should the store turn out to have lost what it
- * gave out last, those who heard it are the only ones who know whose it was.
+ * Remembers the id of the last record of each channel, as far as this gateway has received them. If the store turns out to have lost
+ * its last records, only the gateways that received them know which channels they belonged to.
  */
 export class Witness {
-  /** In the order in which the channels were heard last. */
+  /** The id of the last record of each channel, ordered by when the record was received. */
   readonly #last = new Map<string, Position>();
   readonly #mostChannels: number;
-  /** Everything behind this was heard, and is remembered. */
+  /** Every record behind this id was received, and is remembered; `undefined` after an interruption. */
   #since: Position | undefined;
   #anchor = BEGINNING;
   #floor = BEGINNING;
@@ -30,12 +30,12 @@ export class Witness {
     this.#mostChannels = mostChannels;
   }
 
-  /** The last id that was heard. */
+  /** The highest id that was received. */
   get floor(): Position {
     return this.#floor;
   }
 
-  /** Something may go by unheard until the next anchor. */
+  /** Records may be missed from now on, until the next anchor. */
   interrupt(): void {
     this.#since = undefined;
   }
@@ -57,7 +57,7 @@ export class Witness {
     if (this.#since !== undefined) this.#since = laterOf(this.#since, last);
   }
 
-  /** Between the two, without them. */
+  /** What is known about the ids between `from` and `to`, without these two. */
   testify({ from, to }: { from: Position; to: Position }): Testimony {
     const channels: string[] = [];
     for (const [channel, id] of this.#last) if (isAfter(id, from) && isAfter(to, id)) channels.push(channel);

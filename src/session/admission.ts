@@ -1,30 +1,32 @@
 import { TURN } from '../patience.ts';
 
-/** So many streams may wait for their list, and for what they missed, at a time; the others wait for their turn. */
+/** Most streams that may open at a time: that read their list, and the messages that they missed. The others queue. */
 const AT_A_TIME = 200;
 
 interface Waiting {
-  /** When its patience ends (ms). */
+  /** When it is turned away (ms). */
   until: number;
-  /** How many waited before it. */
+  /** How many streams were queued before it. */
   ahead: number;
+  /** Whether its client has left. */
   isGone: () => boolean;
   resolve: (turn: Turn | Crowded) => void;
 }
 
-/** A place among those that open. `done` may be called twice. */
+/** The permission to open. `done` ends it, and may be called twice. */
 export interface Turn {
   done: () => void;
 }
 
-/** It was nobody's turn in time. `times`: how many times as many wait as can open at a time, and at least 1. */
+/** The stream did not get a turn in time. `times`: the length of the queue up to it, divided by how many can open at a time; at least 1. */
 export interface Crowded {
   times: number;
 }
 
 /**
- * Lets so many streams open at a time, in the order in which they came. Each asks Redis for a list, and often for a backlog: if
- * more come than Redis can answer, what it answers late has been given up, and is asked again by the same clients.
+ * Limits how many streams open at a time, and opens the others in the order of their arrival. Each reads a list from Redis, and often a
+ * backlog. Without a limit, if more clients came than Redis can answer, late answers would be for clients that have given up, and
+ * that ask again.
  */
 export class Admission {
   readonly #atATime: number;
@@ -48,7 +50,7 @@ export class Admission {
     return this.#waiting.length;
   }
 
-  /** @param isGone whether nobody waits any more: then the turn is the next one's, and the promise stays open */
+  /** @param isGone whether the client has left: if so, the next one gets its turn, and the promise never settles */
   enter(isGone: () => boolean): Promise<Turn | Crowded> {
     if (this.#waiting.length === 0 && this.#opening < this.#atATime) return Promise.resolve(this.#begin());
     return new Promise((resolve) => {
@@ -79,7 +81,7 @@ export class Admission {
     }
   }
 
-  /** Those whose patience has ended are the first of the queue. */
+  /** Turns away the streams whose time is over: they are the first of the queue, because all have the same patience. */
   #turnAway(): void {
     this.#timer = undefined;
     const now = this.#now();

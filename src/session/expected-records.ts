@@ -2,16 +2,17 @@ import { isPlain, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 
 /**
- * Plain PUBLISHes on the user's own channel that were heard, and have not come back recorded: rights may change with each of them.
- * What was heard behind one of them is given when its record has been heard.
+ * The plain PUBLISHes on the user's own channel whose records have not been received yet. Rights may change with each of them, so
+ * messages received after one are delivered only when its record has been received.
  */
 export class ExpectedRecords {
   #waiting: { payload: Buffer; heardAt: Position }[] = [];
-  /** How many have come back, or never will. */
+  /** How many are no longer waited for: their record was received, or is given up. */
   #settled = 0;
+  /** When the first one began to be waited for, or a record was last received (ms). */
   #since = 0;
 
-  /** How many there have been. */
+  /** How many have been added so far. */
   get count(): number {
     return this.#settled + this.#waiting.length;
   }
@@ -20,17 +21,17 @@ export class ExpectedRecords {
     return this.#waiting.length === 0;
   }
 
-  /** Whether the first so many have come back. */
+  /** Whether the first `count` of them are no longer waited for. */
   areSettled(count: number): boolean {
     return count <= this.#settled;
   }
 
-  /** `heardAt`: the last id that was heard before it. */
+  /** `heardAt`: the last id received before the plain PUBLISH. `now`: in ms. */
   add(payload: Buffer, heardAt: Position, now: number): void {
     if (this.#waiting.push({ payload, heardAt }) === 1) this.#since = now;
   }
 
-  /** A message on the user's channel: if it is the record of one of these, that and those before it have come back. */
+  /** Called with each message on the user's channel. If it is the record of one of these, that one and all before it are settled. */
   confirm(message: Message, now: number): void {
     if (!isPlain(message)) return;
     const at = this.#waiting.findIndex(
@@ -40,14 +41,14 @@ export class ExpectedRecords {
     if (at >= 0) this.#settle(at + 1, now);
   }
 
-  /** None of them will come back. Answers whether there were any. */
+  /** Stops waiting for all of them. Returns whether there were any. */
   giveUp(now: number): boolean {
     const were = !this.isEmpty;
     this.#settle(this.#waiting.length, now);
     return were;
   }
 
-  /** Whether nothing has come back for so long (ms) although something is waited for. */
+  /** Whether no record has been received for `patience` (ms) although at least one is waited for. */
   isOverdue(patience: number, now: number): boolean {
     return !this.isEmpty && now - this.#since >= patience;
   }

@@ -1,44 +1,49 @@
 import type { Connection } from '../connection/connection.ts';
 import { KernelQueues } from '../connection/kernel-queues.ts';
 
-/** No connection is given up sooner (ms): a packet that was lost is sent again within a second or two. */
+/** No connection is given up sooner (ms), because TCP sends a lost packet again within a second or two. */
 const SHORTEST = 3000;
-/** A look takes no more than this part of the time: the kernel needs 50 ms to list 17,000 connections. But so often one comes. */
+/** Checks take at most this share of the time: the kernel needs 50 ms to list 17,000 connections. */
 const SHARE = 1 / 500;
+/** Longest interval between two checks, in units of the patience, even if `SHARE` would make it longer. */
 const RAREST = 4;
-/** Connections that are looked at in one go, 2 us each. */
+/** Connections that are checked before the event loop gets a turn; one takes 2 us. */
 const SLICE = 500;
 
+/** A connection with unacknowledged bytes. */
 interface Suspect {
-  /** How much the reader has acknowledged (bytes). */
+  /** How many bytes the reader has acknowledged. */
   acknowledged: number;
-  /** Since when at least (ms). */
+  /** When this number was first seen (ms). */
   since: number;
 }
 
 export interface GhostsOptions {
   /** Milliseconds. */
   noopInterval: number;
-  /** Of the clock that never goes back (ms). */
+  /** The time by a monotonic clock (ms). */
   now: () => number;
   read?: (() => Promise<KernelQueues | undefined>) | undefined;
 }
 
 /**
- * Finds readers that have gone without saying so: a phone in a tunnel, a laptop that was closed. TCP gives up after 15 minutes, and
- * until then they count as streams of their user. Noops go unacknowledged meanwhile, which the kernel knows.
+ * Finds readers that disappeared without closing the connection: a phone in a tunnel, a laptop that was closed. TCP gives up after 15
+ * minutes, and until then they count as streams of their user. But they do not acknowledge noops, and the kernel knows that.
  *
- * A reader that acknowledges anything, however slow, is none; also one that reads nothing, as long as its kernel takes what comes.
+ * A reader that acknowledges anything, however slowly, is not a ghost. Nor is one that reads nothing while its kernel still takes the
+ * bytes.
  */
 export class Ghosts {
   readonly #patience: number;
   readonly #now: () => number;
   readonly #read: () => Promise<KernelQueues | undefined>;
   #suspects = new Map<Connection, Suspect>();
+  /** When the last check ended (ms). */
   #lookedAt: number;
+  /** When the next check is due (ms). */
   #next: number;
   #isLooking = false;
-  /** Whether the system tells what is acknowledged; known after the first look. */
+  /** Whether the system tells which bytes are acknowledged. It becomes `false` at the first check if it does not. */
   canTell = true;
 
   constructor({ noopInterval, now, read = KernelQueues.read }: GhostsOptions) {
@@ -53,13 +58,13 @@ export class Ghosts {
     return this.canTell && !this.#isLooking && this.#now() >= this.#next;
   }
 
-  /** Somebody waits for a place: the next look comes as soon as it can tell something. */
+  /** Checks as soon as a check can show something, because a client was refused for lack of room. */
   hurry(): void {
     const isFirst = this.#suspects.size === 0;
     this.#next = Math.min(this.#next, this.#lookedAt + (isFirst ? SHORTEST / 3 : this.#patience));
   }
 
-  /** Those that have acknowledged nothing over two noops, although something was sent. */
+  /** The holders of connections that have acknowledged nothing over two noops, although bytes were sent. */
   async find<Holder extends { connection: Connection }>(holders: Iterable<Holder>): Promise<Holder[]> {
     this.#isLooking = true;
     const began = this.#now();

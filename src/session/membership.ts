@@ -13,8 +13,8 @@ import type { Channels } from '../reading/reading.ts';
 import { Timeline } from './timeline.ts';
 
 /**
- * How long a message may come to be recorded that was published plainly before a change of rights (ms). For so long a channel that was
- * revoked is followed, for what is owed of it.
+ * How long after a change of rights a plain PUBLISH from before it may still be recorded (ms). A revoked channel is followed for this
+ * long, because such messages are still owed to the reader.
  */
 const RECORD_PATIENCE = 10_000;
 export interface MembershipOptions {
@@ -22,15 +22,17 @@ export interface MembershipOptions {
   hub: Hub;
   backlog: RightsReader;
   logger: Logger;
+  /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
+  /** The time (ms). */
   now?: () => number;
 }
 
 /**
  * The channels that one reader follows: the user's own, those on the list of the user, and for a while those that were on it.
  *
- * Invariant: the reader hears every channel of `timeline.channels` that is not among its additions, and has read it from the place on at
- * which it was granted. What it hears is judged by the timeline alone: to follow a channel longer than it is on the list does no harm.
+ * Invariant: every channel of `timeline.channels` is either among the additions, or the reader follows it and has read it from the place
+ * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
  */
 export class Membership implements Channels {
   readonly own: string;
@@ -38,14 +40,15 @@ export class Membership implements Channels {
   readonly #reader: Reader;
   readonly #additions: Additions;
   readonly #options: MembershipOptions;
-  /** Followed, and not on the list any more. */
+  /** Channels that are still followed, but no longer on the list. */
   #ended: string[] = [];
-  /** The list has to be read, for a reason that no message carries. */
+  /** Whether the list has to be read, because messages did not carry all of its changes. */
   #isStale = false;
-  /** When the last change of rights was heard (ms). */
+  /** When the last change of rights was received, or the list last read (ms). */
   #changedAt = 0;
+  /** Whether `leave` has been called. */
   #left = false;
-  /** Withdraws a list that is to be read. */
+  /** Aborts the request for the list. */
   #reading: AbortController | undefined;
 
   constructor(reader: Reader, additions: Additions, options: MembershipOptions) {
@@ -65,8 +68,8 @@ export class Membership implements Channels {
   }
 
   /**
-   * What is to be read for a reader that has everything up to `position`, when its stream opens. `listed`: the list with which it
-   * opened; of a channel that is not on it, only what was published behind a later grant is owed, even if the user had it once.
+   * What has to be read when a stream opens, for a reader that has everything up to `position`. `listed`: the list with which the stream
+   * opened. Of a channel that is not on it, only messages after a later grant are owed, even if the user once had the right.
    */
   owedAtFirst(position: Position, listed: Pick<Rights, 'channels' | 'version'>): Wanted[] {
     const { timeline } = this;
@@ -83,7 +86,7 @@ export class Membership implements Channels {
     return wanted;
   }
 
-  /** Every message is for the user, until rights change. */
+  /** Whether every message of the followed channels is for the user, until rights change. */
   get isQuiet(): boolean {
     return this.timeline.isQuiet;
   }
@@ -96,23 +99,25 @@ export class Membership implements Channels {
     return channel === this.own ? position : this.timeline.startOf(channel, position);
   }
 
+  /** All channels that are followed, including the user's own. */
   get followed(): Set<string> {
     return this.#followed.add(this.own);
   }
 
+  /** All channels that are followed, without the user's own. */
   get #followed(): Set<string> {
     return new Set([...this.timeline.channels, ...this.#ended]);
   }
 
-  /** The list has to be read again. */
+  /** Marks the list as stale: it has to be read again. */
   expire(): void {
     this.#isStale = true;
   }
 
   /**
-   * Follows the user's channel, then reads the list: a change that the list does not show is heard after it. Then follows the
-   * channels on the list. If a change was heard before the list that it belongs to was known, the list is read once more: what is
-   * replayed has to be judged by all changes up to the seam. @throws SisyphusError `redis_unavailable`
+   * Follows the user's channel before it reads the list, so that a change that the list does not contain is received after it. Then
+   * follows the channels on the list. If a change was received that does not continue the known list, the list is read once more, because
+   * replayed messages have to be judged by all changes up to the seam. @throws SisyphusError `redis_unavailable`
    */
   async open(): Promise<Pick<Rights, 'channels' | 'version' | 'unsettled'>> {
     const { hub } = this.#options;
@@ -129,7 +134,7 @@ export class Membership implements Channels {
     return rights ?? { channels: new Map(), version: BEGINNING, unsettled: false };
   }
 
-  /** A change of the list was heard, with a message or by itself. Answers whether there is something to do. */
+  /** Called when a change of the list is received, with a message or as a note. Returns whether the reading has something to do. */
   changed({ before, now, changes }: RightsChange): boolean {
     if (!isAfter(now, this.timeline.version)) return false;
     if (before !== this.timeline.version || !changes) {
@@ -140,7 +145,7 @@ export class Membership implements Channels {
     const followed = this.#followed;
     this.timeline.apply({ before, now, changes });
     for (const { channel, kind, place, was } of changes) {
-      // What has moved on a channel that was on no list of this reader's does not concern it.
+      // A change that only moved to another place does not concern this reader if it does not follow the channel.
       if (channel === this.own || (was && !followed.has(channel))) continue;
       if (kind === 'granted')
         this.#additions.add(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
@@ -152,7 +157,7 @@ export class Membership implements Channels {
 
   /** Called every second until `isSettled`. */
   sweep(holding: boolean): void {
-    // Messages that are held were heard before, and are judged when they are given.
+    // Do not forget changes while messages are held: held messages still have to be judged by them.
     if (holding || this.timeline.isQuiet) return;
     const { hub } = this.#options;
     const isOver = this.#now() - this.#changedAt >= RECORD_PATIENCE;
@@ -166,7 +171,7 @@ export class Membership implements Channels {
     );
   }
 
-  /** Reads the whole list, and follows what is new on it; what was published there is read by whoever calls. */
+  /** Reads the whole list, and follows the new channels on it. The caller reads the messages that were published there. */
   async reread(): Promise<Pick<Rights, 'unsettled'>> {
     this.#isStale = false;
     const rights = await this.#persistently(() => this.#read());
@@ -176,7 +181,7 @@ export class Membership implements Channels {
     return rights;
   }
 
-  /** Hears nothing any more. */
+  /** Leaves all channels, and aborts a request for the list. */
   leave(): void {
     this.#left = true;
     this.#reading?.abort();
@@ -188,6 +193,7 @@ export class Membership implements Channels {
     return (this.#options.now ?? Date.now)();
   }
 
+  /** The list from the store; `undefined` if the reader has left. */
   async #read(): Promise<Rights | undefined> {
     const { user, backlog } = this.#options;
     this.#reading ??= new AbortController();
@@ -202,12 +208,12 @@ export class Membership implements Channels {
     }
   }
 
-  /** Makes the list what was read; what is new on it is gained. */
+  /** Replaces the list by the one that was read. New channels on it become additions. */
   #take(rights: Rights): void {
     const { timeline } = this;
     const { version } = timeline;
     if (isAfter(version, rights.version)) {
-      // A change was heard meanwhile that is newer than what was read.
+      // A change that is newer than this list was received while the list was read.
       this.#isStale = true;
       return;
     }
@@ -217,7 +223,7 @@ export class Membership implements Channels {
     this.#changedAt = this.#now();
     const ended = new Set(followed);
     const sinceThen = version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => name !== this.own);
-    // Granted since the list was read before: from that grant on, also if it was revoked again, or granted once more.
+    // A channel that was granted since the known version is read from its first grant on, even if it was revoked or granted again since.
     for (const channel of new Set([...timeline.channels, ...sinceThen])) {
       const id = rights.channels.get(channel) ?? rights.version;
       if (!followed.has(channel))

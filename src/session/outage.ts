@@ -5,52 +5,59 @@ import type { Logger } from '../logger.ts';
 import { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from './session-registry.ts';
 
-/** How often is looked (ms). */
+/** Interval between two checks (ms). */
 const PERIOD = 200;
-/** More than this between two looks (ms) is time in which this process did not run, and says nothing of Redis. */
+/** Most time that counts between two checks (ms). In the rest this process did not run, so it says nothing about Redis. */
 const MOST_BETWEEN = 2 * PERIOD;
-/** Streams that hear nothing end after this (ms), also where Redis answers others. */
+/** Streams are closed if the hub has had no answer for this long (ms), even if Redis answers on other connections. */
 const DEAF = 60_000;
-/** A connection that is back by then was not away: such moments are said once a minute (ms). */
+/** A loss of Redis that is over by then is not logged (ms). Longer ones that repeat are logged once a minute (see `Repeats`). */
 const NOTICED = 1000;
-/** How often readers that were turned away are counted in the log (ms). */
+/** Shortest interval between two log lines with the number of readers turned away and of streams ended (ms). */
 const COUNTED = 10_000;
-/** A trouble that is not seen for so long is over (ms). */
+/** A refusal that was not seen for this long is over (ms). */
 const OVER = 2000;
 
 export interface OutageOptions {
   hub: Pick<Hub, 'downSince'>;
   sessions: Pick<SessionRegistry, 'streams' | 'closeAll' | 'turnedAwayFor'>;
   counters: Pick<Counters, 'snapshot'>;
+  /** The present troubles of the store. */
   troubles: () => Trouble[];
-  /** Whether Redis has said anything on any connection since it was asked last. */
+  /** Whether Redis has sent anything, on any connection, since the last call of this function. */
   hasSpoken: () => boolean;
-  /** How long streams stay while Redis is away (ms). */
+  /** How long streams stay open while Redis is away (ms). */
   grace: number;
   logger: Logger;
   now?: () => number;
 }
 
-/** What the store has cost: readers that were turned away, and streams that were ended. */
+/** The number of readers turned away, and of streams ended, because of Redis. */
 type Cost = Record<'turnedAway' | 'ended', number>;
 
-/** Since when it is away, and what it had cost before. */
+/** The present time in which the store is away. */
 interface Away {
+  /** When it began (ms). */
   since: number;
+  /** The numbers when it began. */
   before: Cost;
+  /** Whether it has been logged. */
   isSaid: boolean;
 }
 
-/** A refusal: when it began, and when it was seen last. */
+/** A trouble in which the store answers, but refuses something. */
 interface Refusal {
+  /** When it began (ms). */
   since: number;
+  /** When it was last seen (ms). */
   seenAt: number;
+  /** Whether it has been logged. */
   isSaid: boolean;
 }
 
 /**
- * What follows from a store that is away, or refuses: streams end after the grace; and the log has one line when it begins,
- * now and then the number of readers that were turned away, and one line when it is over.
+ * Acts if the store is away, or refuses something. Streams are closed after the grace. The log gets one line when it begins, now and
+ * then the number of readers turned away, and one line when it is over.
  */
 export class Outage {
   readonly #options: OutageOptions;
@@ -58,11 +65,12 @@ export class Outage {
   readonly #repeats: Repeats;
   #timer: NodeJS.Timeout | undefined;
   #checkedAt: number | undefined;
-  /** Time in which this process ran (ms): for how long the hub has been without an answer, and for how long everybody has. */
+  /** How long the hub has had no answer (`ofHub`), and how long no connection has had one (`ofAll`): ms in which this process ran. */
   #silence = { downSince: undefined as number | undefined, ofHub: 0, ofAll: 0 };
   #away: Away | undefined;
-  /** By reason. */
+  /** The present refusals, keyed by reason. */
   readonly #refusals = new Map<string, Refusal>();
+  /** The numbers that were last logged, and when (ms). */
   #counted: Cost & { at: number } = { turnedAway: 0, ended: 0, at: Number.NEGATIVE_INFINITY };
 
   constructor(options: OutageOptions) {
@@ -92,7 +100,7 @@ export class Outage {
     this.#count(now, this.#cost);
   }
 
-  /** As long as Redis answers anybody it is slow, and not away: unless it refuses what each stream needs. */
+  /** As long as Redis answers on any connection, it is slow, not away, unless it refuses commands that every stream needs. */
   #followSilence(troubles: Trouble[], now: number): void {
     const { hub, hasSpoken } = this.#options;
     const ran = Math.min(Math.max(now - (this.#checkedAt ?? now), 0), MOST_BETWEEN);
@@ -140,7 +148,7 @@ export class Outage {
     }
     this.#away ??= { since: hub.downSince ?? now, before: cost, isSaid: false };
     if (now - this.#away.since < NOTICED) return;
-    // If it refuses, that has been said.
+    // If the store refuses something, `#followRefusals` has logged that.
     if (trouble && trouble.stops !== 'all') return;
     const reason = trouble?.reason ?? 'Redis does not answer';
     if (this.#repeats.due(`away ${reason}`) === 0) return;
@@ -158,6 +166,7 @@ export class Outage {
   }
 }
 
+/** The difference of the two numbers. */
 function since(before: Cost, cost: Cost): Cost {
   return { turnedAway: cost.turnedAway - before.turnedAway, ended: cost.ended - before.ended };
 }

@@ -7,12 +7,12 @@ import type { Logger } from '../logger.ts';
 import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
-import { Schedule } from './schedule.ts';
 import type { Session } from './session.ts';
+import { TimerWheel } from './timer-wheel.ts';
 
-/** The list of every user is read again this often (ms), a part of them each second. */
+/** The list of every session's user is read again this often (ms), some of them every second. */
 const REREAD = 30_000;
-/** Sessions looked at in one go; a noop is a write of 8 µs. */
+/** Sessions that are visited before the event loop gets a turn; a noop is a write of 8 µs. */
 const SLICE = 500;
 
 export interface RegistryOptions {
@@ -20,37 +20,41 @@ export interface RegistryOptions {
   backlog: RightsReader;
   counters: Counters;
   logger: Logger;
+  /** A stream gets a noop if nothing was sent for this long (ms). */
   noopInterval: number;
   maxStreams: number;
   maxStreamsPerUser: number;
-  /** Of the clock that never goes back (ms). */
+  /** The time by a monotonic clock (ms). */
   now?: () => number;
-  /** Of the clock that tells the date (ms since 1970). */
+  /** The date (ms since 1970). */
   date?: () => number;
   kernelQueues?: GhostsOptions['read'];
 }
 
-/** All sessions of this process, and what is done for all of them by one timer. */
+/** All sessions of this process. One timer does the periodic work for all of them. */
 export class SessionRegistry {
-  /** Why a reader was turned away last. */
+  /** Why the last reader was turned away; for the log. */
   turnedAwayFor = '';
   readonly #options: RegistryOptions;
   readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
+  /** The number of sessions of each user. */
   readonly #perUser = new Map<string, number>();
-  /** How often is looked for what is to be done (ms). */
+  /** Interval of the timer (ms). */
   readonly #period: number;
   readonly #now: () => number;
   readonly #date: () => number;
-  /** When each may have been silent for too long, or its credential may have ended. */
-  readonly #due: Schedule<Session>;
+  /** When each session may need a noop, or its credential may have expired. */
+  readonly #due: TimerWheel<Session>;
+  /** The sessions that need `sweep`. */
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
-  /** When the credential of a session ends, if it does (ms since 1970). */
+  /** When the credential of a session expires (ms since 1970). A session without an entry has none that expires. */
   readonly #expires = new Map<Session, number>();
-  /** When a stream of a user last made room for another one (ms). */
+  /** When a stream of the user was last closed to make room for another (ms). */
   readonly #madeRoom = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+  /** The sessions whose lists are still to be read in this interval. */
   #rereading: Session[] = [];
 
   constructor(options: RegistryOptions) {
@@ -59,7 +63,7 @@ export class SessionRegistry {
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#date = options.date ?? Date.now;
-    this.#due = new Schedule(this.#period / 10, this.#now());
+    this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
   }
 
@@ -71,7 +75,7 @@ export class SessionRegistry {
     return this.#perUser.size;
   }
 
-  /** Whether there is room for one more. Where there is none, it is looked for streams whose readers have gone. */
+  /** Whether there is room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string): boolean {
     const { maxStreams, maxStreamsPerUser } = this.#options;
     const isFull = this.#sessions.size >= maxStreams;
@@ -80,7 +84,7 @@ export class SessionRegistry {
     return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
-  /** @param expires when its credential ends (ms since 1970) */
+  /** @param expires when the session's credential expires (ms since 1970) */
   add(session: Session, expires?: number): void {
     this.#sessions.add(session);
     this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
@@ -107,7 +111,7 @@ export class SessionRegistry {
     this.#timer = undefined;
   }
 
-  /** The store does not give what the reader needs to begin. */
+  /** Closes a session that cannot begin, because the store does not answer or refuses what it needs. */
   turnAway(session: Session, reason: string): void {
     this.turnedAwayFor = reason;
     session.close('redis');
@@ -117,7 +121,7 @@ export class SessionRegistry {
     for (const session of [...this.#sessions]) session.close(reason);
   }
 
-  /** Sends everybody elsewhere within so many milliseconds, evenly, in no particular order. */
+  /** Closes all sessions, spread evenly over `within` (ms) and in random order, so that their clients go to other gateways. */
   async drain(within: number): Promise<void> {
     const sessions = [...this.#sessions];
     for (let i = sessions.length - 1; i > 0; i--) {
@@ -147,17 +151,17 @@ export class SessionRegistry {
     if (this.#ghosts.isDue) void this.#closeGhosts();
     if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
     const count = Math.ceil(((this.#sessions.size * this.#period) / REREAD) * (0.75 + Math.random() / 2));
-    // Not waited for: a Redis that does not answer must not keep others from their noop. What is lost with a connection
-    // is read again after it.
+    // Not awaited: if Redis does not answer, the sessions must still get their noops. An answer that is lost with a connection does not
+    // matter, because `rereadAll` reads all lists again after a reconnect.
     this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
   }
 
-  /** Sends noops, and ends sessions whose credential has ended. */
+  /** Sends noops, and closes sessions whose credential has expired. */
   async #keepAlive(): Promise<void> {
     const now = this.#now();
     let seen = 0;
     for (const session of this.#due.take(now)) {
-      // It may have ended while others had their turn.
+      // The session may have ended while other sessions were visited.
       if (!this.#sessions.has(session)) continue;
       if (this.#lifeOf(session) <= 0) session.close('expired');
       else {
@@ -169,13 +173,13 @@ export class SessionRegistry {
     }
   }
 
-  /** Plans the next look at the session: at this time (ms), or sooner if its credential ends before. */
+  /** Makes the session due at this time (ms), or when its credential expires, if that is sooner. */
   #look(session: Session, at: number): void {
     this.#due.add(session, Math.min(at, this.#now() + this.#lifeOf(session)));
   }
 
   /**
-   * How long the credential of the session still holds (ms). It goes by the date at each look, because the clock that never goes back
+   * How long the credential of the session is still valid (ms). It is computed from the date at each visit, because the monotonic clock
    * stands still while the machine sleeps.
    */
   #lifeOf(session: Session): number {
@@ -183,13 +187,14 @@ export class SessionRegistry {
     return expires === undefined ? Number.POSITIVE_INFINITY : expires - this.#date();
   }
 
+  /** Closes streams whose readers have disappeared. */
   async #closeGhosts(): Promise<void> {
     for (const session of await this.#ghosts.find(this.#sessions)) session.close('gone');
   }
 
   /**
-   * Where nobody can tell which readers have gone, the oldest stream of the user ends; its reader comes back if it lives. Not
-   * oftener than two noops: the tabs of a user that has too many would drive each other out.
+   * If the system cannot tell which readers have disappeared, closes the oldest stream of the user; its reader comes back if it is
+   * alive. At most once in two noop intervals, because otherwise the tabs of a user with too many would close each other's streams.
    */
   #makeRoom(user: string): boolean {
     const last = this.#madeRoom.get(user) ?? Number.NEGATIVE_INFINITY;
@@ -203,7 +208,7 @@ export class SessionRegistry {
     return false;
   }
 
-  /** Many lists in one round trip; only what has changed is looked at again. */
+  /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */
   async #reread(sessions: Session[]): Promise<void> {
     const open = sessions.filter((session) => this.#sessions.has(session));
     if (open.length === 0) return;
@@ -211,7 +216,7 @@ export class SessionRegistry {
       open.map(({ user, version, size }) => ({ user, known: version, size })),
     );
     if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
-    // What a message or a note tells is applied when it is heard: all of them up to these versions have been heard then.
+    // Receive all messages and notes up to these versions first: a session needs no refresh if one of them carries the change.
     await this.#options.hub.refresh();
     for (const [i, changed] of rights.entries()) {
       if (changed && isAfter(changed.version, open[i]!.version)) open[i]!.refresh();
@@ -232,10 +237,10 @@ export class SessionRegistry {
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);
     else this.#options.counters.streamClosed(reason);
-    // Many at once, for one reason that is told with their number: a line each would say nothing more.
+    // If Redis is away, many streams are closed at once. `Outage` logs their number, so a line for each would add nothing.
     const level = reason === 'redis' ? 'debug' : 'info';
     this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
-    // Where it was the reader who went, the session has not been told.
+    // If the client has closed the connection, the session does not know yet.
     session.close(reason);
   }
 }

@@ -15,30 +15,31 @@ import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
 
-/** How long the record of a plain PUBLISH on the user's channel is waited for before the list is read instead (ms). */
+/** Time to wait for the record of a plain PUBLISH on the user's channel, before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
-/** If nobody answers whether it is recorded (ms). */
+/** Pause before the hub is asked again to settle, if a plain PUBLISH is still not recorded after that (ms). */
 const LOOK_AGAIN = 100;
 
 export interface SessionOptions extends MembershipOptions {
   backlog: RightsReader & BacklogReader;
   connection: Connection;
   counters: Counters;
+  /** Bytes of messages that are held, before they are dropped and read again. */
   maxBuffer: number;
-  /** For what may happen to all sessions at once. */
+  /** Limits log lines about events that may happen to all sessions at once. */
   repeats?: Repeats;
 }
 
 /**
- * A user's reading: it decides which channels are read, and when the reading holds what it hears.
+ * The reading of a user: decides which channels are read, and when the reading holds messages back.
  *
- * Invariant: a change of rights is in the timeline as soon as it is heard, and whatever was heard behind a plain PUBLISH that may
- * carry one is given only when its record has been heard.
+ * Invariant: a change of rights is in the timeline as soon as it is received. Messages received after a plain PUBLISH that may carry a
+ * change are delivered only when the record of that PUBLISH has been received, or is given up.
  */
 export class Session implements ReadingOwner {
   readonly user: string;
   readonly connection: Connection;
-  /** Called when there is something to `sweep`. */
+  /** Called when the session needs `sweep` again. */
   onHold: () => void = () => undefined;
   /** Called when the first frame has been sent. */
   onOpen: () => void = () => undefined;
@@ -61,7 +62,7 @@ export class Session implements ReadingOwner {
     return this.#reading.isOpened;
   }
 
-  /** The version of the user's list that the session goes by. */
+  /** The version of the user's list that the session uses. */
   get version(): Position {
     return this.#membership.timeline.version;
   }
@@ -71,12 +72,12 @@ export class Session implements ReadingOwner {
     return this.#membership.timeline.channels.length;
   }
 
-  /** Whether `sweep` has nothing to do until it holds again. */
+  /** Whether `sweep` has nothing to do until the next `onHold`. */
   get isSettled(): boolean {
     return !this.#reading.isHolding && this.#membership.isSettled && (this.#expected?.isEmpty ?? true);
   }
 
-  /** @throws SisyphusError `redis_unavailable`; the caller closes the session then, or if it takes longer than `OPENING` */
+  /** @throws SisyphusError `redis_unavailable`. The caller closes the session then, or if opening takes longer than `OPENING`. */
   async open(start: Start): Promise<void> {
     const membership = this.#membership;
     let listed: Pick<Rights, 'channels' | 'version' | 'unsettled'> = NO_LIST;
@@ -94,7 +95,7 @@ export class Session implements ReadingOwner {
     this.#reading.receive(delivery);
   }
 
-  /** A plain PUBLISH on a user's channel. Its record tells what changes with it; if it is not recorded, the list has to be read. */
+  /** Called for a plain PUBLISH on a user's channel. Its record carries the changes of rights; if it is not recorded, read the list. */
   plain(channel: string, payload: Buffer): void {
     if (channel !== this.#membership.own) return;
     if (!this.#options.recordsPlain(channel)) {
@@ -110,7 +111,7 @@ export class Session implements ReadingOwner {
     if (channel === this.#membership.own && this.#membership.changed(change)) this.#reading.review();
   }
 
-  /** Until `release` nothing is given: what is heard behind it may change the rights at a place before it. */
+  /** Delivers nothing until `release`, because a message received later may change the rights at an earlier place. */
   hold(): void {
     this.#reading.hold();
   }
@@ -121,12 +122,12 @@ export class Session implements ReadingOwner {
 
   reset(channel: string, reason: ResetReason): void {
     this.#reading.reset(channel, reason);
-    // A record that is waited for may be among what nobody has recorded.
+    // An expected record may never come, because its plain PUBLISH may be among the messages that were not recorded.
     if (reason === 'unrecorded' && channel === this.#membership.own && this.#expected?.giveUp(this.#now()))
       this.refresh();
   }
 
-  /** Reads the list again: after a reconnect, or if nothing else tells what is on it. */
+  /** Reads the list again: after a reconnect, or if no message carries its changes. */
   refresh(): void {
     this.#membership.expire();
     this.#reading.review();
@@ -136,7 +137,7 @@ export class Session implements ReadingOwner {
   sweep(): void {
     this.#membership.sweep(this.#reading.isHolding);
     if (!this.#expected?.isOverdue(RECORD_PATIENCE, this.#now())) return;
-    // While nothing can be recorded, it is missing for everybody.
+    // While nothing can be recorded, records are missing for all sessions, so limit the log lines.
     const times = this.#options.repeats?.due('record_missing') ?? 1;
     if (times > 0) this.#options.logger.warn({ event: 'record_missing', user: this.user, ...(times > 1 && { times }) });
     this.#expected.giveUp(this.#now());
@@ -156,7 +157,7 @@ export class Session implements ReadingOwner {
     return (this.#options.now ?? Date.now)();
   }
 
-  /** A message on the user's own channel: it may be a record that is waited for, and carry a change of rights. */
+  /** Handles a message on the user's own channel, which may be an expected record, and may carry a change of rights. */
   #hearOwn(message: Message): void {
     this.#expected?.confirm(message, this.#now());
     if (message.rights && this.#membership.changed(message.rights)) this.#reading.holdNext();
@@ -167,8 +168,8 @@ export class Session implements ReadingOwner {
   }
 
   /**
-   * Until everything up to now can be judged: what was published plainly before, heard here or not, is recorded, or will never be;
-   * and every change of rights that was heard meanwhile is in the timeline.
+   * Settles when every message up to now can be judged: every plain PUBLISH from before, received here or not, is recorded or will never
+   * be, and every change of rights received in the meantime is in the timeline. `unsettled`: see `Rights`.
    */
   async #settle(unsettled: boolean): Promise<void> {
     const count = this.#expected?.count ?? 0;

@@ -7,22 +7,22 @@ import type { Change, RightsChange } from '../message/rights-change.ts';
 /**
  * The rights of one user through time.
  *
- * Invariant: `channels` is the list as of `version`, and `changes` are the last changes that led to it, in the order of their places. A
- * message is for the user if the list had its channel at the message's own place, whatever was read or recorded since.
+ * Invariant: `channels` is the list as of `version`, and `#changes` are the last changes that led to it, in the order of their places. A
+ * message is for the user if its channel was on the list at the message's own place, regardless of what was read or recorded since.
  */
 export class Timeline {
   /** The id of the last change that is known here. */
   version = BEGINNING;
-  /** The user's list. An array, because there is one for each of many streams. */
+  /** The user's list. An array, to save memory: each of many streams has one. */
   channels: string[] = [];
   #changes: Change[] = [];
 
-  /** Whether every channel of the list has been on it for as long as matters. */
+  /** Whether no change is kept, because every channel of the list has been on it for as long as matters. */
   get isQuiet(): boolean {
     return this.#changes.length === 0;
   }
 
-  /** Takes over what the store knows. */
+  /** Replaces list and changes by those of the store. */
   replace({ version, channels, changes }: Rights): void {
     this.version = version;
     this.channels = [...channels.keys()];
@@ -30,7 +30,7 @@ export class Timeline {
     for (const change of changes) this.#insert(change);
   }
 
-  /** Takes over the changes that came with a message or a look; `now` follows on `before`, which is the version here. */
+  /** Applies changes received with a message or a note. The caller has checked that their `before` is the version here. */
   apply({ now, changes }: RightsChange): void {
     this.version = now;
     for (const change of changes ?? []) {
@@ -42,7 +42,7 @@ export class Timeline {
     }
   }
 
-  /** Whether the user had the right to the channel when this was published: the last change before it decides. */
+  /** Whether the user had the right to the channel when the message was published: the last change before it decides. */
   allows({ channel, place }: Message): boolean {
     let first: Change | undefined;
     let last: Change | undefined;
@@ -57,8 +57,8 @@ export class Timeline {
   }
 
   /**
-   * From where on the channel has to be read for a reader that has everything up to `position`: nothing between the two is for
-   * the user. `granted`: the id that the channel was granted with, if no change tells.
+   * The position after which the channel has to be read, for a reader that has everything up to `position`: nothing between the two
+   * is for the user. `granted`: the id with which the channel was granted, for the case that no change contains it.
    */
   startOf(channel: string, position: Position, granted = BEGINNING): Position {
     const changes = this.#changes.filter((change) => change.channel === channel);
@@ -67,38 +67,39 @@ export class Timeline {
     return this.grantAfter(channel, position)?.id ?? (isAfter(granted, position) ? granted : position);
   }
 
-  /** The place of the first grant of the channel behind the message with this id, if there is one. */
+  /** The place of the first grant of the channel after the message with this id, if there is one. */
   grantAfter(channel: string, id: Position): Place | undefined {
     return this.#changes.find((change) => change.channel === channel && isGrantAfter(change, id))?.place;
   }
 
-  /** The channels that were granted behind the message with this id, also if they were revoked since. */
+  /** The channels that were granted after the message with this id, including those that were revoked since. */
   grantedAfter(id: Position): string[] {
     return [...new Set(this.#changes.filter((change) => isGrantAfter(change, id)).map(({ channel }) => channel))];
   }
 
+  /** The place of the last grant of the channel, if one is known. */
   lastGrantOf(channel: string): Place | undefined {
     return this.#changes.findLast((change) => change.channel === channel && change.kind === 'granted')?.place;
   }
 
-  /** Nothing can come any more that was published before this position. */
+  /** Forgets the changes up to this position, because no message from before it can arrive any more. */
   forgetBefore(position: Position): void {
     this.#changes = this.#changes.filter(({ place }) => isAfter(place.id, position));
   }
 
-  /** Whether a change of this channel matters yet. */
+  /** Whether a change of this channel is still kept. */
   hasChangeOf(channel: string): boolean {
     return this.#changes.some((change) => change.channel === channel);
   }
 
-  /** A change that was found to stand at an earlier place. */
+  /** Removes a change from the place at which it stood before (`was`), because it has moved to an earlier one. */
   #remove({ channel, kind, was }: Change): void {
     this.#changes = this.#changes.filter(
       (change) => change.channel !== channel || change.kind !== kind || comparePlaces(change.place, was!) !== 0,
     );
   }
 
-  /** Behind those of the same place: they were made in this order. */
+  /** Inserts the change by its place, after those of the same place, because they were made in this order. */
   #insert(change: Change): void {
     const at = this.#changes.findIndex(({ place }) => isLater(place, change.place));
     this.#changes.splice(at < 0 ? this.#changes.length : at, 0, change);

@@ -276,14 +276,14 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'an anchor in the past takes the recorder back',
-    file: 'src/recorder/period.ts',
+    file: 'src/recorder/listening-period.ts',
     find: '    if (!isOwn && isAfter(this.#place.id, id)) return;\n',
     replace: '',
     caughtBy: FORGED,
   },
   {
     name: 'what was recorded is taken off the queue by places that somebody has made up',
-    file: 'src/recorder/period.ts',
+    file: 'src/recorder/listening-period.ts',
     find: '    this.queue.splice(0, messages);\n',
     replace: '    this.forget(this.queue[messages - 1]!);\n',
     caughtBy: FORGED,

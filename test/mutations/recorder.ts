@@ -63,16 +63,16 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what Redis has not counted is counted on',
-    file: 'src/recorder/period.ts',
+    file: 'src/recorder/listening-period.ts',
     find: '    if (!this.#overcounts) this.#count',
     replace: '    this.#count',
-    caughtBy: 'unit/period',
+    caughtBy: 'unit/listening-period',
   },
   {
     name: 'that more is heard than Redis counts is forgotten with the connection',
     file: RECORDER,
-    find: 'new Period(this.#period.overcounts)',
-    replace: 'new Period()',
+    find: 'new ListeningPeriod(this.#period.overcounts)',
+    replace: 'new ListeningPeriod()',
     caughtBy: 'unit/recorder',
     only: 'than Redis has counted',
   },
@@ -131,10 +131,10 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a place is forgotten that is behind the one recorded',
-    file: 'src/recorder/period.ts',
+    file: 'src/recorder/listening-period.ts',
     find: 'one.number > number)',
     replace: 'one.number > number + 1)',
-    caughtBy: 'unit/period',
+    caughtBy: 'unit/listening-period',
   },
   {
     name: 'who has not heard all takes the lease before one that may have',

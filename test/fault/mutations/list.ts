@@ -60,7 +60,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a batch is recorded the wrong way round',
-    file: 'src/recorder/period.ts',
+    file: 'src/recorder/listening-period.ts',
     find: '    return this.queue.slice(0, end < 0 ? this.queue.length : end);',
     replace: '    return this.queue.slice(0, end < 0 ? this.queue.length : end).reverse();',
     scenario: 'stopped-recorder',

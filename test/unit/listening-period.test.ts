@@ -1,31 +1,31 @@
 import { expect } from 'chai';
 import type { Position } from '../../src/message/position.ts';
-import { Period } from '../../src/recorder/period.ts';
+import { ListeningPeriod } from '../../src/recorder/listening-period.ts';
 
 const at = (id: number) => id as Position;
 const life = 'life';
 
 /** One that has begun at 100, where there had been 7 plain PUBLISHes. */
-function begun(): Period {
-  const period = new Period();
+function begun(): ListeningPeriod {
+  const period = new ListeningPeriod();
   period.anchored(at(100), { life, number: 7 });
   period.begin();
   return period;
 }
 
-function hear(period: Period, ...texts: string[]): void {
+function hear(period: ListeningPeriod, ...texts: string[]): void {
   for (const text of texts) period.hear('room:1', Buffer.from(text), true);
 }
 
-const places = (period: Period) => period.queue.map(({ id, number }) => `${id}.${number}`);
+const places = (period: ListeningPeriod) => period.queue.map(({ id, number }) => `${id}.${number}`);
 
 describe('a period of hearing', () => {
   it('has a name of its own', () => {
-    expect(new Period().name).not.to.equal(new Period().name);
+    expect(new ListeningPeriod().name).not.to.equal(new ListeningPeriod().name);
   });
 
   it('knows no places before its first anchor, and begins there', () => {
-    const period = new Period();
+    const period = new ListeningPeriod();
     hear(period, 'too early');
     expect(period.from).to.equal(undefined);
     expect(period.queue).to.deep.equal([]);
@@ -69,7 +69,7 @@ describe('a period of hearing', () => {
     expect(period.overcounts).to.equal(true);
     hear(period, 'c');
     expect(period.queue.map(({ count }) => count.number)).to.deep.equal([8, 9, 8]);
-    const next = new Period(period.overcounts);
+    const next = new ListeningPeriod(period.overcounts);
     next.anchored(at(110), { life, number: 9 });
     next.begin();
     hear(next, 'd');

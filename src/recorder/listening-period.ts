@@ -3,21 +3,22 @@ import { FIRST_PLACE, type Place, placeOf } from '../message/place.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { Count, PlainMessage } from './plain-source.ts';
 
-/** One script call: about 5 ms of Redis's time. */
+/** Limits of one script call (messages and bytes of payload), which takes about 5 ms of Redis's time. */
 const BATCH_MESSAGES = 256;
 const BATCH_BYTES = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One unbroken period of hearing on one connection: where it began, the place it has reached, and what was heard in it.
+ * One unbroken period of listening on one connection: the id at which it began, the place that it has reached, and the plain
+ * PUBLISHes received in it.
  *
- * Invariant: `queue` is every plain PUBLISH since `from` whose place is behind the last one that is known to be recorded,
- * in Redis's order.
+ * Invariant: `queue` holds every plain PUBLISH since `from` whose place is behind the last place known to be recorded, in Redis's
+ * order.
  */
-export class Period {
-  /** The right to record is given to a period, and ends with it. */
+export class ListeningPeriod {
+  /** Names the owner of the lease: the right to record belongs to a listening period, not to a gateway, and ends with it. */
   readonly name = randomUUID();
-  /** The first anchor; places are known from there on. */
+  /** The id of the first anchor; places are known from there on. `undefined` before it. */
   from: Position | undefined;
   fromCount: Count = { life: '', number: 0 };
   queue: PlainMessage[] = [];
@@ -25,27 +26,29 @@ export class Period {
   #count = this.fromCount;
   #overcounts: boolean;
 
-  /** `overcounts`: as the period before had found. */
+  /** `overcounts`: whether the period before this one has found that it overcounts. */
   constructor(overcounts = false) {
     this.#overcounts = overcounts;
   }
 
   /**
-   * More was heard between two anchors than Redis has counted: something publishes without PUBLISH, such as a module. What is heard
-   * is not counted any more then: a count that is too low costs a gap too many, one that is too high hides a loss.
+   * Whether more messages were received between two anchors than Redis has counted: something publishes without PUBLISH, such as a
+   * module. Received messages are not counted from then on, because a count that is too high would hide a loss, and one that is too
+   * low only costs an unnecessary gap.
    */
   get overcounts(): boolean {
     return this.#overcounts;
   }
 
-  /** Everything heard so far is behind this place, or at it. */
+  /** The place that this period has reached, and the count there. Everything received so far is at this place or before it. */
   get place(): Place & { count: Count } {
     return { ...this.#place, count: this.#count };
   }
 
   /**
-   * `isOwn`: this gateway has asked for it. Ids rise, so a lower one is somebody else's PUBLISH on a topic of ours, unless one before
-   * it was too high for the same reason: this gateway's own anchors put that right.
+   * Called when an anchor is received. `isOwn`: this gateway has asked for the anchor. Ids only rise, so ignore an anchor of another
+   * gateway with a lower id: it may be a forged PUBLISH on a topic of the gateway's. If a forged id was too high, the gateway's own
+   * anchors, which are never ignored, correct the place.
    */
   anchored(id: Position, count: Count, isOwn = true): void {
     if (!isOwn && isAfter(this.#place.id, id)) return;
@@ -54,12 +57,13 @@ export class Period {
     this.#count = count;
   }
 
+  /** Begins at the anchor that was just received: plain PUBLISHes are queued from here on. */
   begin(): void {
     this.from = this.#place.id;
     this.fromCount = this.#count;
   }
 
-  /** A plain PUBLISH went by; it is queued unless it is not one that is recorded. */
+  /** Called for each plain PUBLISH. It is counted, and queued if `isRecorded`: if PUBLISHes on its channel are recorded. */
   hear(channel: string, payload: Buffer, isRecorded: boolean): void {
     if (!this.#overcounts) this.#count = { life: this.#count.life, number: this.#count.number + 1 };
     if (this.from === undefined || !isRecorded) return;
@@ -68,25 +72,26 @@ export class Period {
     this.queue.push({ id, number: number + 1, count: this.#count, channel, payload });
   }
 
-  /** Whoever asks is answered in turn: when everything before it in the queue is recorded. */
+  /** Queues a question whether everything before this id is recorded. It is answered in its turn, when all before it is recorded. */
   settle(id: Position): void {
     this.#place = placeOf(id);
     if (this.from === undefined) return;
     this.queue.push({ ...this.#place, count: this.#count, channel: '', payload: NOTHING });
   }
 
+  /** Called when a record with this id is received: places are counted from its id on. */
   recorded(id: Position): void {
     if (isAfter(this.#place.id, id)) return;
     this.#place = { id, number: 0 };
   }
 
-  /** Everything up to this place is recorded. */
+  /** Removes everything up to this place from the queue, because it is recorded. */
   forget({ id, number }: Place): void {
     const later = this.queue.findIndex((one) => isAfter(one.id, id) || (one.id === id && one.number > number));
     this.queue.splice(0, later < 0 ? this.queue.length : later);
   }
 
-  /** These were sent, and are recorded: whatever their places are, which may be made up by somebody else. */
+  /** Removes the first messages of the queue, because they were sent and recorded. Not by place: a forged anchor may falsify places. */
   forgetFirst(messages: number): void {
     this.queue.splice(0, messages);
   }

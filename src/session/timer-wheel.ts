@@ -1,12 +1,13 @@
 /**
- * Who is to be looked at when: so that each of many is looked at once an interval, and not all of them once a second, which was
- * an eighth of what idle streams cost.
+ * A timer wheel: holds items by the time at which each is due. So each of many items is visited once an interval; visiting all of them
+ * once a second was an eighth of the cost of idle streams.
  */
-export class Schedule<Item> {
-  /** Milliseconds that are one. */
+export class TimerWheel<Item> {
+  /** The length of a slot (ms). */
   readonly #step: number;
   readonly #slots = new Map<number, Set<Item>>();
   readonly #slotOf = new Map<Item, number>();
+  /** The number of the first slot that is not taken yet. */
   #next: number;
 
   constructor(step: number, now: number) {
@@ -14,7 +15,7 @@ export class Schedule<Item> {
     this.#next = Math.floor(now / step);
   }
 
-  /** At this time (ms), or with the next `take` after it; instead of when it was to be before. */
+  /** Makes the item due at this time (ms), rounded up to a slot that is not taken yet. Replaces the item's previous time. */
   add(item: Item, at: number): void {
     this.delete(item);
     const slot = Math.max(Math.ceil(at / this.#step), this.#next);
@@ -31,7 +32,7 @@ export class Schedule<Item> {
     this.#slots.get(slot)?.delete(item);
   }
 
-  /** Everybody whose time has come; they are no longer on the schedule. */
+  /** Removes and returns the items that are due. */
   take(now: number): Item[] {
     const taken: Item[] = [];
     for (const last = Math.floor(now / this.#step); this.#next <= last; this.#next++) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { Schedule } from '../../src/session/schedule.ts';
+import { TimerWheel } from '../../src/session/timer-wheel.ts';
 
 const STEP = 10;
 
@@ -14,7 +14,7 @@ describe('a schedule', () => {
     fc.assert(
       fc.property(fc.nat(1000), fc.array(action, { maxLength: 60 }), (start, actions) => {
         let now = start;
-        const schedule = new Schedule<number>(STEP, now);
+        const schedule = new TimerWheel<number>(STEP, now);
         const model = new Map<number, number>();
         const since = new Map<number, number>();
         for (const action of actions) {
@@ -42,7 +42,7 @@ describe('a schedule', () => {
   });
 
   it('keeps nothing of what was taken or removed', () => {
-    const schedule = new Schedule<string>(STEP, 0);
+    const schedule = new TimerWheel<string>(STEP, 0);
     schedule.add('a', 50);
     schedule.add('b', 50);
     schedule.delete('a');
