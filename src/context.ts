@@ -3,7 +3,7 @@ import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
-import { createApp } from './http/app.ts';
+import { createHttpServer } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
@@ -75,7 +75,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   // They come back with positions from the future, and are told.
   hub.onReversed = () => sessions.closeAll('redis');
 
-  const server = createApp({
+  const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
