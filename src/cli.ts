@@ -6,7 +6,7 @@ const args = process.argv.slice(2);
 
 process.exit(args[0] === 'serve' ? await runServer() : await runCommand());
 
-/** A full disk, or a reader that has stopped or gone, is no reason for a server to wait or to end. */
+/** Runs `serve` with outputs that never block or fail: a full disk, or a reader that is slow or gone, must not stop a server. */
 async function runServer(): Promise<number> {
   const outputs = { stdout: new Output(1), stderr: new Output(2) };
   writeAtExit([outputs.stdout, outputs.stderr]);
@@ -24,10 +24,10 @@ async function runCommand(): Promise<number> {
     process.exit(1);
   });
   stderr.on('error', () => {
-    // There is no other place to say it.
+    // There is no other output that could report the error.
   });
   const code = await run(args, { env, stdin, stdout, stderr });
-  // What has been written may still be on its way: `process.exit` would cut it off.
+  // Output may still be queued, and `process.exit` would discard it.
   await new Promise<void>((resolve) => stdout.write('', () => resolve()));
   return code;
 }

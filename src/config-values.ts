@@ -1,44 +1,44 @@
 import { hasOpenSet } from './glob.ts';
 
-/** What is wrong with a value, and what would be right; never quotes a value that may hold a password. */
+/** An invalid value: the message has the problem and what is expected, and never quotes a value that may hold a password. */
 export class Mistake extends Error {}
 
 const MILLISECONDS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const BYTES: Record<string, number> = { '': 1, B: 1, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 };
 const PATTERN = /^[!-~]{1,128}$/;
-/** What may stand in an Authorization header after `Bearer `. */
+/** A secret is sent in an Authorization header after `Bearer `. */
 const SECRET = /^[!-~]{1,512}$/;
-/** What SISYPHUS_AUTH will take one day, and this version does not. */
+/** Values of SISYPHUS_AUTH that are planned, and that this version does not support. */
 const LATER = new Set(['token', 'jwt', 'forward']);
 
 export function integer(least: number, most: number) {
   return (text: string): number => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
-    throw new Mistake(`is not right: a whole number from ${least} to ${most} is`);
+    throw new Mistake(`is not valid: expected a whole number from ${least} to ${most}`);
   };
 }
 
-/** In milliseconds. */
+/** Parses a duration such as `15s`. @returns milliseconds */
 export function duration(least: string, most: string) {
   const [min, max] = [toMilliseconds(least)!, toMilliseconds(most)!];
   return (text: string): number => {
     const value = toMilliseconds(text);
     if (value === undefined) {
-      throw new Mistake(`is no duration: a whole number and ms, s, m, h or d are right, such as 500ms, 15s or 24h`);
+      throw new Mistake(`is no duration: expected a whole number and ms, s, m, h or d, such as 500ms, 15s or 24h`);
     }
     if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
     return value;
   };
 }
 
-/** In bytes; KB, MB and GB are powers of 1024. */
+/** Parses a size such as `256KB`; KB, MB and GB are powers of 1024. @returns bytes */
 export function size(least: string, most: string) {
   const [min, max] = [toBytes(least)!, toBytes(most)!];
   return (text: string): number => {
     const value = toBytes(text);
     if (value === undefined)
-      throw new Mistake(`is no size: a whole number and KB or MB are right, such as 256KB or 1MB`);
+      throw new Mistake(`is no size: expected a whole number and KB or MB, such as 256KB or 1MB`);
     if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
     return value;
   };
@@ -59,20 +59,20 @@ export function auth(text: string): 'open' {
 
 export function host(text: string): string {
   if (/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) return text;
-  throw new Mistake('is no host: a name or an address is right, such as 127.0.0.1, ::1 or 0.0.0.0');
+  throw new Mistake('is no host: expected a name or an address, such as 127.0.0.1, ::1 or 0.0.0.0');
 }
 
 export function secret(text: string): string {
   if (SECRET.test(text)) return text;
-  throw new Mistake('is no secret: 1 to 512 visible ASCII characters without spaces are right');
+  throw new Mistake('is no secret: expected 1 to 512 visible ASCII characters without spaces');
 }
 
-/** Redis globs, separated by commas; an empty text is an empty list. */
+/** Parses Redis globs, separated by commas; an empty text is an empty list. */
 export function patterns(text: string): string[] {
   return list(text).map(pattern);
 }
 
-/** `pattern=length`, separated by commas. */
+/** Parses rules of the form `pattern=length`, separated by commas. */
 export function rules(text: string): { pattern: string; length: number }[] {
   return list(text).map((rule) => {
     const at = rule.lastIndexOf('=');
@@ -91,22 +91,22 @@ export function origins(text: string): string[] {
   });
 }
 
-/** A server's own address: http or https, nothing behind the host but a path. */
+/** Parses the address of a gateway: http or https, with nothing after the host but a path. @returns it without slashes at its end */
 export function gatewayUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
     return text.replace(/\/+$/, '');
   }
-  throw new Mistake('is no gateway: http://host[:port] or https://host[:port] is right, such as http://localhost:3001');
+  throw new Mistake('is no gateway: expected http://host[:port] or https://host[:port], such as http://localhost:3001');
 }
 
-/** Of one installation among several on a Redis. */
+/** Parses the name of one installation among several that share a Redis. */
 export function namespace(text: string): string {
   if (/^[A-Za-z0-9_.-]{1,64}$/.test(text)) return text;
   throw new Mistake('is no namespace: expected 1 to 64 of A-Z a-z 0-9 _ . -, such as shop');
 }
 
-/** What a driver puts before names, or nothing. It becomes part of patterns, so nothing in it may mean something there. */
+/** Parses the prefix that a driver puts before names; may be empty. It becomes part of patterns, so it must not have special characters. */
 export function keyPrefix(text: string): string {
   if (/^sisyphus[:{]/.test(text))
     throw new Mistake("is the gateway's own: expected the prefix of the application's driver");
@@ -142,7 +142,7 @@ function toBytes(text: string): number | undefined {
   return digits === undefined || unit === undefined ? undefined : Number(digits) * BYTES[unit.toUpperCase()]!;
 }
 
-/** As a browser would send it: `https://a.example`, never with its scheme's own port or a path. */
+/** An origin as a browser sends it, such as `https://a.example`, without the default port of its scheme and without a path. */
 function originOf(text: string): string | undefined {
   if (!URL.canParse(text) || text.includes('*')) return undefined;
   const url = new URL(text);

@@ -19,8 +19,8 @@ import { redisUrl } from './redis-url.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
 /**
- * All that the gateway can be told: by its key in `Config` the variable, what it is unless somebody sets it, how it is
- * read, and what it means. The type, `--help`, check-config and docs/reference/configuration.md follow from it.
+ * All settings of the gateway. Each key of `Config` has the name of its variable, its default, its parser and its meaning. The type
+ * `Config`, `--help`, check-config and docs/reference/configuration.md follow from this table.
  */
 // biome-ignore format: one variable in two lines
 const TABLE = {
@@ -77,10 +77,10 @@ type Values = { [K in Key]: ReturnType<Row<K>['parse']> | (Row<K>['fallback'] & 
 export type Config = ReturnType<typeof toConfig>;
 export type Name = Row['name'];
 
-/** The table, for the command line and the documents. */
+/** The rows of the table, for the command line and the documents. */
 export const VARIABLES = (Object.entries(TABLE) as [Key, Row][]).map(([key, row]) => ({ key, ...row }));
 
-/** Everything that is wrong with the configuration, one sentence a mistake. */
+/** All problems of the configuration, a sentence each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: string[];
@@ -94,17 +94,17 @@ export class ConfigError extends Error {
 export type Texts = Record<string, string | undefined>;
 
 /**
- * Flags over environment over defaults.
+ * Reads the configuration. Flags take precedence over the environment, and the environment over defaults.
  *
  * @param flags by flag name without dashes, as in `VARIABLES`
- * @throws ConfigError with all mistakes at once
+ * @throws ConfigError with all problems at once
  */
 export function loadConfig(flags: Texts, env: Texts): Config {
   const problems = unknownNames(flags, env);
   const values: Partial<Record<Key, unknown>> = {};
   const all = settings(flags, env);
   for (const { variable, text, from } of all.values()) {
-    // As the user has said it: as a flag, or as a variable.
+    // A message names the setting as the user has set it: as a flag or as a variable.
     const said = from === 'flag' ? `--${variable.flag}` : variable.name;
     try {
       if (text === '' && from !== 'default' && !variable.mayBeEmpty) {
@@ -123,12 +123,12 @@ export function loadConfig(flags: Texts, env: Texts): Config {
 
 export interface Setting {
   variable: (typeof VARIABLES)[number];
-  /** `undefined` for none. */
+  /** `undefined` if the variable is not set and has no default. */
   text: string | undefined;
   from: 'flag' | 'environment' | 'default';
 }
 
-/** What each variable is set to, and by what; nothing is checked. */
+/** The value of each variable and its source. Values are not checked. */
 export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
   const env = withoutServiceLinks(environment);
   const all = new Map<Name, Setting>();
@@ -138,10 +138,10 @@ export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
     else if (env[name] !== undefined) all.set(name, { variable, text: env[name], from: 'environment' });
     else all.set(name, { variable, text: fallback, from: 'default' });
   }
-  // Who trusts `?user=` has to say so before other machines are let in.
+  // With SISYPHUS_AUTH=open every client may name any user, so other machines can connect only if HOST is set explicitly.
   const host = all.get('HOST')!;
   if (host.from === 'default' && all.get('SISYPHUS_AUTH')!.text !== 'open') host.text = '0.0.0.0';
-  // Where only one of the two is set, the other's default follows: a message must fit into an empty buffer.
+  // If only one of the two is set, the default of the other follows it, because a message must fit into an empty buffer.
   const buffer = all.get('SISYPHUS_MAX_BUFFER')!;
   const message = all.get('SISYPHUS_MAX_MESSAGE')!;
   if (isLess(buffer.text, message.text)) {
@@ -169,7 +169,7 @@ function isLess(buffer = '', message = ''): boolean {
   try {
     return TABLE.maxBuffer.parse(buffer) < TABLE.maxMessage.parse(message);
   } catch {
-    // A Mistake: what is wrong with one of them is said on its own.
+    // The error is a Mistake; `loadConfig` reports the invalid value itself.
     return false;
   }
 }
@@ -188,9 +188,9 @@ function unknownNames(flags: Texts, env: Texts): string[] {
 }
 
 interface Marks {
-  /** No message may quote it. */
+  /** Messages must not quote the value. */
   secret?: true;
-  /** An empty text means none; for every other variable it is a slip. */
+  /** An empty text is a value, and means none. For all other variables an empty text is an error. */
   mayBeEmpty?: true;
 }
 
@@ -201,7 +201,7 @@ function row<const N extends string, F extends string | undefined, T>(
   meaning: string,
   { secret, mayBeEmpty }: Marks = {},
 ) {
-  // `--<flag>` says the same as the variable, and wins.
+  // `--<flag>` sets the same value as the variable, and takes precedence.
   const flag = name
     .replace(/^SISYPHUS_/, '')
     .toLowerCase()

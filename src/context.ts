@@ -3,7 +3,7 @@ import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
-import { createApp } from './http/app.ts';
+import { createHttpServer } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
@@ -19,14 +19,14 @@ import { VERSION } from './version.ts';
 export interface ContextOptions {
   config: Config;
   logger: Logger;
-  /** Of a Redis that ends with the gateway, if `REDIS_URL` names none. */
+  /** The URL of a Redis that ends with the gateway, if `REDIS_URL` is not set. */
   privateUrl?: string | undefined;
   isDraining: () => boolean;
-  /** What the surroundings of the gateway have to say on `/status`. */
+  /** Warnings about the surroundings of the gateway, for `/status`. */
   warnings: () => string[];
 }
 
-/** Everything the gateway consists of. */
+/** All parts of the gateway. */
 export interface Context {
   store: Store;
   hub: Hub;
@@ -36,11 +36,11 @@ export interface Context {
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
-  /** Ends the connections on which nothing is under way. */
+  /** Closes idle connections, after reading all bytes that have already arrived on them. */
   endIdle(): Promise<void>;
 }
 
-/** Builds the object graph, and starts nothing. */
+/** Builds all parts of the gateway and connects them; starts none of them. */
 export function createContext({ config, logger, privateUrl, isDraining, warnings }: ContextOptions): Context {
   const store = createStore(config, privateUrl, logger);
   const { backlog, source } = store;
@@ -72,10 +72,10 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
   hub.onFlushed = () => store.configure();
-  // They come back with positions from the future, and are told.
+  // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
   hub.onReversed = () => sessions.closeAll('redis');
 
-  const server = createApp({
+  const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,

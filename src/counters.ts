@@ -4,27 +4,27 @@ import type { ResetReason } from './message/reset.ts';
 
 type Tally<Word extends string> = Partial<Record<Word, number>>;
 
-/** What a gateway process has counted since its start, as plain JSON. A word that never came is absent. */
+/** The counts of a gateway process since its start, as plain JSON. A reason that never occurred has no member. */
 export type Counts = {
-  /** Messages that were not heard, and that streams got from the backlogs. */
+  /** Messages that were missed on the subscription, and that streams got from the backlogs. */
   healed: number;
-  /** Messages that were heard again, and dropped. */
+  /** Messages that were received again, and dropped. */
   duplicates: number;
-  /** Messages that were heard, and that the store does not have; of those that were given before it was asked, the last. */
+  /** Received messages that the store does not have. Of those that were delivered before the store was asked, only the last is counted. */
   unconfirmed: number;
-  /** Resets that were told to readers, each reader counted. */
+  /** Resets that were sent, once for each reader. */
   resets: Tally<ResetReason>;
-  /** Streams that ended, whoever ended them. */
+  /** Streams that ended, by the gateway or by the client. */
   closed: Tally<CloseReason>;
-  /** Streams that were refused: they were told this word, and never `ok`. */
+  /** Streams that were refused: they got this word as the reason, and never the status `ok`. */
   refused: Tally<Refusal>;
-  /** Connections that were closed without a response, for want of files. */
+  /** Connections that were closed without a response, because the process could not open more files. */
   dropped: number;
-  /** Plain PUBLISHes that this process recorded, or could not; how often it was fenced off, and how often it began to lead. */
+  /** Plain PUBLISHes that this process recorded, or could not record; how often it was fenced off, and how often it began to lead. */
   recorder: { recorded: number; unrecordable: number; fenced: number; changes: number };
 };
 
-/** Counts for whoever asks how the gateway does: one object, given to each part that has something to count. */
+/** Counts events for `/status`. All parts of the gateway share one object. */
 export class Counters {
   readonly #counts = nothing();
 
@@ -74,7 +74,7 @@ export class Counters {
   }
 }
 
-/** Adds up what several processes have counted. */
+/** Adds up the counts of several processes. */
 export function sum(counts: Counts[]): Counts {
   const total = nothing();
   for (const one of counts) add(total, one);

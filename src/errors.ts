@@ -1,4 +1,4 @@
-/** Every refusal has a code of this closed list; docs/reference/errors.md is checked against it. */
+/** All error codes, each with its HTTP status; docs/reference/errors.md is checked against this list. */
 export const ERRORS = {
   bad_request: 400,
   bad_channel: 400,
@@ -24,7 +24,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS;
 
-/** The one error class: what was wrong and what would be right, in a sentence that may be shown to the caller. */
+/** An error with a code. The message says in a sentence what is wrong and what is expected, and may be shown to the caller. */
 export class SisyphusError extends Error {
   override readonly name = 'SisyphusError';
   readonly code: ErrorCode;

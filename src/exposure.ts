@@ -6,7 +6,7 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
-/** What follows from listening on this address, if somebody should think about it. */
+/** A warning if any machine but this one can read as any user; else `undefined`. @param address that the gateway listens on */
 export function exposureOf({ auth, host }: Pick<Config, 'auth' | 'host'>, address: string): string | undefined {
   if (auth !== 'open' || isLoopback(address)) return undefined;
   return (
@@ -15,12 +15,12 @@ export function exposureOf({ auth, host }: Pick<Config, 'auth' | 'host'>, addres
   );
 }
 
-/** Docker, Podman and Kubernetes leave these marks. */
+/** Whether the process runs in a container: Docker, Podman and Kubernetes leave these marks. */
 export function isContainer(env: Record<string, string | undefined>): boolean {
   return env.KUBERNETES_SERVICE_HOST !== undefined || existsSync('/.dockerenv') || existsSync('/run/.containerenv');
 }
 
-/** The default is the loopback address, and a container has one of its own. */
+/** A warning for the default HOST in a container: it is the loopback address, and each container has one of its own. */
 export function unreachable({ host }: Pick<Config, 'host'>): string {
   return `HOST=${host}, the default, cannot be reached from outside of this container; expected: HOST=0.0.0.0`;
 }

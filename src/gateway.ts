@@ -7,10 +7,11 @@ import type { Logger } from './logger.ts';
 import { within } from './patience.ts';
 import { Failures } from './repeats.ts';
 
-/** How long a start waits for Redis; the gateway listens all the same, and says `error` until Redis is there (ms). */
+/** How long a start waits for Redis (ms). After that the gateway listens all the same, and sends `error` until Redis answers. */
 const START_PATIENCE = 2000;
-/** How long a stop waits for what is not in its own hands (ms): requests that are being answered, and Redis. */
+/** How long a stop waits for requests that are being answered (ms). */
 const SERVER_PATIENCE = 2500;
+/** How long a stop waits for Redis to answer the last records (ms). */
 const RECORDER_PATIENCE = 4000;
 
 /** The whole gateway, from start to stop. */
@@ -48,7 +49,7 @@ export class Gateway {
     recorder?.start();
     outage.start();
     const until = Date.now() + START_PATIENCE;
-    // Also until somebody records what is to be recorded: who comes sooner would be told of what was published just before.
+    // The start also waits for a recorder: a client that connects before there is one would be notified of messages published earlier.
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -65,7 +66,7 @@ export class Gateway {
     if (this.#exposure) this.#logger.warn({ event: 'exposed', host }, this.#exposure);
   }
 
-  /** Sends every reader elsewhere, then ends. May be called twice. */
+  /** Sends all clients to other gateways, and stops. May be called twice. */
   async stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     await this.#stopping;
@@ -83,7 +84,7 @@ export class Gateway {
     server.closeAllConnections();
     outage.stop();
     sessions.stop();
-    // What it could not record by then, a standby does; or the gap is announced, as after the end of any recorder.
+    // A standby records the messages that are left; or their gap is announced, as after the end of any recorder.
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {
       this.#logger.warn({ event: 'recorder_left', limit: RECORDER_PATIENCE }, 'Redis did not answer the last records');
     }

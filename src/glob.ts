@@ -1,22 +1,22 @@
-/** Whether a name fits; compiled once, asked often. */
+/** A compiled pattern: whether a name matches it. */
 export type Glob = (name: string) => boolean;
 
 /** One step of a pattern: a test of one character, or `undefined` for `*`. */
 type Step = ((code: number) => boolean) | undefined;
 
 /**
- * A pattern as PSUBSCRIBE reads it: `*`, `?`, `[a-z]`, `[^a]`, `\x`. Names are ASCII here, where Redis compares bytes.
+ * Compiles a pattern of PSUBSCRIBE: `*`, `?`, `[a-z]`, `[^a]`, `\x`. Names are ASCII, so comparing characters equals Redis's bytes.
  * The Lua side is store/redis/lua/glob.lua.
  *
- * At most one step back (to the last `*`), so the time is at most pattern times name, whatever the pattern is; a
- * regular expression of the same pattern would take exponential time for `a*a*a*a*b`.
+ * Matching goes back only to the last `*`, so for any pattern the time is at most the product of both lengths. A regular expression
+ * would take exponential time for `a*a*a*a*b`.
  */
 export function compileGlob(pattern: string): Glob {
   const steps = toSteps(pattern);
   return (name) => matches(steps, name);
 }
 
-/** The first entry whose pattern fits the name. */
+/** The first entry with a pattern that the name matches. */
 export function firstMatch<T extends { glob: Glob }>(entries: readonly T[], name: string): T | undefined {
   return entries.find(({ glob }) => glob(name));
 }
@@ -35,7 +35,7 @@ function matches(steps: readonly Step[], name: string): boolean {
       step += 1;
       at += 1;
     } else if (star >= 0) {
-      // The last star takes one character more; an earlier one need not be tried again.
+      // Let the last star take one more character. Earlier stars need not be tried again.
       step = star + 1;
       retry += 1;
       at = retry;
@@ -62,7 +62,7 @@ function toSteps(pattern: string): Step[] {
       steps.push(set.fits);
       at = set.end;
     } else {
-      // A backslash at the very end stands for itself.
+      // A backslash at the end of the pattern stands for itself.
       if (character === '\\' && at + 1 < pattern.length) at += 1;
       const code = pattern.charCodeAt(at);
       steps.push((other) => other === code);
@@ -72,7 +72,7 @@ function toSteps(pattern: string): Step[] {
   return steps;
 }
 
-/** Whether a set is opened and not closed: Redis reads it, but nobody means it. */
+/** Whether a pattern has a set that is not closed: Redis accepts it, but it is a slip. */
 export function hasOpenSet(pattern: string): boolean {
   for (let at = 0; at < pattern.length; at++) {
     if (pattern[at] === '\\') at += 1;
@@ -84,7 +84,12 @@ export function hasOpenSet(pattern: string): boolean {
   return false;
 }
 
-/** A set that is not closed ends with the pattern, `[]` fits nothing, `[z-a]` is `[a-z]`: as in Redis. */
+/**
+ * Compiles a set as Redis does: a set that is not closed ends with the pattern, `[]` matches nothing, `[z-a]` is `[a-z]`.
+ *
+ * @param start the index after `[`
+ * @returns the index after `]` as `end`
+ */
 function toSet(pattern: string, start: number): { fits: (code: number) => boolean; end: number } {
   const isNegated = pattern[start] === '^';
   const ranges: [number, number][] = [];

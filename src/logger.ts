@@ -5,8 +5,8 @@ import { type Dropped, Output } from './output.ts';
 export type { Logger };
 
 /**
- * JSON lines on standard output: `logger.info({ event: 'listening', port }, 'listening on …')`.
- * One event name per fact; `logger.child({ component: 'hub' })` for each component.
+ * Creates a logger that writes JSON lines to standard output: `logger.info({ event: 'listening', port }, 'listening on …')`.
+ * Each fact has one event name, and each component its own `logger.child({ component: 'hub' })`.
  */
 export function createLogger(level: string, stream: DestinationStream = new Output(1)): Logger {
   const logger = pino(
@@ -35,14 +35,14 @@ function sayDropped(logger: Logger, { lines, since, reason }: Dropped): void {
   logger.error({ event: 'log_dropped', lines, since: first, reason }, `${lines} lines of this log were dropped`);
 }
 
-/** Nothing else of an error: the driver's errors carry the command that failed, with passwords and messages in it. */
+/** Keeps only these fields of an error: the driver's errors have the failed command, with passwords and messages in it. */
 function describe(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   const { type, message, stack } = stdSerializers.err(error);
   return { type, message, code: (error as NodeJS.ErrnoException).code, stack };
 }
 
-/** What people say to each other is nothing for a log, at any level: its size is. */
+/** Replaces the content of a message by its size: content is not logged at any level. */
 function measure(value: unknown): unknown {
   if (typeof value === 'string') return { bytes: Buffer.byteLength(value) };
   return ArrayBuffer.isView(value) ? { bytes: value.byteLength } : typeof value;

@@ -1,11 +1,11 @@
-/** The candidate that was most likely meant, by letters to change. */
+/** The candidate with the smallest edit distance to the name; case does not count. */
 export function nearest(name: string, candidates: string[]): string {
   const upper = name.toUpperCase();
   const distances = candidates.map((candidate) => distance(upper, candidate.toUpperCase()));
   return candidates[distances.indexOf(Math.min(...distances))]!;
 }
 
-/** Levenshtein's, a row at a time. */
+/** The Levenshtein distance, computed row by row. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -3,43 +3,44 @@ import { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isatty } from 'node:tty';
 
-/** What may wait to be written, at most (bytes): the lines of 40,000 streams that end in one moment. */
+/** The bound on the queue (bytes): enough for the lines of 40,000 streams that end at the same moment. */
 const MAX_QUEUED = 8 * 1024 * 1024;
-/** A pipe takes so much as a whole or not at all (POSIX, PIPE_BUF): lines of standard error do not get into others. */
+/** A write of up to this many bytes to a pipe is atomic (POSIX, PIPE_BUF), so lines of standard error do not end up inside others. */
 const BATCH = 4096;
+/** The largest write by the thread pool (bytes). */
 const POOL_BATCH = 64 * 1024;
-/** Batches in one turn of the event loop. */
+/** The most batches in one turn of the event loop. */
 const MAX_BATCHES = 16;
-/** Between two tries (ms): doubled from the first to the longest while nothing can be written. */
+/** The pause before another attempt (ms): doubled from the first to the longest while nothing can be written. */
 const FIRST_PAUSE = 10;
 const LONGEST_PAUSE = 1000;
-/** How long the process may still wait for its outputs when it ends (ms). */
+/** How long the process waits for its outputs when it ends (ms). */
 const LAST_PATIENCE = 1000;
-/** The same for one output, if nothing else can run meanwhile: there are two, and they share the second. */
+/** How long one output may block the process when it ends (ms). There are two outputs, which share the second. */
 const SYNC_PATIENCE = LAST_PATIENCE / 2;
 
-/** Lines that are gone, because nothing could be written and no more could wait. */
+/** Lines that were dropped, because nothing could be written and the queue was full. */
 export interface Dropped {
   lines: number;
   /** When the first of them was dropped (ms since 1970). */
   since: number;
-  /** `EAGAIN` if nobody read, `ENOSPC` if the disk was full, … */
+  /** The code of the error: `EAGAIN` if nobody read, `ENOSPC` if the disk was full, … */
   reason: string;
 }
 
 /**
- * Standard output or standard error of a server: a write never waits, never throws, and never fails for good. Lines that
- * cannot be written wait in a bounded queue, and are tried again. While the queue is full, and until it is empty again,
- * further lines are dropped and counted; then `onDropped` is told how many there were.
+ * Standard output or standard error of a server. A write never blocks and never throws, and no failure is final: lines that cannot be
+ * written wait in a bounded queue, and writing them is tried again. Once the queue is full, further lines are dropped and counted until
+ * it is empty again; then `onDropped` is called with their number.
  *
- * A pipe or a terminal is opened once more, non-blocking, and written to directly: what has been written is always known,
- * also in a crash. Where that cannot be, and to files, Node's thread pool writes, a batch at a time: neither a slow
- * disk nor a descriptor that has become blocking may stop the event loop.
+ * A pipe or a terminal is opened once more, non-blocking, and written to directly, so that even in a crash it is known how much has been
+ * written. If it cannot be opened, and for files, Node's thread pool writes, a batch at a time, because neither a slow disk nor a
+ * descriptor that has become blocking may stop the event loop.
  */
 export class Output {
   onDropped: (dropped: Dropped) => void;
   readonly #fd: number;
-  /** Set if the descriptor may block: then only the thread pool writes to it while the gateway runs. */
+  /** Set if the descriptor may block: while the gateway runs, only the thread pool writes to it. */
   readonly #shared: 1 | 2 | undefined;
   readonly #queue: Buffer[] = [];
   #queued = 0;
@@ -49,7 +50,7 @@ export class Output {
   #turn: NodeJS.Immediate | undefined;
   #retry: NodeJS.Timeout | undefined;
   #pause = FIRST_PAUSE;
-  /** Since when the thread pool has been writing (by `performance.now`). */
+  /** When the present write by the thread pool began, by `performance.now` (ms). */
   #inPool: number | undefined;
   #patience = SYNC_PATIENCE;
 
@@ -68,12 +69,12 @@ export class Output {
     return this.#lost;
   }
 
-  /** Whether the thread pool has been writing for so long that it may never end. `process.exit` would wait for it. */
+  /** Whether a write by the thread pool has taken so long that it may never end. `process.exit` would wait for it. */
   get isStuck(): boolean {
     return this.#inPool !== undefined && performance.now() - this.#inPool > SYNC_PATIENCE;
   }
 
-  /** Takes whole lines. */
+  /** Queues text to be written. @param text whole lines */
   write(text: string): void {
     const bytes = this.#dropped ? undefined : Buffer.from(text);
     if (bytes === undefined || this.#queued + bytes.length > MAX_QUEUED) {
@@ -88,7 +89,7 @@ export class Output {
     this.#schedule();
   }
 
-  /** Settles when everything is written, or there is no hope of it; within a second in any case. */
+  /** Settles when everything is written, or when writing fails with another error than EAGAIN; after a second at the latest. */
   async end(): Promise<void> {
     const end = performance.now() + LAST_PATIENCE;
     while (this.#queued > 0 || this.#dropped) {
@@ -101,7 +102,7 @@ export class Output {
     }
   }
 
-  /** Writes what is left, without the event loop: in a crash, and when the process ends. Half a second in all. */
+  /** Writes the rest of the queue without the event loop, for a crash or the end of the process. Blocks for half a second at most. */
   flushSync(): void {
     if (this.#shared) unblock(this.#shared);
     while (!this.isStuck && (this.#queue.length > 0 || this.#announce())) {
@@ -145,7 +146,7 @@ export class Output {
     });
   }
 
-  /** Answers whether something could be written. */
+  /** @returns whether the write succeeded */
   #writeNow(): boolean {
     const batch = this.#take();
     try {
@@ -157,7 +158,7 @@ export class Output {
     }
   }
 
-  /** Lines from the queue: as many as make up a batch, and one at least. */
+  /** Takes lines from the queue: as many as fit into a batch, and at least one. */
   #take(): Buffer {
     const most = this.#shared ? POOL_BATCH : BATCH;
     let count = 0;
@@ -171,7 +172,7 @@ export class Output {
     return count === 1 ? lines[0]! : Buffer.concat(lines, length);
   }
 
-  /** What was not written goes back to where it was: a line that has been begun ends before the next one begins. */
+  /** Returns the unwritten rest of a batch to the front of the queue, so that a line that was written in part is continued first. */
   #settle(batch: Buffer, error: unknown, written: number): void {
     if (written < batch.length) this.#queue.unshift(batch.subarray(written));
     this.#queued -= written;
@@ -187,7 +188,7 @@ export class Output {
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE);
   }
 
-  /** Once all that waited has been written; answers whether there was something to say. */
+  /** Reports dropped lines once the queue is empty. @returns whether a line was queued for it */
   #announce(): boolean {
     const dropped = this.#dropped;
     if (!dropped || this.#queued > 0) return false;
@@ -197,21 +198,23 @@ export class Output {
   }
 }
 
-/** Lets every end of the process write what is left, and come about. */
+/** At each end of the process, writes the rest of the outputs, and makes sure that the process can end. */
 export function writeAtExit(outputs: readonly Output[]): void {
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   process.on('exit', () => {
     for (const output of outputs) output.flushSync();
     // `process.exit` waits for the thread pool, which may be waiting for a disk that does not answer.
     if (outputs.some((output) => output.isStuck)) process.kill(process.pid, 'SIGKILL');
-    // Node restores the settings of a terminal, and aborts if that one has gone away. What is closed it leaves alone.
+    // Node restores the settings of a terminal, and aborts if the terminal has gone away. It skips closed descriptors.
     for (const fd of terminals) if (!isatty(fd)) closeSync(fd);
   });
 }
 
 /**
- * The same pipe or terminal, opened once more: whether a descriptor blocks is a property that all processes share to
- * which it was handed down, and each of them may change it. Node does, whenever such a process starts or ends.
+ * Opens the same pipe or terminal once more. All processes that inherited a descriptor share whether it blocks, and each of them may
+ * change that: Node does, whenever one of its processes starts or ends.
+ *
+ * @returns `undefined` for a file or a socket, and if it cannot be opened
  */
 function openAgain(fd: 1 | 2): number | undefined {
   if (!isatty(fd) && !fstatSync(fd).isFIFO()) return undefined;
@@ -219,18 +222,18 @@ function openAgain(fd: 1 | 2): number | undefined {
   try {
     return openSync(`/dev/fd/${fd}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   } catch {
-    // It belongs to another user, as in a container or after `su`; or there is no /dev/fd.
+    // The pipe or terminal belongs to another user, as in a container or after `su`; or there is no /dev/fd.
     return undefined;
   }
 }
 
-/** As far as it goes for a descriptor that others have, too: Node does so when it makes a stream of a pipe or socket. */
+/** Makes a pipe or socket non-blocking, as Node does when it creates a stream; other processes that share it may undo that. */
 function unblock(fd: 1 | 2): void {
   const stats = fstatSync(fd);
   if (stats.isFIFO() || stats.isSocket()) new Socket({ fd, readable: false, writable: true }).unref();
 }
 
-/** Stops this thread (ms). Answers how long it was. */
+/** Blocks this thread for `ms` milliseconds. @returns how long it really was (ms) */
 function sleep(ms: number): number {
   const begun = performance.now();
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { Mistake } from './config-values.ts';
 
-/** Where a Redis is, and as whom and with which database one asks there. */
+/** The address of a Redis, with the credentials and the database to use there. */
 export type RedisAddress = {
   username: string | undefined;
   password: string | undefined;
@@ -12,7 +12,7 @@ export type RedisAddress = {
   | { kind: 'sentinel'; sentinels: { host: string; port: number }[]; name: string }
 );
 
-/** Scheme, user and password, hosts, path, query, fragment. The last `@` before a slash ends the password, as in browsers. */
+/** Groups: scheme, user and password, hosts, path, query, fragment. The last `@` before a slash ends the password, as in browsers. */
 const FORM = /^(rediss?|redis\+unix|redis\+sentinel):\/\/(?:([^/?#]*)@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i;
 const DATABASE = /^(?:0|[1-9]\d{0,8})$/;
 const HOST = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})$/;
@@ -22,12 +22,12 @@ const FORMS =
   'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right';
 
 /**
- * Everything that stands in the address is obeyed, or refused.
+ * Parses the address of a Redis. Every part of the address is either used or refused.
  *
- * @throws Mistake which never quotes what may be part of a password
+ * @throws Mistake; its message never quotes text that may be part of a password
  */
 export function parseRedisUrl(text: string): RedisAddress {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression looks for control characters.
   if (/[\s\0-\x1f\x7f]/.test(text)) throw wrong('expected no spaces in it; write %20 for one in a password');
   if (text.startsWith('/')) return socketOf(text);
   const match = FORM.exec(text);
@@ -55,7 +55,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   }
 }
 
-/** The text itself, once it is known to be right. */
+/** Checks an address. @returns the text itself */
 export function redisUrl(text: string): string {
   parseRedisUrl(text);
   return text;
@@ -72,14 +72,14 @@ function parametersOf(query: string | undefined, text: string): Map<string, stri
   for (const part of query ? query.split('&') : []) {
     const [, name = '', value = ''] = /^([^=]*)=?(.*)$/s.exec(part) ?? [];
     if (!PARAMETERS.includes(name)) {
-      // A ? in a password that is not encoded makes the rest of the password look like a name.
+      // If a ? in a password is not encoded, the rest of the password looks like the name of a parameter.
       const isName = /^[a-z_]{1,32}$/i.test(name) && !text.slice(text.indexOf('?')).includes('@');
       const unknown = isName ? `the parameter ${name} is unknown` : 'a parameter behind the ? is unknown';
       throw wrong(`${unknown}; expected ${PARAMETERS.join(', ')}, or %3F for a ? in a password`);
     }
     if (said.has(name)) throw wrong(`expected ${name} once`);
     if (value === '') throw wrong(`expected a value for ${name}`);
-    // To some it is a space, to others itself.
+    // Some programs read a + as a space, others as itself.
     if (value.includes('+')) throw wrong(`expected no + in ${name}; write %2B for one, or %20 for a space`);
     said.set(name, decode(value));
   }
@@ -105,7 +105,7 @@ function databaseOf(fromPath: string | undefined, said: Map<string, string>): nu
 
 function hostOf(text: string, defaultPort: number): { host: string; port: number } {
   const [, bracketed, plain = '', port] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(.*))?$/.exec(text) ?? [];
-  // Decoded, because the zone of a link-local address stands behind a %25.
+  // The host is decoded, because the zone of a link-local address follows a %25.
   const host = bracketed === undefined ? plain : decode(bracketed);
   if (!(bracketed === undefined ? HOST.test(host) : isIPv6(host))) throw wrong(FORMS);
   if (port === undefined) return { host, port: defaultPort };
@@ -123,7 +123,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // URIError, the only one that there is.
+    // `decodeURIComponent` throws nothing but URIError.
     throw wrong('expected two hexadecimal digits behind each %; write %25 for a % in a password');
   }
 }

@@ -1,11 +1,11 @@
 import { SisyphusError } from './errors.ts';
 import type { Logger } from './logger.ts';
 
-/** What goes on happening is said again after so long (ms). */
+/** How long after a line an event that goes on happening is due again (ms). */
 const AGAIN = 60_000;
-/** What has not happened for so long is news when it happens (ms). */
+/** An event that has not happened for so long (ms) is due at once when it happens again. */
 const NEWS = 10_000;
-/** Texts that are told apart: one that is different each time must not fill the memory. */
+/** How many texts are remembered: texts that differ each time must not fill the memory. */
 const MOST = 100;
 
 interface Said {
@@ -14,7 +14,7 @@ interface Said {
   times: number;
 }
 
-/** Tells when something that happens again and again is to be logged: at once if it is new, and then once a minute. */
+/** Decides when a repeated event is logged: at once if it is new, and then once a minute. */
 export class Repeats {
   readonly #now: () => number;
   readonly #said = new Map<string, Said>();
@@ -23,7 +23,7 @@ export class Repeats {
     this.#now = now;
   }
 
-  /** How often it has happened since it was said last, if it is to be said now; else 0. */
+  /** How often the event has happened since it was due last, this time included; 0 if it is not due now. */
   due(text: string): number {
     const now = this.#now();
     const said = this.#said.get(text);
@@ -39,14 +39,17 @@ export class Repeats {
   }
 }
 
-/** The codes of what the store says of itself: whether it is away, or why it refuses, is logged once for all. */
+/** Errors of the store itself. Why it is away or refuses commands is logged elsewhere, once for all commands. */
 const EXPECTED = new Set(['redis_unavailable', 'redis_refused', 'out_of_memory']);
 
 export function isExpected(error: unknown): boolean {
   return error instanceof SisyphusError && EXPECTED.has(error.code);
 }
 
-/** Logs failures of what is tried again. A mistake of ours comes with its stack, once for each text and then once a minute. */
+/**
+ * Logs failures of work that is tried again. An expected error of the store is a line at level debug. Any other error is a mistake in
+ * the gateway, and is logged with its stack, once for each text and then once a minute.
+ */
 export class Failures {
   readonly #logger: Logger;
   readonly #repeats: Repeats;

@@ -2,12 +2,12 @@ import { isIP } from 'node:net';
 
 type Texts = Record<string, string | undefined>;
 
-/** A service that is called `sisyphus`, or `sisyphus-redis`. */
+/** The prefix for a service with a name such as `sisyphus` or `sisyphus-redis`. */
 const SERVICE = 'SISYPHUS(?:_[A-Z0-9_]+)?';
 const PORT = '_PORT_(\\d{1,5})_(TCP|UDP|SCTP)';
 
 /**
- * What Kubernetes sets for each service of a namespace, and Docker for each link, with the values that they set.
+ * The variables that Kubernetes sets for each service of a namespace, and Docker for each link, each with a check of its value.
  * https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
  * https://docs.docker.com/engine/network/links/#environment-variables
  */
@@ -24,14 +24,14 @@ const LINKS: [RegExp, (value: string, port?: string, protocol?: string) => boole
   [name('_NAME'), isContainerName],
 ];
 
-/** The environment without what an orchestrator has put there for a service of this name: nobody has written it. */
+/** The environment without the variables that an orchestrator sets for services with such a name: they are no configuration. */
 export function withoutServiceLinks(env: Texts): Texts {
   return Object.fromEntries(Object.entries(env).filter(([name, value]) => !isServiceLink(name, value ?? '', env)));
 }
 
 function isServiceLink(name: string, value: string, env: Texts): boolean {
   if (!name.startsWith('SISYPHUS_')) return false;
-  // Docker copies the whole environment of the container that is linked to.
+  // Docker copies the whole environment of a linked container, as `<alias>_ENV_<name>`.
   const [, linked] = /^(SISYPHUS\w*?)_ENV_/.exec(name) ?? [];
   if (linked !== undefined && isContainerName(env[`${linked}_NAME`] ?? '')) return true;
   return LINKS.some(([expression, isRight]) => {
@@ -52,14 +52,14 @@ function isPort(value: string): boolean {
   return /^\d{1,5}$/.test(value) && Number(value) <= 65_535;
 }
 
-/** `tcp://10.0.0.7:3001` */
+/** Whether the value is an address such as `tcp://10.0.0.7:3001`, with the port and protocol if they are known. */
 function isUrl(value: string, port?: string, protocol?: string): boolean {
   const [, scheme, host = '', at = ''] = /^(tcp|udp|sctp):\/\/(.+):(\d{1,5})$/.exec(value) ?? [];
   if (scheme === undefined || !isAddress(host.replace(/^\[(.*)\]$/, '$1')) || !isPort(at)) return false;
   return (port === undefined || at === port) && (protocol === undefined || scheme === protocol.toLowerCase());
 }
 
-/** `/this-container/alias` */
+/** Whether the value is a name such as `/this-container/alias`. */
 function isContainerName(value: string): boolean {
   return /^\/[\w.-]+\/[\w.-]+$/.test(value);
 }

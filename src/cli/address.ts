@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 
 type Address = Pick<Config, 'host' | 'port'>;
 
-/** By the code of the error that a start to listen ends with: what is wrong, and what would be right. */
+/** The message for each code of an error of `listen`: the problem, and what is expected instead. */
 const PROBLEMS: Record<string, (address: Address) => string> = {
   EADDRINUSE: ({ host, port }) => `port ${port} on ${host} is taken: PORT or --port names another`,
   EACCES: ({ port }) => `port ${port} is not for everybody: one from 1024 on is`,
@@ -14,13 +14,13 @@ const PROBLEMS: Record<string, (address: Address) => string> = {
   EAI_AGAIN: ({ host }) => `${host} could not be looked up: no name server answers; expected: an address as HOST`,
 };
 
-/** `undefined` if the error is of another kind. */
+/** The message for an error of `listen`; `undefined` if its code is not known here. */
 export function addressProblem(error: unknown, address: Address): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? undefined : PROBLEMS[code]?.(address);
 }
 
-/** Listens for a moment, as `serve` would for good. Answers the address, or what is wrong with it. */
+/** Listens for a moment on the address that `serve` would use. @returns the address, or the problem with it */
 export async function tryAddress(wanted: Address): Promise<{ address?: string; problem?: string }> {
   const server = createServer();
   try {

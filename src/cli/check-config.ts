@@ -9,7 +9,7 @@ import { type Command, EXIT } from './command.ts';
 import { surroundingsOf } from './serve.ts';
 import { needsRedis } from './workers.ts';
 
-/** Says what a `serve` with the same flags and environment would use, and where from; or why it would not start. */
+/** Prints each value that `serve` with the same flags and environment would use, and its source; or fails with all problems. */
 export const checkConfig: Command = {
   name: 'check-config',
   parameters: '',
@@ -35,11 +35,11 @@ export const checkConfig: Command = {
   },
 };
 
-/** Takes the Redis that `serve` would take, and leaves it again. Answers why it could not. */
+/** Opens the Redis that `serve` would use, and closes it again. @returns why that failed, or `undefined` */
 async function tryRedis(config: Config): Promise<string | undefined> {
   try {
     if (config.redisUrl !== undefined) {
-      // One that does not answer is no mistake: `serve` starts all the same, and waits for it.
+      // A Redis that does not answer is no problem of the configuration: `serve` starts all the same, and waits for it.
       await closeConnection(openConnection(config.redisUrl, 'check'));
       return undefined;
     }
@@ -51,7 +51,7 @@ async function tryRedis(config: Config): Promise<string | undefined> {
   }
 }
 
-/** An address without its secrets; of anything else nothing. */
+/** An address with its secrets masked; any other secret value is replaced as a whole. */
 function hide(text: string): string {
   return text.includes('://') || text.startsWith('/') ? mask(text) : '***';
 }

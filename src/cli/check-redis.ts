@@ -6,7 +6,7 @@ import { PlainNames } from '../store/redis/plain-names.ts';
 import { EXIT, type Sink } from './command.ts';
 import { reasonOf } from './reason.ts';
 
-/** Says what a gateway would find at its Redis; fails where it could not serve, or not publish. */
+/** Prints what a gateway would find at its Redis. The exit code is 1 if the gateway could not serve readers, or not publish. */
 export async function checkRedis(config: Config, stdout: Sink): Promise<number> {
   const { redisUrl, rawChannels, namespace, keyPrefix } = config;
   const say = (kind: string, text: string): void => void stdout.write(`redis ${kind.padEnd(24)} ${text}\n`);

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
 import type { Texts } from '../config.ts';
 
-/** Where a command writes to. `serve` brings an `Output`, which never waits and never fails; the others a stream. */
+/** An output of a command: for `serve` an `Output`, which never waits and never fails; for other commands a stream. */
 export interface Sink {
   write(text: string): unknown;
 }
 
-/** What a command has to do with the world; tests bring their own. */
+/** The environment, the input and the outputs of a command; tests pass their own. */
 export interface Io {
   env: Texts;
   stdin: Readable;
@@ -15,30 +15,30 @@ export interface Io {
 }
 
 export interface Invocation extends Io {
-  /** Behind the command's name. */
+  /** The arguments after the command's name that belong to no flag. */
   positionals: string[];
-  /** Of the configuration, by flag name. */
+  /** The flags of the configuration, by name without dashes. */
   flags: Texts;
-  /** Of the command itself. */
+  /** The command's own flags, by name without dashes. */
   options: Record<string, string | boolean | undefined>;
 }
 
 export interface Command {
   name: string;
-  /** What stands behind the name. */
+  /** The parameters as `--help` shows them after the name. */
   parameters: string;
   summary: string;
-  /** How many positionals are right. */
+  /** How many positionals the command takes. */
   positionals: [least: number, most: number];
-  /** Of the command itself, with what `--help` says of them. */
+  /** The command's own flags; `--help` shows `meaning`. */
   options: Record<string, { type: 'string' | 'boolean'; meaning: string }>;
-  /** Settles with the exit code, or never (serve). */
+  /** Settles with the exit code; `tail` never does, and ends only by an error. */
   run(invocation: Invocation): Promise<number>;
 }
 
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 
-/** The caller has said something that cannot be right: exit code 2. */
+/** The command line is wrong: exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

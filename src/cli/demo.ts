@@ -13,19 +13,19 @@ const MESSAGE = `'<message>hello</message>'`;
 
 export interface Demo {
   config: Config;
-  /** Where it listens, also for `PORT=0`. */
+  /** The port that the gateway listens on; with `PORT=0` the one that it got. */
   port: number;
   publisher: Publisher;
   privateRedis: Pick<PrivateRedis, 'port' | 'url'> | undefined;
   stdout: Sink;
 }
 
-/** With a publishing secret in any case; one that is made up here is no secret of anybody's, and may be shown. */
+/** Adds a publishing secret if the configuration has none. A generated one protects nothing, so the demo may show it. */
 export function demoConfig(config: Config): Config {
   return { ...config, publishSecret: config.publishSecret ?? `demo-${randomBytes(9).toString('base64url')}` };
 }
 
-/** Lets the demo user follow its channels, and says what to type. */
+/** Grants the demo user its channels, and prints the commands to try. */
 export async function startDemo(demo: Demo): Promise<void> {
   try {
     for (const channel of CHANNELS) await demo.publisher.grant(USER, channel);
@@ -71,7 +71,7 @@ function redisLines({ namespace, keyPrefix }: Config, port: number): string[] {
 function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis']): string {
   const { redisUrl = privateRedis?.url, namespace, publishSecret } = config;
   if (redisUrl !== undefined) {
-    // A password is not shown: the other terminal has to have it.
+    // If the address has a password, the command names the variable instead, which the other terminal must have set.
     const address = mask(redisUrl) === redisUrl ? shellWord(redisUrl) : '"$REDIS_URL"';
     return `bin/sisyphus publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
   }
@@ -79,7 +79,7 @@ function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis
   return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;
 }
 
-/** As a shell has to have it, quoted only where it must be. */
+/** The text as one word of a shell command, quoted only if it has to be. */
 function shellWord(text: string): string {
   return /^[\w:./@+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

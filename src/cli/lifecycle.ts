@@ -6,14 +6,14 @@ import { type PrivateRedis, startPrivateRedis } from '../store/private-redis.ts'
 import { addressProblem } from './address.ts';
 import { EXIT } from './command.ts';
 
-/** How long a stop may take on top of the drain (ms). */
+/** How long a stop may take in addition to the drain (ms). */
 export const STOP_PATIENCE = 10_000;
 
 const STOPS: NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT'];
 /** Tools that rotate logs or reload a configuration send these. The default of both is to end the process. */
 const REQUESTS: NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2'];
 
-/** A Redis that ends with this process, unless `REDIS_URL` names one. Nobody could find it otherwise: the log says how to publish there. */
+/** Starts a Redis that ends with this process, unless `REDIS_URL` is set. Its port is not known outside, so the log names it. */
 export async function startOwnRedis({ redisUrl }: Config, logger: Logger): Promise<PrivateRedis | undefined> {
   const redis = redisUrl === undefined ? await startPrivateRedis() : undefined;
   if (redis) {
@@ -24,7 +24,7 @@ export async function startOwnRedis({ redisUrl }: Config, logger: Logger): Promi
   return redis;
 }
 
-/** Says what to do about an address that cannot be had. */
+/** Starts the gateway. If it cannot listen on its address, the error explains what to do. */
 export async function startGateway(gateway: Gateway, config: Config): Promise<void> {
   try {
     await gateway.start();
@@ -35,9 +35,9 @@ export async function startGateway(gateway: Gateway, config: Config): Promise<vo
 }
 
 /**
- * The first signal to stop stops in order; a second one ends the process at once. SIGHUP stops as well if the gateway was
- * started in a terminal, which has gone away then; without a terminal nobody is known to mean "end" by it, and the
- * streams stay. SIGPIPE is ignored by Node.
+ * The first signal of `STOPS` begins an orderly stop; a second one ends the process at once. If the gateway was started in a terminal,
+ * SIGHUP means that the terminal has gone away, and begins a stop as well. Without a terminal SIGHUP need not mean "end", so the streams
+ * stay open. Node ignores SIGPIPE.
  */
 export function onSignals(logger: Logger, stop: () => void, hasTerminal = [0, 1, 2].some(isatty)): void {
   let isStopping = false;
@@ -65,12 +65,12 @@ export function onSignals(logger: Logger, stop: () => void, hasTerminal = [0, 1,
 const TERMINAL_GONE = 'the terminal has gone away: draining';
 const NOTHING_TO_RELOAD = 'nothing is read again: a restart takes a new configuration, and SIGTERM drains';
 
-/** A terminal signals every process of its group; a worker hears of its end from the primary. */
+/** Ignores all signals in a worker: a terminal signals every process of its group, but a worker stops when the primary tells it to. */
 export function leaveSignalsToPrimary(): void {
   for (const signal of [...STOPS, ...REQUESTS]) process.on(signal, () => {});
 }
 
-/** A stop that does not come to its end is ended. */
+/** Ends the process with exit code 1 if the stop takes longer than the drain and `STOP_PATIENCE` together. */
 export function limitStop(logger: Logger, { drain }: Config): void {
   const limit = drain + STOP_PATIENCE;
   setTimeout(() => {
@@ -79,7 +79,7 @@ export function limitStop(logger: Logger, { drain }: Config): void {
   }, limit).unref();
 }
 
-/** What nobody has caught leaves the process in a state that nobody knows: it is said, and the process ends. */
+/** Logs an uncaught error and ends the process, because its state is unknown after such an error. */
 export function endOnCrash(logger: Logger): void {
   const crash = (kind: string) => (error: unknown) => {
     try {
@@ -92,7 +92,7 @@ export function endOnCrash(logger: Logger): void {
   process.on('unhandledRejection', crash('unhandledRejection'));
 }
 
-/** Node writes its warnings to standard error itself, waiting for it, and throws if it is a file on a full disk. */
+/** Logs Node's warnings. Node itself would write them to standard error, which blocks, and throws if it is a file on a full disk. */
 export function logWarnings(logger: Logger): void {
   process.removeAllListeners('warning');
   process.on('warning', (warning) => logger.warn({ event: 'node_warning', err: warning }));

@@ -4,7 +4,7 @@ import { requireChannel, requireEvent } from '../message/names.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
 import { openPublisher } from './publisher.ts';
 
-/** The most that SISYPHUS_MAX_MESSAGE can be. */
+/** The largest SISYPHUS_MAX_MESSAGE that the configuration allows (bytes). */
 const MAX_INPUT = 64 * 1024 * 1024;
 
 export const publish: Command = {
@@ -28,7 +28,7 @@ export const publish: Command = {
   },
 };
 
-/** The data as said, or all of standard input for `-`. */
+/** The text itself as bytes, or all of standard input for `-`. @throws UsageError if that is too long, or not valid UTF-8 */
 export async function readData(text: string, stdin: Readable): Promise<Buffer> {
   if (text !== '-') return Buffer.from(text);
   const chunks: Buffer[] = [];
@@ -36,14 +36,14 @@ export async function readData(text: string, stdin: Readable): Promise<Buffer> {
   for await (const chunk of stdin) {
     chunks.push(Buffer.from(chunk));
     length += chunks.at(-1)!.length;
-    if (length > MAX_INPUT) throw new UsageError(`standard input is too long: up to ${MAX_INPUT} bytes are right`);
+    if (length > MAX_INPUT) throw new UsageError(`standard input is too long: expected up to ${MAX_INPUT} bytes`);
   }
   const data = Buffer.concat(chunks);
   if (!isUtf8(data)) throw new UsageError('standard input is no valid UTF-8, and a stream can carry nothing else');
   return data;
 }
 
-/** What is wrong with a name on the command line is wrong usage. */
+/** Runs `check`, and rethrows its error as a UsageError, for names on the command line. */
 export function usage<T>(check: () => T): T {
   try {
     return check();

@@ -5,7 +5,7 @@ import { connectPublisher } from '../store/redis/connect.ts';
 import { UsageError } from './command.ts';
 import { reasonOf } from './reason.ts';
 
-/** What a command prints of a message that was recorded. */
+/** The id and the revision of a recorded message, which the command prints. */
 export interface Receipt {
   id: string;
   revision: number;
@@ -13,17 +13,19 @@ export interface Receipt {
 
 export type RightsVerb = 'grant' | 'revoke';
 
-/** The two ways in: straight to Redis, or over a gateway's HTTP side. */
+/** Publishes over Redis directly, or over a gateway's HTTP side. */
 export interface Publisher {
   publish(publication: Publication): Promise<Receipt>;
   change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
   close(): Promise<void>;
 }
 
+/** How long a gateway may take for the whole response (ms). */
 const HTTP_TIMEOUT = 10_000;
+/** The variables that concern a publisher. */
 const MINE = ['REDIS_URL', 'SISYPHUS_NAMESPACE', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET'];
 
-/** A `--url` that was said outright wins over a `REDIS_URL` that lies about in the environment. */
+/** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
   const config = loadConfig(flags, onlyMine(env));
   const { redisUrl, namespace, url, publishSecret } = config;
@@ -39,7 +41,7 @@ export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher
   return overHttp(url, publishSecret);
 }
 
-/** What concerns only the server must not stop a publisher: a PORT meant for another program, for one. */
+/** The environment without the server's variables: a wrong one, such as a PORT for another program, must not stop a publisher. */
 export function onlyMine(env: Texts): Texts {
   return Object.fromEntries(MINE.map((name) => [name, env[name]]));
 }
@@ -92,7 +94,7 @@ function parseAnswer(text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    // Not a gateway, then: the caller quotes what came.
+    // The server is no gateway; the caller quotes its response.
     return {};
   }
 }

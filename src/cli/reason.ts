@@ -1,4 +1,4 @@
-/** What is wrong in one line. An error of fetch says only "fetch failed": what did is its cause, of many the first. */
+/** The message of an error. `fetch` fails with only "fetch failed": then the message of its cause, or of the first of several causes. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof AggregateError) return reasonOf(error.errors[0]);

@@ -2,8 +2,8 @@ import type { Readable } from 'node:stream';
 import type { Sink } from './command.ts';
 
 /**
- * Hands on what a worker writes, in whole lines. Only the primary has the outputs, because a descriptor that processes
- * share becomes blocking for all of them when Node starts or ends in one, and because the lines must not mix.
+ * Passes a worker's output to one of the primary, in whole lines. Workers do not write to the primary's outputs themselves: if Node
+ * starts or ends in one of several processes that share a descriptor, it becomes blocking for all of them, and lines would mix.
  */
 export function relayLines(from: Readable, to: Sink): void {
   let rest = '';

@@ -14,7 +14,7 @@ import { tail } from './tail.ts';
 
 export const COMMANDS: Command[] = [serve, publish, grant, revoke, tail, checkConfig];
 
-/** Runs one command line, and settles with the exit code; whatever goes wrong is a line on standard error. */
+/** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {
   try {
     return await dispatch(args, io);

@@ -10,7 +10,7 @@ import { demoConfig, startDemo } from './demo.ts';
 import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRedis } from './lifecycle.ts';
 import { serveAsWorker, serveWithWorkers } from './workers.ts';
 
-/** Settles when the gateway has stopped: after a signal, or when the primary of a cluster says so. */
+/** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
   name: 'serve',
   parameters: '',
@@ -32,7 +32,7 @@ export const serve: Command = {
   },
 };
 
-/** What `serve` would say of the place where it runs. */
+/** Warnings about the surroundings of the process: in a container the default HOST cannot be reached. */
 export function surroundingsOf(config: Config, flags: Texts, env: Texts): string[] {
   const isDefault = settings(flags, env).get('HOST')?.from === 'default';
   return isDefault && config.auth === 'open' && isContainer(env) ? [unreachable(config)] : [];

@@ -10,10 +10,11 @@ import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:3001';
+/** How long to wait before reconnecting until the stream sends a `retry:` (ms). */
 const FIRST_RETRY = 3_000;
-/** A longer `retry:` than twelve days is ignored: a timer of Node overflows at 25 days, and would not wait at all (ms). */
+/** The longest `retry:` that is obeyed, about twelve days (ms). Node's timers overflow at 25 days, and then do not wait at all. */
 const LONGEST_RETRY = 999_999_999;
-/** The largest message, 64 MB, with each byte written as the six characters of \u0001. */
+/** The largest event (characters): a message of 64 MB, with each byte written as six characters, such as \u0001. */
 const MAX_EVENT = 400_000_000;
 
 export const tail: Command = {
@@ -40,7 +41,7 @@ export const tail: Command = {
   },
 };
 
-/** Follows one stream through its reconnects, as an EventSource would. */
+/** Reads one stream and reconnects, as an EventSource does. */
 class Tail {
   readonly #url: string;
   readonly #isRaw: boolean;
@@ -54,14 +55,14 @@ class Tail {
     this.#io = io;
   }
 
-  /** Only ends by an error: what is wrong at the start, or a refusal. */
+  /** Never resolves. Rejects if the stream fails before its first id has been received, or with a refusal. */
   async run(): Promise<never> {
     for (;;) {
       let reason = 'the gateway has ended the stream';
       try {
         await this.#readStream();
       } catch (error) {
-        // What never worked will not work in 3 s either.
+        // A stream that never worked will not work in 3 s either.
         if (this.#position === undefined || error instanceof Refusal) throw error;
         reason = reasonOf(error);
       }
@@ -88,12 +89,15 @@ class Tail {
       const text = decoder.decode(chunk, { stream: true });
       if (this.#isRaw) unfinished = printWhole(stdout, unfinished, text);
       parser.feed(text);
-      // Nobody reads what is printed: then nothing more is read here, and nothing piles up.
+      // If the output is not read, stop reading the stream, so that nothing accumulates.
       if (stdout instanceof Writable && stdout.writableNeedDrain) await once(stdout, 'drain');
     }
   }
 
-  /** For one connection: an event that is not complete when it ends is dropped, its id too, and the gateway sends it again. */
+  /**
+   * Each connection has its own parser: an event that is incomplete when the connection ends is dropped with its id, and the gateway
+   * sends it again.
+   */
   #createParser(): EventSourceParser {
     return createParser({
       maxBufferSize: MAX_EVENT,
@@ -101,7 +105,7 @@ class Tail {
       onRetry: (retry) => {
         if (retry <= LONGEST_RETRY) this.#retry = retry;
       },
-      // The other errors are fields that the standard wants ignored.
+      // All other errors are fields that the standard requires to be ignored.
       onError: ({ type }) => {
         if (type !== 'max-buffer-size-exceeded') return;
         throw new Refusal(
@@ -120,20 +124,20 @@ class Tail {
   }
 }
 
-/** Another try would end the same way. */
+/** An error that a retry would only repeat. */
 class Refusal extends Error {}
 
-/** Prints the events that are complete, as they are on the wire, and answers what is left. */
+/** Prints the complete events as they are on the wire. @returns the rest, an incomplete event */
 function printWhole(stdout: Sink, unfinished: string, text: string): string {
   const all = unfinished + text;
-  // Only a line feed ends an event; to look through a large one again and again would take its size squared.
+  // Only a line feed ends an event. Searching a large event again for each chunk would take time in the square of its size.
   const end = text.includes('\n') ? all.lastIndexOf('\n\n') : -1;
   if (end < 0) return all;
   stdout.write(all.slice(0, end + 2));
   return all.slice(end + 2);
 }
 
-/** `room:918 #12 hello`, and what the gateway itself says behind `--`; a `noop` says nothing. */
+/** Prints a message as `room:918 #12 hello`, a status or a reset of the gateway after `--`, and nothing for a `noop`. */
 function printReadable(stdout: Sink, { event, data }: EventSourceMessage): void {
   const message = JSON.parse(data) as Record<string, unknown>;
   if ('noop' in message) return;
@@ -146,7 +150,7 @@ function printReadable(stdout: Sink, { event, data }: EventSourceMessage): void 
   }
 }
 
-/** Nothing that a publisher sends may steer the terminal. */
+/** Escapes control characters other than tab and line feed, so that a publisher cannot control the terminal. */
 function visible(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => {
     return character === '\t' || character === '\n'

@@ -11,12 +11,13 @@ import { relayLines } from './relay-lines.ts';
 type Outputs = Pick<Io, 'stdout' | 'stderr'>;
 
 const STOP = 'stop';
-/** A worker that lived for so long (ms) has not died of what killed the one before it. */
+/** A worker that lived this long (ms) did not die early, so the pause before the next start is the shortest again. */
 const SOUND_LIFE = 10_000;
+/** The pause before a dead worker is replaced (ms): doubled with each early death in a row, up to the longest. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
-/** The primary: no gateway itself; holds the private Redis, if there is one, and the workers, which share the port. */
+/** Runs the primary. It is no gateway: it owns the private Redis, if there is one, and the workers, which share the port. */
 export async function serveWithWorkers(config: Config, logger: Logger, io: Outputs, isDemo: boolean): Promise<number> {
   const workers = new Workers(config, io, logger);
   onSignals(logger, () => workers.stop());
@@ -34,13 +35,13 @@ export async function serveWithWorkers(config: Config, logger: Logger, io: Outpu
   return code;
 }
 
-/** What is wrong with several workers where no Redis can be had. */
+/** The message for several workers without a Redis. */
 export function needsRedis({ workers }: Config): string {
   const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
   return `SISYPHUS_WORKERS=${workers} needs a Redis that all workers share: ${right}`;
 }
 
-/** A worker hears of its end from the primary alone: a terminal's Ctrl-C, and systemd, signal it as well. */
+/** Runs a worker. It stops only on a message from the primary, because a terminal's Ctrl-C and systemd signal each process. */
 export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
   const gateway = new Gateway({ config, logger, warnings });
   const stopped = new Promise<void>((resolve, reject) => {
@@ -55,9 +56,9 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
 }
 
 class Workers {
-  /** The port, once the first one listens. */
+  /** Settles with the port when the first worker listens. */
   readonly listening: Promise<number>;
-  /** The exit code, once the last one has ended. */
+  /** Settles with the exit code when the last worker has ended. */
   readonly ended: Promise<number>;
   readonly #config: Config;
   readonly #env: Record<string, string>;
@@ -70,7 +71,7 @@ class Workers {
   #hasListened = false;
   #isStopping = false;
   #code: number = EXIT.ok;
-  /** In a row. */
+  /** How many workers in a row died before `SOUND_LIFE`. */
   #earlyDeaths = 0;
 
   constructor(config: Config, io: Outputs, logger: Logger) {
@@ -87,7 +88,7 @@ class Workers {
     });
   }
 
-  /** @param redisUrl of the Redis that all of them share */
+  /** @param redisUrl of the Redis that all workers share */
   start(redisUrl: string): void {
     if (this.#isStopping) return;
     this.#env.REDIS_URL = redisUrl;
@@ -113,14 +114,14 @@ class Workers {
     );
     worker.once('listening', ({ port }) => {
       this.#hasListened = true;
-      // Should all of them die at once, PORT=0 must not mean another port for those that follow.
+      // If all workers die at once, those that replace them must not get another port from PORT=0.
       this.#env.PORT = String(port);
       this.#resolveListening(port);
     });
     const child = worker.process;
     relayLines(child.stdout!, this.#io.stdout);
     relayLines(child.stderr!, this.#io.stderr);
-    // Later than `exit`: its last lines have been read.
+    // `close` follows `exit`: the worker's last lines have been read by then.
     child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
       this.#running.delete(worker);
       this.#onExit(worker, code ?? EXIT.failed, signal ?? undefined, Date.now() - since);
@@ -135,7 +136,7 @@ class Workers {
     }
     this.#logger.error({ event: 'worker_died', worker: worker.process.pid, code, signal, life });
     if (!this.#hasListened) {
-      // It has said why; the next one would say the same.
+      // No worker has listened yet. This one has printed the reason, and the next one would fail for the same reason.
       this.#code = code || EXIT.failed;
       this.stop();
       return;

@@ -1,6 +1,6 @@
 import type { Logger } from '../logger.ts';
 
-/** Lines of an event at once, and milliseconds until there is room for another. */
+/** The size of the token bucket of an event (lines), and how long each line of it takes to be refilled (ms). */
 const LINES = 20;
 const REFILL = 1000;
 /** `warnOnce` writes the same fact again after this (ms). */
@@ -30,7 +30,7 @@ export class BoundedLog {
   readonly #buckets = new Map<string, Bucket>();
   readonly #told = new Map<string, number>();
 
-  /** @param now of a clock that never goes back (ms) */
+  /** @param now a monotonic clock (ms) */
   constructor(logger: Pick<Logger, Level>, now: () => number = performance.now.bind(performance)) {
     this.#logger = logger;
     this.#now = now;
@@ -44,17 +44,17 @@ export class BoundedLog {
     this.#write('warn', fields);
   }
 
-  /** A line, unless the same was written within the last minute. */
+  /** Writes a line, unless one for the same fact was written within the last minute. */
   warnOnce(fact: string, fields: Fields): void {
     const now = this.#now();
     if (now - (this.#told.get(fact) ?? Number.NEGATIVE_INFINITY) < REPEAT) return;
     if (!this.#write('warn', fields)) return;
-    // A client that makes up new facts is still held by the limit on lines.
+    // Forgetting all facts is safe: a client that makes up new ones still meets the limit on lines.
     if (this.#told.size >= MAX_FACTS) this.#told.clear();
     this.#told.set(fact, now);
   }
 
-  /** Answers whether there was room for it. */
+  /** @returns whether the line was written */
   #write(level: Level, fields: Fields): boolean {
     const bucket = this.#bucketOf(fields.event);
     if (bucket.room === 0) {

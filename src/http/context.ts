@@ -8,15 +8,16 @@ import type { Logger } from '../logger.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 
-/** What the routes work with. */
+/** The parts of the gateway that the HTTP side works with. */
 export interface HttpContext {
-  /** The largest message is one for all gateways, and may change. */
+  /** Without `maxMessage`: all gateways of an installation share that setting, and it may change while they run. */
   config: Omit<Config, 'maxMessage'>;
+  /** The largest message at present (bytes). */
   maxMessage: () => number;
   logger: Logger;
   hub: Hub;
   publisher: Publisher;
-  /** For sessions. */
+  /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
   flusher: Flusher;
@@ -24,32 +25,32 @@ export interface HttpContext {
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
   recorder: () => RecorderStatus;
-  /** The same; `undefined` where this gateway shares its store with no other. */
+  /** For `/status` and `/readyz`; `undefined` if this gateway shares its store with no other. */
   settings: () => SettingsStatus | undefined;
-  /** For lines in the log that many sessions may cause at once. */
+  /** Limits log lines that many sessions may cause at once. */
   repeats: Repeats;
-  /** What the store does not do now. */
+  /** What the store cannot do at present. */
   troubles: () => Trouble[];
   isDraining: () => boolean;
-  /** For `/status`: what somebody should think about. */
+  /** Warnings for the operator, shown on `/status`. */
   warnings: () => string[];
   version: string;
   store: 'redis' | 'memory';
 }
 
-/** The settings that are one for all gateways. */
+/** The state of the settings that all gateways of an installation share. */
 export interface SettingsStatus {
   /** Raised with each change. */
   version: number;
-  /** Where this gateway is configured otherwise; what counts is `installation`. */
+  /** Settings that differ in the configuration of this gateway; the value of `installation` is in force. */
   differences: { variable: string; here: string; installation: string }[];
-  /** What this gateway cannot keep of its promises for it, and what would be right. */
+  /** Guarantees that this gateway cannot keep because of a difference, each with the expected setting. */
   problems: string[];
 }
 
 export interface RecorderStatus {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
-  /** Whether somebody records: who has the lease has renewed it lately. */
+  /** Whether some gateway records: the owner of the lease has renewed it lately. */
   recording: boolean;
 }

@@ -6,16 +6,17 @@ import type { Socket } from 'node:net';
 const FRESH = 100;
 /** Files kept free for refusing streams with a frame, for publishers and for health checks, at most. */
 const MAX_HEAD_ROOM = 128;
-/** One in so many of these is kept from all clients, because the gateway may have to reconnect to Redis. */
+/** One in four of the files kept free is refused to all clients, because the gateway may have to reconnect to Redis. */
 const RESERVE_SHARE = 4;
 /** Files that the process opens for itself; 25 to 45 were counted. */
 const OWN_FILES = 64;
 
 export interface DescriptorsOptions {
-  /** The soft limit, `undefined` where it cannot be known. */
+  /** Reads the soft limit on open files; `undefined` if it is unknown. */
   readLimit?: () => number | undefined;
+  /** Counts the open files of the process; `undefined` if they cannot be counted. */
   countOpen?: () => Promise<number | undefined>;
-  /** Of a clock that never goes back (ms). */
+  /** A monotonic clock (ms). */
   now?: () => number;
 }
 
@@ -26,7 +27,7 @@ export type Room = 'enough' | 'little' | 'none';
  * Node, so streams must be refused before.
  *
  * The kernel gives a new connection the lowest free descriptor, so all below its number are in use. If the numbers or the limit
- * are unknown, as on other systems than Linux, there is always room.
+ * are unknown, as on systems other than Linux, the answer is always `enough`.
  */
 export class Descriptors {
   readonly #readLimit: () => number | undefined;
@@ -56,7 +57,7 @@ export class Descriptors {
     return this.#limit;
   }
 
-  /** The limit that so many streams need, if the process has a lower one. */
+  /** The limit, and the one that `streams` streams need; `undefined` if the limit is high enough or unknown. */
   lacks(streams: number): { limit: number; needed: number } | undefined {
     const { limit } = this;
     const needed = streams + OWN_FILES + MAX_HEAD_ROOM;
@@ -119,7 +120,7 @@ async function countOpenFiles(): Promise<number | undefined> {
   try {
     return (await readdir('/proc/self/fd')).length;
   } catch {
-    // As above.
+    // This system has no such folder, or no file can be opened.
     return undefined;
   }
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Node's default of 16 KB answers a long `Last-Event-ID` with 431, and the browser gives up for good. */
+/** The largest head that is accepted (bytes). With Node's 16 KB a long `Last-Event-ID` gets 431, and the browser gives up for good. */
 export const MAX_HEAD = 64 * 1024;
 /**
- * The largest head that Node parses. Node does not expose a longer one, and then nobody knows whether it asks for a stream and needs
- * a frame; so this is larger than what is accepted.
+ * The largest head that Node parses (bytes). It is larger than `MAX_HEAD`, because Node does not expose a head that it does not parse:
+ * the gateway could not know whether the request is for a stream, which must be refused with a frame.
  */
 export const MAX_READ = 4 * MAX_HEAD;
 
@@ -16,7 +16,7 @@ export function isTooLong({ url = '', rawHeaders }: IncomingMessage): boolean {
   return bytes > MAX_HEAD;
 }
 
-/** Whether it goes to the routes of streams. */
+/** Whether the request goes to the routes of streams. */
 export function isForStream({ method, url = '' }: IncomingMessage): boolean {
   return method === 'GET' && IS_STREAM.test(url);
 }

@@ -5,18 +5,22 @@ import type { Logger } from '../logger.ts';
 import { IDENTIFYING } from '../patience.ts';
 import { Failures } from '../repeats.ts';
 
-/** For an authenticator that asks nobody. A signal of its own would cost each stream 3 µs, of some 75 that opening takes. */
+/** The signal for authenticators that do not ask others: one per stream would cost 3 µs, of some 75 µs that opening a stream takes. */
 const NEVER = new AbortController().signal;
 
 export interface IdentificationOptions {
   authenticator: Authenticator;
   logger: Logger;
-  /** So many clients may wait for an identity at a time. */
+  /** How many clients may wait for an identity at a time. */
   atATime: number;
+  /** How long a client waits for an identity (ms); by default `IDENTIFYING`. */
   patience?: number;
 }
 
-/** Asks the authenticator who a client is: for a while, for so many at a time, and only while the client is there. */
+/**
+ * Asks the authenticator for the identity of a client. It limits how long a client waits and how many clients wait at a time, and it
+ * aborts the authentication if the client leaves.
+ */
 export class Identification {
   readonly #options: IdentificationOptions;
   readonly #failures: Failures;
@@ -27,7 +31,7 @@ export class Identification {
     this.#failures = new Failures(options.logger);
   }
 
-  /** If the client leaves meanwhile, the connection is closed, and nobody needs the identity. */
+  /** If the client leaves meanwhile, the result has no meaning: the caller finds the connection closed. */
   async identify(request: HttpRequest, connection: Pick<Connection, 'onClose'>): Promise<Identity> {
     const { authenticator } = this.#options;
     try {
@@ -65,9 +69,9 @@ export class Identification {
 }
 
 function isOver(identity: Identity): boolean {
-  // An end that is no number is over, because no clock would ever reach it.
+  // If `expires` is NaN, the credential counts as expired, because no clock would ever reach its end.
   return 'user' in identity && identity.expires !== undefined && !(identity.expires > Date.now());
 }
 
-/** Nobody waits for an identity any more. */
+/** The `onClose` of a connection once its client no longer waits for an identity. */
 function nothing(): void {}

@@ -3,7 +3,7 @@ import { membersOf } from './json-source.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** The media type in small letters, if the body can be read as UTF-8. @throws SisyphusError `unsupported_type` */
+/** The media type in small letters. @throws SisyphusError `unsupported_type` for a charset other than UTF-8 */
 export function mediaTypeOf(contentType = ''): string {
   const [type = '', ...parameters] = contentType.toLowerCase().split(';');
   const charset = parameters
@@ -15,13 +15,13 @@ export function mediaTypeOf(contentType = ''): string {
   return type.trim();
 }
 
-/** @param expected the types that are right, for the refusal */
+/** @param expected the supported types, for the message of the error */
 export function unsupported(type: string, expected: string): SisyphusError {
   const given = JSON.stringify(type.slice(0, 80));
-  return new SisyphusError('unsupported_type', `content type ${given}: ${expected} is right`);
+  return new SisyphusError('unsupported_type', `content type ${given}: expected ${expected}`);
 }
 
-/** @throws SisyphusError `bad_json` if it is no UTF-8 */
+/** Decodes a body. @throws SisyphusError `bad_json` if it is not valid UTF-8 */
 export function textOf(body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -30,45 +30,49 @@ export function textOf(body: Buffer): string {
   }
 }
 
-/** @throws SisyphusError `bad_json` */
+/**
+ * @param what the subject of the message of the error, such as `the body`
+ * @throws SisyphusError `bad_json`
+ */
 export function parseJson(text: string, what: string, example: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new SisyphusError('bad_json', `${what} is no JSON (${reason}): ${example} is right`, { cause: error });
+    throw new SisyphusError('bad_json', `${what} is no JSON (${reason}): expected ${example}`, { cause: error });
   }
 }
 
-/** A JSON object with the members that its route knows, and with the text that it was parsed from. */
+/** A JSON object that has only members that its route knows, together with the text that it was parsed from. */
 export class JsonObject {
   readonly #members: Record<string, unknown>;
   readonly #source: string;
 
   /**
    * @param source the text that `value` was parsed from
-   * @throws SisyphusError `bad_request`
+   * @param known the names of all members that the route knows
+   * @throws SisyphusError `bad_request` if it is no object, or has an unknown member
    */
   constructor(value: unknown, source: string, known: readonly string[], { what, example }: Named) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new SisyphusError('bad_request', `${what} is a JSON object: ${example} is right`);
+      throw new SisyphusError('bad_request', `${what} is a JSON object: expected ${example}`);
     }
     const stranger = Object.keys(value).find((key) => !known.includes(key));
     if (stranger !== undefined) {
       const name = JSON.stringify(stranger.slice(0, 60));
-      const expected = `${known.slice(0, -1).join(', ')} and ${known.at(-1)} are right`;
+      const expected = `expected ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
       throw new SisyphusError('bad_request', `member ${name} is unknown: ${expected}`);
     }
     this.#members = value as Record<string, unknown>;
     this.#source = source;
   }
 
-  /** `undefined` for a missing member, whatever the prototype has. */
+  /** The parsed value; `undefined` if the member is missing, even if the prototype has the name. */
   get(name: string): unknown {
     return Object.hasOwn(this.#members, name) ? this.#members[name] : undefined;
   }
 
-  /** For an integer its digits as they were sent, because `JSON.parse` rounds 64-bit ids; else the value. */
+  /** The digits of an integer as they were sent, because `JSON.parse` rounds 64-bit ids; any other value as it was parsed. */
   textOrInteger(name: string): unknown {
     const value = this.get(name);
     if (typeof value !== 'number') return value;
@@ -76,13 +80,17 @@ export class JsonObject {
     return /^\d+$/.test(source) ? source : value;
   }
 
-  /** The bytes to publish: a string itself, anything else as its JSON. @throws SisyphusError `bad_json` */
+  /**
+   * The member as bytes to publish: the text of a string, or the JSON of anything else as it was sent; `undefined` if it is missing.
+   *
+   * @throws SisyphusError `bad_json` if a string has half of a surrogate pair
+   */
   bytes(name: string): Buffer | undefined {
     const value = this.get(name);
     if (value === undefined) return undefined;
     if (typeof value !== 'string') return Buffer.from(this.#sourceOf(name));
     if (LONE_SURROGATE.test(value)) {
-      const text = `${name} holds half of a surrogate pair: \\ud83d\\ude00, both halves, are right`;
+      const text = `${name} holds half of a surrogate pair: expected both halves, such as \\ud83d\\ude00`;
       throw new SisyphusError('bad_json', text);
     }
     return Buffer.from(value);
@@ -94,12 +102,16 @@ export class JsonObject {
 }
 
 interface Named {
-  /** What the object is. */
+  /** The subject of the message of the error, such as `the body`. */
   what: string;
   example: string;
 }
 
-/** @param which the message in a batch, with `: `, or nothing */
+/**
+ * @param maxMessage in bytes
+ * @param which names the message of a batch, and ends with `: `; empty for a single message
+ * @throws SisyphusError `too_large`
+ */
 export function requireSize(data: Buffer, maxMessage: number, which = ''): void {
   if (data.length <= maxMessage) return;
   throw new SisyphusError('too_large', `${which}data has ${data.length} bytes: up to ${maxMessage} are right`);

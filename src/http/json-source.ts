@@ -1,8 +1,8 @@
 /**
- * The text of each member of a JSON object, or of each element of an array, exactly as it was sent: `JSON.parse` would
- * round 64-bit ids, and what is published goes out byte for byte. Of equal keys the last one counts, as in JSON.parse.
+ * The text of each member of a JSON object by its key, exactly as it was sent, because `JSON.parse` would round 64-bit ids, and data
+ * is delivered byte for byte. If a key is repeated, the last member counts, as with `JSON.parse`.
  *
- * @param text valid JSON (`JSON.parse` took it)
+ * @param text an object, valid JSON (`JSON.parse` accepted it)
  */
 export function membersOf(text: string): Map<string, string> {
   const members = new Map<string, string>();
@@ -17,7 +17,7 @@ export function membersOf(text: string): Map<string, string> {
   return members;
 }
 
-/** @param text valid JSON, an array */
+/** The text of each element of a JSON array, exactly as it was sent. @param text an array, valid JSON */
 export function elementsOf(text: string): string[] {
   const elements: string[] = [];
   let at = skipSpace(text, text.indexOf('[') + 1);

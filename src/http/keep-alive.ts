@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 
-/** The `Keep-Alive: timeout=` that clients are told; those that obey it close an idle connection earlier (ms). */
+/** The `Keep-Alive: timeout=` that clients receive; a client that obeys it closes an idle connection before `KEPT` (ms). */
 const TOLD = 75_000;
 /**
  * How long an idle connection is kept (ms). Balancers that ignore the header must close first, because a request that they send
@@ -35,7 +35,7 @@ export function stopAccepting(server: Server): Promise<void> {
   return new Promise((resolve) => NetServer.prototype.close.call(server, () => resolve()));
 }
 
-/** Closes idle connections, after reading whatever has already arrived on them. */
+/** Closes idle connections, after reading all bytes that have already arrived on them. */
 export async function endIdle(server: Server): Promise<void> {
   // The first callback may run before the event loop reads sockets; the second cannot.
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));

@@ -15,7 +15,7 @@ export function inTurn(response: ServerResponse, act: (socket: Socket) => void):
 
 /**
  * Detaches a socket from Node's HTTP. Otherwise Node would go on parsing, and would write responses to later requests, to bytes that
- * it cannot parse and to time-outs into the middle of a stream. Whatever the client sends from here on is discarded.
+ * it cannot parse and to time-outs into the middle of a stream. All bytes that the client sends afterwards are discarded.
  */
 export function leaveHttp(socket: Socket): void {
   // Node's parser reads from the handle directly; adding a `data` listener makes Node read through the socket again.
@@ -28,5 +28,5 @@ export function leaveHttp(socket: Socket): void {
   socket.resume();
 }
 
-/** The close that follows says all. */
+/** Listens for data, which is discarded, and for errors, after each of which `close` follows. */
 function ignore(): void {}

@@ -7,7 +7,7 @@ import { elementsOf } from './json-source.ts';
 
 export interface Publications {
   publications: Publication[];
-  /** One JSON object was sent, and one result is expected rather than a list. */
+  /** The body is one JSON object, so the client expects one result rather than a list. */
   single: boolean;
 }
 
@@ -16,9 +16,9 @@ const MEMBERS = ['channel', 'data', 'event'];
 const EXAMPLE = '{"channel":"room:918","data":"…"}';
 
 /**
- * What the body of `POST /publish` asks for: all of it valid, or a refusal that names the first message that is not.
+ * Parses the body of `POST /publish`. If a message is invalid, the whole body is refused, and the error names that message.
  *
- * @param limits.maxMessage in bytes
+ * @param limits.maxMessage the largest message (bytes)
  * @throws SisyphusError `bad_*`, `too_large`, `unsupported_type`
  */
 export function parsePublications(
@@ -28,7 +28,7 @@ export function parsePublications(
 ): Publications {
   const { publications, single } = read(mediaTypeOf(contentType), body);
   if (publications.length === 0)
-    throw new SisyphusError('bad_request', 'the body holds no message: one or more are right');
+    throw new SisyphusError('bad_request', 'the body holds no message: expected one or more');
   publications.forEach(({ data }, index) => {
     requireSize(data, limits.maxMessage, single ? '' : `message [${index}]: `);
   });
@@ -85,7 +85,7 @@ function readXml(body: Buffer): Publication[] {
 function toPublication(value: unknown, source: string): Publication {
   const object = new JsonObject(value, source, MEMBERS, { what: 'a message', example: EXAMPLE });
   const data = object.bytes('data');
-  if (data === undefined) throw new SisyphusError('bad_request', `data is missing: ${EXAMPLE} is right`);
+  if (data === undefined) throw new SisyphusError('bad_request', `data is missing: expected ${EXAMPLE}`);
   const event = object.get('event');
   return {
     channel: requireChannel(object.get('channel')),
@@ -99,7 +99,7 @@ function limit(count: number): void {
   throw new SisyphusError('bad_request', `more than ${MAX_MESSAGES} messages: send several batches`);
 }
 
-/** Says which message of a batch is meant, counted from 0 as in an array. */
+/** Runs `act`; an error gets the message of the batch in front, such as `message [2]`, counted from 0 as in an array. */
 function within<T>(which: string, act: () => T): T {
   try {
     return act();

@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { SisyphusError } from '../errors.ts';
 
-/** The largest body, in largest messages: for batches, and because JSON may escape each character of a text. */
+/** How many times the largest message a body may be: it may be a batch, and JSON may escape each character of a text. */
 const FACTOR = 16;
 
 /**
  * Reads the whole body. If it is too large, the rest is read and discarded: a connection that is closed with unread bytes is
  * reset, and the client might never see the response.
  *
+ * @param maxMessage in bytes
  * @throws SisyphusError `too_large`, `unsupported_type`, `bad_request`
  */
 export async function readBody(request: IncomingMessage, maxMessage: number): Promise<Buffer> {
@@ -35,14 +36,14 @@ function readUpTo(request: IncomingMessage, limit: number): Promise<Buffer> {
     };
     request.on('data', take);
     request.once('end', () => resolve(Buffer.concat(chunks)));
-    // After `end` these have no effect.
+    // After `end` the promise is settled, and these have no effect.
     const ended = (): void => reject(new SisyphusError('bad_request', 'the body ended before its end'));
     request.once('error', ended).once('close', ended);
   });
 }
 
 function tooLarge(limit: number): SisyphusError {
-  return new SisyphusError('too_large', `the body is too large: up to ${limit} bytes are right`);
+  return new SisyphusError('too_large', `the body is too large: expected up to ${limit} bytes`);
 }
 
 function compressed(coding: string): SisyphusError {

@@ -26,7 +26,7 @@ export function listenForRequests(server: Server, handle: RequestListener, openS
   server.on('checkExpectation', take);
 }
 
-/** Sends a frame, because an EventSource gives up for good on any status but 200. */
+/** Refuses with a frame instead of 431, because an EventSource gives up for good on any status but 200. */
 function refuseLong(request: IncomingMessage, response: ServerResponse, openStream: OpenStream): void {
   exchangeOf(request.socket).isStream = true;
   const streamRequest = streamRequestOf(request);

@@ -4,7 +4,7 @@ import { JsonObject, mediaTypeOf, parseJson, requireSize, textOf, unsupported } 
 export interface RightsChange {
   user: string;
   channel: string;
-  /** Another text than the usual one. */
+  /** The data of the message on the user's channel; `undefined` for the default text. */
   data: Buffer | undefined;
 }
 
@@ -12,9 +12,9 @@ const MEMBERS = ['user', 'channel', 'data'];
 const EXAMPLE = '{"user":"7","channel":"room:918"}';
 
 /**
- * What the body of `POST /grant` and `/revoke` asks for, read as strictly as that of `/publish`.
+ * Parses the body of `POST /grant` and `/revoke`, as strictly as that of `/publish`.
  *
- * @param limits.maxMessage in bytes
+ * @param limits.maxMessage the largest message (bytes)
  * @throws SisyphusError `bad_*`, `too_large`, `unsupported_type`
  */
 export function parseRightsChange(

@@ -10,7 +10,6 @@ import { type OpenStream, stream } from './routes/stream.ts';
 
 const STREAM = ['/', '/stream'];
 
-/** Every route. */
 export function createRouter(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Router {
   const router = new Router();
   const publishers = publisher(context.config.publishSecret, context.isDraining);

@@ -5,21 +5,22 @@ import { beginExchange } from './exchange.ts';
 import { beginsAsStream, readStreamRequest } from './stream-request.ts';
 
 export interface StreamDoorOptions {
-  /** Called instead of closing the socket if a few bytes came, but too few to tell what they ask for. */
+  /** Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream. */
   late?: (socket: Socket) => void;
-  /** Whether a new connection may stay; if not, this has closed it. */
+  /** Whether a new connection may stay; if not, the callback has closed it. */
   admits?: (socket: Socket) => boolean;
 }
 
-/** How long a connection may be silent while the server is being closed; a request may be on its way (ms). */
+/** How long a connection may be silent while the server is being closed (ms): a request may be in transit on it. */
 const LAST_PATIENCE = 1000;
 
 /**
- * Lets requests for streams in by a door of their own, in front of Node's HTTP. What that keeps of a request until it ends
- * (request, response, parser, and their listeners) was 7 of the 14 KB on the heap of an idle stream; reading it there was
- * 95 of the 305 µs that opening one took. Whatever is not plainly a request for a stream goes on to Node's untouched.
+ * Reads requests for streams in front of Node's HTTP. Until a request ends, Node's HTTP keeps the request, its response, its parser
+ * and their listeners: 7 of the 14 KB that an idle stream took on the heap. Reading the request with it was 95 of the 305 µs that
+ * opening a stream took. A connection whose first bytes are not plainly a request for a stream is passed to Node's HTTP unchanged.
  *
- * @param patience for the first bytes (ms)
+ * @param patience how long a client may take to send its first bytes (ms)
+ * @param open called for each request for a stream
  */
 export function openStreamDoor(
   server: Server,
@@ -29,12 +30,12 @@ export function openStreamDoor(
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
-  /** Connected, and silent since (ms). */
+  /** Connections that have not yet sent enough to tell what they request, by the time of connecting (ms); the oldest come first. */
   const silent = new Map<Socket, number>();
-  /** The bytes so far of connections that have sent too few to tell what they ask for. */
+  /** The bytes that these connections have sent so far. */
   const begun = new WeakMap<Socket, Buffer>();
 
-  // One function for all sockets, which is why it asks for `this`.
+  // All sockets share one function, which is why it takes the socket from `this`.
   function onFirst(this: Socket, chunk: Buffer): void {
     const before = begun.get(this);
     const bytes = before ? Buffer.concat([before, chunk]) : chunk;
@@ -47,7 +48,7 @@ export function openStreamDoor(
     this.off('data', onFirst).off('close', onClose).off('error', ignore);
     const request = isStream ? readStreamRequest(bytes, this) : undefined;
     if (request) {
-      // Nothing more is expected of the reader, who is gone when it ends its side.
+      // Nothing more is expected of the client, so when it ends its side it has left.
       this.allowHalfOpen = false;
       open(this, request);
       return;
@@ -85,5 +86,5 @@ export function openStreamDoor(
   server.on('close', () => clearInterval(timer));
 }
 
-/** The close that follows says all. */
+/** Errors need no handling, because `close` follows each. */
 function ignore(): void {}

@@ -2,19 +2,19 @@ import type { ResponseHead } from '../connection/response-head.ts';
 import { corsHeaders } from './middleware/cors.ts';
 
 export const STREAM_HEADERS = {
-  // First: over plain HTTP Chromium takes a head that breaks off for a whole one, and gives up for good where the type is
+  // The type comes first: over plain HTTP Chromium takes a truncated head for a whole one, and gives up for good if the type is
   // missing (measured with version 156).
   'Content-Type': 'text/event-stream',
   'Cache-Control': 'no-cache, no-transform',
-  // nginx would hold back the first byte for 4 s.
+  // Without this header nginx would hold back the first byte for 4 s.
   'X-Accel-Buffering': 'no',
-  // The same for every intermediary (draft-ietf-httpbis-incremental): forward what comes as it comes.
+  // This header asks every intermediary to forward data as it arrives (draft-ietf-httpbis-incremental).
   Incremental: '?1',
   // The body has no length and no chunks: it ends with the connection.
   Connection: 'close',
 };
 
-/** The heads of streams, each made once a second. */
+/** The response heads of streams. They are cached by origin for one second, because they carry the date. */
 export class StreamHeads {
   readonly #origins: ReadonlySet<string>;
   readonly #heads = new Map<string | undefined, ResponseHead>();

@@ -6,22 +6,23 @@ import { MAX_OVERLAP, parseStart, type Start } from '../reading/start.ts';
 export interface StreamQuery {
   format: Format;
   start: Start;
-  /** What was ignored, a sentence each, in printable ASCII. */
+  /** One sentence for each parameter or value that was ignored, in printable ASCII. */
   notes: string[];
 }
 
-/** Those that the authenticator reads come before them. */
+/** The parameters that this file reads. In notes, those that the authenticator reads come before them. */
 const PARAMETERS = ['format', 'lastEventId', 'since', 'overlap'];
-/** If it is repeated, only one counts. */
+/** If one of these parameters is repeated, the last one counts. */
 const SINGLE = new Set(['format', 'since', 'overlap']);
 const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
-/** An address of 64 KB may hold thousands of parameters. */
+/** The number of notes is limited, because an address of 64 KB may hold thousands of parameters. */
 const MAX_NOTES = 8;
+/** How much of a name or a value a note quotes (characters). */
 const MAX_QUOTED = 40;
 
 /**
- * Reads what a request for a stream asks for. What cannot be obeyed is ignored and named in `notes`: a refusal would end an
- * EventSource for good.
+ * Reads the parameters of a request for a stream. A parameter or value that is unknown or invalid is ignored and named in `notes`,
+ * because a refusal would end an EventSource for good.
  *
  * @param others the parameters that the authenticator reads
  */
@@ -30,7 +31,7 @@ export function readStreamQuery(request: HttpRequest, others: readonly string[])
   const format = lastOf(query, 'format');
   const since = lastOf(query, 'since');
   const overlap = lastOf(query, 'overlap');
-  // A polyfill appends its own to an address that already has one. An empty one is no position, so the one before it counts.
+  // A polyfill appends its own `lastEventId` to an address that may have one. An empty one is no position: the one before it counts.
   const lastEventId = query.getAll('lastEventId').findLast((text) => text !== '');
   return {
     format: format === 'json' ? 'json' : 'raw',
@@ -77,7 +78,7 @@ function quote(name: string, value: string): string {
   return `${name}=${show(value)}`;
 }
 
-/** Client text must not end the comment line or fill the log. */
+/** Quotes text of the client so that it cannot end the comment line in the stream, or fill the log. */
 function show(text: string): string {
   const printable = text.slice(0, MAX_QUOTED).replace(/[^!-~]/g, '?');
   return text.length > MAX_QUOTED ? `${printable}...` : printable;

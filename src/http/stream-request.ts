@@ -1,15 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { HttpRequest, type Peer } from '../auth/http-request.ts';
 
-/** GET / or /stream and lines of printable ASCII, with nothing behind them. */
+/** A whole request: `GET /` or `GET /stream`, header lines of printable ASCII, and nothing after them. */
 const PLAIN = /^GET (\/(?:stream)?(?:\?[!"$-~]*)?) HTTP\/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)\r\n$/;
 
-/** Headers that come once, if at all. */
+/** Node reads a request that repeats one of these headers. */
 const SINGLE = new Set(['host', 'origin', 'last-event-id']);
-/** Headers that mean more than a GET. */
+/** Node reads a request with one of these headers: it is more than a GET. */
 const MORE = new Set(['content-length', 'transfer-encoding', 'upgrade', 'expect']);
 
-/** The first bytes of a request for a stream, up to the byte that decides. */
+/** The first bytes of requests for streams, up to the byte that tells them from other requests. */
 const BEGINNINGS = ['GET /?', 'GET / ', 'GET /stream?', 'GET /stream '];
 const LONGEST_BEGINNING = 12;
 
@@ -21,8 +21,8 @@ export function beginsAsStream(bytes: Buffer): boolean | undefined {
 }
 
 /**
- * Reads a request for a stream that came whole and is in no way unusual; `undefined` for any other, right or wrong: Node
- * reads those.
+ * Reads a request for a stream that has arrived in one piece and is in no way unusual. Any other request, valid or not, is left to
+ * Node: `undefined`.
  */
 export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | undefined {
   const [, target = '', lines] = PLAIN.exec(chunk.toString('latin1')) ?? [];
@@ -40,7 +40,7 @@ export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | unde
   return found.has('host') ? new HttpRequest('GET', target, rawHeaders, peer) : undefined;
 }
 
-/** The same from a request that Node has read. */
+/** Converts a request that Node has read. */
 export function streamRequestOf({ method = '', url = '', rawHeaders, socket }: IncomingMessage): HttpRequest {
   return new HttpRequest(method, url, rawHeaders, socket);
 }

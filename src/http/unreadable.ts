@@ -21,6 +21,7 @@ type ParseError = NodeJS.ErrnoException & { rawPacket?: Buffer; reason?: string 
 
 /** How long a client may take to read the response and to end its side (ms). */
 const LINGER = 1000;
+/** The shortest `retry` of a refused stream (ms); up to twice as long, at random. */
 const FAILURE_RETRY = 30_000;
 
 const MEANINGS: Record<string, string> = {
@@ -67,7 +68,7 @@ export function answerSlow(socket: Socket, log: BoundedLog): void {
 function refusalOf({ code = '', reason, rawPacket }: Partial<ParseError>): SisyphusError {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return new SisyphusError('headers_too_large', `up to ${MAX_HEAD} bytes of headers are right`);
+      return new SisyphusError('headers_too_large', `expected up to ${MAX_HEAD} bytes of headers`);
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return new SisyphusError('too_large', 'the chunk extensions are too large: expected none');
     case 'ERR_HTTP_REQUEST_TIMEOUT':
@@ -136,5 +137,5 @@ function endWith(socket: Socket, text: string): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** The close that follows says all. */
+/** Errors need no handling, because `close` follows each. */
 function ignore(): void {}

@@ -142,7 +142,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   },
   {
     name: 'headers behind the 2,000th are lost',
-    file: 'src/http/app.ts',
+    file: 'src/http/http-server.ts',
     find: '  server.maxHeadersCount = 0;\n',
     replace: '',
     caughtBy: CONNECTIONS,

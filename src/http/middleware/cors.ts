@@ -1,6 +1,6 @@
 import type { Context, Middleware, Next } from 'koa';
 
-/** Exact origins only: a wildcard would hand every site the streams of whoever visits it. */
+/** Allows exact origins only: with a wildcard, every site could read the streams of its visitors. */
 export function cors(origins: string[]): Middleware {
   const allowed = new Set(origins);
   return async (ctx: Context, next: Next) => {

@@ -3,7 +3,7 @@ import { SisyphusError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isExpected, Repeats } from '../../repeats.ts';
 
-/** Every refusal is a JSON body with a code and a sentence, and a line in the log. */
+/** Answers each error with a JSON body that has a code and a sentence, and writes a line to the log. */
 export function errors(logger: Logger): Middleware {
   const repeats = new Repeats();
   return async (ctx: Context, next: Next) => {
@@ -11,10 +11,10 @@ export function errors(logger: Logger): Middleware {
       await next();
       if (ctx.respond !== false && ctx.body === undefined) requireRoute(ctx);
     } catch (thrown) {
-      // `answerUnreadable` has answered and logged an error in the body.
+      // The error is in the body of the request, and `answerUnreadable` has answered and logged it.
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
-      // What Redis refuses it refuses to every publisher, however many there are.
+      // Redis refuses every publisher for the same reason, so these lines are limited however many publishers there are.
       const times = isExpected(error) ? repeats.due(`${error.code} ${error.message}`) : 1;
       const { method, path } = ctx;
       const { code, message: reason } = error;
@@ -27,7 +27,7 @@ export function errors(logger: Logger): Middleware {
   };
 }
 
-/** @throws SisyphusError where no route has answered; the router has set `Allow` by then, which a 405 must carry (RFC 9110, 15.5.6) */
+/** @throws SisyphusError if no route has responded; the router has already set `Allow`, which a 405 must carry (RFC 9110, 15.5.6) */
 function requireRoute(ctx: Context): void {
   if (ctx.status === 404) {
     throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);

@@ -8,7 +8,7 @@ import { exchangeOf } from '../exchange.ts';
 export function lastAnswer(isDraining: () => boolean): Middleware {
   return async (ctx: Context, next: Next) => {
     await next();
-    // Not if more requests follow on the connection: they get their responses first.
+    // If more requests have arrived on the connection, the last of their responses carries the header.
     const isLast = exchangeOf(ctx.req.socket).last?.response === ctx.res;
     if (isLast && isDraining() && ctx.respond !== false) ctx.set('Connection', 'close');
   };

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 
-/** Lets in who brings the publishing secret. Both sides are hashed, so that the comparison tells nothing of its length. */
+/** Admits requests with the publishing secret. Both sides are hashed, so that the comparison reveals nothing about its length. */
 export function publisher(secret: string | undefined, isDraining: () => boolean): Middleware {
   const expected = secret === undefined ? undefined : digest(secret);
   return async (ctx: Context, next: Next) => {
@@ -14,7 +14,7 @@ export function publisher(secret: string | undefined, isDraining: () => boolean)
     }
     const [, token] = /^Bearer +(\S+)$/i.exec(ctx.get('Authorization')) ?? [];
     if (token === undefined || !timingSafeEqual(digest(token), expected)) {
-      throw new SisyphusError('unauthorized', 'Authorization: Bearer <SISYPHUS_PUBLISH_SECRET> is right');
+      throw new SisyphusError('unauthorized', 'expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>');
     }
     if (isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
     await next();

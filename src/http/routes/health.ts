@@ -2,14 +2,14 @@ import type { Context } from 'koa';
 import type { HttpContext, RecorderStatus, SettingsStatus } from '../context.ts';
 import type { Descriptors } from '../descriptors.ts';
 
-/** GET /healthz: the process lives. */
+/** GET /healthz: always 200 while the process runs. */
 export function healthz(ctx: Context): void {
   ctx.body = { alive: true };
 }
 
 /**
- * GET /readyz: whether streams should be sent here. 503 tells a balancer to look elsewhere. Where Redis refuses what only
- * publishers need, streams may come, and the reason is given all the same.
+ * GET /readyz: whether a balancer should send streams to this gateway: 200, or 503 with the reasons. If Redis refuses only commands
+ * that publishers need, the status is 200, and the body still has the reason.
  */
 export function readyz(context: HttpContext, descriptors: Descriptors): (ctx: Context) => Promise<void> {
   return async (ctx) => {
@@ -19,7 +19,7 @@ export function readyz(context: HttpContext, descriptors: Descriptors): (ctx: Co
       troubles.filter((trouble) => (trouble.stops !== 'publishing') === stops).map(({ reason }) => reason);
     const [stopping, others] = [reasonsOf(true), reasonsOf(false)];
     if (!context.hub.isAnswered && stopping.length === 0) stopping.push('Redis does not answer');
-    // Where nothing may be recorded, nobody can renew a lease.
+    // If the store has a trouble, no recorder may be able to renew its lease, and the trouble is reason enough.
     if (!isRecorded(context.recorder()) && troubles.length === 0) {
       stopping.push('no recorder is known: nobody has renewed its lease lately');
     }
@@ -42,7 +42,7 @@ function isRecorded({ role, recording }: RecorderStatus): boolean {
   return role === 'off' || recording;
 }
 
-/** GET /status: figures for whoever looks, without names. */
+/** GET /status: figures for the operator, without names of users or channels. */
 export function status(context: HttpContext): (ctx: Context) => void {
   const { hub, sessions } = context;
   return (ctx) => {

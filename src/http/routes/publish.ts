@@ -6,7 +6,7 @@ import { idempotencyOf } from '../idempotency.ts';
 import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
 
-/** POST /publish: one message or a batch, all of it or nothing; the answer has an id and a revision for each. */
+/** POST /publish: publishes one message, or all or none of a batch; the response has an id and a revision for each message. */
 export function publish(context: HttpContext): (ctx: Context) => Promise<void> {
   const { publisher } = context;
   return async (ctx) => {

@@ -5,7 +5,7 @@ import { readBody } from '../read-body.ts';
 import { parseRightsChange } from '../rights-change.ts';
 import { resultOf } from './publish.ts';
 
-/** POST /grant and /revoke: change a user's list and tell the user's channel, in one step. */
+/** POST /grant and /revoke: change a user's list, and publish the change on the user's channel, in one step. */
 export function rights(context: HttpContext, change: 'grant' | 'revoke'): (ctx: Context) => Promise<void> {
   const { publisher } = context;
   return async (ctx) => {

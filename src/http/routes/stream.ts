@@ -22,10 +22,10 @@ import { readStreamQuery } from '../stream-query.ts';
 import { streamRequestOf } from '../stream-request.ts';
 
 const LATE = 'Redis does not answer in time';
-/** Refusals that stay the same however often the client asks. */
+/** Refusals that stay the same if the client tries again. */
 const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'expired', 'headers_too_large']);
 
-/** `refusal`: why the stream is refused, whoever the client is. */
+/** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
 export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
 
 export interface StreamOpenerOptions {
@@ -35,7 +35,7 @@ export interface StreamOpenerOptions {
   descriptors: Pick<Descriptors, 'roomFor'>;
 }
 
-/** GET / and /stream where Node has read the request: what the door for streams did not take for one. */
+/** GET and HEAD / and /stream, for requests that Node has read because `openStreamDoor` passed them on. */
 export function stream(openStream: OpenStream): (ctx: Context) => void {
   return (ctx) => {
     const { req: request, res: response } = ctx;
@@ -55,8 +55,8 @@ export function stream(openStream: OpenStream): (ctx: Context) => void {
 }
 
 /**
- * One reader, one stream. Always 200: on anything else a browser gives up for good, so that whatever is wrong is said in
- * the first frame.
+ * Creates the function that opens a stream for each request. The status is always 200, because a browser gives up for good on any
+ * other; the first frame has the reason of a refusal.
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
   const { config, flusher, hub, logger } = context;
@@ -71,7 +71,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const writer = new SocketWriter(socket);
     const connection = new EventStream({ writer, head, notes, format, flusher, maxBuffer: config.maxBuffer });
     const identity = refusal ? { refusal } : await identification.identify(request, connection);
-    // The client has left.
+    // The client has left during the identification.
     if (connection.closed) return;
     const admitted = admit(identity, socket, context, options);
     if ('refusal' in admitted) {
@@ -106,7 +106,11 @@ function refuse(connection: EventStream, position: Position, refusal: Refusal, l
   connection.close(isFailure ? 'failure' : 'capacity', position, refusal);
 }
 
-/** Opens it when it is its turn, or turns it away; until then, by the clock that never goes back (ms). */
+/**
+ * Opens the session when it is its turn, or turns it away.
+ *
+ * @param until when the session is turned away at the latest, by `performance.now` (ms)
+ */
 async function openInTurn(
   session: Session,
   start: Start,
@@ -115,7 +119,7 @@ async function openInTurn(
   { admission, log }: StreamOpenerOptions & { admission: Admission },
 ): Promise<void> {
   const { hub, sessions } = context;
-  // Each step has a limit of its own; together they might take longer than a client should wait.
+  // Each step has a limit of its own, but all of them together might take longer than a client should wait.
   const timer = setTimeout(() => {
     if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
   }, until - performance.now());

@@ -18,21 +18,21 @@ import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
 import { answerSlow, answerUnreadable } from './unreadable.ts';
 
-/** For the head of a request (ms). */
+/** How long a client may take to send its first bytes, and the head of each request (ms). */
 const PATIENCE = 10_000;
 
 const SERVER_OPTIONS = {
   maxHeaderSize: MAX_READ,
   headersTimeout: PATIENCE,
   requestTimeout: 15_000,
-  // Node looks every 30 s by default: a late request would be answered after up to 45 s.
+  // Node checks every 30 s by default: a late request would be answered after up to 45 s.
   connectionsCheckingInterval: 1000,
   // `requireHead` checks it, because Node's own 400 has no body and no log line.
   requireHostHeader: false,
 };
 
-/** The HTTP server, not listening yet. */
-export function createApp(context: HttpContext): Server {
+/** Creates the HTTP server; the caller makes it listen. */
+export function createHttpServer(context: HttpContext): Server {
   const { config, counters, hub, logger } = context;
   const log = new BoundedLog(logger);
   const authenticator = createAuthenticator(config);
@@ -51,7 +51,7 @@ export function createApp(context: HttpContext): Server {
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {
-    // Errors before that reach the caller of `listen`.
+    // Errors before the server listens reach the caller of `listen`.
     if (server.listening) log.warn({ event: 'accept_failed', reason: error.message });
   });
   return server;
