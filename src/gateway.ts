@@ -49,7 +49,7 @@ export class Gateway {
     recorder?.start();
     outage.start();
     const until = Date.now() + START_PATIENCE;
-    // The start also waits for a recorder: a client that connects before there is one would be notified of messages published earlier.
+    // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
