@@ -18,31 +18,31 @@ export interface Published {
 export interface Idempotency {
   /** At most 255 characters. */
   key: string;
-  /** Tells whether the same key came with the same request. */
+  /** Describes the request: the same key with another fingerprint is refused (`idempotency_conflict`). */
   fingerprint: string;
 }
 
-/** A user's list of channels as of `version`, and how it came to be. */
+/** A user's list of channels as of `version`, and the recent changes of the list. */
 export interface Rights {
-  /** The id of the last change, as far as the store has noticed. */
+  /** The id of the last change that the store has noticed. */
   version: Position;
-  /** Channel to the id it was granted with; `BEGINNING` if it has always been there. Names that are no channels are left out. */
+  /** From the channel to the id of its grant; `BEGINNING` if it has always been on the list. Invalid channel names are left out. */
   channels: Map<string, Position>;
-  /** The changes of the last while (at least as long as a message is kept), in the order in which they were noticed. */
+  /** Recent changes, kept at least as long as messages are, in the order in which the store noticed them. */
   changes: Change[];
-  /** A plain PUBLISH that is not recorded yet may move one of the changes to its own place. */
+  /** Whether a plain PUBLISH that is not recorded yet may still move one of the changes to its own place. */
   unsettled: boolean;
-  /** Names on the list that are no channel names, or what is wrong with the list; for the log. */
+  /** For the log: the names on the list that are no channel names, or another problem with the list. */
   problem: string | undefined;
 }
 
 export interface ReadRequest {
   channel: string;
-  /** Everything after this … */
+  /** The position that the reader has: messages after it are read. */
   after: Position;
-  /** … up to and with this. */
+  /** Messages up to and including this position are read. */
   upTo: Position;
-  /** Instead of `after`: the last so many. */
+  /** If set, only the last so many messages are read, instead of those after `after`. */
   last?: number;
 }
 
@@ -50,28 +50,28 @@ export interface Slice {
   channel: string;
   /** In id order. */
   messages: Message[];
-  /** Set where messages between `after` and the first of `messages` are gone. */
+  /** Why messages between `after` and the first of `messages` are gone; `undefined` if none are. */
   gap: ResetReason | undefined;
 }
 
-/** A part of what a reader has missed. */
+/** One page of the messages that a reader has missed. */
 export interface Page {
-  /** Channels of which something has gone since the reading began: to be told before the messages. */
+  /** Channels that have lost messages since the reading began. The reader is notified of them before it gets the messages. */
   gaps: Map<string, ResetReason>;
-  /** In the order of ids, across all channels; later than those of the page before. */
+  /** In id order across all channels, and later than the messages of the previous page. */
   messages: Message[];
 }
 
 /**
- * What a reader has missed, a page at a time: large backlogs are never in memory as a whole, and whoever else reads gets their
- * turn between two pages.
+ * The messages that a reader has missed, one page at a time: a large backlog is never in memory as a whole, and other readers
+ * get their turn between two pages.
  */
 export interface Reading {
-  /** Channels of which messages are gone that came before what is read, and why. Nothing of a channel is given before its gap. */
+  /** Channels that have lost messages before the ones that are read, and why. No message of a channel is delivered before its gap. */
   readonly gaps: Map<string, ResetReason>;
   /**
-   * The next page, or `undefined` at the end. Asking for it says that the page before is no longer needed. Where it rejects, it
-   * may be asked again, and goes on where it was.
+   * The next page, or `undefined` at the end. The call means that the previous page is no longer needed. If it rejects, it
+   * may be called again, and continues at the same place.
    */
   next(): Promise<Page | undefined>;
 }
@@ -86,37 +86,40 @@ export interface Retention {
 const DAY = 86_400_000;
 
 /**
- * How long (ms) a store knows of a channel after its last message, at least: then its counters go, and whoever has a position
- * from before that is told that something may have expired. The Lua side is known_for in store/redis/lua/expiry.lua.
+ * How long (ms) a store remembers a channel after its last message, at least. Then the counters of the channel go, and a reader
+ * with an older position is notified that messages may have expired. The Lua side is known_for in store/redis/lua/expiry.lua.
  */
 export function knownFor(ttl: number): number {
   return Math.max(2000, 2 * ttl, Math.min(7 * ttl, 7 * DAY));
 }
 
-/** Whose list is asked for. */
+/** A request for one user's list of channels. */
 export interface ListRequest {
   user: string;
   known?: Position | undefined;
-  /** How many channels were on it, if that is known: a store that is slow is asked for fewer at a time. */
+  /** How many channels were on the list, if known: fewer long lists are read in one call, so that a slow store is not blocked. */
   size?: number | undefined;
-  /** Aborted when nobody waits for it any more. */
+  /** Aborted when nobody waits for the list any more. */
   signal?: AbortSignal | undefined;
 }
 
-/** Writes messages. Every call is one atomic step, and rejects with a SisyphusError as soon as patience.ts says, as those of the readers do. */
+/**
+ * Writes messages. Every call is one atomic step. It rejects with a SisyphusError within the times of patience.ts, as the calls
+ * of RightsReader and BacklogReader do.
+ */
 export interface Publisher {
-  /** All in this order, or none. The same idempotency key answers the first result for 5 minutes. */
+  /** Publishes all in this order, or none. For 5 minutes, a call with the same idempotency key answers the first result. */
   publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;
-  /** Changes the list and tells the user's channel; `data` is what is told. The key is as above. */
+  /** Changes the user's list, and publishes `data` on the user's channel. The idempotency key works as in `publish`. */
   grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
 }
 
-/** Reads who may see what. */
+/** Reads which channels users may read. */
 export interface RightsReader {
   /**
-   * The lists of many users in few round trips; `undefined` where `known` still is the version. Rejects with the reason of a `signal`
-   * that is aborted before its list was asked for.
+   * The lists of many users in few round trips; `undefined` if `known` is still the version. Rejects with the reason of a `signal`
+   * that is aborted before its list was requested.
    */
   rights(users: ListRequest[]): Promise<(Rights | undefined)[]>;
 }
@@ -124,11 +127,12 @@ export interface RightsReader {
 /** Reads the messages that are kept. */
 export interface BacklogReader {
   /**
-   * In pages; each channel comes once. What fits into one page has been read with the gaps, in one round trip. Once
-   * `signal` is aborted, nothing more is read, and what waits for its turn rejects. `isUrgent`: others wait for it.
+   * Begins a reading, in pages; each channel occurs once in `requests`. If all messages fit into one page, they are read together
+   * with the gaps, in one round trip. Once `signal` is aborted, nothing more is read, and calls that wait for their turn reject.
+   * `isUrgent`: other readers wait for this reading.
    */
   open(requests: ReadRequest[], signal?: AbortSignal, isUrgent?: boolean): Promise<Reading>;
 }
 
-/** What a store keeps: messages, revisions, and who may see what. */
+/** Everything that a store keeps: messages, revisions, and the rights of users. */
 export interface Backlog extends Publisher, RightsReader, BacklogReader {}

@@ -2,62 +2,63 @@ import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, type Position, positionBefore } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 
-/** What a store found of one channel, read in one atomic step. */
+/** The state of one channel in a store, read in one atomic step. */
 export interface KeptSlice {
-  /** What the reader has: everything up to this. */
+  /** The reader has every message up to this position. */
   after: Position;
-  /** The id of the channel's last message, `BEGINNING` where there never was one. Outlives the backlog. */
+  /** The id of the channel's last message, `BEGINNING` if there never was one. It outlives the backlog. */
   head: Position;
-  /** What is kept after `after`, in id order, and nothing left out. */
+  /** All messages that are kept after `after`, in id order. */
   entries: Message[];
   /** How long a message is replayed (ms). */
   ttl: number;
   /** The store's clock (ms). */
   now: number;
   /**
-   * Of a channel of which nothing is known, nothing was published since then; and nothing before its first message, if
-   * that is later. What was before may have been forgotten. Without it nothing ever is.
+   * From when on the store remembers. If it does not know a channel, nothing was published there since then; if it knows a first
+   * message, and that is later, nothing was published between the two. Messages before may have been forgotten. If this is not
+   * set, the store never forgets.
    */
   knownSince?: Position;
 }
 
-/** What is replayed of it, and why there is less than there should be. */
+/** The messages to replay, and why some are missing, if any are. */
 export interface Judgement {
   messages: Message[];
   gap: ResetReason | undefined;
 }
 
 /**
- * Nothing is missing where nothing came after `after`, or where what is kept begins with the message right behind it.
- * What is older than `ttl` is not replayed, also where the backlog still has it.
+ * No message is missing if none came after `after`, or if the kept ones begin with the message right after it. Messages older
+ * than `ttl` are not replayed, even if the backlog still has them.
  */
 export function judgeSlice({ after, head, entries, ttl, now, knownSince = BEGINNING }: KeptSlice): Judgement {
   const oldest = positionBefore(ttl, now);
   const messages = withoutOlderThan(oldest, entries);
-  // Where nothing is kept, all of it is missing, and the head is the last of it.
+  // If no message is kept, all are missing, and the head is the last of them.
   const lastMissing = messages[0]?.previous ?? head;
-  // From the beginning of what is there: nothing of it is missing.
+  // If the kept messages begin with the channel's first, only forgotten ones can be missing.
   if (isForgotten(lastMissing, after, knownSince)) return { messages, gap: 'expired' };
   const gap = isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest, messages[0]?.revision) : undefined;
   return { messages, gap };
 }
 
-/** Whether what is missing behind `after` may have been forgotten: nothing is known of what came before. */
+/** Whether messages after `after` may have been forgotten: the store knows none before those that it keeps. */
 export function isForgotten(lastMissing: Position, after: Position, knownSince: Position): boolean {
   return lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
 }
 
 /**
- * Why a message is gone that a reader has missed. `oldest`: where what is replayed begins, by its age; `revision`: of the first
- * message that is kept.
+ * Why messages that a reader has missed are gone. `oldest`: messages before this position are too old to be replayed;
+ * `revision`: of the first message that is kept.
  */
 export function reasonOf(lastMissing: Position, oldest: Position, revision: number | undefined): ResetReason {
-  // A first message with another before it: what counts the channel's messages was lost.
+  // Revision 1, and yet a message is missing before it: the counter of the channel's messages was lost.
   if (revision === 1) return 'flushed';
   return isAfter(oldest, lastMissing) ? 'expired' : 'trimmed';
 }
 
-/** Entries rise, so what is too old is at the front. */
+/** Entries are in id order, so those that are too old are at the front. */
 function withoutOlderThan(oldest: Position, entries: Message[]): Message[] {
   if (oldest === BEGINNING || entries.length === 0 || !isAfter(oldest, entries[0]!.id)) return entries;
   return entries.filter(({ id }) => !isAfter(oldest, id));

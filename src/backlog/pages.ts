@@ -2,12 +2,12 @@ import type { Message } from '../message/message.ts';
 import { comparePositions } from '../message/position.ts';
 import type { Page, Reading, Slice } from './backlog.ts';
 
-/** A page is full with so many bytes of messages, or with one that is larger, … */
+/** The most bytes of messages on a page; a single message that is larger has a page of its own. */
 export const PAGE_BYTES = 256 * 1024;
-/** … or with so many messages: to give them to a stream takes about 2 ms, in which nobody else gets their turn. */
+/** The most messages on a page: delivering them to a stream takes about 2 ms, during which no other stream gets its turn. */
 export const PAGE_MESSAGES = 400;
 
-/** What has been read already, in pages. */
+/** A reading of slices that have been read already, in pages. */
 export class ReadSlices implements Reading {
   readonly gaps: Reading['gaps'] = new Map();
   readonly #messages: Message[] = [];

@@ -1,18 +1,18 @@
 import type { Message } from './message.ts';
 
-/** What a stream sends for a message, in each format; encoded by the first stream that needs it. */
+/** The encoded message in each format; the first stream that needs a format encodes it. */
 export interface Frames {
   raw: Buffer | undefined;
   json: Buffer | undefined;
 }
 
 /**
- * A message on its way to readers. There is one delivery for all readers of a fan-out: what is worked out for the first of them is
- * there for the others, and the message stays as it was published.
+ * A message on its way to readers. All readers of a fan-out share one delivery: the frames encoded for the first reader are
+ * reused for the others, and the message stays as it was published.
  */
 export class Delivery {
   readonly message: Message;
-  /** It goes to so many streams that one which gets something for itself should not wait behind them. */
+  /** The message goes to so many streams that a stream with something of its own to send should not wait behind them. */
   readonly crowd: boolean;
   readonly frames: Frames = { raw: undefined, json: undefined };
 
@@ -22,7 +22,7 @@ export class Delivery {
   }
 }
 
-/** Among resets: only a delivery has a message. */
+/** Tells deliveries from resets: only a delivery has a message. */
 export function isDelivery(entry: object): entry is Delivery {
   return 'message' in entry;
 }

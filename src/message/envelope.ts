@@ -3,21 +3,23 @@ import { formatPlace, parsePlace, placeOf } from './place.ts';
 import { isAfter, parsePosition } from './position.ts';
 import { formatRights, parseRights, type RightsChange } from './rights-change.ts';
 
-/** Whoever may PUBLISH may say this on a topic too: a name that is none could start a field of its own on a stream. */
+/** Any client that may PUBLISH can send an envelope on a topic: an invalid event name could start a field of its own on a stream. */
 const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
 const REVISION = /^[1-9][0-9]{0,15}$/;
 
 /**
- * What travels through Redis and lies in the backlog: one line of header, then the payload byte for byte.
+ * Parses an envelope, the form in which messages are published and kept in Redis: one header line, then the payload byte for byte.
  *
  * `<id> <revision> <previous> <place> <flags> <event>[ <rights>]\n<payload>`
  *
  * - place: `-`, or for a plain PUBLISH `<id>.<number>`; event: `-` or `=<name>`; flags: `-`, or `o` (oversize)
  * - rights: as in rights-change.ts
  *
- * A note has revision 0 and no payload: a look at a user's list found a change that no message has told yet.
+ * An envelope with revision 0 and no payload is a note: the list of a user was read, and had a change that no message has announced.
  *
- * The Lua twin is `append` in store/redis/lua/append.lua.
+ * The Lua side is `append` in store/redis/lua/append.lua.
+ *
+ * @throws TypeError if it is no envelope
  */
 export function parseEnvelope(channel: string, envelope: Buffer): Message {
   const end = envelope.indexOf(10);

@@ -4,10 +4,10 @@ const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
 const USER = /^[A-Za-z0-9_.@+|-]{1,128}$/;
 const EVENT = /^[A-Za-z0-9_.:-]{1,128}$/;
 const OWN_PREFIX = 'sisyphus:';
-/** `reset` is the gateway's own word; `open`, `error` and `message` mean something else to an EventSource. */
+/** The gateway itself sends `reset` events; `open`, `error` and `message` have another meaning in an EventSource. */
 const RESERVED_EVENTS = new Set(['reset', 'open', 'error', 'message']);
 
-/** A user's own channel counts too: user ids may hold `@`, `+` and `|`, and be as long as a channel name alone may be. */
+/** Also true for a user's own channel, whose user id may hold `@`, `+` and `|`, and be as long as a whole channel name may be. */
 export function isChannel(name: string): boolean {
   if (CHANNEL.test(name)) return !name.startsWith(OWN_PREFIX);
   return userOfChannel(name) !== undefined;
@@ -23,7 +23,7 @@ export function requireChannel(name: unknown): string {
   requireText('channel', name, 'bad_channel', '"room:918"');
   throw new SisyphusError(
     'bad_channel',
-    `channel ${quote(name)}: 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; names under sisyphus: are the gateway's own`,
+    `channel ${quote(name)}: expected 1 to 128 of A-Z a-z 0-9 _ . : -, such as room:918; names under sisyphus: are the gateway's own`,
   );
 }
 
@@ -31,7 +31,7 @@ export function requireChannel(name: unknown): string {
 export function requireUser(id: unknown): string {
   if (typeof id === 'string' && isUser(id)) return id;
   requireText('user', id, 'bad_user', '"7"');
-  throw new SisyphusError('bad_user', `user ${quote(id)}: 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7`);
+  throw new SisyphusError('bad_user', `user ${quote(id)}: expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7`);
 }
 
 /** @throws SisyphusError `bad_event` */
@@ -40,23 +40,23 @@ export function requireEvent(name: unknown): string {
   requireText('event', name, 'bad_event', '"moved"');
   throw new SisyphusError(
     'bad_event',
-    `event ${quote(name)}: 1 to 128 of A-Z a-z 0-9 _ . : - are right, and not one of ${[...RESERVED_EVENTS].join(', ')}`,
+    `event ${quote(name)}: expected 1 to 128 of A-Z a-z 0-9 _ . : -, and not one of ${[...RESERVED_EVENTS].join(', ')}`,
   );
 }
 
-/** The channel that carries what concerns one user: rights and personal messages. */
+/** The channel for one user's rights and personal messages. */
 export function channelOfUser(user: string): string {
   return `user:${user}`;
 }
 
-/** The user whose own channel this is, if it is one (`user:7`, not `user:7:channels`). */
+/** The user of a user's own channel (`user:7`); `undefined` for any other (`user:7:channels`). */
 export function userOfChannel(channel: string): string | undefined {
   if (!channel.startsWith('user:')) return undefined;
   const user = channel.slice(5);
   return isUser(user) ? user : undefined;
 }
 
-/** Names a wrong type as one. */
+/** @throws SisyphusError with `code`, which names the type, if the value is there and is no string */
 function requireText(what: string, value: unknown, code: ErrorCode, example: string): void {
   if (value === undefined || typeof value === 'string') return;
   const type =

@@ -1,9 +1,9 @@
 import { BEGINNING, isAfter, type Position, parsePosition } from './position.ts';
 
 /**
- * Where in Redis's order something was published, whichever way. A script's publish stands at its own id, number 0. A plain
- * PUBLISH has no id until it is recorded: it stands behind the last id that was given out before it, as the first, the
- * second, … of those there. Everybody who hears all plain PUBLISHes and all records on one connection counts the same places.
+ * Where in Redis's order a message was published. A message that a script publishes has its own id as place, with number 0. A
+ * plain PUBLISH has no id until it is recorded: its place is the last id that was assigned before it, and its number among the
+ * plain PUBLISHes after that id, from 1. Every connection that receives all plain PUBLISHes and all records counts the same places.
  */
 export interface Place {
   id: Position;
@@ -12,7 +12,7 @@ export interface Place {
 
 export const FIRST_PLACE: Place = { id: BEGINNING, number: 0 };
 
-/** The place of what a script published under this id. */
+/** The place of a message that a script published with this id. */
 export function placeOf(id: Position): Place {
   return { id, number: 0 };
 }
@@ -21,7 +21,7 @@ export function isLater(a: Place, b: Place): boolean {
   return isAfter(a.id, b.id) || (a.id === b.id && a.number > b.number);
 }
 
-/** For sorting: negative where `a` comes first. */
+/** For sorting: negative if `a` comes first. */
 export function comparePlaces(a: Place, b: Place): number {
   return a.id - b.id || a.number - b.number;
 }
@@ -31,7 +31,7 @@ export function formatPlace({ id, number }: Place): string {
   return `${id}.${number}`;
 }
 
-/** What `formatPlace` made; `undefined` for anything else. */
+/** Parses what `formatPlace` writes; `undefined` for anything else. */
 export function parsePlace(text: string): Place | undefined {
   const [before = '', behind = '', more] = text.split('.');
   const id = parsePosition(before);

@@ -1,27 +1,30 @@
 import { formatPlace, type Place, parsePlace } from './place.ts';
 import { BEGINNING, type Position, parsePosition } from './position.ts';
 
-/** A right to one channel began or ended at this place. */
+/** The right to one channel began or ended at this place. */
 export interface Change {
   channel: string;
   kind: 'granted' | 'revoked';
   place: Place;
-  /** Where it was thought to stand before: a plain PUBLISH that was recorded since may have announced it. */
+  /** The place that was assumed before, if it has moved: a plain PUBLISH that was recorded since may have announced the change. */
   was?: Place;
 }
 
-/** How a user's list of channels changed with a message on the user's own channel, or with a look at the list. */
+/** How a user's list of channels changed: with a message on the user's own channel, or found when the list was read. */
 export interface RightsChange {
-  /** The version of the list before this and with it; equal if nothing changed. */
+  /** `before` and `now` are the versions of the list before and after the change; equal if nothing changed. */
   before: Position;
   now: Position;
-  /** In the order in which they are applied; `undefined` if there are too many, or no list was known before: then it has to be read. */
+  /**
+   * In the order in which they are applied; `undefined` if there are too many, or if no list was known before: then the list has
+   * to be read.
+   */
   changes: Change[] | undefined;
 }
 
 /**
- * `<version before> <version now> -` (none), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`. The
- * question mark is for gateways of version 0.1, which read the list then.
+ * `<version before> <version now> -` (no change), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`.
+ * The question mark is for gateways of version 0.1, which read the list if they find one.
  */
 export function formatRights({ before, now, changes }: RightsChange): string {
   const versions = `${before} ${now}`;
@@ -29,7 +32,7 @@ export function formatRights({ before, now, changes }: RightsChange): string {
   return changes.length === 0 ? `${versions} -` : `${versions} ? ${changes.map(formatChange).join(',')}`;
 }
 
-/** What `formatRights` made. Changes that cannot be read count as too many. */
+/** Parses what `formatRights` writes. Changes that cannot be parsed count as too many. */
 export function parseRights(text: string): RightsChange {
   const [before = '', now = '', known = '', changes = ''] = text.split(' ');
   return {
@@ -39,7 +42,7 @@ export function parseRights(text: string): RightsChange {
   };
 }
 
-/** @returns `undefined` if one of them cannot be read */
+/** @returns `undefined` if one of the changes cannot be parsed */
 export function parseChanges(text: string): Change[] | undefined {
   const changes: Change[] = [];
   for (const part of text.split(',')) {

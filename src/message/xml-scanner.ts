@@ -1,21 +1,21 @@
 import { SisyphusError } from '../errors.ts';
 import { decodeReferences, isCharacter } from './xml-references.ts';
 
-/** One element, told when it ends; offsets count UTF-16 units of the text. */
+/** One element, passed to the visitor at its end; offsets count UTF-16 units of the text. */
 export interface XmlElement {
   name: string;
   attributes: ReadonlyMap<string, string>;
   /** 0 for the root. */
   depth: number;
   start: number;
-  /** `contentStart === contentEnd` where it is empty. */
+  /** `contentStart === contentEnd` if the element is empty. */
   contentStart: number;
   contentEnd: number;
 }
 
 export interface XmlVisitor {
   element(element: XmlElement): void;
-  /** Character data (or CDATA) right inside an element of this depth, whitespace too. */
+  /** Character data (or CDATA) directly inside an element of this depth, including white space. */
   text(depth: number, text: string, start: number): void;
 }
 
@@ -35,18 +35,18 @@ const IN_SINGLE_QUOTES = /[^<&']*/y;
 const REFERENCE = /&(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[\da-fA-F]{1,6});/y;
 const [LT, GT, SLASH, BANG, QUESTION, AMP, BRACKET, DASH] = [60, 62, 47, 33, 63, 38, 93, 45];
 const DECLARATION = /<\?xml[ \t\r\n][^?<>]{0,200}\?>/y;
-// https://www.w3.org/TR/xml/#charsets, for what valid UTF-8 can hold
+// https://www.w3.org/TR/xml/#charsets, limited to characters that valid UTF-8 can encode
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML forbids
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
 const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
 
 /**
- * Reads a document once from left to right, and refuses what is not well-formed or could be a bomb: DOCTYPE,
- * entities of its own, more than 64 levels or 128 attributes.
+ * Reads a document once from left to right, and refuses it if it is not well-formed or could be a bomb: DOCTYPE, entities of
+ * its own, more than 64 levels or 128 attributes.
  *
- * Measured against `fast-xml-parser` 5.12.1 (its validator, `stopNodes` and positions), which finds the same contents,
- * but takes 16 of the 38 malformed bodies of the unit test, and bounds neither levels nor attributes inside a message:
- * 100,000 attributes take it 110 ms. CPU for 250 B, 10 KB, 256 KB: 9, 190, 5,400 µs there; 3, 90, 2,700 µs here.
+ * Compared with `fast-xml-parser` 5.12.1 (its validator, `stopNodes` and positions): that finds the same contents, but accepts 16
+ * of the 38 malformed bodies of the unit test, and limits neither levels nor attributes inside a message: 100,000 attributes
+ * take it 110 ms. CPU for 250 B, 10 KB, 256 KB: 9, 190, 5,400 µs with it; 3, 90, 2,700 µs with this scanner.
  *
  * @throws SisyphusError `bad_xml`
  */
@@ -112,14 +112,14 @@ class Scanner {
 
   #tellText(text: string, start: number): void {
     if (this.#open.length > 0) this.#visitor.text(this.#open.length - 1, text, start);
-    else if (/[^ \t\r\n]/.test(text)) throw this.#wrong('text outside of the element: one element is right', start);
+    else if (/[^ \t\r\n]/.test(text)) throw this.#wrong('text outside of the element: expected one element', start);
   }
 
   #startTag(): void {
     const start = this.#at;
     const depth = this.#open.length;
-    if (depth === 0 && this.#rootSeen) throw this.#wrong('a second element: one that holds all is right');
-    if (depth >= MAX_DEPTH) throw this.#wrong(`nested too deeply: up to ${MAX_DEPTH} levels are right`);
+    if (depth === 0 && this.#rootSeen) throw this.#wrong('a second element: expected one that holds all');
+    if (depth >= MAX_DEPTH) throw this.#wrong(`nested too deeply: expected up to ${MAX_DEPTH} levels`);
     this.#rootSeen = true;
     this.#at += 1;
     const name = this.#name('an element');
@@ -139,20 +139,19 @@ class Scanner {
       if (code === GT || code === SLASH || Number.isNaN(code)) return attributes ?? NO_ATTRIBUTES;
       if (!hasSpace) throw this.#wrong('a space before the attribute is missing');
       attributes ??= new Map();
-      if (attributes.size >= MAX_ATTRIBUTES)
-        throw this.#wrong(`too many attributes: up to ${MAX_ATTRIBUTES} are right`);
+      if (attributes.size >= MAX_ATTRIBUTES) throw this.#wrong(`too many attributes: expected up to ${MAX_ATTRIBUTES}`);
       const name = this.#name('an attribute');
-      if (attributes.has(name)) throw this.#wrong(`attribute ${name} twice: once is right`);
+      if (attributes.has(name)) throw this.#wrong(`attribute ${name} twice: expected it once`);
       attributes.set(name, this.#attributeValue(name));
     }
   }
 
   #attributeValue(name: string): string {
     this.#skip(SPACE);
-    if (!this.#take('=')) throw this.#wrong(`attribute ${name} has no value: ${name}="…" is right`);
+    if (!this.#take('=')) throw this.#wrong(`attribute ${name} has no value: expected ${name}="…"`);
     this.#skip(SPACE);
     const quote = this.#text[this.#at];
-    if (quote !== '"' && quote !== "'") throw this.#wrong(`attribute ${name} has no quotes: ${name}="…" is right`);
+    if (quote !== '"' && quote !== "'") throw this.#wrong(`attribute ${name} has no quotes: expected ${name}="…"`);
     this.#at += 1;
     const start = this.#at;
     for (;;) {
@@ -179,7 +178,7 @@ class Scanner {
   }
 
   #comment(): void {
-    if (!this.#text.startsWith('<!--', this.#at)) throw this.#wrong('<!- : <!-- is right');
+    if (!this.#text.startsWith('<!--', this.#at)) throw this.#wrong('<!- : expected <!--');
     const end = this.#text.indexOf('--', this.#at + 4);
     if (end < 0) throw this.#wrong('a comment is not closed');
     if (this.#text[end + 2] !== '>') throw this.#wrong('-- inside a comment', end);
@@ -219,12 +218,12 @@ class Scanner {
 
   #name(of: string): string {
     const start = this.#at;
-    // Nearly all names are ASCII, and the standard's expression takes four times as long.
+    // The short expression first: nearly all names are ASCII, and the standard's expression takes four times as long.
     if (!this.#skip(ASCII_NAME) || this.#text.charCodeAt(this.#at) > 127) {
       this.#at = start;
       if (!this.#skip(NAME)) throw this.#wrong(`a name of ${of} is missing; < in a text is written &lt;`);
     }
-    if (this.#at - start > MAX_NAME) throw this.#wrong(`a name is too long: up to ${MAX_NAME} characters are right`);
+    if (this.#at - start > MAX_NAME) throw this.#wrong(`a name is too long: expected up to ${MAX_NAME} characters`);
     return this.#text.slice(start, this.#at);
   }
 
@@ -234,7 +233,7 @@ class Scanner {
     return true;
   }
 
-  /** Steps behind what the sticky expression finds here; whether that is anything. */
+  /** Moves past the match of the sticky expression at this offset; answers whether it has moved. */
   #skip(expression: RegExp): boolean {
     const start = this.#at;
     expression.lastIndex = start;

@@ -6,18 +6,21 @@ import { scanXml, type XmlElement, type XmlVisitor } from './xml-scanner.ts';
 export interface XmlMessage {
   channel: string;
   event?: string;
-  /** What stands between the tags, byte for byte. */
+  /** The content between the tags, byte for byte. */
   data: Buffer;
 }
 
-/** A larger XML payload stays text for `format=json`. Measured at the bounds: 30 ms, once a message. */
+/**
+ * An XML payload with more UTF-16 units, or more elements and attributes, stays text for `format=json`. Measured at the bounds:
+ * 30 ms, once a message.
+ */
 const MAX_CONVERTED = 262_144;
 const MAX_PARTS = 5_000;
 
 /**
- * Reads `<messages><message channel="room:918" event="x">…</message>…</messages>`. Names are the caller's to check.
+ * Parses `<messages><message channel="room:918" event="x">…</message>…</messages>`. The caller has to check the names.
  *
- * @throws SisyphusError `bad_xml`, within milliseconds whatever the body is; `bad_request` above `most` messages
+ * @throws SisyphusError `bad_xml`, within milliseconds for any body; `bad_request` if there are more than `most` messages
  */
 export function parseXmlBatch(body: Buffer, most = Number.POSITIVE_INFINITY): XmlMessage[] {
   const text = decodeUtf8(body);
@@ -31,7 +34,7 @@ export function parseXmlBatch(body: Buffer, most = Number.POSITIVE_INFINITY): Xm
     },
     text: (depth, found) => {
       if (depth > 0 || found.trim() === '') return;
-      throw wrong(`text after ${messages.length} messages, outside of any: ${RIGHT} is right`);
+      throw wrong(`text after ${messages.length} messages, outside of any: expected ${RIGHT}`);
     },
   });
   return messages;
@@ -49,7 +52,7 @@ const PARSER = new XMLParser({
   parseTagValue: false,
   parseAttributeValue: false,
   trimValues: false,
-  // Indentation is no content.
+  // White space alone is indentation, not content.
   tagValueProcessor: (_name, value) => (value.trim() === '' ? '' : value),
   // The parser's own decoding stops at 1,000 references and takes 100 ms for a megabyte of them.
   entityDecoder: {
@@ -59,14 +62,14 @@ const PARSER = new XMLParser({
     addInputEntities: () => {},
     setXmlVersion: () => {},
   },
-  // `<toString>` is a word like any other in what is only ever turned into JSON.
+  // Names such as `<toString>` are harmless, because the object is only turned into JSON.
   onDangerousProperty: (name) => name,
 });
 
 /**
  * An XML text as an object, for `format=json`: `{"message":{"@id":"7","body":"hello"}}`. Attributes are prefixed with
  * `@`, text beside attributes or elements is `#text`, repeated elements are an array, values are always text.
- * `undefined` where it is no XML, could be a bomb, or is too large; never throws.
+ * `undefined` if the text is no XML, could be a bomb, or is too large; never throws.
  */
 export function xmlToObject(text: string): unknown {
   if (text.length > MAX_CONVERTED || !/^\ufeff?[ \t\r\n]{0,100}</.test(text)) return undefined;
@@ -74,7 +77,7 @@ export function xmlToObject(text: string): unknown {
     scanXml(text, new PartsLimit());
     return PARSER.parse(text);
   } catch {
-    // Whoever asks has the text, and sends it as it is.
+    // The caller has the text, and sends it as it is.
     return undefined;
   }
 }
@@ -91,19 +94,19 @@ class PartsLimit implements XmlVisitor {
 }
 
 function requireRoot({ name }: XmlElement): void {
-  if (name !== 'messages') throw wrong(`<${name}>: ${RIGHT} is right`);
+  if (name !== 'messages') throw wrong(`<${name}>: expected ${RIGHT}`);
 }
 
 function toMessage(element: XmlElement, text: string, index: number): XmlMessage {
   const { name, attributes, contentStart, contentEnd } = element;
-  if (name !== 'message') throw wrong(`message [${index}]: <${name}>: <message channel="…"> is right`);
+  if (name !== 'message') throw wrong(`message [${index}]: <${name}>: expected <message channel="…">`);
   for (const attribute of attributes.keys()) {
     if (attribute === 'channel' || attribute === 'event' || attribute.startsWith('xml')) continue;
-    throw wrong(`message [${index}]: attribute ${attribute} is unknown: channel and event are right`);
+    throw wrong(`message [${index}]: attribute ${attribute} is unknown: expected channel and event`);
   }
   const channel = attributes.get('channel');
   if (channel === undefined)
-    throw wrong(`message [${index}]: channel is missing: <message channel="room:918"> is right`);
+    throw wrong(`message [${index}]: channel is missing: expected <message channel="room:918">`);
   const event = attributes.get('event');
   const data = Buffer.from(text.slice(contentStart, contentEnd));
   return event === undefined ? { channel, data } : { channel, event, data };

@@ -6,9 +6,9 @@ import { retentionOf } from './settings.ts';
 import type { Store } from './store.ts';
 
 /**
- * Decides where messages live: nothing else asks which kind of store it is. Starts nothing.
+ * Creates the store by the configuration, without starting it. No other code decides by the kind of store.
  *
- * @param privateUrl of a Redis that ends with the gateway, if there is one
+ * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
  */
 export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
   const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels } = config;

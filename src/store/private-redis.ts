@@ -19,8 +19,8 @@ const START_TIMEOUT = 10_000;
 const STOP_TIMEOUT = 3_000;
 
 /**
- * Holds the server, and ends it when standard input ends: that happens when the gateway closes it, and also when the
- * gateway is killed with a signal that it cannot hear. Functions need Redis 7 or Valkey 8.
+ * A shell script that runs the server, and ends it when standard input ends: the gateway has closed it, or was killed by a
+ * signal that it cannot handle. Functions need Redis 7 or Valkey 8.
  */
 const WATCHDOG = `
 dir=$1; shift
@@ -40,34 +40,34 @@ exit "$code"
 `;
 
 /**
- * A Redis of this gateway's own: a free loopback port, a temporary folder, nothing written to disk.
+ * Starts a Redis for this gateway alone: on a free loopback port, in a temporary folder, with nothing written to disk.
  *
- * @returns `undefined` where neither redis-server nor valkey-server is on the PATH
- * @throws Error where one is, and does not start within 10 s
+ * @returns `undefined` if neither redis-server nor valkey-server is on the PATH
+ * @throws Error if one is, but does not start within 10 s, in three attempts
  */
 export async function startPrivateRedis(): Promise<PrivateRedis | undefined> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const directory = await mkdtemp(join(tmpdir(), 'sisyphus-redis-'));
     const child = spawn('sh', ['-c', WATCHDOG, 'sh', directory, ...settings(port, directory)], {
-      // Its own process group: Ctrl-C in a terminal must not take Redis away before the streams are drained.
+      // A process group of its own: Ctrl-C in a terminal must not end Redis before the streams are drained.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
-    // No shell, no watchdog, and nothing that would end the server: then rather none.
+    // Without a shell there is no watchdog, and nothing would end the server: so none is started.
     if (child.pid === undefined) {
       child.on('error', () => {});
       await rm(directory, { recursive: true, force: true });
       return undefined;
     }
     child.stdin.on('error', () => {
-      // The watchdog went first; `exit` says so.
+      // The watchdog has ended already; the `exit` event reports that.
     });
     const close = onlyOnce(() => stop(child, directory));
     if (await isUp(child, port)) return { url: `redis://127.0.0.1:${port}`, port, close };
     await close();
     if (child.exitCode === NO_SERVER) return undefined;
-    // Somebody may have taken the port in between.
+    // Try again: another process may have taken the port in between.
     if (attempt === 3) throw new Error(`redis-server does not start on port ${port} (exit code ${child.exitCode})`);
   }
 }
@@ -79,7 +79,7 @@ function settings(port: number, directory: string): string[] {
 
 async function isUp(child: ChildProcess, port: number): Promise<boolean> {
   const deadline = Date.now() + START_TIMEOUT;
-  // A child that has ended could not have the port: whoever answers there is somebody else's.
+  // If the child has ended, it did not get the port: an answer there comes from another server.
   while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
     const answered = await ping(port);
     await wait(20);

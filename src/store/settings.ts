@@ -1,11 +1,11 @@
 import type { Retention } from '../backlog/backlog.ts';
 import { compileGlob, firstMatch } from '../glob.ts';
 
-/** What must be the same for all gateways of an installation. Durations in milliseconds, sizes in bytes. */
+/** The settings that must be the same for all gateways of an installation. Durations in milliseconds, sizes in bytes. */
 export interface SharedSettings {
   backlog: Retention & { rules: { pattern: string; length: number }[] };
   maxMessage: number;
-  /** Of plain channels that are recorded. */
+  /** Patterns of the plain channels that are recorded. */
   rawChannels: readonly string[];
 }
 
@@ -16,17 +16,17 @@ export interface Difference {
   installation: string;
 }
 
-/** What the gateways of an installation have agreed on, as one of them sees it. */
+/** The settings that the gateways of an installation have agreed on, as this gateway knows them. */
 export interface Agreement {
-  /** Raised with each change; 0 until the store has answered. */
+  /** Increases with each change; 0 until the store has answered. */
   readonly version: number;
-  /** Where this gateway is configured otherwise; what counts is `installation`. */
+  /** The settings in which this gateway is configured otherwise; the value of `installation` is in effect. */
   readonly differences: Difference[];
-  /** What this gateway cannot keep of its promises because of that, and what would be right. */
+  /** The guarantees that this gateway cannot keep because of the differences, and what is expected instead. */
   readonly problems: string[];
 }
 
-/** What is kept of a channel: the first rule that fits, or what is kept of any. */
+/** How much of a channel is kept: as the first rule that matches says, or else the default. */
 export function retentionOf({ length, ttl, rules }: SharedSettings['backlog']): (channel: string) => Retention {
   const compiled = rules.map((rule) => ({
     glob: compileGlob(rule.pattern),
@@ -39,7 +39,7 @@ export function formatRules(rules: SharedSettings['backlog']['rules']): string {
   return rules.map(({ pattern, length }) => `${pattern}=${length}`).join(' ');
 }
 
-/** As `formatRules` writes them; what is no rule is left out. */
+/** Parses what `formatRules` writes; words that are no rules are left out. */
 export function parseRules(text: string): SharedSettings['backlog']['rules'] {
   return text.split(' ').flatMap((rule) => {
     const [, pattern, length] = /^(.+)=(\d+)$/.exec(rule) ?? [];
@@ -47,7 +47,7 @@ export function parseRules(text: string): SharedSettings['backlog']['rules'] {
   });
 }
 
-/** As they are written in the environment. */
+/** The settings that differ, with values as they are written in the environment. */
 export function differences(here: SharedSettings, installation: SharedSettings): Difference[] {
   const [mine, theirs] = [here, installation].map(texts) as [Record<string, string>, Record<string, string>];
   return Object.keys(mine)

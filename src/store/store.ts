@@ -4,32 +4,32 @@ import type { Trouble } from '../hub/trouble.ts';
 import type { PlainSource } from '../recorder/plain-source.ts';
 import type { Agreement } from './settings.ts';
 
-/** Where messages live: Redis, or this process's memory. Both pass test/contract. */
+/** The store of all messages: Redis, or this process's memory. Both kinds pass test/contract. */
 export interface Store {
   readonly kind: 'redis' | 'memory';
   readonly source: ChannelSource;
   readonly backlog: Backlog;
   /** `undefined` if no plain PUBLISHes are recorded. */
   readonly plain: PlainSource | undefined;
-  /** `undefined` if this gateway shares the store with no other. */
+  /** `undefined` if no other gateway can share the store. */
   readonly settings: Agreement | undefined;
-  /** Whether the settings that are one for all gateways are known, and none of them keeps this one from its promises. */
+  /** Whether the settings shared by all gateways are known, and this gateway can keep its guarantees with them. */
   readonly isSettled: boolean;
-  /** The largest message (bytes), as it counts for all gateways now. */
+  /** The largest message (bytes), as now in effect for all gateways. */
   readonly maxMessage: number;
-  /** What is kept of a channel, as it counts for all gateways now. */
+  /** How much of a channel is kept, as now in effect for all gateways. */
   retention(channel: string): Retention;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain(channel: string): boolean;
-  /** Connects, and goes on doing so until it is closed. */
+  /** Connects, and reconnects until the store is closed. */
   start(): void;
-  /** The store has lost its memory: it has to be told again what this gateway is configured with. */
+  /** Writes this gateway's settings to the store again, because the store has lost its memory. */
   configure(): void;
   /** Whether the store answers now. */
   ping(): Promise<boolean>;
-  /** Whether the store has said anything to anybody here since the last call. */
+  /** Whether this gateway has received anything from the store, on any connection, since the last call. */
   hasSpoken(): boolean;
-  /** What it does not do now; empty as a rule. */
+  /** What the store does not do at the moment; usually empty. */
   troubles(): Trouble[];
   /** May be called twice, and before `start`. */
   close(): Promise<void>;

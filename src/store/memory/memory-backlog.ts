@@ -22,7 +22,7 @@ const REMEMBERED = 300_000;
 
 export interface MemoryBacklogOptions {
   log: MemoryLog;
-  /** Hears each message, in the order of ids. */
+  /** Called with each message, in the order of ids. */
   tell: (message: Message) => void;
   /** Bytes. */
   maxMessage: number;
@@ -36,7 +36,7 @@ interface Remembered {
   until: number;
 }
 
-/** Nothing in here waits, so each call is one atomic step. */
+/** The backlog of the store in memory. No method waits for anything, so each call is one atomic step. */
 export class MemoryBacklog implements Backlog {
   readonly #options: MemoryBacklogOptions;
   readonly #rights: MemoryRights;

@@ -6,7 +6,7 @@ import { placeOf } from '../../message/place.ts';
 import { BEGINNING, isAfter, justAfter, laterOf, type Position, positionBefore } from '../../message/position.ts';
 import type { RightsChange } from '../../message/rights-change.ts';
 
-/** So many channels are looked through for expired messages with each that is published. */
+/** With each published message, so many channels are searched for expired messages. */
 const SWEPT_PER_MESSAGE = 2;
 
 interface ChannelLog {
@@ -16,7 +16,7 @@ interface ChannelLog {
   entries: Message[];
 }
 
-/** The clock, and for each channel its counters and its backlog. Messages are kept by retention, counters a good while longer. */
+/** The clock, and the counters and backlog of each channel. Messages are kept by retention, counters longer: see knownFor. */
 export class MemoryLog {
   readonly born: Position;
   readonly #retention: (channel: string) => Retention;
@@ -34,7 +34,7 @@ export class MemoryLog {
     this.#last = this.born;
   }
 
-  /** The last id given out. */
+  /** The last id that was assigned. */
   get last(): Position {
     return this.#last;
   }
@@ -55,7 +55,7 @@ export class MemoryLog {
     this.#channels.clear();
   }
 
-  /** @throws SisyphusError `redis_unavailable`, as from a Redis that is not there */
+  /** @throws SisyphusError `redis_unavailable` if the log is closed, as with a Redis that cannot be reached */
   requireOpen(): void {
     if (this.#closed) throw new SisyphusError('redis_unavailable', 'the store in memory is closed');
   }
@@ -64,7 +64,7 @@ export class MemoryLog {
     return this.#channels.get(channel)?.head ?? BEGINNING;
   }
 
-  /** Records one message; `rights` is told its id. */
+  /** Records one message; `rights` is called with its id. */
   append({ channel, data, event }: Publication, rights: (id: Position) => RightsChange | undefined): Message {
     this.#last = laterOf(justAfter(this.#last), positionBefore(0, this.#now()));
     const log = this.#channels.get(channel) ?? { head: BEGINNING, revision: 0, entries: [] };
@@ -75,7 +75,7 @@ export class MemoryLog {
       previous: log.head,
       place: placeOf(this.#last),
       event,
-      // The publisher's buffer may be a small part of a large request, or be written to again.
+      // A copy: the publisher's buffer may be a small part of a large request, or be written to again.
       payload: Buffer.from(data),
       oversize: false,
       rights: rights(this.#last),
@@ -117,12 +117,12 @@ export class MemoryLog {
     if (gone > 0) entries.splice(0, gone);
   }
 
-  /** Nobody can miss it any more: see knownFor. */
+  /** Whether the channel's last message is so old that no reader can miss it any more: see knownFor. */
   #isForgotten(channel: string, { head }: ChannelLog): boolean {
     return isAfter(positionBefore(knownFor(this.#retention(channel).ttl), this.#now()), head);
   }
 
-  /** A channel that falls silent would keep its backlog; a few are looked at with each message, so that none takes long. */
+  /** Trims a few channels with each message: silent channels would keep their backlogs, and trimming all at once would take long. */
   #sweep(): void {
     for (let i = 0; i < SWEPT_PER_MESSAGE; i++) {
       this.#sweeping ??= this.#channels.entries();
@@ -138,7 +138,7 @@ export class MemoryLog {
   }
 }
 
-/** Where what is after this begins; looked for from the end, where readers are. */
+/** The index of the first entry after this position; searched from the end, because most readers are near it. */
 function indexAfter(entries: Message[], after: Position): number {
   let index = entries.length;
   while (index > 0 && isAfter(entries[index - 1]!.id, after)) index--;

@@ -3,7 +3,7 @@ import { placeOf } from '../../message/place.ts';
 import type { Position } from '../../message/position.ts';
 import type { Change, RightsChange } from '../../message/rights-change.ts';
 
-/** So many changes of a user are kept. */
+/** How many changes of a user are kept. */
 const MOST_CHANGES = 400;
 
 interface UserRights {
@@ -12,7 +12,7 @@ interface UserRights {
   changes: Change[];
 }
 
-/** What stands in Redis at `user:<id>:channels`: here only grants and revocations change it. */
+/** The lists that are at `user:<id>:channels` in Redis: in memory, only grants and revocations change them. */
 export class MemoryRights {
   readonly #users = new Map<string, UserRights>();
   readonly #born: Position;
@@ -29,13 +29,13 @@ export class MemoryRights {
     return { version, channels: new Map(channels), changes: [...changes], unsettled: false, problem: undefined };
   }
 
-  /** A message that leaves the list as it is. */
+  /** The RightsChange of a message that does not change the list. */
   unchanged(user: string): RightsChange {
     const { version } = this.#of(user);
     return { before: version, now: version, changes: [] };
   }
 
-  /** `id` is that of the message which tells the user: what is published after it counts. */
+  /** `id`: that of the message that announces the grant; the right covers the messages after it. */
   grant(user: string, channel: string, id: Position): RightsChange {
     const rights = this.#of(user);
     if (rights.channels.has(channel)) return this.unchanged(user);

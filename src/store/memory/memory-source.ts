@@ -2,12 +2,12 @@ import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-sour
 import type { Message } from '../../message/message.ts';
 import type { MemoryLog } from './memory-log.ts';
 
-/** What a subscriber connection would be: what happens is heard in its order, after whoever did it has gone on. */
+/** Takes the place of a subscriber connection: the listener receives events in their order, after the calls that made them return. */
 export class MemorySource implements ChannelSource {
   readonly #log: MemoryLog;
   readonly #channels = new Set<string>();
   #listener: SourceListener | undefined;
-  /** What has happened in this turn of the event loop: emptied before the next. */
+  /** The events of this turn of the event loop, delivered before the next turn. */
   #events: ((listener: SourceListener | undefined) => void)[] = [];
 
   constructor(log: MemoryLog) {
@@ -21,7 +21,7 @@ export class MemorySource implements ChannelSource {
     });
   }
 
-  /** None is ever refused. */
+  /** Answers an empty list: no channel is ever refused. */
   async subscribe(channels: string[]): Promise<string[]> {
     this.#log.requireOpen();
     for (const channel of channels) this.#channels.add(channel);
@@ -46,10 +46,10 @@ export class MemorySource implements ChannelSource {
     if (this.#channels.has(message.channel)) this.#happened((listener) => listener?.message(message));
   }
 
-  /** There is no plain PUBLISH here. */
+  /** Waits for nothing: the store in memory has no plain PUBLISH. */
   async settle(): Promise<void> {}
 
-  /** Memory has no replicas that could take over without the last writes. */
+  /** Does nothing: memory has no replicas that could take over without the last writes. */
   async reportLost(): Promise<void> {}
 
   async close(): Promise<void> {
@@ -57,7 +57,7 @@ export class MemorySource implements ChannelSource {
     this.#channels.clear();
   }
 
-  /** Settles when all that has happened so far has been heard. */
+  /** Settles when all events so far have been delivered. */
   #heard(): Promise<void> {
     return new Promise((resolve) => this.#happened(() => resolve()));
   }

@@ -12,7 +12,7 @@ export interface MemoryStoreOptions {
   now?: () => number;
 }
 
-/** Everything in this process: nothing to install, nothing kept when it ends, and nobody else can publish here. */
+/** A store in this process: there is nothing to install, nothing is kept when it ends, and no other process can publish. */
 export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly source: MemorySource;
@@ -37,7 +37,7 @@ export class MemoryStore implements Store {
     });
   }
 
-  /** There is no plain PUBLISH here. */
+  /** Always false: the store in memory has no plain PUBLISH. */
   recordsPlain(): boolean {
     return false;
   }

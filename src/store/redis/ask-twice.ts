@@ -3,11 +3,12 @@ import type { Redis } from 'ioredis';
 import { RECONNECTING } from '../../patience.ts';
 import { rethrow, toSisyphusError } from './redis-error.ts';
 
-/** All who wait for a connection wait for one event. */
+/** By connection: all callers that wait until it is ready share one promise. */
 const becomingReady = new WeakMap<Redis, Promise<boolean>>();
 
 /**
- * For reads, and for what carries a key: where the answer was lost with its connection, it is safe to ask again.
+ * Calls `ask`, and once more if the answer was lost with its connection. For reads, and for writes with an idempotency key: it
+ * is safe to repeat them.
  * @throws SisyphusError
  */
 export async function askTwice<Answer>(redis: Redis, ask: () => Promise<Answer>): Promise<Answer> {
@@ -20,7 +21,7 @@ export async function askTwice<Answer>(redis: Redis, ask: () => Promise<Answer>)
   }
 }
 
-/** Whether the connection is usable within `RECONNECTING`. */
+/** Whether the connection is ready within `RECONNECTING`. */
 function becomesReady(redis: Redis): Promise<boolean> {
   if (redis.status === 'ready') return Promise.resolve(true);
   let ready = becomingReady.get(redis);

@@ -1,10 +1,10 @@
-/** A batch waits so long for the one before it (ms), and no longer: a Redis that stalls must not add one wait to the other. */
+/** The longest that a batch waits for the previous one (ms): if Redis stalls, the waits must not add up. */
 const PATIENCE = 50;
 
 /**
- * Joins what is asked while the batch before is on its way, or within one turn of the event loop, into one call: a crowd
- * that connects at once costs a few round trips, not one each (172 µs a stream instead of 220). `run` answers in the order
- * of the requests; `size` bounds what one call carries.
+ * Joins requests into one call if they are made while the previous batch is under way, or within one turn of the event loop:
+ * many streams that connect at once cost a few round trips, not one each (172 µs a stream instead of 220). `run` answers in the
+ * order of the requests; `size` is the most requests in one call.
  */
 export function batched<Request, Answer>(
   size: number,
@@ -12,7 +12,7 @@ export function batched<Request, Answer>(
 ): (requests: Request[]) => Promise<Answer[]> {
   let waiting: Request[] = [];
   let next: Promise<Answer[]> | undefined;
-  /** Settles with the batch before. */
+  /** Settles when the previous batch does. */
   let before: Promise<unknown> = Promise.resolve();
 
   async function runAll(requests: Request[]): Promise<Answer[]> {

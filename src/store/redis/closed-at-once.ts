@@ -1,39 +1,39 @@
 import { connect, type NetConnectOpts } from 'node:net';
 import { replyError } from './redis-error.ts';
 
-/** What Redis says to a connection of which it has heard nothing yet comes at once (ms). */
+/** How long to wait for an error reply on a new connection (ms): if Redis refuses the connection, it replies at once. */
 const PATIENCE = 500;
-/** How often is looked (ms). */
+/** The least time between two such looks (ms). */
 const PERIOD = 5000;
 
 /**
- * Why connections end as soon as they are made. Redis says that it has as many clients as it allows, and ends the connection;
- * the driver has begun to speak by then, and finds it broken without having read the reason.
+ * Finds out why connections end as soon as they are made. If Redis has as many clients as it allows, it replies so and ends the
+ * connection. The driver has begun to write by then, and finds the connection broken without having read the reason.
  */
 export class ClosedAtOnce {
-  /** What Redis said, as the driver would have given it. */
+  /** The error reply of Redis, in the form in which the driver would have reported it. */
   reason: Error | undefined;
   readonly #address: NetConnectOpts | undefined;
   #isMade = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  /** Without an address (TLS, Sentinel) nothing is found. */
+  /** Without an address (TLS, Sentinel) no reason is found. */
   constructor(address: NetConnectOpts | undefined) {
     this.#address = address;
   }
 
-  /** A connection is made, and not answered yet. */
+  /** A connection was made; Redis has not answered on it yet. */
   made(): void {
     this.#isMade = true;
   }
 
-  /** It is answered. */
+  /** Redis has answered on the connection. */
   answered(): void {
     this.#isMade = false;
     this.reason = undefined;
   }
 
-  /** It has ended: if it was made and never answered, a connection that says nothing itself may read why. */
+  /** The connection has ended. If it was made and never answered, another one that sends nothing may read the reason. */
   ended(): void {
     const isAtOnce = this.#isMade;
     this.#isMade = false;

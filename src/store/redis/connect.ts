@@ -6,7 +6,10 @@ import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 
-/** For the command line: one connection, no hub. @throws SisyphusError `redis_unavailable` within 2 s */
+/**
+ * A publisher for the command line: one connection, no hub.
+ * @throws SisyphusError `redis_unavailable` if there is no connection within 2 s
+ */
 export async function connectPublisher(
   url: string,
   namespace: string | undefined,
@@ -22,7 +25,7 @@ export async function connectPublisher(
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
   const keys = new Keys(namespace, parseRedisUrl(url).database);
-  // The ttl only matters to readers.
+  // Only readers use the ttl.
   const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
   return { publisher, close };
 }

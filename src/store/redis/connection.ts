@@ -13,8 +13,8 @@ import type { Standing } from './standing.ts';
  * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
  * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`.
  *
- * The driver's own recovery is off, because it loses: it subscribes again in one command, so that one denied channel
- * silences all, and sends a command twice when a reply was lost. Both are done by those who know what it means.
+ * The driver's own recovery is off, because it is not safe: it subscribes again in one command, so that one denied channel
+ * makes all fail, and it sends a command twice if a reply was lost. The callers do both, because they know what is safe.
  */
 export function createConnection(url: string, name: string, standing?: Standing): Redis {
   const pace = new Pace();
@@ -34,7 +34,7 @@ export function createConnection(url: string, name: string, standing?: Standing)
     maxRetriesPerRequest: 0,
     commandTimeout: COMMAND,
     connectTimeout: COMMAND,
-    // It asks for INFO, which the user may not be allowed: then the driver says so on standard error, each time.
+    // The check sends INFO. If the user may not run it, the driver writes that to standard error, each time.
     enableReadyCheck: name !== 'probe',
     keepAlive: 10_000,
     retryStrategy: () => {
@@ -42,11 +42,11 @@ export function createConnection(url: string, name: string, standing?: Standing)
       return pace.next();
     },
     sentinelRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
-    // A dead connection is not waited for: 2 s unless told otherwise.
+    // A dead connection is not waited for: the driver's default is 2 s.
     disconnectTimeout: 50,
-    // The master that answers this is one no longer: ask again, where the new one may be found. Who listens stays until
-    // commands are accepted elsewhere: what is published goes on being heard. Once a connection: the driver would close it
-    // for each answer of a batch.
+    // A server that replies READONLY is no longer the master: reconnect, because the new master may then be found. Connections
+    // for subscriptions stay until commands are accepted elsewhere, so that they go on receiving messages. At most once for each
+    // connection: the driver would close it for each reply of a batch.
     reconnectOnError: (error: Error) => {
       if (leaving || !isReadOnly(error)) return false;
       const isElsewhere = standing?.isMasterElsewhere(name) ?? false;
@@ -64,7 +64,7 @@ export function createConnection(url: string, name: string, standing?: Standing)
   });
   redis.on('error', (error: Error) => {
     failure = error;
-    // The driver asks for INFO before it calls a connection ready; where that was renamed, none would ever be.
+    // The driver sends INFO before it calls a connection ready; if INFO was renamed, no connection would ever be.
     if (isUnknownInfo(error)) redis.options.enableReadyCheck = false;
     if (isSelect(error)) refuseDatabase(redis, error);
   });
@@ -77,9 +77,9 @@ export function createConnection(url: string, name: string, standing?: Standing)
   return redis;
 }
 
-/** Opens it, now and whenever it is lost. */
+/** Opens the connection; the driver opens it again whenever it is lost. */
 export function connect(redis: Redis): void {
-  // Whoever listens for `error` is told why.
+  // The `error` event has the reason.
   redis.connect().catch(() => undefined);
 }
 
@@ -89,7 +89,7 @@ export function openConnection(url: string, name: string, standing?: Standing): 
   return redis;
 }
 
-/** As whom the gateway comes to Redis. */
+/** The user as which the gateway connects to Redis. */
 export function userOf(url: string): string {
   return parseRedisUrl(url).username ?? 'default';
 }
@@ -101,8 +101,8 @@ function isSelect(error: Error & { command?: { name: string } }): boolean {
 const refused = new WeakSet<Error>();
 
 /**
- * The driver would go on, with database 0. An error that is thrown here it takes for a fatal one: it reports it once more, to every
- * listener, and closes the connection before it is ready.
+ * Stops the driver if a database cannot be selected: it would go on with database 0. It treats an error thrown here as fatal: it
+ * reports the error once more, to every listener, and closes the connection before it is ready.
  */
 function refuseDatabase(redis: Redis, error: Error): void {
   if (refused.has(error)) return;
@@ -122,7 +122,7 @@ function optionsOf(url: string): RedisOptions {
       return { name: address.name, sentinels: address.sentinels, ...options };
     case 'host': {
       const { host, port, tls } = address;
-      // An address is no server name: RFC 6066, section 3.
+      // An IP address must not be sent as a server name: RFC 6066, section 3.
       return { host, port, ...(tls && { tls: isIP(host) ? {} : { servername: host } }), ...options };
     }
   }
@@ -130,15 +130,15 @@ function optionsOf(url: string): RedisOptions {
 
 const suspects = new WeakSet<Redis>();
 
-/** A command failed on this connection: where it was not answered in time, the connection may be dead. */
+/** To be called if a command failed on this connection: if it was not answered in time, the connection may be dead. */
 export function suspect(redis: Redis, url: string, error: unknown): void {
   if (isTimeout(error)) void cutIfDead(redis, url);
 }
 
 /**
- * A command on this connection was not answered in time. Either it is half open, which the driver would not notice for a
- * quarter of an hour: then a new connection is answered, and this one is cut. Or Redis itself stands still: then nobody is
- * answered, and this connection is kept, on which it will go on with what was published meanwhile.
+ * Closes a connection on which a command was not answered in time, if the connection is dead. Either it is half open, which the
+ * driver would not notice for a quarter of an hour: then Redis answers on a new connection, and this one is closed. Or Redis
+ * itself stalls: then it answers on no connection, and this one is kept, because messages published meanwhile will arrive on it.
  */
 async function cutIfDead(redis: Redis, url: string): Promise<void> {
   if (suspects.has(redis)) return;
@@ -151,7 +151,7 @@ async function cutIfDead(redis: Redis, url: string): Promise<void> {
       const isReachable = await isAnswered(once(probe, 'ready'));
       probe.disconnect();
       if (!isReachable || (await isAnswered(redis.ping()))) continue;
-      // Slow, and not dead: what waits for an answer on it would only be asked for once more.
+      // The connection is slow, and not dead: the commands that wait for answers on it would only be sent once more.
       if (bytesRead(redis) > read) continue;
       redis.disconnect(true);
       return;
@@ -161,12 +161,12 @@ async function cutIfDead(redis: Redis, url: string): Promise<void> {
   }
 }
 
-/** Within half a second. */
+/** Whether the answer arrives within half a second. */
 function isAnswered(answer: Promise<unknown>): Promise<boolean> {
   return within(500, answer).catch(() => false);
 }
 
-/** Closes for good, also where Redis does not answer. */
+/** Closes the connection for good, even if Redis does not answer. */
 export async function closeConnection(redis: Redis): Promise<void> {
   redis.disconnect();
 }

@@ -3,14 +3,14 @@ import { BEGINNING, isAfter } from '../../message/position.ts';
 import type { Witness } from '../../recorder/witness.ts';
 import type { RecorderFunctions } from './recorder-functions.ts';
 
-/** A fork in which more channels have lost a message is everybody's. */
+/** The most channels that are reported: one more than the library names for a fork, so that the fork becomes one of all channels. */
 const MOST_LOST = 501;
 
-/** Tells the store which channels have lost a message, if it turns out to have lost what it gave out last. */
+/** Reports to the store which channels have lost messages in a fork: the store has lost the ids that it assigned last. */
 export class ForkTestimony {
   readonly #functions: RecorderFunctions;
   readonly #witness: Witness;
-  /** Of the forks up to here it is said what is known of them. */
+  /** All that is known of forks up to this position has been reported. */
   #upTo = BEGINNING;
 
   constructor(functions: RecorderFunctions, witness: Witness) {
@@ -18,7 +18,7 @@ export class ForkTestimony {
     this.#witness = witness;
   }
 
-  /** Of all forks that the store knows of. */
+  /** Reports on all forks that the store knows. */
   async give(): Promise<void> {
     const { floor } = this.#witness;
     if (floor === BEGINNING) return;

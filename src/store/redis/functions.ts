@@ -26,7 +26,7 @@ export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
 
 /**
  * The library counts what it publishes, and each installation stores that count with its messages. The anchor stores it at the
- * moment of the change: without it, what other installations published since the last message would look like plain PUBLISHes.
+ * moment of the change: without it, messages that other installations published since the last message would look like plain PUBLISHes.
  */
 async function replaceFunctions(redis: Redis, keys: Keys): Promise<void> {
   const load = ['FUNCTION', 'LOAD', 'REPLACE', LIBRARY] as const;
@@ -54,7 +54,7 @@ async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   }
 }
 
-/** The same for a Redis that may refuse writes, or ours: then the gateway goes by the library that is there, if there is one. */
+/** As `loadFunctions`; but if Redis refuses writes, or only ours, the gateway uses the library that is there, if there is one. */
 export async function loadFunctionsIfAllowed(redis: Redis, keys: Keys): Promise<void> {
   await loadFunctions(redis, keys).catch((error: unknown) => {
     if (!refusesWrites(error)) throw error;
@@ -66,7 +66,7 @@ export async function callFunction(redis: Redis, keys: Keys, name: string, args:
   return withLibrary(redis, keys, () => redis.fcall(name, 1, keys.declared, ...args));
 }
 
-/** Calls a function that writes nothing, as above; texts are answered as bytes. */
+/** As `callFunction`, for a function that writes nothing; texts are answered as bytes. */
 export async function readFunction(redis: Redis, keys: Keys, name: string, args: Argument[]): Promise<unknown> {
   return withLibrary(redis, keys, () => redis.callBuffer('FCALL_RO', name, 1, keys.declared, ...args));
 }

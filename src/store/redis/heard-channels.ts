@@ -6,7 +6,7 @@ import type { Parts } from './parts.ts';
 import type { PlausibleIds } from './plausible-ids.ts';
 import { isAccessRefusal } from './redis-error.ts';
 
-/** So many names in one SUBSCRIBE: about a millisecond of Redis's time. */
+/** Channels in one SUBSCRIBE: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 
 export interface HeardChannelsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
@@ -14,10 +14,10 @@ export interface HeardChannelsOptions extends Pick<Parts, 'keys' | 'names' | 'lo
   plausible: PlausibleIds;
 }
 
-/** The channels that are subscribed for the hub, each under the names that it has in Redis. */
+/** The hub's subscriptions: each channel is subscribed under the names that it has in Redis. */
 export class HeardChannels {
   readonly #options: HeardChannelsOptions;
-  /** From the name of a topic, or of a plain channel. */
+  /** From the name of a topic, or of a plain channel, to the channel. */
   readonly #channels = new Map<string, string>();
 
   constructor(options: HeardChannelsOptions) {
@@ -37,7 +37,7 @@ export class HeardChannels {
     const { redis } = this.#options;
     const names = channels.flatMap((channel) => this.#namesOf(channel));
     for (const name of names) this.#channels.delete(name);
-    // Where this fails the connection is gone, and the subscription with it.
+    // If this fails, the connection is gone, and the subscriptions with it.
     if (names.length > 0 && redis.status === 'ready') redis.unsubscribe(...names).catch(() => undefined);
   }
 
@@ -64,12 +64,12 @@ export class HeardChannels {
       const message = parseEnvelope(channel, payload);
       listener.message(message, !plausible.has(message.id));
     } catch (error) {
-      // Somebody else's PUBLISH on our topic: the next message's `previous` tells whether anything is missing.
+      // Another client has published on our topic. If a message is missing, `previous` of the next message shows it.
       logger.error({ event: 'envelope_unreadable', channel, reason: (error as Error).message });
     }
   }
 
-  /** All in one command; where that is denied, each alone, so that one denied channel silences no other. */
+  /** Subscribes all in one command; if that is denied, each alone, so that one denied channel affects no other. */
   async #subscribeChunk(channels: string[]): Promise<string[]> {
     try {
       await this.#subscribeNames(channels);
@@ -94,7 +94,7 @@ export class HeardChannels {
     await this.#options.redis.subscribe(...names.map(([name]) => name));
   }
 
-  /** For a user's own channel also the plain one: a grant counts from its PUBLISH, not from when that is recorded. */
+  /** The names to subscribe. For a user's own channel also the plain one: a grant counts from its PUBLISH, not from its record. */
   #namesOf(channel: string): string[] {
     const { keys, names } = this.#options;
     const topic = keys.topic(channel);

@@ -1,26 +1,26 @@
 import { compileGlob, firstMatch } from '../../glob.ts';
 import { PlainNames } from './plain-names.ts';
 
-/** From when more channels are asked for until they are recorded (ms): others that hear subscribe them meanwhile. */
+/** How long more patterns are requested before they are recorded (ms): the other recorders subscribe to them meanwhile. */
 const WIDEN_AFTER = 150;
-/** From when fewer are asked for until they are no longer recorded (ms): who has asked for them may only have been away. */
+/** How long fewer patterns are requested before the rest is dropped (ms): a gateway that requested them may only have been away. */
 const NARROW_AFTER = 5000;
 
 /**
- * Which plain channels the recorder's connection hears, and by which patterns places are counted on it. All who hear must count by
- * the same ones: they change at an anchor of the owner of the lease, which everybody hears in its place.
+ * The patterns that the recorder's connection is subscribed to, and the patterns by which it counts places. All recorders must
+ * count by the same patterns: these change at an anchor of the owner of the lease, which every recorder receives at the same place.
  */
 export class HeardPatterns {
   readonly #now: () => number;
   readonly #prefix: string;
   #counted: PlainNames;
-  /** What gateways ask for, and since when (ms). */
+  /** The patterns that gateways request, and since when (ms). */
   #wanted: PlainNames;
   #wantedSince = Number.NEGATIVE_INFINITY;
-  /** Subscribed, in this order. */
+  /** The patterns that are subscribed, in the order of their subscription. */
   #heard: { pattern: string; glob: (name: string) => boolean }[] = [];
 
-  /** @param own those that this gateway is configured with: they count until the store says something else */
+  /** @param own the patterns that this gateway is configured with: they count until the store answers others */
   constructor(own: PlainNames, now: () => number = performance.now.bind(performance)) {
     this.#now = now;
     this.#prefix = own.prefix;
@@ -28,21 +28,21 @@ export class HeardPatterns {
     this.#wanted = this.#counted;
   }
 
-  /** By which places are counted. */
+  /** The patterns by which places are counted. */
   get counted(): PlainNames {
     return this.#counted;
   }
 
-  /** What was answered: `counted` is empty, and `wanted` is `-`, where the store knows nothing of it. */
+  /** Takes the answer of the store: `counted` is empty, and `wanted` is `-`, if the store does not know them. */
   learn(counted: string, wanted: string, isHearing: boolean): void {
-    // Who hears already goes by what it hears.
+    // A recorder that is subscribed already follows the anchors that it receives.
     if (!isHearing && counted !== '') this.#counted = PlainNames.parse(counted);
     if (wanted === '-' || wanted === this.#wanted.asked.join(' ')) return;
     this.#wanted = new PlainNames(wanted.split(' ').filter(Boolean), this.#prefix);
     this.#wantedSince = this.#now();
   }
 
-  /** Everything that is to be subscribed when hearing begins, and what has been until now and need not be any more. */
+  /** When listening begins: the patterns to subscribe, and those that have been subscribed and are no longer needed. */
   begin(): { hear: string[]; forget: string[] } {
     const forget = this.takeSuperfluous();
     this.#heard = [];
@@ -54,18 +54,18 @@ export class HeardPatterns {
     this.#heard = [];
   }
 
-  /** These are subscribed, too. */
+  /** Notes that these patterns are subscribed, too; answers them. */
   hear(patterns: string[]): string[] {
     this.#heard.push(...patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) })));
     return patterns;
   }
 
-  /** What has to be subscribed besides. */
+  /** The requested patterns that are not subscribed yet. */
   missing(): string[] {
     return this.#wanted.patterns.filter((pattern) => !this.#hears(pattern));
   }
 
-  /** What need not be heard any more; it counts as not subscribed from now on. */
+  /** The subscribed patterns that are no longer needed; they count as not subscribed from now on. */
   takeSuperfluous(): string[] {
     const needed = new Set([...this.#counted.patterns, ...this.#wanted.patterns]);
     const superfluous = this.#heard.filter(({ pattern }) => !needed.has(pattern));
@@ -73,12 +73,12 @@ export class HeardPatterns {
     return superfluous.map(({ pattern }) => pattern);
   }
 
-  /** Whether this is the first time that the name was heard, and it is counted. */
+  /** Whether the name is counted, and `pattern` is the first that matches it: a message is received once for each that does. */
   accepts(pattern: string, name: string): boolean {
     return firstMatch(this.#heard, name)?.pattern === pattern && this.#counted.patternOf(name) !== undefined;
   }
 
-  /** By which patterns the owner of the lease should have places counted from now on, if not by the same. */
+  /** The patterns by which the owner of the lease should have places counted from now on; `undefined` if they stay the same. */
   next(): string | undefined {
     const [counted, wanted] = [this.#counted.asked, this.#wanted.asked];
     const since = this.#now() - this.#wantedSince;
@@ -89,8 +89,8 @@ export class HeardPatterns {
   }
 
   /**
-   * An anchor says by which patterns places are counted behind it. `stale`: what was heard until now was counted by others, or
-   * not all of it was heard, so that hearing has to begin anew.
+   * Takes the patterns of an anchor, by which places are counted after it. `stale`: this recorder has counted by other patterns
+   * until now, or is not subscribed to all of them, so that listening has to begin anew.
    */
   anchored(description: string, isSwitch: boolean): 'same' | 'switched' | 'stale' {
     if (description === '' || description === this.#counted.description) return 'same';

@@ -8,9 +8,9 @@ import { probe } from './probe.ts';
 import { explain, isReply } from './redis-error.ts';
 import { type Weakness, weaknessesOf } from './weaknesses.ts';
 
-/** What a gateway would find at this Redis. */
+/** The problems that a gateway would find at this Redis. */
 export interface Inspection {
-  /** What somebody has to change, and why it takes no writes at the moment. */
+  /** `lasting`: problems that an operator has to fix; `state`: why Redis takes no writes at the moment. */
   lasting: Trouble[];
   state: Trouble[];
   weaknesses: Weakness[];
@@ -18,7 +18,7 @@ export interface Inspection {
 
 /**
  * Tries everything that a gateway needs, as its own user, on a connection of its own; changes nothing.
- * @throws Error what Redis said, or that it cannot be reached within 2 s
+ * @throws Error with the explained reply of Redis, or if Redis cannot be reached within 2 s
  */
 export async function inspectRedis(url: string, keys: Keys, names: PlainNames): Promise<Inspection> {
   const redis = openConnection(url, 'probe');

@@ -1,10 +1,10 @@
-/** The JavaScript side of the names in lua/names.lua: what one installation calls its keys and topics. */
+/** The names of the keys and topics of one installation. The Lua side is lua/names.lua. */
 export class Keys {
   /** Part of the topics, because pub/sub knows no databases. */
   readonly database: number;
-  /** Declared with every call of a function, which it tells the installation. */
+  /** The key that is declared with every call of a function: it names the installation. */
   readonly declared: string;
-  /** Of the pub/sub channels of envelopes: without a colon, so that no pattern of plain channels matches one. */
+  /** The prefix of the pub/sub channels for envelopes: without a colon, so that no pattern of plain channels matches one. */
   readonly topicPrefix: string;
 
   /** @param namespace 1 to 64 of `A-Z a-z 0-9 _ . -`; without one, the names of an installation that has Redis for itself */

@@ -8,10 +8,10 @@ import type { ReadingQueue } from './reading-queue.ts';
 
 /** Channels that one call looks at. */
 const CHANNELS = 500;
-/** What a call is counted as: it answers no messages, and is asked of Redis in its turn all the same (bytes). */
+/** Bytes that a call counts as in the ReadingQueue: it answers no messages, but has to wait for its turn all the same. */
 const CALL = 1024;
 
-/** Where the last so many messages of each channel begin, for the requests that ask for them: the position before. */
+/** For each request with `last`: the position before the last so many messages of its channel. */
 export async function findLast(
   { redis, keys, queue, signal }: { redis: Redis; keys: Keys; queue: ReadingQueue; signal: AbortSignal | undefined },
   requests: ReadRequest[],

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** From src and from dist alike; the files are the source of the library, and of nothing else. */
+/** The same folder from src and from dist; its files are the source of the library, and of nothing else. */
 const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
 
-/** What the functions share: each file may use the ones before it. */
+/** The files that the functions share: each may use the ones before it. */
 const PARTS = [
   ...['names', 'permission', 'define', 'numbers', 'types', 'glob', 'checks'],
   ...['publishes', 'replication', 'location', 'clock', 'gaps', 'life', 'recorder', 'channel-gaps'],
@@ -31,7 +31,7 @@ function numberOf(library: string): number {
 }
 
 export const LIBRARY = build();
-/** As `sisyphus_version` answers. */
+/** The number that `sisyphus_version` answers. */
 export const VERSION = numberOf(LIBRARY);
 /** The Redis commands that the library uses. */
 export const COMMANDS = [...new Set([...LIBRARY.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, name]) => name!))];

@@ -2,7 +2,7 @@ import type { Gap } from '../../hub/channel-source.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { parseGap } from './parse-gap.ts';
 
-/** As lua/functions/mark.lua and mark-ro.lua describe it. */
+/** The answer of `sisyphus_mark`, as lua/functions/mark.lua and mark-ro.lua describe it. */
 export type MarkAnswer = [
   last: string,
   born: string,
@@ -12,12 +12,12 @@ export type MarkAnswer = [
   database?: string,
   prefix?: string,
   settings?: string,
-  // Of the form that writes nothing.
+  // Only from `sisyphus_mark_ro`, the form that writes nothing.
   role?: string,
   isSameBranch?: number,
 ];
 
-/** Without a position and a birth there is no store. */
+/** `position` and `born` are `undefined` if Redis has no clock of the installation. */
 export interface MarkParts {
   position: Position | undefined;
   born: Position | undefined;
@@ -26,9 +26,9 @@ export interface MarkParts {
   now: Position;
   database: string;
   prefix: string;
-  /** The number of the settings that count. */
+  /** The version of the settings in effect. */
   settings: number;
-  /** Of a master with which it has everything in common. */
+  /** Whether this Redis is a replica, and the clock is of its branch of replication. */
   isReplica: boolean;
 }
 
@@ -49,7 +49,7 @@ export function markOf([
     position,
     born: parsePosition(born),
     gaps: gaps.map(parseGap),
-    // A head that is ahead of all ids is none: somebody else has set it.
+    // A head that is ahead of all ids is ignored: another client has set it.
     heads: heads.map((head) => notAfter(parsePosition(head ?? ''), position ?? BEGINNING)),
     now: parsePosition(now) ?? BEGINNING,
     database,

@@ -10,18 +10,18 @@ import { ReadOnlyMarks } from './read-only-marks.ts';
 import type { Setup } from './setup.ts';
 
 export interface MarksOptions extends Parts {
-  /** The connection that hears the messages. */
+  /** The connection that receives the messages. */
   redis: Redis;
   plausible: PlausibleIds;
   setup: Pick<Setup, 'configure' | 'learn'>;
 }
 
-/** Asks the store what it says of itself, and passes on what follows from the answer. */
+/** Reads the mark of the store (its clock, gaps, settings), and passes on what follows from it. */
 export class Marks {
   readonly #options: MarksOptions;
   readonly #mark: ReadableFunction;
   readonly #readOnly = new ReadOnlyMarks();
-  /** By event: the word that was logged last. */
+  /** By event: the stored value that was logged last. */
   readonly #reported = new Map<string, string>();
 
   constructor(options: MarksOptions) {
@@ -30,8 +30,8 @@ export class Marks {
   }
 
   /**
-   * `position`: what readers may have been given. `isRefused`: the last mark was, and more than this one is needed to say that
-   * readers are served again.
+   * `position`: readers may have received messages up to here. `isRefused`: the connection was refused before, so a mark alone does
+   * not show that readers are served again.
    */
   async read(channels: string[], position: Position, isRefused: boolean): Promise<Mark> {
     const { redis, url, standing, plausible, setup } = this.#options;
@@ -59,8 +59,9 @@ export class Marks {
   }
 
   /**
-   * Both are empty until a gateway has configured the store. Another database: databases were swapped, or restored under another
-   * number, or a proxy counts in its own way. Another prefix: gateways of one installation disagree.
+   * Compares the stored database and prefix with this gateway's; both are empty until a gateway has configured the store. Another
+   * database: databases were swapped, or restored under another number, or a proxy numbers them in its own way. Another prefix:
+   * gateways of one installation are configured differently.
    */
   #compare(database: string, prefix: string): void {
     const { keys, names, setup } = this.#options;
@@ -77,7 +78,7 @@ export class Marks {
     if (!isSameDatabase || (prefix === '' && names.prefix !== '')) setup.configure();
   }
 
-  /** Once for each word in a row. */
+  /** Logs the error, unless the last one of this event had the same value. */
   #report(event: string, word: string, text: string): void {
     if (this.#reported.get(event) !== word) this.#options.logger.error({ event, stored: word }, text);
     this.#reported.set(event, word);

@@ -1,15 +1,15 @@
-/** A first try after a lost connection comes this soon, and no later try waits longer (ms). */
+/** The least wait before the first try after a lost connection, and the longest wait before any (ms). */
 const FIRST = 25;
 const LAST = 1000;
-/** The same where Redis answers and refuses: somebody has to change something there (ms). */
+/** The longest wait before the first try, and before any, if Redis refuses (ms): an operator has to change something there. */
 const FIRST_REFUSED = 250;
 const LAST_REFUSED = 8000;
-/** So many times a read-only server is left at once; from then on after a pause that grows. */
+/** How many times a read-only server is left at once; after that, pauses come between, which grow. */
 const FREE_LEAVES = 2;
-/** A server that has not been read-only for so long is another one, or well again (ms). */
+/** If no server has been read-only for so long (ms), leaves are counted anew: the server is another one, or has recovered. */
 const FORGOTTEN = 30_000;
 
-/** Waits that double up to a limit, each by chance between half of it and all of it. */
+/** Waits that double up to a limit; each is chosen at random between half of that and all of it. */
 export class Backoff {
   readonly #first: number;
   readonly #last: number;
@@ -32,7 +32,7 @@ export class Backoff {
 }
 
 /**
- * When a connection is tried again, by how it ended. A Redis that cannot be reached is tried about once a second, because it
+ * Decides when a connection is tried again, by how it ended. A Redis that cannot be reached is tried about once a second, because it
  * may be back at any moment; one that refuses the connection is tried less and less often.
  */
 export class Pace {
@@ -48,7 +48,7 @@ export class Pace {
     this.#now = now;
   }
 
-  /** The connection failed; `isRefusal`: Redis has said why. */
+  /** The connection failed; `isRefusal`: Redis replied with an error. */
   failed(isRefusal: boolean): void {
     this.#wasRefused = isRefusal;
   }
@@ -62,14 +62,14 @@ export class Pace {
   /** How long to wait before the next try (ms). */
   next(): number {
     const wait = this.#wasRefused ? this.#refused.next() : this.#unreached.next();
-    // What ends it the next time says so again.
+    // The next failure reports again whether it is a refusal.
     this.#wasRefused = false;
     return wait;
   }
 
   /**
-   * Whether to leave a server that has just said that it is read-only, in order to look for its master. Leaving each time
-   * would open connections without end where the address leads to a replica.
+   * Whether to leave a server that has just replied READONLY, in order to look for its master. If the address leads to a
+   * replica, leaving each time would open connections without end.
    */
   mayLeave(): boolean {
     const now = this.#now();

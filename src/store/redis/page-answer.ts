@@ -1,35 +1,38 @@
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 
-/** What a channel has behind what was read of it. */
+/** The rest of a channel, after the messages that were read. */
 export interface State {
-  /** The id of its last message, where it was not known what comes next. */
+  /** The id of the channel's last message, if the call did not know the next message. */
   head: Position;
-  /** The id of the next message that is kept, `BEGINNING` where there is none; `undefined` where it was not looked for. */
+  /** The id of the next message that is kept, `BEGINNING` if there is none; `undefined` if it was not looked for. */
   next: Position | undefined;
-  /** The size of that, with its envelope. */
+  /** The size of the next message with its envelope (bytes). */
   bytes: number;
-  /** The id of the message before that. */
+  /** The id of the message before the next one. */
   previous: Position;
   revision: number;
 }
 
-/** What `sisyphus_read` answers. */
+/** The answer of `sisyphus_read`. */
 export interface PageAnswer {
   /** Redis's clock (us). */
   now: number;
-  /** Of each channel that was looked at: `nothing` came after what the reader has, it is `unknown`, it is the `same` as it was, or another one. */
+  /**
+   * For each channel that was looked at: `nothing` came after the reader's position, the channel is `unknown`, its state is the
+   * `same` as before, or the new state.
+   */
   states: (State | 'nothing' | 'unknown' | 'same')[];
-  /** The number of the channel, from 1 on, and the envelope. */
+  /** The number of the channel in the call, from 1, and the envelope. */
   entries: [number, Buffer][];
-  /** Of all envelopes. */
+  /** The size of all envelopes. */
   bytes: number;
-  /** Of a channel that is unknown nothing was published since then. */
+  /** On a channel that is `unknown`, nothing was published since then. */
   knownSince: Position;
 }
 
 const WORDS: Record<string, 'nothing' | 'unknown' | 'same'> = { '-': 'nothing', '!': 'unknown', '=': 'same' };
 
-/** @throws TypeError where it is none */
+/** @throws TypeError if this is no answer of `sisyphus_read` */
 export function parseAnswer(answer: unknown): PageAnswer {
   const [now, states, page, since] = answer as [Buffer, Buffer, (number | Buffer)[], Buffer];
   if (!Array.isArray(page)) throw new TypeError('sisyphus_read: expected [now, states, page, known since]');

@@ -1,10 +1,10 @@
 import type { ForkExtent, Gap } from '../../hub/channel-source.ts';
 import { BEGINNING, parsePosition } from '../../message/position.ts';
 
-/** As lua/gaps.lua writes them. */
+/** The extents of forks, as lua/gaps.lua writes them. */
 const EXTENTS: Record<string, ForkExtent> = { '?': 'awaited', '-': 'unheard', '=': 'known', '*': 'all', '+': 'old' };
 
-/** A gap as it is kept in the store, and said. */
+/** Parses a gap, in the form in which the store keeps and publishes it. */
 export function parseGap(text: string): Gap {
   const [reason, from = '', to = '', ...words] = text.split(' ');
   const range = { from: parsePosition(from) ?? BEGINNING, to: parsePosition(to) ?? BEGINNING };

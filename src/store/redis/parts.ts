@@ -3,7 +3,7 @@ import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
 import type { Standing } from './standing.ts';
 
-/** What the parts of a store in Redis share; each asks for what it needs of it. */
+/** The objects that the parts of a RedisStore share; each part takes those that it needs. */
 export interface Parts {
   /** The address of the Redis. */
   url: string;

@@ -1,12 +1,12 @@
 import { compileGlob, firstMatch } from '../../glob.ts';
 
-/** Of a description: the driver's prefix. No pattern has a `=` behind this word. */
+/** Begins the word for the driver's prefix in a description. No pattern begins so. */
 const PREFIX = 'prefix=';
 
 /**
- * What the application calls its channels when it publishes plainly. Where a driver puts a prefix before the names of keys, some put
- * it before the channel of a PUBLISH too (phpredis), and others do not (ioredis): a name with the prefix and the same name
- * without it are one channel.
+ * The names by which the application publishes plainly on its channels. If a driver puts a prefix before the names of keys, it may
+ * put it before the channel of a PUBLISH too (phpredis), or not (ioredis): a name with the prefix and the same name without it
+ * are one channel.
  */
 export class PlainNames {
   readonly prefix: string;
@@ -19,7 +19,7 @@ export class PlainNames {
     this.adopt(patterns);
   }
 
-  /** As `description` says. */
+  /** Parses a text that `description` has returned. */
   static parse(description: string): PlainNames {
     const words = description.split(' ').filter((word) => word !== '');
     const prefix = words.find((word) => word.startsWith(PREFIX))?.slice(PREFIX.length) ?? '';
@@ -29,7 +29,7 @@ export class PlainNames {
     );
   }
 
-  /** These patterns from now on. */
+  /** Uses these patterns from now on. */
   adopt(patterns: readonly string[]): void {
     const asked = [...new Set(patterns)].sort();
     if (this.#globs.length > 0 && asked.join(' ') === this.#asked.join(' ')) return;
@@ -40,17 +40,17 @@ export class PlainNames {
     this.#globs = this.#patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));
   }
 
-  /** Without the driver's prefix, in one order. */
+  /** The patterns as configured, without those added for the driver's prefix; sorted. */
   get asked(): readonly string[] {
     return this.#asked;
   }
 
-  /** To PSUBSCRIBE. A name that several of them match is heard several times, and counts with the first. */
+  /** The patterns to PSUBSCRIBE. If several match a name, its messages are received several times, and count with the first. */
   get patterns(): readonly string[] {
     return this.#patterns;
   }
 
-  /** Gateways that differ in it do not record the same. */
+  /** Patterns and prefix as a text: gateways with different descriptions do not record the same. */
   get description(): string {
     return [...this.#asked, ...(this.prefix === '' ? [] : [PREFIX + this.prefix])].join(' ');
   }

@@ -1,25 +1,25 @@
 import { isAfter, later, laterOf, type Position } from '../../message/position.ts';
 
-/** Redis's clock and this machine's need not go alike: so much of what has passed, and so much besides (ms). */
+/** Redis's clock and this machine's may differ: by this part of the time that has passed, and by so much besides (ms). */
 const DRIFT = 0.01;
 const SLACK = 5;
 
 /**
- * Which ids the store may have given out by now: none that is later than both its clock and its last id were when it was asked,
- * and what has passed since then. Whoever may PUBLISH on a topic could else take a stream's position to where no message
- * ever reaches it.
+ * Tells which ids the store may have assigned by now: none is later than the later of its clock and its last id when it was last
+ * asked, plus the time since then. Without this check, a client that may PUBLISH on a topic could move a stream's position so
+ * far ahead that no message reaches it.
  */
 export class PlausibleIds {
   #latest: Position | undefined;
   #asked = 0;
 
-  /** What a mark answered, and when it was asked for (ms of `performance.now`): its `now` is not earlier than that. */
+  /** Takes the answer of a mark, and when it was requested (ms of `performance.now`): its `now` is not earlier than that. */
   learn(last: Position, now: Position, asked: number): void {
     this.#latest = laterOf(last, now);
     this.#asked = asked;
   }
 
-  /** Where nothing is known, everything is. */
+  /** Whether the id is plausible; every id is, until a mark has been answered. */
   has(id: Position): boolean {
     if (this.#latest === undefined) return true;
     const passed = performance.now() - this.#asked;

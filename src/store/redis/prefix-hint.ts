@@ -2,20 +2,20 @@ import type { Redis } from 'ioredis';
 import type { Logger } from '../../logger.ts';
 import { userOfChannel } from '../../message/names.ts';
 
-/** Laravel puts `<application>_database_` before all names unless told otherwise. */
+/** By default, Laravel puts `<application>_database_` before all names. */
 const LARAVEL = /^[\w.-]{1,50}_database_(?=[^:]+:)/;
-/** Behind a prefix. */
+/** A user's own channel after a prefix. */
 const USERS_CHANNEL = /.(user:[^:]+)$/;
-/** The keys that one look goes through: a few milliseconds of Redis's time, in pages. */
+/** One look scans so many pages of so many keys: a few milliseconds of Redis's time. */
 const PAGES = 20;
 const PAGE = 500;
-/** Between two looks (ms), and how many there are at most. */
+/** The least time between two looks (ms), and the most looks. */
 const PAUSE = 5000;
 const LOOKS = 20;
 
 /**
- * A driver that puts a prefix before names makes the gateway silent: the list of a user is elsewhere, and what is published is on
- * another channel. This notices such names, and says once which prefix it may be.
+ * Finds a prefix that the application's driver puts before names, and that this gateway is not configured with. The gateway then
+ * delivers nothing: lists of users have other keys, and messages are published on other channels. Logs once which prefix it may be.
  */
 export class PrefixHint {
   readonly #redis: Redis;
@@ -25,14 +25,14 @@ export class PrefixHint {
   #looks = 0;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param prefix the one that is configured */
+  /** @param prefix the configured prefix */
   constructor(redis: Redis, prefix: string, logger: Logger) {
     this.#redis = redis;
     this.#prefix = prefix;
     this.#logger = logger;
   }
 
-  /** A plain PUBLISH went by. */
+  /** To be called with the name of each plain PUBLISH that is received. */
   heard(name: string): void {
     if (this.#isDone || (this.#prefix !== '' && name.startsWith(this.#prefix))) return;
     const [laravel] = LARAVEL.exec(name) ?? [];
@@ -41,12 +41,12 @@ export class PrefixHint {
     if (user !== undefined) this.noList(user);
   }
 
-  /** There is no list of channels where the user's should be. */
+  /** To be called if there is no list of channels at the user's key. */
   noList(user: string): void {
     if (this.#isDone || this.#looks >= LOOKS || performance.now() < this.#lookedAt + PAUSE) return;
     this.#looks++;
     this.#lookedAt = performance.now();
-    // The hint is lost, which another look may give.
+    // If this look fails, another one may give the hint.
     void this.#look(`user:${user}:channels`).catch(() => undefined);
   }
 

@@ -19,7 +19,7 @@ interface Trial {
   command: string;
   args: string[];
   stops: Trouble['stops'];
-  /** The key or channel that it is about, as a pattern of an ACL. */
+  /** The key or channel that the command uses, as a pattern of an ACL. */
   pattern?: string;
 }
 
@@ -28,20 +28,20 @@ interface Denied extends Trial {
 }
 
 export interface ProbeOptions {
-  /** As whom the gateway comes. */
+  /** The user as which the gateway connects to Redis. */
   user: string;
   keys: Keys;
   names: PlainNames;
 }
 
 export interface Probed {
-  /** What somebody has to change: the kind of server, or its ACL. */
+  /** Problems that an operator has to fix: the kind of server, or its ACL. */
   lasting: Trouble[];
-  /** Why it takes no writes at the moment. */
+  /** Why Redis takes no writes at the moment. */
   state: Trouble[];
 }
 
-/** What kind of server this is, as long as that is no reason to leave it alone. */
+/** Why no gateway can use this kind of server; `undefined` if it can be used. */
 async function problemOfServer(redis: Redis): Promise<string | undefined> {
   const right = 'expected Redis 7 or later, or Valkey 8';
   let hello: unknown[];
@@ -64,15 +64,15 @@ async function problemOfServer(redis: Redis): Promise<string | undefined> {
   return undefined;
 }
 
-/** @throws UnfitError where the server is of a kind that no gateway can use */
+/** @throws UnfitError if the server is of a kind that no gateway can use */
 export async function requireFit(redis: Redis): Promise<void> {
   const problem = await problemOfServer(redis);
   if (problem) throw new UnfitError(problem);
 }
 
 /**
- * Tries everything that a gateway asks of Redis, as the gateway's own user, and changes nothing: commands are queued in a
- * transaction, which tells whether each would be allowed, and the transaction is discarded. Needs a connection of its own.
+ * Tries everything that a gateway needs of Redis, as the gateway's own user, and changes nothing: commands are queued in a
+ * transaction, so that Redis replies whether each is allowed, and the transaction is discarded. Needs a connection of its own.
  */
 export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): Promise<Probed> {
   const problem = await problemOfServer(redis);
@@ -113,7 +113,7 @@ function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {
 async function tryQueued(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
   const trials = queuedTrials(keys, names);
   try {
-    // Waited for: if transactions are denied, the rest would be carried out.
+    // Wait for the reply: if transactions are denied, the commands that follow would be carried out.
     await redis.call('MULTI');
   } catch (error) {
     if (!isReply(error)) throw error;
@@ -142,14 +142,14 @@ async function trySubscribing(redis: Redis, keys: Keys, names: PlainNames): Prom
   return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
 }
 
-/** @throws where Redis has not answered */
+/** @throws the error, if Redis has not answered */
 function refusalOf(trial: Trial, answer: PromiseSettledResult<unknown>): Denied[] {
   if (answer.status === 'fulfilled') return [];
   if (!isReply(answer.reason)) throw answer.reason;
   return [{ ...trial, error: answer.reason }];
 }
 
-/** What an ACL denies, in as few sentences as there are kinds: commands, keys, channels. */
+/** Describes what an ACL denies, in one sentence for each kind: commands, keys, channels. */
 function sentences(denied: Denied[], user: string): string[] {
   const commands = denied.filter(({ error }) => isCommandDenied(error)).map(({ command }) => command);
   const rest = denied.filter(({ command }) => !commands.includes(command));

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-/** Whether Redis says anything, to anybody here: looked at now and then, so that it costs nothing where messages are heard. */
+/** Tells whether anything is received from Redis, on any connection. Compares byte counts now and then: a message costs nothing more. */
 export class Progress {
   readonly #connections: Redis[];
   readonly #read = new Map<Redis, { stream: unknown; bytes: number }>();
@@ -9,7 +9,7 @@ export class Progress {
     this.#connections = connections;
   }
 
-  /** Whether anything has come since the last call, on a connection that was in use then and is still. */
+  /** Whether anything was received since the last call, on a connection that was ready then and still is. */
   look(): boolean {
     let isHeard = false;
     for (const redis of this.#connections) {
@@ -26,7 +26,7 @@ export class Progress {
   }
 }
 
-/** How much has come on this connection. */
+/** Bytes received on this connection. */
 export function bytesRead({ stream }: Redis): number {
   return (stream as { bytesRead?: number } | undefined)?.bytesRead ?? 0;
 }

@@ -2,36 +2,39 @@ import type { Gap, Mark } from '../../hub/channel-source.ts';
 import { BEGINNING, isAfter, justAfter, justBefore, laterOf, type Position } from '../../message/position.ts';
 import { UnfitError } from './redis-error.ts';
 
-/** A replica may be so far behind its master (ms); what has not come by then may be lost. */
+/** How long a replica may be behind its master (ms); messages that it does not have by then may be lost. */
 const LAG = 3000;
 
-/** What the store says of itself; without a position and a birth there is none. */
+/** The mark of the store; `position` and `born` are `undefined` if Redis has no clock of the installation. */
 export interface ReadOnlyMark extends Omit<Mark, 'position' | 'born'> {
   position: Position | undefined;
   born: Position | undefined;
 }
 
 /**
- * Judges what `sisyphus_mark_ro` answers. A Redis that takes no writes cannot note that it has lost what was heard from it, or
- * that it is empty: until it can, that is kept here, so that readers are told, and once.
+ * Judges the answers of `sisyphus_mark_ro`. A Redis that takes no writes cannot note that it is empty, or that it has lost messages
+ * that were received from it. Until it can, this object keeps that, so that readers are notified, and only once.
  */
 export class ReadOnlyMarks {
   readonly #now: () => number;
   #behindSince: number | undefined;
   #fork: Gap | undefined;
-  /** Of the life that an empty store may begin. */
+  /** The beginning of the life that an empty store may begin. */
   #born: Position | undefined;
 
   constructor(now: () => number = performance.now.bind(performance)) {
     this.#now = now;
   }
 
-  /** Above what ids must rise, if `position` is what readers may have been given: a fork is to be written as it was told. */
+  /**
+   * The position above which new ids must be, if readers may have received messages up to `position`. A fork of which readers were
+   * notified must later be written with the same ids.
+   */
   floor(position: Position): Position {
     return this.#fork?.to === position ? justBefore(position) : position;
   }
 
-  /** It takes writes. */
+  /** Redis takes writes. */
   reset(): void {
     this.#behindSince = undefined;
     this.#fork = undefined;
@@ -39,12 +42,12 @@ export class ReadOnlyMarks {
   }
 
   /**
-   * `floor`: what readers may have been given. `isReplica`: of a master with which it has everything in common.
+   * `floor`: readers may have received messages up to here. `isReplica`: Redis is a replica, on its master's branch.
    * @throws UnfitError while a replica may still get from its master what it lacks
    */
   judge({ position, born, gaps, heads }: ReadOnlyMark, floor: Position, isReplica: boolean): Mark {
     if (position === undefined || born === undefined) {
-      // Whoever has something of an earlier life is told that it is gone.
+      // Readers with a position of an earlier life are notified that its messages are gone.
       this.#born ??= floor === BEGINNING ? BEGINNING : justAfter(floor);
       return { gaps: [], heads, position: laterOf(this.#born, floor), born: this.#born };
     }

@@ -1,12 +1,12 @@
 import { collectSoon } from './collect-soon.ts';
 
-/** Bytes that readings may have at a time: asked of Redis, or read and not given to their readers yet. */
+/** Bytes that all readings may use at a time: requested from Redis, or read and not delivered to their readers yet. */
 const BUDGET = 4 * 1024 * 1024;
-/** Of those, bytes that are asked of Redis at a time: it answers one call after the other, and nobody else meanwhile. */
+/** Of those, bytes requested from Redis at a time: it answers one call after the other, and no other client meanwhile. */
 const IN_FLIGHT = 1024 * 1024;
-/** A page is counted for so long at most (ms): a reader that is slow to take it must not keep others waiting. Its stream has bounds. */
+/** How long a page is counted at most (ms): a slow reader must not keep others waiting. Its stream has bounds of its own. */
 const HELD = 250;
-/** A page of at most so many bytes does not wait for a turn of the event loop of its own. */
+/** A page of at most so many bytes is delivered without a turn of the event loop of its own. */
 const SMALL = 16 * 1024;
 
 interface Waiting {
@@ -15,11 +15,11 @@ interface Waiting {
   begin: (turn: Turn) => void;
 }
 
-/** One call's part of the budget. */
+/** The part of the budget that one call uses. */
 export class Turn {
   readonly #queue: ReadingQueue;
   #bytes: number;
-  /** Of those, what has not been answered yet. */
+  /** Of those, the bytes that Redis has not answered yet. */
   #asked: number;
   #timer: NodeJS.Timeout | undefined;
 
@@ -29,7 +29,7 @@ export class Turn {
     this.#asked = bytes;
   }
 
-  /** Redis has answered so many bytes. Settles when they may be given to the reader. */
+  /** Redis has answered so many bytes. Settles when they may be delivered to the reader. */
   async answered(bytes: number): Promise<void> {
     this.#settle(bytes);
     collectSoon(bytes);
@@ -37,7 +37,7 @@ export class Turn {
     if (bytes > 0) this.#timer = setTimeout(() => this.done(), HELD).unref();
   }
 
-  /** What was read is no longer needed, or was not answered. May be called twice. */
+  /** Frees this part: the page is no longer needed, or Redis did not answer. May be called twice. */
   done(): void {
     clearTimeout(this.#timer);
     this.#settle(0);
@@ -52,8 +52,8 @@ export class Turn {
 }
 
 /**
- * Who may read from a backlog now: in the order in which they ask, and each reading asks for one page after the other, so that
- * many get their pages by turns. One budget for all readings of this process.
+ * Decides which reading may call Redis next: in the order of their requests. Each reading requests one page after the other, so
+ * that many readings get their pages by turns. One budget for all readings of this process.
  */
 export class ReadingQueue {
   readonly #budget: number;
@@ -70,8 +70,8 @@ export class ReadingQueue {
   }
 
   /**
-   * Settles when so many bytes may be asked for. Rejects when `signal` is aborted before. What is urgent comes first, and waits
-   * for no reader that has its page still.
+   * Settles when so many bytes may be requested. Rejects if `signal` is aborted before. An urgent call comes first, and does not
+   * wait for readers that still have their pages.
    */
   enter(bytes: number, signal: AbortSignal | undefined, isUrgent = false): Promise<Turn> {
     return new Promise((resolve, reject) => {
@@ -101,7 +101,7 @@ export class ReadingQueue {
     this.#begin();
   }
 
-  /** One page a turn of the event loop is given to its reader: what comes live has its turn between them. */
+  /** Settles in a turn of the event loop that no other page has: between two pages, live messages have their turn. */
   turnOfEventLoop(): Promise<void> {
     this.#lastTurn = this.#lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)));
     return this.#lastTurn;
@@ -120,7 +120,7 @@ export class ReadingQueue {
     }
   }
 
-  /** What is larger than the budget has it for itself. */
+  /** A call that is larger than the budget waits until it has all of it. */
   #hasRoomFor({ bytes, isUrgent }: Waiting): boolean {
     if (this.#asked > 0 && this.#asked + bytes > this.#mostAsked) return false;
     return isUrgent || this.#used === 0 || this.#used + bytes <= this.#budget;

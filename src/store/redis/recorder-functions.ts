@@ -29,7 +29,7 @@ export interface RecorderFunctionsOptions extends Pick<Parts, 'keys' | 'standing
   commands: Redis;
 }
 
-/** The functions of the library that a recorder calls. They reject as the driver does, or with a FencedError. */
+/** The functions of the library that a recorder calls. They reject with the driver's errors, or with a FencedError. */
 export class RecorderFunctions {
   readonly #options: RecorderFunctionsOptions;
 
@@ -37,12 +37,15 @@ export class RecorderFunctions {
     this.#options = options;
   }
 
-  /** Makes an anchor go by; `patterns`: by which places are counted behind it. */
+  /** Publishes an anchor; `patterns`: those by which places are counted after it. */
   async anchor(name: string, patterns?: string): Promise<void> {
     await this.#ask('hearing', 'sisyphus_anchor', patterns === undefined ? [name] : [name, patterns]);
   }
 
-  /** `patterns`: by which places are counted here; `counted`: there; `asked`: what gateways want to have recorded. */
+  /**
+   * `patterns`: those by which this recorder counts places. Answers `counted`, those in the store, and `asked`, those that gateways
+   * want to have recorded.
+   */
   async lease(
     { name, ttl, from, fromCount, upTo, wanted, again }: LeaseRequest,
     patterns: string,
@@ -63,7 +66,7 @@ export class RecorderFunctions {
     return { recorded: Number(recorded), skipped: Number(skipped), failed: failuresOf(failed) };
   }
 
-  /** The gaps that are known; ids rise above `floor` from now on. */
+  /** The gaps that the store knows. The call also makes all later ids rise above `floor`. */
   async gaps(floor: Position): Promise<Gap[]> {
     const [, , gaps] = (await this.#ask('hearing', 'sisyphus_mark', [floor])) as [string, string, string[]];
     return gaps.map(parseGap);
@@ -91,7 +94,7 @@ export class RecorderFunctions {
 
 type Words = (number | string)[];
 
-/** Of channels and what is wrong with them, in turn. */
+/** The failures in a list of channels and reasons, in turn. */
 function failuresOf(words: Words): Failure[] {
   const failures: Failure[] = [];
   for (let i = 0; i + 1 < words.length; i += 2) {

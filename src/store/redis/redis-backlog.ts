@@ -23,24 +23,24 @@ import { RedisReading } from './redis-reading.ts';
 import { RightsQueue } from './rights-queue.ts';
 import { Standing } from './standing.ts';
 
-/** How long an `Idempotency-Key` is remembered. */
+/** How long an `Idempotency-Key` is remembered (ms). */
 const REMEMBERED = 300_000;
-/** How long the gateway's own key is: longer than it takes to ask again. */
+/** How long the gateway's own key is remembered (ms): longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
 
-/** Users whose list has something wrong with it, and of whom it has been said. */
+/** How many users are remembered whose list has a problem that was logged. */
 const MOST_PROBLEMS = 10_000;
 
 export interface RedisBacklogOptions {
   commands: Redis;
-  /** For lists, and for what readers have missed: what is asked for on it must not keep records and leases waiting. */
+  /** The connection for lists and missed messages: these calls must not keep records and leases waiting. */
   replays: Redis;
   keys: Keys;
   /** How long a message is replayed (ms). */
   ttl: () => number;
   standing?: Standing;
   logger?: Logger;
-  /** Called with a user who has no channels but the own one. */
+  /** Called with a user who has no channels except the user's own. */
   onNoList?: (user: string) => void;
 }
 
@@ -106,7 +106,7 @@ export class RedisBacklog implements Backlog {
         this.#standing.wrote('commands');
         return answer;
       } catch (error) {
-        // Anything else may be the fault of this message, or of its channel.
+        // Any other error may be caused by this message, or by its channel.
         if (isStateRefusal(error)) this.#standing.failed('publishing', error);
         throw error;
       }
@@ -125,7 +125,7 @@ export class RedisBacklog implements Backlog {
     });
   }
 
-  /** What is wrong with a user's list is said once, until something else is. */
+  /** Logs the problem with a user's list, once until there is another one. */
   #noteProblem(user: string, problem: string | null | undefined): void {
     if (!problem) {
       this.#problems.delete(user);
@@ -138,7 +138,7 @@ export class RedisBacklog implements Backlog {
   }
 }
 
-/** Without a key of the client's own, one under which an answer that was lost can be asked for again. */
+/** The client's key, or else one of the gateway's own, so that the call can be repeated if its answer is lost. */
 function onceArguments(idempotency: Idempotency | undefined): Argument[] {
   if (!idempotency) return [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY];
   return [`request:${idempotency.key}`, idempotency.fingerprint, REMEMBERED];

@@ -1,6 +1,6 @@
 import { type ErrorCode, SisyphusError } from '../../errors.ts';
 
-/** The first word of an error reply, by our functions or by Redis itself. */
+/** By the first word of an error reply, of our functions or of Redis itself. */
 const CODES: Record<string, ErrorCode> = {
   BADCHANNEL: 'bad_channel',
   BADEVENT: 'bad_event',
@@ -22,7 +22,7 @@ const CODES: Record<string, ErrorCode> = {
   BADKEY: 'redis_refused',
 };
 
-/** What Redis or its driver said, as an error of ours. */
+/** Makes a SisyphusError of an error of Redis or of its driver. */
 export function toSisyphusError(error: unknown): SisyphusError {
   if (error instanceof SisyphusError) return error;
   const text = error instanceof Error ? error.message : String(error);
@@ -38,18 +38,18 @@ export function toSisyphusError(error: unknown): SisyphusError {
   return new SisyphusError('redis_unavailable', `Redis did not answer: ${text}`, { cause: error });
 }
 
-/** For a `catch`. */
+/** For a `catch`: throws the error as a SisyphusError. */
 export function rethrow(error: unknown): never {
   throw toSisyphusError(error);
 }
 
 /** Redis has answered, and the answer shows that it cannot be used as it is; the message says what was expected. */
 export class UnfitError extends Error {
-  /** As what the driver makes of an error reply: it counts as one. */
+  /** The name that the driver gives to error replies: this error counts as one. */
   override readonly name = 'ReplyError';
 }
 
-/** As the driver gives an error reply. */
+/** An error as the driver makes it of an error reply. */
 export function replyError(text: string): Error {
   return Object.assign(new Error(text), { name: 'ReplyError' });
 }
@@ -59,21 +59,21 @@ export function isReply(error: unknown): error is Error {
   return error instanceof Error && (error.name === 'ReplyError' || isReply(error.cause));
 }
 
-/** What Redis said, also where it was made an error of ours. */
+/** The error reply of Redis, even if it is the cause of a SisyphusError. */
 function replyOf(error: Error): string {
   return error.name !== 'ReplyError' && error.cause instanceof Error ? replyOf(error.cause) : error.message;
 }
 
-/** A write in a state in which Redis takes none: it can be read all the same. */
+/** Replies to a write while Redis takes none; it can be read all the same. */
 const STATE = /^(READONLY|MISCONF|NOREPLICAS|OOM)\b/;
 /**
- * The user may not do this, directly or in a function (the second is how Redis 7.0 says it, the third how later ones do), or
- * nobody may, because the command was renamed.
+ * Replies if the user may not run a command, directly or in a function (the second is the reply of Redis 7.0, the third that of
+ * later versions), or if no user may, because the command was renamed.
  */
 const ACCESS =
   /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
 
-/** Whether the same without a write may be answered. */
+/** Whether the same call without a write may be answered. */
 export function refusesWrites(error: unknown): boolean {
   return isReply(error) && (STATE.test(replyOf(error)) || ACCESS.test(replyOf(error)));
 }
@@ -83,7 +83,7 @@ export function isStateRefusal(error: unknown): boolean {
   return isReply(error) && STATE.test(replyOf(error));
 }
 
-/** Whether it is the user's rights in Redis that do not suffice. */
+/** Whether the user's rights in Redis do not suffice. */
 export function isAccessRefusal(error: unknown): boolean {
   return isReply(error) && ACCESS.test(replyOf(error));
 }
@@ -108,7 +108,7 @@ export function isUnknownInfo(error: unknown): boolean {
   return isReply(error) && UNKNOWN_INFO.test(error.message);
 }
 
-/** Whether another gateway has the recorder's lease, by our functions. */
+/** Whether our functions replied that another gateway has the recorder's lease. */
 export function isFenced(error: unknown): error is Error {
   return error instanceof Error && error.message.startsWith('FENCED');
 }
@@ -118,17 +118,17 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && error.message.includes('Function not found');
 }
 
-/** Whether Redis has the library that was to be loaded. */
+/** Whether Redis already has the library that was to be loaded. */
 export function isAlreadyLoaded(error: unknown): boolean {
   return error instanceof Error && error.message.includes('already exists');
 }
 
-/** Whether the driver has waited as long as it may; also where it was made an error of ours. */
+/** Whether the driver's time limit for a command has passed; also for a SisyphusError made of that. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.includes('timed out');
 }
 
-/** By the first word of the reply, or by what it says. */
+/** Explanations, by a pattern of the reply. */
 const EXPLANATIONS: [RegExp, string][] = [
   [/^READONLY/, 'Redis is a read-only replica (READONLY): expected a master; nothing can be published'],
   [
@@ -150,7 +150,7 @@ const EXPLANATIONS: [RegExp, string][] = [
   ],
 ];
 
-/** A refusal as a sentence for whoever runs the gateway, and what Redis said in full. */
+/** A refusal as a sentence for the operator of the gateway, and the reply of Redis in full. */
 export function explain(error: Error): { reason: string; detail: string } {
   const detail = replyOf(error);
   if (error instanceof UnfitError) return { reason: detail, detail };

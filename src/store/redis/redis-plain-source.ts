@@ -23,11 +23,11 @@ import { RecorderFunctions } from './recorder-functions.ts';
 import { toSisyphusError } from './redis-error.ts';
 import { settledIn } from './settling.ts';
 
-/** The first four fields of an envelope have no more characters. */
+/** The first four fields of an envelope have at most so many characters. */
 const HEADER = 100;
 /**
- * Patterns of plain channels also fit what is no plain PUBLISH in Redis's own count: notifications of the keyspace
- * (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
+ * Names that patterns of plain channels also match, but that are no plain PUBLISHes in Redis's own count: notifications of the
+ * keyspace (`__keyspace@0__:…`, `__keyevent@0__:…`), which no PUBLISH makes, and the topics of any installation.
  */
 const UNCOUNTED = /^(__[a-z]+@\d+__:|sisyphus\{)/;
 
@@ -38,18 +38,18 @@ export interface RedisPlainSourceOptions extends Parts {
   onName(name: string): void;
 }
 
-/** Hears plain channels and all records by pattern, on a connection of its own. */
+/** Receives plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
   readonly #url: string;
   readonly #failures: Failures;
   readonly #functions: RecorderFunctions;
   readonly #keys: Keys;
-  /** By which plain PUBLISHes are recorded, as far as it is known here: the whole gateway goes by them. */
+  /** The names by which plain PUBLISHes are recorded, as far as they are known here: the whole gateway uses them. */
   readonly #names: PlainNames;
   readonly #patterns: HeardPatterns;
   #isListening = false;
-  /** One change of what is subscribed at a time. */
+  /** Subscriptions are changed one at a time. */
   #isChanging = false;
   readonly #records: string;
   readonly #onName: (name: string) => void;
@@ -84,7 +84,7 @@ export class RedisPlainSource implements PlainSource {
 
   async listen(): Promise<void> {
     await answered(async () => {
-      // As the hub does, before anything is subscribed.
+      // The testimony is given before anything is subscribed, as the hub reads its mark before.
       await this.#testimony.give();
       this.#witness.interrupt();
       const { hear, forget } = this.#patterns.begin();
@@ -126,7 +126,10 @@ export class RedisPlainSource implements PlainSource {
     await closeConnection(this.#hearing);
   }
 
-  /** Subscribes what is asked for besides; `owner`: has the lease, and so says by which patterns places are counted. */
+  /**
+   * Subscribes to the patterns that are requested besides, and drops those that are no longer needed. `owner`: the name of this
+   * recorder, if it has the lease, and so decides by which patterns places are counted.
+   */
   #follow(owner: string | undefined): void {
     if (this.#isChanging || !this.#isListening) return;
     this.#isChanging = true;
@@ -150,7 +153,10 @@ export class RedisPlainSource implements PlainSource {
     if (next !== undefined) await this.#functions.anchor(owner!, next);
   }
 
-  /** Whether or not it is about to hear again: others wait for what only those know who have heard everything. */
+  /**
+   * Reports on forks whether or not this recorder listens again: other gateways wait for a testimony that only a recorder which
+   * has received everything can give.
+   */
   #up(listener: PlainListener): void {
     listener.up();
     this.#testify(() => this.#testimony.give());
@@ -161,7 +167,7 @@ export class RedisPlainSource implements PlainSource {
       this.#hearRecord(listener, name.slice(this.#keys.topicPrefix.length), payload);
       return;
     }
-    // A channel that two patterns match is heard twice: the first pattern counts.
+    // If two patterns match a channel, its messages are received twice: the first pattern counts.
     if (UNCOUNTED.test(name) || !this.#patterns.accepts(pattern, name)) return;
     this.#onName(name);
     listener.plain(this.#patterns.counted.channelOf(name), payload);
@@ -201,14 +207,14 @@ export class RedisPlainSource implements PlainSource {
     answered(give).catch((error: unknown) => this.#failures.log('testimony_failed', error));
   }
 
-  /** The store turns out to have lost something while the connection goes on. */
+  /** The store has found that it lost messages, while the connection stays up. */
   #hearGap(text: string): void {
     if (!text.startsWith('forked ')) return;
     this.#testify(() => this.#testimony.giveOf(parseGap(text)));
   }
 }
 
-/** What the driver said becomes an error of ours; that another gateway has the lease is none of the driver's. */
+/** Makes SisyphusErrors of the driver's errors; a FencedError (another gateway has the lease) stays as it is. */
 async function answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   try {
     return await ask();

@@ -13,15 +13,15 @@ import type { ReadingQueue, Turn } from './reading-queue.ts';
 import { isReadOnly } from './redis-error.ts';
 import { Sources } from './sources.ts';
 
-/** Channels that one call looks at: what comes next in them has to be looked for. */
+/** Channels in one call whose next message has to be looked for. */
 const CHANNELS = 500;
-/** The first page is small: most readers have missed little, and many come back at once. */
+/** The size of the first page (bytes): it is small, because most readers have missed little, and many come back at once. */
 const FIRST_BYTES = 16 * 1024;
-/** What a call may look at, as `sisyphus_read` counts it: bytes, and so many for each channel and each message. */
+/** How much a call may look at, as `sisyphus_read` counts it: bytes, and so many more for each channel and each message. */
 const MOST_COST = 1024 * 1024;
 const CHANNEL_COST = 2500;
 const MESSAGE_COST = 1000;
-/** A channel that has to be looked at is counted as so many bytes that are asked for. */
+/** In the ReadingQueue, a channel whose next message has to be looked for counts as so many requested bytes. */
 const CHANNEL_BYTES = 1024;
 
 export interface RedisReadingOptions {
@@ -31,30 +31,30 @@ export interface RedisReadingOptions {
   /** How long a message is replayed (ms). */
   ttl: number;
   signal: AbortSignal | undefined;
-  /** Others wait for it. */
+  /** Other readers wait for this reading. */
   isUrgent: boolean;
 }
 
-/** What one call asks for. */
+/** The request of one call. */
 interface Plan {
-  /** Numbers of sources. */
+  /** The numbers of the sources to read. */
   asked: number[];
   /** How many of them come from `#unknown`; the others are the first of `#later`. */
   unknown: number;
   upTo: Position;
-  /** At most, if there is not one message that is larger. */
+  /** The most bytes to read, unless a single message is larger. */
   bytes: number;
 }
 
 /**
- * One reader's way through the backlogs of its channels, by `sisyphus_read`.
+ * Reads the backlogs of one reader's channels, by `sisyphus_read`.
  *
- * Of each channel it knows the id and the size of the message that comes next. So a page is asked for with the channels whose next
- * messages are the earliest, as many as fill it, and up to the next message of all others: the pages are in the order of ids
- * across channels, and neither Redis nor this process has more than one page of a reader at a time.
+ * For each channel it knows the id and the size of the next message. A call requests a page from the channels whose next messages
+ * are the earliest, as many as fill it, and up to the next message of all others. So the pages are in the order of ids across
+ * channels, and neither Redis nor this process has more than one page of a reader at a time.
  *
- * Invariant: the number of each source is in `#unknown`, in `#later`, or nowhere, if it is finished; `#later` is in the order of what
- * comes next.
+ * Invariant: the number of each source is in `#unknown`, in `#later`, or, if the source is finished, in neither; `#later` is in
+ * the order of the next messages.
  */
 export class RedisReading implements Reading {
   readonly gaps: Reading['gaps'] = new Map();
@@ -64,9 +64,9 @@ export class RedisReading implements Reading {
   #later: number[] = [];
   /** Whether all channels have been looked at. */
   #begun = false;
-  /** Read together with the gaps. */
+  /** The first page, if it was read together with the gaps. */
   #first: Page | undefined;
-  /** What the page before has of the budget. */
+  /** The part of the budget that the previous page uses. */
   #turn: Turn | undefined;
 
   private constructor(options: RedisReadingOptions, sources: Sources) {
@@ -75,7 +75,7 @@ export class RedisReading implements Reading {
     this.#unknown = [...sources.channels.keys()];
   }
 
-  /** Looks at all channels once, so that it is known what is gone of them. */
+  /** Looks at all channels once, to find out which messages are gone. */
   static begin(options: RedisReadingOptions, requests: ReadRequest[]): Promise<RedisReading> {
     if (requests.every(({ last }) => last === undefined)) {
       return new RedisReading(options, new Sources(requests, [])).#begin();
@@ -86,7 +86,7 @@ export class RedisReading implements Reading {
   }
 
   async #begin(): Promise<this> {
-    // Messages come only when there is no channel left that has not been looked at.
+    // No messages are read until all channels have been looked at.
     while (!this.#first && this.#unknown.length > 0) {
       const { gaps, messages } = await this.#readOn();
       for (const [channel, reason] of gaps) this.gaps.set(channel, reason);
@@ -129,14 +129,14 @@ export class RedisReading implements Reading {
     const sources = this.#sources;
     const asked = this.#unknown.slice(0, CHANNELS);
     const unknown = asked.length;
-    // What comes next in the others may come before all that is known.
+    // The next messages of the other channels may be earlier than all known ones.
     if (unknown < this.#unknown.length) return { asked, unknown, upTo: BEGINNING, bytes: 0 };
     let bytes = 0;
     let cost = 0;
     for (const number of this.#later) {
       if (bytes >= PAGE_BYTES || cost >= MOST_COST) break;
       bytes += sources.bytes(number);
-      // Of each, the next message and the one after it are looked at.
+      // In each channel, Redis looks at the next message and the one after it.
       cost += CHANNEL_COST + 2 * (MESSAGE_COST + sources.bytes(number));
       asked.push(number);
     }
@@ -152,7 +152,7 @@ export class RedisReading implements Reading {
     for (const number of asked) args.push(...this.#sources.argumentsFor(number));
     const answer = await askTwice(redis, () =>
       readFunction(redis, keys, 'sisyphus_read', args).catch((error: unknown) => {
-        // If there is a master elsewhere, the connection is on its way to it now, and all is asked again there.
+        // If there is a master elsewhere, the connection now moves to it, and the call is repeated there.
         if (isReadOnly(error)) return readFunction(redis, keys, 'sisyphus_read_ro', args);
         throw error;
       }),
@@ -177,7 +177,7 @@ export class RedisReading implements Reading {
     const later = this.#later.slice(asked.length - unknown);
     for (const [i, number] of asked.entries()) {
       const state = states[i];
-      // What was not looked at stays what it was.
+      // A channel that was not looked at stays in its list.
       if (state === undefined) (i < unknown ? left : later).push(number);
       else if (state === 'same') later.push(number);
       else if (state === 'nothing' || state === 'unknown') continue;
@@ -190,7 +190,7 @@ export class RedisReading implements Reading {
   }
 }
 
-/** What somebody else has put into a backlog is no message: the next one's `previous` tells whether one is missing. */
+/** `undefined` if another client has put this into the backlog: `previous` of the next message shows whether one is missing. */
 function messageOf(channel: string, envelope: Buffer): Message | undefined {
   try {
     return parseEnvelope(channel, envelope);

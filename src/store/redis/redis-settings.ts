@@ -13,7 +13,7 @@ import {
 import { callFunction } from './functions.ts';
 import type { Parts } from './parts.ts';
 
-/** How often a gateway says what it was configured with (ms), and for how long that counts where it says nothing more. */
+/** How often a gateway reports its configuration (ms), and how long a report counts if no other follows. */
 const AGAIN = 2800;
 const COUNTS = 10_000;
 
@@ -29,15 +29,15 @@ type Answer = [
 
 export interface RedisSettingsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
   commands: Redis;
-  /** As this gateway is configured. */
+  /** The configuration of this gateway. */
   own: SharedSettings;
-  /** What a stream of this gateway may have unsent (bytes). */
+  /** The most unsent bytes of a stream of this gateway. */
   maxBuffer?: number | undefined;
 }
 
 /**
- * The settings that are one for all gateways: says what this one is configured with, and goes by what counts for all of them
- * (lua/settings.lua has the rule).
+ * The settings that are the same for all gateways: reports the configuration of this one, and uses the settings in effect for all
+ * of them (lua/settings.lua has the rule).
  */
 export class RedisSettings implements Agreement {
   readonly #options: RedisSettingsOptions;
@@ -48,7 +48,7 @@ export class RedisSettings implements Agreement {
   #version = 0;
   #saidAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
-  /** What was logged last of each variable. */
+  /** By variable: the value of the installation that was logged last. */
   readonly #logged = new Map<string, string>();
 
   constructor(options: RedisSettingsOptions) {
@@ -58,7 +58,7 @@ export class RedisSettings implements Agreement {
     this.#retention = retentionOf(options.own.backlog);
   }
 
-  /** What counts now. */
+  /** The settings in effect. */
   get current(): SharedSettings {
     return this.#current;
   }
@@ -89,7 +89,7 @@ export class RedisSettings implements Agreement {
     return problems;
   }
 
-  /** What is kept of a channel, as it counts now. */
+  /** How much of a channel is kept, by the settings in effect. */
   retention(channel: string): Retention {
     return this.#retention(channel);
   }
@@ -98,7 +98,7 @@ export class RedisSettings implements Agreement {
     return performance.now() - this.#saidAt > AGAIN;
   }
 
-  /** Says what this gateway is configured with: at each connection, again and again, and when the store has lost its memory. */
+  /** Reports this gateway's configuration: at each connection, again and again, and if the store has lost its memory. */
   async say(): Promise<void> {
     this.#saidAt = performance.now();
     this.#isAsking = true;
@@ -113,16 +113,16 @@ export class RedisSettings implements Agreement {
     }
   }
 
-  /** Whether it has to ask what counts, because the store has settings of this version. */
+  /** Whether this gateway has to read the settings in effect, because those of the store have this version. */
   isOutdated(version: number): boolean {
     return version !== this.#version && this.#version > 0 && !this.#isAsking;
   }
 
-  /** What this gateway was configured with counts no longer. */
+  /** Withdraws this gateway's configuration. */
   async leave(): Promise<void> {
     const { commands, keys } = this.#options;
     if (commands.status !== 'ready') return;
-    // Then it counts no longer in a few seconds.
+    // If this fails, the last report counts for a few seconds more.
     await callFunction(commands, keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
   }
 
@@ -145,7 +145,7 @@ export class RedisSettings implements Agreement {
     }
   }
 
-  /** Once for each value. */
+  /** Logs each difference, once for each value of the installation. */
   #logDifferences(): void {
     const differing = this.differences;
     for (const { variable, here, installation } of differing) {

@@ -18,7 +18,7 @@ import { Settling, settledIn } from './settling.ts';
 import type { Setup } from './setup.ts';
 import type { Standing } from './standing.ts';
 
-/** So many keys in one MGET: about a millisecond of Redis's time. */
+/** Keys in one MGET: about a millisecond of Redis's time. */
 const CHUNK = 1000;
 
 export interface RedisSourceOptions extends Parts {
@@ -26,24 +26,24 @@ export interface RedisSourceOptions extends Parts {
   setup: Pick<Setup, 'configure' | 'learn'>;
 }
 
-/** The subscriber connection of the hub. Over RESP3 it also asks, so that an answer has its place among the messages. */
+/** The subscriber connection of the hub. With RESP3 it also sends commands, so that an answer has its place among the messages. */
 export class RedisSource implements ChannelSource {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #logger: Logger;
   readonly #standing: Standing;
-  /** Where gaps are said, and that the store has lost its memory. */
+  /** The topic on which the store publishes gaps, and that it has lost its memory. */
   readonly #gaps: string;
-  /** Where the recorder says that everything before an id is recorded. */
+  /** The topic on which the recorder publishes that everything before an id is recorded. */
   readonly #settledTopic: string;
   readonly #channels: HeardChannels;
   readonly #marks: Marks;
   readonly #settling: Settling;
   readonly #pause = new Backoff();
   #again: NodeJS.Timeout | undefined;
-  /** Counts connections: what began on an earlier one says nothing of this. */
+  /** Counts connections: the result of a call that began on an earlier one is ignored. */
   #turn = 0;
-  /** It was not let up, and will try again. */
+  /** Redis has refused a call that the hub needs to come up; it is tried again. */
   #isRefused = false;
   #listener: SourceListener | undefined;
 
@@ -104,7 +104,7 @@ export class RedisSource implements ChannelSource {
     try {
       await callFunction(this.#redis, this.#keys, 'sisyphus_lost', [from, to, `@${extent}`, ...channels]);
     } catch (error) {
-      // It takes no writes: those who are here are told all the same.
+      // Redis takes no writes; the readers of this gateway are notified all the same.
       if (!refusesWrites(error)) throw toSisyphusError(error);
     }
   }
@@ -115,19 +115,19 @@ export class RedisSource implements ChannelSource {
   }
 
   /**
-   * The mark comes before anything is subscribed: where Redis has a new master, plain PUBLISHes are counted from it on, so
-   * that none which somebody hears is taken for one of the old master's.
+   * Reads a mark before anything is subscribed: if Redis has a new master, plain PUBLISHes are counted from this mark on, so that
+   * none that a gateway receives is taken for one of the old master's.
    */
   async #up(): Promise<void> {
     const turn = this.#turn;
     try {
-      // In one round trip: what was missed meanwhile is trimmed at some time.
+      // In one round trip, to be quick: the messages missed meanwhile may be trimmed.
       const fit = requireFit(this.#redis);
       const [hasAll] = await Promise.all([hasFunctions(this.#redis, this.#keys), fit]);
       if (!hasAll) await loadFunctionsIfAllowed(this.#redis, this.#keys);
       await this.#readMark([]);
       await this.#redis.subscribe(this.#gaps, this.#settledTopic).catch((error: Error) => {
-        // Then the self-check finds them.
+        // Without this subscription, the self-check finds the gaps.
         if (!isAccessRefusal(error)) throw error;
         this.#logger.warn({ event: 'channel_refused', channel: this.#gaps, reason: error.message });
       });
@@ -141,7 +141,10 @@ export class RedisSource implements ChannelSource {
     }
   }
 
-  /** Redis has not answered, and a new connection may be answered; or it has refused, and would refuse that to any other. */
+  /**
+   * If Redis has not answered, opens a new connection, which may be answered. If it has refused, it would refuse on any connection:
+   * tries again later on this one.
+   */
   #refused(error: unknown): void {
     this.#standing.failed('reading', error);
     if (!isReply(error)) {

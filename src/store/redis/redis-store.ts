@@ -21,14 +21,14 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
   Partial<Pick<Config, 'namespace' | 'keyPrefix' | 'maxBuffer'>> & {
     url: string;
     logger: Logger;
-    /** It ends with the gateway: nobody expects it to keep anything. */
+    /** The Redis ends with the gateway: it is not expected to keep anything. */
     isPrivate?: boolean;
   };
 
-/** A command that is answered this often (ms) proves the connection alive. */
+/** A command is sent this often (ms): its answer proves that the connection is alive. */
 const HEARTBEAT = 700;
 
-/** One connection for commands, one for what readers have missed, one for the hub's subscriptions, one for the recorder. */
+/** One connection for commands, one for lists and missed messages, one for the hub's subscriptions, one for the recorder. */
 export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
@@ -131,7 +131,7 @@ export class RedisStore implements Store {
     await this.#closed;
   }
 
-  /** PUBLISH knows neither databases nor namespaces: what one application publishes plainly, every installation hears. */
+  /** PUBLISH knows neither databases nor namespaces: every installation receives the plain PUBLISHes of every application. */
   #warnOfSharedChannels(): void {
     const { namespace, keyPrefix: prefix = '', rawChannels: patterns, logger } = this.#options;
     const { database } = this.#keys;

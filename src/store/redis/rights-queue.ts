@@ -1,15 +1,15 @@
 import type { ListRequest } from '../../backlog/backlog.ts';
 
 /**
- * Members of lists that one call asks for: Redis compares each with what it was, about 0.4 us, and answers nobody else meanwhile.
- * A Redis that has a quarter of a core needs 10 ms for them.
+ * Members of lists that one call reads: Redis compares each with its former state, about 0.4 us, and answers no other client
+ * meanwhile. A Redis that has a quarter of a core needs 10 ms for them.
  */
 const MEMBERS = 4000;
-/** Calls that are under way at a time: while one is answered, the next is there. */
+/** Calls that are under way at a time: while Redis answers one, the next has arrived. */
 const CALLS = 2;
 /** A list of unknown length counts as one of so many members, until others have been read. */
 const FIRST_GUESS = 16;
-/** How much an answer changes the guess. */
+/** How much an answer changes that guess. */
 const WEIGHT = 0.05;
 
 interface Waiting<Request, Answer> {
@@ -27,16 +27,16 @@ export interface RightsQueueOptions<Request, Answer> {
 }
 
 /**
- * Who asks for lists, first come, first served: many in one call, as much as Redis can answer in a moment, and two calls at a time.
- * So other commands have their turn between them, whatever the number of lists and their length. What nobody waits for any more
- * is not asked.
+ * Reads lists in the order of their requests: many in one call, as much as Redis can answer in a moment, and two calls at a time.
+ * So other commands have their turn between them, for any number of lists of any length. A list is not read if its `signal` is
+ * aborted.
  */
 export class RightsQueue<Request extends Pick<ListRequest, 'size' | 'signal'>, Answer> {
   readonly #run: RightsQueueOptions<Request, Answer>['run'];
   readonly #sizeOf: RightsQueueOptions<Request, Answer>['sizeOf'];
   readonly #members: number;
   #waiting: Waiting<Request, Answer>[] = [];
-  /** Of those, the first that has not been asked yet. */
+  /** The index of the first of those that is in no call yet. */
   #next = 0;
   #calls = 0;
   #guess = FIRST_GUESS;
@@ -48,7 +48,7 @@ export class RightsQueue<Request extends Pick<ListRequest, 'size' | 'signal'>, A
     this.#members = members;
   }
 
-  /** @throws the reason of the signal, if it is aborted before the list was asked for */
+  /** @throws the reason of the signal, if it is aborted before the list was requested */
   ask(requests: Request[]): Promise<Answer[]> {
     const answers = requests.map(
       (request) =>
@@ -60,7 +60,7 @@ export class RightsQueue<Request extends Pick<ListRequest, 'size' | 'signal'>, A
     return Promise.all(answers);
   }
 
-  /** What is asked within one turn of the event loop goes together. */
+  /** Requests of one turn of the event loop go together. */
   #schedule(): void {
     if (this.#isScheduled || this.#calls >= CALLS) return;
     this.#isScheduled = true;
@@ -77,7 +77,7 @@ export class RightsQueue<Request extends Pick<ListRequest, 'size' | 'signal'>, A
       const waiting = this.#waiting[this.#next]!;
       const { size, signal } = waiting.request;
       const isWanted = !signal?.aborted;
-      // A list that is asked for has its cost also where it is empty.
+      // Reading a list has a cost even if the list is empty.
       const weight = isWanted ? Math.max(1, size ?? this.#guess) : 0;
       if (members > 0 && members + weight > this.#members) break;
       members += weight;

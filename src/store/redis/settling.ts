@@ -6,15 +6,15 @@ import { callFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { refusesWrites, toSisyphusError } from './redis-error.ts';
 
-/** Whether everything is recorded is asked again after this (ms): nobody may have listened. */
+/** If the recorder does not answer within this time (ms), it is asked again: no recorder may have received the request. */
 const AGAIN = 400;
 
-/** Waits until the recorder has said that every plain PUBLISH made so far is recorded; many wait for one answer. */
+/** Waits until the recorder has published that every plain PUBLISH made so far is recorded; many callers share one answer. */
 export class Settling {
   readonly #redis: Redis;
   readonly #keys: Keys;
   readonly #waiting = new Set<{ id: Position; settle: () => void }>();
-  /** Everything before this id is recorded, as the recorder has said on this connection. */
+  /** Everything before this id is recorded, as the recorder has published on this connection. */
   #upTo = BEGINNING;
   readonly #together = batched(Number.POSITIVE_INFINITY, async (requests: undefined[]) => {
     await this.#settle();
@@ -30,7 +30,7 @@ export class Settling {
     await this.#together([undefined]);
   }
 
-  /** The recorder has said so. */
+  /** The recorder has published that everything before `upTo` is recorded. */
   reached(upTo: Position): void {
     this.#upTo = upTo;
     for (const waiting of this.#waiting) {
@@ -40,7 +40,7 @@ export class Settling {
     }
   }
 
-  /** The connection is gone: nothing more is said on it. */
+  /** The connection is gone: all calls settle, because nothing more is received on it. */
   end(): void {
     this.reached(Number.POSITIVE_INFINITY as Position);
     this.#upTo = BEGINNING;
@@ -49,7 +49,7 @@ export class Settling {
   async #settle(): Promise<void> {
     for (const until = performance.now() + SETTLING; performance.now() < until; ) {
       const id = await this.#ask();
-      // The answer may be read together with what follows it.
+      // The recorder's message may have been read together with this answer.
       if (!isAfter(id, this.#upTo) || (await this.#isReached(id))) return;
     }
   }
@@ -66,7 +66,7 @@ export class Settling {
     });
   }
 
-  /** If Redis takes no writes, nobody records, and nothing can be waited for. */
+  /** The id to wait for; `BEGINNING` if Redis takes no writes: then nothing is recorded, and there is nothing to wait for. */
   async #ask(): Promise<Position> {
     try {
       const answer = await callFunction(this.#redis, this.#keys, 'sisyphus_settle', []);

@@ -8,21 +8,21 @@ import { requireFit } from './probe.ts';
 import type { RedisSettings } from './redis-settings.ts';
 import type { Weakness } from './weaknesses.ts';
 
-/** Connections may be lost many times a second: what Redis allows is tried so often at most (ms). */
+/** The least time between two probes (ms): connections may be lost many times a second. */
 const PROBED = 2000;
 
 export interface SetupOptions extends Parts {
   commands: Redis;
   settings: RedisSettings;
-  /** The Redis ends with the gateway: nobody expects it to keep anything. */
+  /** The Redis ends with the gateway: it is not expected to keep anything. */
   isPrivate: boolean;
 }
 
-/** Sets Redis up for its gateways, and tries what they need of it. */
+/** Configures Redis for its gateways, and tries the commands that they need. */
 export class Setup {
   readonly #options: SetupOptions;
   readonly #closing = new AbortController();
-  /** Counts the times that Redis was to be configured, and the last of them that was done. */
+  /** Counts the requests to configure Redis, and the last of them that was carried out. */
   #wanted = 0;
   #configured = 0;
   #isLooking = false;
@@ -34,13 +34,13 @@ export class Setup {
     this.#options = options;
   }
 
-  /** Tells the functions how much is kept: at each connection, and when Redis has lost its memory. */
+  /** To be called at each connection, and if Redis has lost its memory: gives the functions the settings, such as how much is kept. */
   configure(): void {
     this.#wanted++;
     void this.look();
   }
 
-  /** Configures Redis and tries what a gateway needs, again and again for as long as anything is refused. */
+  /** Configures Redis and tries the commands that a gateway needs, again and again for as long as anything is refused. */
   async look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -52,17 +52,17 @@ export class Setup {
       await this.#probe();
       if (this.#configured === this.#wanted && !standing.isRefused) break;
       await wait(pause.next(), undefined, { signal, ref: false }).catch(() => undefined);
-      // A connection that is not there brings us back here when it is.
+      // If the connection is lost, `configure` is called when it is ready again.
     } while (!signal.aborted && commands.status === 'ready');
     this.#isLooking = false;
   }
 
-  /** Says what this gateway is configured with, if that is due: again and again, for as long as the gateway lives. */
+  /** Reports this gateway's configuration, if that is due: again and again, for as long as the gateway lives. */
   remind(): void {
     if (this.#options.settings.isDue && this.#configured === this.#wanted) void this.#say();
   }
 
-  /** A mark has told the version of the settings that count. */
+  /** Takes the version of the settings in effect, from a mark. */
   learn(version: number): void {
     if (this.#options.settings.isOutdated(version)) void this.#say();
   }
@@ -98,7 +98,7 @@ export class Setup {
     }
   }
 
-  /** On a connection of its own, whose failure says nothing that the others would not say. */
+  /** Probes Redis on a separate connection. Its failure is no trouble of its own: the other connections report the same. */
   async #probe(): Promise<void> {
     const { commands, url, keys, names, standing, logger } = this.#options;
     if (this.#closing.signal.aborted || commands.status !== 'ready') return;
@@ -114,7 +114,7 @@ export class Setup {
     try {
       const { lasting, state, weaknesses } = await inspectRedis(url, keys, names);
       standing.found(lasting);
-      // Nobody may publish for a long time, and find out.
+      // Clear the trouble now: the next publication, which would clear it, may be long in coming.
       if (state.length === 0) standing.worked('publishing');
       this.#warn(weaknesses);
     } catch (error) {
@@ -122,13 +122,13 @@ export class Setup {
     }
   }
 
-  /** Once for each: a failover may lead to a Redis that is set up otherwise. */
+  /** Logs each weakness once. There may be others later: a failover may lead to a Redis that is configured otherwise. */
   #warn(weaknesses: Weakness[]): void {
     const { isPrivate, logger } = this.#options;
     for (const { event, ...fields } of weaknesses) {
       if (this.#said.has(fields.reason) || (isPrivate && event === 'redis_keeps_nothing')) continue;
       this.#said.add(fields.reason);
-      // What it keeps is a choice.
+      // How much Redis keeps on disk is the operator's choice, and no reason to warn.
       logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
     }
   }

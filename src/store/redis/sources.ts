@@ -4,31 +4,31 @@ import type { Message } from '../../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../../message/position.ts';
 import type { State } from './page-answer.ts';
 
-/** What a page is judged by. */
+/** The positions by which the gaps of a page are judged. */
 export interface Ages {
-  /** Where what is replayed begins, by its age. */
+  /** Messages before this position are too old to be replayed. */
   oldest: Position;
-  /** Of a channel of which nothing is known nothing was published since then. */
+  /** On a channel that the store does not know, nothing was published since then. */
   knownSince: Position;
 }
 
 /**
- * Channels, and how far reading each of them has got, by their numbers. In columns of numbers, not as objects: a reader may have
+ * Channels by number, and how far each of them has been read. In columns of numbers, not as objects, because a reader may have
  * thousands of channels, and many readers come back at once (9,000 channels of 20 readers: 7 MB instead of 35).
  */
 export class Sources {
   readonly channels: string[];
   /** Everything up to this has been read, or is known to be gone. */
   readonly #known: Float64Array;
-  /** Nothing after this is read. */
+  /** Messages after this are not read. */
   readonly #upTo: Float64Array;
-  /** The message that comes next, and its size with its envelope; unless it has to be looked for. */
+  /** The id of the next message, and its size with its envelope (bytes), unless the message has to be looked for. */
   readonly #next: Float64Array;
   readonly #bytes: Uint32Array;
-  /** Whether the reader is owed everything, so that a gap is told of. */
+  /** 1 if the reader should get all messages, and so is notified of a gap; 0 if it requested the last so many. */
   readonly #isOwed: Uint8Array;
 
-  /** `starts`: from where on is read, instead of what a request says. */
+  /** `starts`: positions to read from, instead of `after` of the requests. */
   constructor(requests: ReadRequest[], starts: (Position | undefined)[]) {
     const { length } = requests;
     this.channels = requests.map(({ channel }) => channel);
@@ -47,7 +47,7 @@ export class Sources {
     return this.#bytes[number]!;
   }
 
-  /** As `sisyphus_read` is told of it. */
+  /** The arguments of `sisyphus_read` for this channel. */
   argumentsFor(number: number): [string, number, number, number] {
     return [this.channels[number]!, this.#known[number]!, this.#next[number]!, this.#bytes[number]!];
   }
@@ -56,17 +56,17 @@ export class Sources {
     return numbers.map((number) => this.#upTo[number] as Position).reduce(laterOf, BEGINNING);
   }
 
-  /** In the order of what comes next in them. */
+  /** Sorts the numbers by the next messages of their channels. */
   sort(numbers: number[]): number[] {
     return numbers.sort((a, b) => comparePositions(this.next(a), this.next(b)));
   }
 
-  /** Ids rise: if the last message of a channel was no later than what is read, none will be. */
+  /** Ends the channel at its head, if that is before the end of the reading: ids rise, so no message will come in between. */
   endAt(number: number, head: Position): void {
     if (isAfter(this.#upTo[number] as Position, head)) this.#upTo[number] = head;
   }
 
-  /** Puts a message on the page, unless it is later than what is read. */
+  /** Puts a message on the page, unless it is after the end of the reading. */
   take(number: number, message: Message, page: Page, ages: Ages): void {
     const upTo = this.#upTo[number] as Position;
     this.#noteMissing(number, message.previous, message.revision, page, ages);
@@ -74,14 +74,14 @@ export class Sources {
     this.#known[number] = isAfter(message.id, upTo) ? upTo : message.id;
   }
 
-  /** Answers whether there is more to read. */
+  /** Takes the next message of the channel; answers whether there is more to read. */
   moveOn(
     number: number,
     { head, next = BEGINNING, bytes, previous, revision }: State,
     page: Page,
     ages: Ages,
   ): boolean {
-    // If nothing is kept, the last that is known of is gone too.
+    // If no message is kept, the last known one is gone too.
     const lastMissing = next === BEGINNING ? laterOf(head, this.next(number)) : previous;
     this.#noteMissing(number, lastMissing, revision, page, ages);
     this.#next[number] = next;
@@ -89,14 +89,14 @@ export class Sources {
     return next !== BEGINNING && !isAfter(next, this.#upTo[number] as Position);
   }
 
-  /** Nothing is known of what the channel had before, and something may have been forgotten. */
+  /** Notes a gap, if the store may have forgotten messages of the channel: it knows of none before. */
   noteForgotten(number: number, page: Page, { knownSince }: Ages): void {
     const known = this.#known[number] as Position;
     if (this.#isOwed[number] && isForgotten(BEGINNING, known, knownSince))
       page.gaps.set(this.channels[number]!, 'expired');
   }
 
-  /** Everything up to `lastMissing` that has not been read is gone; `revision` is that of the message behind it. */
+  /** Notes that all messages up to `lastMissing` that were not read are gone; `revision`: of the message after it. */
   #noteMissing(number: number, lastMissing: Position, revision: number, page: Page, ages: Ages): void {
     if (lastMissing === BEGINNING) this.noteForgotten(number, page, ages);
     const known = this.#known[number] as Position;

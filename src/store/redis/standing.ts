@@ -2,14 +2,17 @@ import type { Trouble } from '../../hub/trouble.ts';
 import { explain, isAccessRefusal, isReply, UnfitError } from './redis-error.ts';
 
 /**
- * What is asked of Redis, each of which it may refuse by itself: `reading` is what no reader can do without, `marking` the
+ * The kinds of calls to Redis, each of which it may refuse by itself: no reader can be served without `reading`; `marking` is the
  * form of it that also writes.
  */
 export type Task = 'reading' | 'marking' | 'publishing' | 'recording' | 'configuration';
 
-/** A connection may be lost for a moment before anybody is told (ms). */
+/** How long a connection may be lost before that is reported (ms). */
 const PATIENCE = 500;
-/** What the ACL denies is explained by trying, and is asked for again a moment after it is denied no longer (ms). */
+/**
+ * How long after a refusal by the ACL, or after a probe, the refusal is not reported (ms): the probe finds out what is denied, and
+ * a call is repeated a moment after it is allowed again.
+ */
 const EXPLAINED = 2000;
 
 const UNREACHABLE = 'Redis cannot be reached';
@@ -18,12 +21,12 @@ interface Refusal {
   reason: string;
   detail: string;
   isAccess: boolean;
-  /** It cannot be used for anything. */
+  /** Redis cannot be used for anything. */
   isUnfit: boolean;
   since: number;
 }
 
-/** How a gateway stands with its Redis: what is refused, and which connections cannot be made. */
+/** The troubles of a gateway with its Redis: which calls are refused, and which connections cannot be made. */
 export class Standing {
   readonly #onRefused: () => void;
   readonly #now: () => number;
@@ -31,18 +34,18 @@ export class Standing {
   readonly #away = new Map<string, { since: number; detail: string }>();
   #findings: Trouble[] = [];
   #foundAt = Number.NEGATIVE_INFINITY;
-  /** By connection: since when each write is refused, because the server is a replica (ms). */
+  /** By connection: since when every write is refused (ms), because the server is a replica. */
   readonly #readOnlySince = new Map<string, number>();
   /** When a write was last accepted on the connection for commands (ms). */
   #writtenAt = Number.NEGATIVE_INFINITY;
 
-  /** @param onRefused called when something is refused that was not before */
+  /** @param onRefused called if a call or a connection is refused that was not refused before */
   constructor(onRefused: () => void = () => undefined, now: () => number = Date.now) {
     this.#onRefused = onRefused;
     this.#now = now;
   }
 
-  /** Whether anything is refused, and so is to be looked at again. */
+  /** Whether anything is refused, so that Redis has to be tried again. */
   get isRefused(): boolean {
     return this.#refusals.size > 0 || this.#findings.some(({ stops }) => stops !== 'all');
   }
@@ -65,7 +68,7 @@ export class Standing {
     this.#refusals.delete(connection);
   }
 
-  /** Takes note of why this failed, where it was Redis that refused it. */
+  /** Notes why this task failed, if Redis refused it. */
   failed(task: Task, error: unknown): void {
     if (isReply(error)) this.#note(task, error);
   }
@@ -80,31 +83,31 @@ export class Standing {
     if (this.#readOnlySince.size > 0) this.#readOnlySince.delete(connection);
   }
 
-  /** This connection leads to a replica. Answers whether the one for commands has found the master meanwhile. */
+  /** Notes that this connection leads to a replica. Answers whether the one for commands has found the master meanwhile. */
   isMasterElsewhere(connection: string): boolean {
     const since = this.#readOnlySince.get(connection) ?? this.#now();
     this.#readOnlySince.set(connection, since);
     return this.#writtenAt > since;
   }
 
-  /** What was found by trying everything that a gateway needs. */
+  /** Takes the troubles that a probe has found. */
   found(troubles: Trouble[]): void {
     this.#findings = troubles;
     this.#foundAt = this.#now();
   }
 
-  /** What is wrong now, each reason once. */
+  /** The present troubles, each reason once. */
   troubles(): Trouble[] {
     const now = this.#now();
     for (const [connection, { since, detail }] of this.#away) {
       if (connection === 'recorder' || now - since < PATIENCE) continue;
-      // What it refuses then, nobody knows.
+      // While Redis cannot be reached, it is not known what it would refuse.
       return [{ stops: 'all', reason: UNREACHABLE, detail }];
     }
     const troubles = [...this.#findings];
     const isExplained = this.#findings.length > 0;
     for (const [task, { reason, detail, isAccess, isUnfit, since }] of this.#refusals) {
-      // Redis does not always say what it denies; trying one command after the other does.
+      // Redis does not always name what it denies; the probe, which tries one command after the other, does.
       if (isAccess && (isExplained || now - Math.max(since, this.#foundAt) < EXPLAINED)) continue;
       troubles.push({ stops: isUnfit ? 'readers' : (STOPS[task] ?? 'publishing'), reason, detail });
     }
@@ -122,10 +125,10 @@ export class Standing {
   }
 }
 
-/** Each reason once: where it is given first. */
+/** The troubles without those whose reason an earlier one has. */
 export function distinct(troubles: Trouble[]): Trouble[] {
   return troubles.filter(({ reason }, i) => troubles.findIndex((other) => other.reason === reason) === i);
 }
 
-/** Connections are named as they are in Redis's `CLIENT LIST`. */
+/** By task or connection: what its trouble stops. Connections are named as they are in Redis's `CLIENT LIST`. */
 const STOPS: Record<string, Trouble['stops']> = { reading: 'readers', hub: 'readers', commands: 'readers' };

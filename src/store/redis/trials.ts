@@ -64,7 +64,7 @@ export function trialsOf(keys: Keys): Record<string, string[]> {
   };
 }
 
-/** What no reader can be served without; all others are for publishing and recording. */
+/** The commands without which no reader can be served; all others are for publishing and recording. */
 export const READING = new Set([
   'FCALL_RO',
   'GET',

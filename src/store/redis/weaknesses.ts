@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isReply } from './redis-error.ts';
 
-/** A Redis that works and keeps less than it could. */
+/** A reason why a Redis that works keeps less than it could. */
 export interface Weakness {
   /** For the log. */
   event:
@@ -10,12 +10,12 @@ export interface Weakness {
     | 'redis_keeps_snapshots'
     | 'redis_drops_on_reload'
     | 'redis_is_replica';
-  /** What it means, and what would be right. */
+  /** What the weakness means, and what is expected instead. */
   reason: string;
   policy?: string;
 }
 
-/** What this Redis weakens. Where the user may not ask, nothing is said. */
+/** The weaknesses of this Redis, except those that the user may not ask for. */
 export async function weaknessesOf(redis: Redis): Promise<Weakness[]> {
   const [memory, persistence, replication, save, account] = await Promise.all([
     ask(() => redis.info('memory')),
@@ -33,7 +33,7 @@ export async function weaknessesOf(redis: Redis): Promise<Weakness[]> {
   ];
 }
 
-/** @throws where Redis did not answer; a refusal is `undefined` */
+/** @throws the error, if Redis did not answer; answers `undefined` if it refused */
 async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await question();
@@ -69,8 +69,8 @@ function persistenceOf(isWithoutLog: boolean, save: string[] | undefined): Weakn
 }
 
 /**
- * Redis (not Valkey) loads its append-only file as the user `default`, and drops each transaction of which that user may not
- * run a command; what a function writes is kept as a transaction.
+ * Redis (not Valkey) loads its append-only file as the user `default`, and drops each transaction with a command that this
+ * user may not run; the writes of a function are kept as a transaction.
  */
 function reloadOf(isAppending: boolean, account: unknown[] | undefined, isSpared: boolean): Weakness[] {
   if (!isAppending || isSpared || account === undefined) return [];
