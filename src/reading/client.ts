@@ -4,7 +4,7 @@ import type { Counters } from '../counters.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { MessageFilter } from './message-filter.ts';
+import type { MessageFilter } from './channels.ts';
 
 /**
  * The client of one reading, and its position.

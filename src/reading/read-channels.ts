@@ -4,8 +4,8 @@ import type { Hub } from '../hub/hub.ts';
 import { Delivery } from '../message/delivery.ts';
 import { comparePositions, isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
-import type { MessageFilter } from './message-filter.ts';
 
 /** A channel of which every message after a position is to be read. */
 export interface Wanted {

@@ -3,57 +3,21 @@ import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
-import type { Reader } from '../hub/subscription.ts';
 import { type Delivery, isDelivery } from '../message/delivery.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { isExpected } from '../repeats.ts';
 import { type Additions, follow, insertAdded, readAdded } from './additions.ts';
+import { NO_BARRIER } from './barrier.ts';
+import type { Channels } from './channels.ts';
 import { Client } from './client.ts';
 import { Gate, type Reset } from './gate.ts';
 import { giveReplay } from './give-replay.ts';
-import type { MessageFilter } from './message-filter.ts';
 import { persistently } from './persistently.ts';
 import type { Wanted } from './read-channels.ts';
+import type { ReadingOwner } from './reading-owner.ts';
 import { openMissed, openReplay, type Replay, type ReplayOptions } from './replay.ts';
 import { positionOf, type Start } from './start.ts';
-
-/** The channels that a reading follows, and which of their messages its reader may have. */
-export interface Channels extends MessageFilter {
-  /** Each channel once. */
-  readonly followed: Iterable<string>;
-  /** The position from which the channel has to be read: no message between `position` and this one is for the reader. */
-  startOf(channel: string, position: Position): Position;
-  /** Whether the channels have to be looked up before another message is given to the client. */
-  readonly isStale: boolean;
-}
-
-/**
- * Counts things that were received and have to come back (plain PUBLISHes, as records) before any message behind them is given to the
- * client.
- */
-export interface Barrier {
-  /** Whether all have come back. */
-  readonly isEmpty: boolean;
-  /** How many there have been since the beginning. */
-  readonly count: number;
-  /** Whether the first `count` have come back. */
-  areSettled(count: number): boolean;
-}
-
-const NO_BARRIER: Barrier = { isEmpty: true, count: 0, areSettled: () => true };
-
-/** The owner of a reading: a session. */
-export interface ReadingOwner extends Reader {
-  /** Looks up the channels, if they are stale. */
-  renew(): Promise<void>;
-  /** Called when the reading begins to hold messages. */
-  onHold(): void;
-  /** Called when the first frame has been sent. */
-  onOpen(): void;
-  /** Called when the held messages cannot be given: the client's connection is closed. */
-  onFailure(error: Error): void;
-}
 
 export interface ReadingOptions {
   hub: Hub;

@@ -2,8 +2,8 @@ import type { BacklogReader } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
+import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
-import type { MessageFilter } from './message-filter.ts';
 import { type ChannelPage, ChannelReading, openChannels, type Wanted } from './read-channels.ts';
 import { NOWHERE, type Start } from './start.ts';
 

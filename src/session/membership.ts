@@ -7,9 +7,9 @@ import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Additions } from '../reading/additions.ts';
+import type { Channels } from '../reading/channels.ts';
 import { persistently } from '../reading/persistently.ts';
 import type { Wanted } from '../reading/read-channels.ts';
-import type { Channels } from '../reading/reading.ts';
 import { Timeline } from './timeline.ts';
 
 /**
