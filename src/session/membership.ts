@@ -17,6 +17,7 @@ import { Timeline } from './timeline.ts';
  * long, because such messages are still owed to the reader.
  */
 const RECORD_PATIENCE = 10_000;
+
 export interface MembershipOptions {
   user: string;
   hub: Hub;
@@ -60,11 +61,6 @@ export class Membership implements Channels {
 
   get isStale(): boolean {
     return this.#isStale;
-  }
-
-  /** Whether `sweep` has nothing to do. */
-  get isSettled(): boolean {
-    return this.timeline.isQuiet;
   }
 
   /**

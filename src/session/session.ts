@@ -75,7 +75,7 @@ export class Session implements ReadingOwner {
 
   /** Whether `sweep` has nothing to do until the next `onHold`. */
   get isSettled(): boolean {
-    return !this.#reading.isHolding && this.#membership.isSettled && (this.#expected?.isEmpty ?? true);
+    return !this.#reading.isHolding && this.#membership.isQuiet && (this.#expected?.isEmpty ?? true);
   }
 
   /** @throws SisyphusError `redis_unavailable`. The caller closes the session then, or if opening takes longer than `OPENING`. */
