@@ -105,14 +105,14 @@ export class EventStream implements Connection, Debtor {
     while (!this.closed && (this.#writer.unsent > low || !this.#writer.isOpen)) await this.#writer.drained();
   }
 
-  flush(): void {
+  flush(now = performance.now()): void {
     const waiting = this.#waiting;
     if (!waiting || this.closed) return;
     this.#waiting = undefined;
     this.#urgent = false;
     if (waiting.isLarge) for (const part of waiting.parts) this.#watch(this.#writer.write(part));
     else this.#watch(this.#writer.write(waiting.data));
-    this.lastSent = performance.now();
+    this.lastSent = now;
   }
 
   acknowledged(queues: KernelQueues): number | undefined {

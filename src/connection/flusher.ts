@@ -2,8 +2,8 @@ import { Credit } from './credit.ts';
 
 /** A stream that has bytes to send. */
 export interface Flushable {
-  /** Sends the waiting bytes in one write. */
-  flush(): void;
+  /** Sends the waiting bytes in one write. `now`: the monotonic clock (ms), which is read once for many streams: it takes 40 ns. */
+  flush(now: number): void;
 }
 
 /** Time of writing before the event loop gets a turn (ms): a fan-out to 10,000 streams takes 60 ms of writes. */
@@ -62,7 +62,8 @@ export class Flusher {
   }
 
   readonly #writeUrgent = (): void => {
-    for (const flushable of this.#urgent) flushable.flush();
+    const now = performance.now();
+    for (const flushable of this.#urgent) flushable.flush(now);
     this.#urgent.length = 0;
   };
 
@@ -84,10 +85,13 @@ export class Flusher {
   };
 
   readonly #write = (): void => {
-    const until = performance.now() + SLICE;
+    let now = performance.now();
+    const until = now + SLICE;
     while (this.#next < this.#crowd.length) {
-      this.#crowd[this.#next++]!.flush();
-      if (this.#next % 64 === 0 && performance.now() > until) {
+      this.#crowd[this.#next++]!.flush(now);
+      if (this.#next % 64 !== 0) continue;
+      now = performance.now();
+      if (now > until) {
         setImmediate(this.#write);
         return;
       }

@@ -144,6 +144,13 @@ export const MUTATIONS: Mutation[] = [
     caughtBy: 'unit/delivery',
   },
   {
+    name: 'a round of writes goes on for as long as it takes',
+    file: 'src/connection/flusher.ts',
+    find: '      now = performance.now();\n',
+    replace: '',
+    caughtBy: 'unit/flusher',
+  },
+  {
     name: 'the last frame is sent before what waits',
     file: 'src/connection/event-stream.ts',
     find: '      this.flush();\n      const retry',
