@@ -355,7 +355,7 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         expect(await a.lease('keep')).to.equal('leader');
         expect(await a.lease('release', { again: true })).to.equal('spare');
         await say('to nobody');
-        await takes(await begin('b'));
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await gaps()).to.have.length(1);
       });
 
@@ -446,7 +446,7 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         await say('heard by who stood by');
         await beginNewLife();
         b.end();
-        await takes(await begin('c'));
+        expect(await (await begin('c')).lease('keep')).to.equal('leader');
         expect(await unrecorded()).to.have.length(1);
       });
 
@@ -462,7 +462,7 @@ export function redisRecorderContract(openStore: (settings: Settings) => Promise
         await (await lead('a')).lease('release', { again: true });
         await say('to nobody');
         await beginNewLife();
-        await takes(await begin('b'));
+        expect(await (await begin('b')).lease('keep')).to.equal('leader');
         expect(await unrecorded()).to.have.length(1);
       });
     });

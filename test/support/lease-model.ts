@@ -195,7 +195,7 @@ function keep(state: State, who: number): void {
   const hasHeardAll = lease.recorded < 0 || lease.recorded >= me.from!;
   const isCovered = isMine || hasHeardAll || isSameCount(lease.count, me.fromCount);
   if (!isCovered && state.standbys.length > 0) return;
-  if (!isCovered && lease.is !== 'given back' && !lease.isAwaited) {
+  if (!isCovered && lease.is === 'out' && !lease.isAwaited) {
     lease.isAwaited = true;
     return;
   }

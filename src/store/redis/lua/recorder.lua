@@ -50,7 +50,7 @@ local function recorder_of(clock, stored)
   end
   return {
     owner = stored[1], expires = expires, free = free, id = id, number = number, patterns = stored[5], count = count,
-    is_given_back = is_given_back, awaited = tonumber(stored[9]) or 0,
+    awaited = tonumber(stored[9]) or 0,
   }
 end
 

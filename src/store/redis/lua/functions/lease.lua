@@ -74,9 +74,10 @@ local function stand_by(clock, caller)
   return 'standby'
 end
 
--- Whether a gateway that has received everything since the last recorded place may still ask for the lease, which has run out.
+-- Whether a gateway that has received everything since the last recorded place may still ask for the lease. Not if it was given back:
+-- then those that stood by have asked already, and everybody else would wait in vain for messages to be recorded.
 local function may_come(clock, recorder)
-  if recorder.is_given_back then
+  if recorder.expires <= 0 then
     return false
   end
   local waited = clock.now - recorder.awaited
