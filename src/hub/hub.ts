@@ -150,10 +150,7 @@ export class Hub implements SourceListener {
       if (subscription.head === undefined) begun.push(subscription.begun());
     }
     if (begun.length === 0 && this.isOpen) return;
-    const givenUp = new AbortController();
-    const ready = Promise.all(begun).then(() => this.#link.untilOpen(givenUp.signal));
-    if (await within(FOLLOWING, ready)) return;
-    givenUp.abort();
+    if (await this.#isOpenAfter(Promise.all(begun))) return;
     throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
   }
 
@@ -163,8 +160,13 @@ export class Hub implements SourceListener {
 
   /** Asks the store for its last id and moves the position to it: when the answer arrives, every message up to it has been received. */
   async refresh(): Promise<void> {
-    const { connectionNumber } = this.#link;
-    const { position } = await this.#source.mark([]);
+    let { connectionNumber } = this.#link;
+    let { position } = await this.#source.mark([]);
+    // While the hub heals, its position stays.
+    if (!this.isOpen && (await this.#isOpenAfter(Promise.resolve()))) {
+      connectionNumber = this.#link.connectionNumber;
+      position = (await this.#source.mark([])).position;
+    }
     if (connectionNumber !== this.#link.connectionNumber || !this.isOpen) return;
     this.#link.answered();
     this.#frontier.reached(position);
@@ -173,6 +175,8 @@ export class Hub implements SourceListener {
   /** Settles when every plain PUBLISH made before the call is recorded and its record received, see `ChannelSource.settle`. */
   async settle(): Promise<void> {
     await this.#source.settle();
+    // While the hub heals, the records are held. A session that went on now would not know which rights changed with them.
+    if (!this.isOpen) await this.#isOpenAfter(Promise.resolve());
   }
 
   /** The messages of the channel after `after`, if all of them are in memory; else `undefined`. */
@@ -273,6 +277,17 @@ export class Hub implements SourceListener {
       if (subscription.head === undefined) this.#opening.add(subscription);
     }
     this.#link.settleWaiting();
+  }
+
+  /** Settles when `done` has settled and the hub is open. Answers whether that took less than `FOLLOWING`. */
+  async #isOpenAfter(done: Promise<unknown>): Promise<boolean> {
+    const givenUp = new AbortController();
+    const isOpen = await within(
+      FOLLOWING,
+      done.then(() => this.#link.untilOpen(givenUp.signal)),
+    );
+    if (!isOpen) givenUp.abort();
+    return isOpen;
   }
 
   /** Unsubscribes idle channels, unless the hub is healing: it may be subscribing them. A lost connection has unsubscribed them anyway. */

@@ -129,6 +129,25 @@ describe('the hub', () => {
     });
   });
 
+  describe('that is asked, while it heals, whether everything is recorded', () => {
+    it('answers when the records that it holds have been given', async () => {
+      const { hub, backlog, source } = aHub();
+      const heard: string[] = [];
+      source.start(hub);
+      await eventually(() => hub.isOpen);
+      await hub.follow(aReader(heard), ['room:1']);
+      const release = holdMark(source);
+      void hub.heal(['room:1']);
+      await backlog.publish([{ channel: 'room:1', data: Buffer.from('the record') }]);
+      const settled = hub.settle().then(() => heard.push('settled'));
+      for (let i = 0; i < 10; i++) await turn();
+      expect(heard).to.deep.equal([]);
+      release();
+      await settled;
+      expect(heard).to.deep.equal(['the record', 'settled']);
+    });
+  });
+
   describe('with more heard while it heals than it holds', () => {
     const MOST_HELD = 50_000;
 
