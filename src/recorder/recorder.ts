@@ -143,7 +143,11 @@ export class Recorder implements PlainListener {
       this.#logger.warn({ event: 'recorder_overcounts' }, right);
     }
     if (!isOwn) return;
-    if (this.#state === 'elected') this.#lead();
+    if (this.#state === 'elected') {
+      // Queue a question here, so that gateways that asked while nobody listened are answered without asking again.
+      this.#period.settle(id);
+      this.#lead();
+    }
     if (this.#period.from !== undefined) return;
     this.#period.begin();
     this.#state = 'listening';

@@ -38,6 +38,14 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     ...LEASE,
   },
   {
+    name: 'who asked while nobody listened whether all is recorded is not answered',
+    file: RECORDER,
+    find: '      this.#period.settle(id);\n      this.#lead();\n',
+    replace: '      this.#lead();\n',
+    caughtBy: 'unit/recorder',
+    only: 'says when it begins to lead',
+  },
+  {
     name: 'who gives the lease back does not say up to where it has recorded everything',
     file: RECORDER,
     find: "    const upTo = wanted === 'release' ? period.place : undefined;",

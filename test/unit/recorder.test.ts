@@ -153,6 +153,16 @@ describe('the recorder', () => {
   const count = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
   describe('that has the lease', () => {
+    it('says when it begins to lead that everything before is recorded: who asked sooner was heard by nobody', async () => {
+      await standBy();
+      source.hear('a');
+      source.role = 'leader';
+      await eventually(() => recorder.role === 'leader');
+      await eventually(() => source.times('settled') === 1);
+      expect(source.recorded).to.deep.equal(['a']);
+      expect(source.asked.lastIndexOf('anchor'), 'behind its own place').to.be.below(source.asked.indexOf('settled'));
+    });
+
     it('records what it hears, in order, one batch after the other', async () => {
       expect(recorder.role).to.equal('unknown');
       expect(recorder.isRecording).to.equal(false);
