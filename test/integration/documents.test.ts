@@ -153,6 +153,9 @@ describe('the blocks of the documents', function () {
     if (!/locks/.test(text)) return;
     await browser.run(text);
     await expectRead(browser, undefined);
+    // The second tab has to have its position from the first one, which hands on what it reads a moment later.
+    await world.publish.fcall('room:918', 'read by both tabs');
+    await eventually(() => JSON.stringify(browser.calls).split('read by both tabs').length > 2);
     await browser.closeFirstTab(() => world.publish.fcall('room:918', 'between two tabs'));
     await eventually(() => JSON.stringify(browser.calls).includes('between two tabs'));
   }
