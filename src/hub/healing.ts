@@ -61,7 +61,7 @@ export class Healing implements Giver {
 
   /** Subscribes every channel on a new connection, and makes up for what was missed since the last connection. */
   async reconnect(channels: string[]): Promise<void> {
-    if (await this.#attempt(() => this.#resubscribe(channels))) this.#parts.onHealed();
+    if (await this.#attempt((current) => this.#resubscribe(channels, current))) this.#parts.onHealed();
   }
 
   /** Makes up for messages that were missed on these channels while the connection was there. */
@@ -107,17 +107,16 @@ export class Healing implements Giver {
     return this.#parts.subscriptions.get(channel)?.head;
   }
 
-  async #resubscribe(channels: string[]): Promise<void> {
-    const { link, subscriptions } = this.#parts;
+  async #resubscribe(channels: string[], current: () => boolean): Promise<void> {
+    const { subscriptions } = this.#parts;
     const { source } = this.#options;
-    const current = this.#currency();
     const refused = new Set(await source.subscribe(channels));
     if (!current()) return;
     for (const subscription of subscriptions.values()) subscription.refused = refused.has(subscription.channel);
     // A plain PUBLISH that this gateway did not receive may change rights, and the change counts from the place of the PUBLISH. So its
     // record must be there before any message behind that place is delivered.
     if (channels.length > 0) await source.settle();
-    if (!link.isDown && current()) await this.#catchUp(channels, current);
+    if (current()) await this.#catchUp(channels, current);
   }
 
   #catchUp(channels: string[], current: () => boolean): Promise<void> {
@@ -125,17 +124,11 @@ export class Healing implements Giver {
     return catchUp({ frontier, subscriptions, giver: this }, this.#options, channels, current);
   }
 
-  /** Answers a function that tells whether the connection is still the same as now. */
-  #currency(): () => boolean {
-    const { link } = this.#parts;
-    const { connectionNumber } = link;
-    return () => connectionNumber === link.connectionNumber;
-  }
-
   /** Repeats `work` until it succeeds or the connection is another one. Answers whether it has succeeded. */
   async #attempt(work: (current: () => boolean) => Promise<void>): Promise<boolean> {
     const { link } = this.#parts;
-    const current = this.#currency();
+    const { connectionNumber } = link;
+    const current = (): boolean => connectionNumber === link.connectionNumber;
     this.#held.ask();
     try {
       await work(current);

@@ -163,7 +163,7 @@ export class Hub implements SourceListener {
     let { connectionNumber } = this.#link;
     let { position } = await this.#source.mark([]);
     // While the hub heals, its position stays.
-    if (!this.isOpen && (await this.#isOpenAfter(Promise.resolve()))) {
+    if (!this.isOpen && (await this.#isOpenAfter())) {
       connectionNumber = this.#link.connectionNumber;
       position = (await this.#source.mark([])).position;
     }
@@ -176,7 +176,7 @@ export class Hub implements SourceListener {
   async settle(): Promise<void> {
     await this.#source.settle();
     // While the hub heals, the records are held. A session that went on now would not know which rights changed with them.
-    if (!this.isOpen) await this.#isOpenAfter(Promise.resolve());
+    if (!this.isOpen) await this.#isOpenAfter();
   }
 
   /** The messages of the channel after `after`, if all of them are in memory; else `undefined`. */
@@ -280,7 +280,7 @@ export class Hub implements SourceListener {
   }
 
   /** Settles when `done` has settled and the hub is open. Answers whether that took less than `FOLLOWING`. */
-  async #isOpenAfter(done: Promise<unknown>): Promise<boolean> {
+  async #isOpenAfter(done: Promise<unknown> = Promise.resolve()): Promise<boolean> {
     const givenUp = new AbortController();
     const isOpen = await within(
       FOLLOWING,

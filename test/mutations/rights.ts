@@ -244,7 +244,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'everything seems to be recorded while the hub holds the records',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) await this.#isOpenAfter(Promise.resolve());\n',
+    find: '    if (!this.isOpen) await this.#isOpenAfter();\n',
     replace: '',
     caughtBy: 'unit/hub',
     only: 'whether everything is recorded',
