@@ -8,8 +8,6 @@ const BYTES: Record<string, number> = { '': 1, B: 1, KB: 1024, MB: 1024 ** 2, GB
 const PATTERN = /^[!-~]{1,128}$/;
 /** A secret is sent in an Authorization header after `Bearer `. */
 const SECRET = /^[!-~]{1,512}$/;
-/** Values of SISYPHUS_AUTH that are planned, and that this version does not support. */
-const LATER = new Set(['token', 'jwt', 'forward']);
 
 export function integer(least: number, most: number) {
   return (text: string): number => {
@@ -52,11 +50,6 @@ export function oneOf<const T extends string>(words: readonly T[]) {
   };
 }
 
-export function auth(text: string): 'open' {
-  if (text === 'open') return text;
-  throw new Mistake(`${LATER.has(text) ? 'is not in this version' : 'is unknown'}: open is right`);
-}
-
 export function host(text: string): string {
   if (/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) return text;
   throw new Mistake('is no host: expected a name or an address, such as 127.0.0.1, ::1 or 0.0.0.0');
@@ -65,6 +58,19 @@ export function host(text: string): string {
 export function secret(text: string): string {
   if (SECRET.test(text)) return text;
   throw new Mistake('is no secret: expected 1 to 512 visible ASCII characters without spaces');
+}
+
+/**
+ * Parses a limit for each address, such as `1000` or `1000 public`. With `public` only addresses of the internet are counted: a loopback
+ * or private one may be a proxy that SISYPHUS_TRUSTED_PROXIES does not name, and then everybody would share its limit.
+ */
+export function perAddress(text: string): { most: number; isPublicOnly: boolean } {
+  const [, digits = '', rest] = /^(\d{1,8})( public)?$/.exec(text) ?? [];
+  const most = Number(digits);
+  if (most > 0) return { most, isPublicOnly: rest !== undefined };
+  throw new Mistake(
+    'is no limit: expected a whole number from 1, such as 500, or 500 public to count only public addresses',
+  );
 }
 
 /** Parses Redis globs, separated by commas; an empty text is an empty list. */
@@ -127,7 +133,8 @@ function pattern(text: string): string {
   throw new Mistake(`holds ${JSON.stringify(text)}: a pattern of Redis is right, such as room:* or user:[0-9]*`);
 }
 
-function list(text: string): string[] {
+/** Splits a text at its commas; an empty text is an empty list. */
+export function list(text: string): string[] {
   if (text.trim() === '') return [];
   return text.split(',').map((item) => item.trim());
 }

@@ -1,15 +1,27 @@
+import { KeyObject } from 'node:crypto';
 import {
-  auth,
+  algorithms,
+  algorithmsFor,
+  claim,
+  cookieName,
+  headerName,
+  publicKey,
+  ranges,
+  serviceUrl,
+} from './auth-values.ts';
+import {
   duration,
   gatewayUrl,
   host,
   integer,
   keyPrefix,
+  list,
   Mistake,
   namespace,
   oneOf,
   origins,
   patterns,
+  perAddress,
   rules,
   secret,
   size,
@@ -32,8 +44,40 @@ const TABLE = {
     'the Redis; without it a private one, or memory', { secret: true }),
   namespace: row('SISYPHUS_NAMESPACE', undefined, namespace,
     'a name for all keys and topics, where several share a Redis'),
-  auth: row('SISYPHUS_AUTH', 'open', auth,
-    'who a client is: `open` trusts `?user=`'),
+  auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt']),
+    'how the gateway finds out who a client is: `open` trusts `?user=`'),
+  cookie: row('SISYPHUS_COOKIE', undefined, cookieName,
+    'the cookie that may hold the credential, for `jwt` and `token`'),
+  rights: row('SISYPHUS_RIGHTS', 'redis', oneOf(['redis', 'credential', 'both']),
+    'where the channels of a user come from: the list in Redis, the credential (`forward`, `jwt`), or both'),
+  publicChannels: row('SISYPHUS_PUBLIC_CHANNELS', '', patterns,
+    'channels that everybody may read by name: patterns such as `news:*`; never `user:*`', { mayBeEmpty: true }),
+  trustedProxies: row('SISYPHUS_TRUSTED_PROXIES', '', ranges,
+    'addresses of proxies whose headers are believed: `10.0.0.0/8,fd00::/8`', { mayBeEmpty: true }),
+  headerUser: row('SISYPHUS_HEADER_USER', 'X-Sisyphus-User', headerName,
+    '`header`, `forward`: the header with the user'),
+  headerSecret: row('SISYPHUS_HEADER_SECRET', undefined, secret,
+    '`header`: a proxy that sends it in `X-Sisyphus-Secret` is believed', { secret: true }),
+  forwardUrl: row('SISYPHUS_FORWARD_URL', undefined, serviceUrl,
+    '`forward`: where the application says who a request is from', { secret: true }),
+  forwardTimeout: row('SISYPHUS_FORWARD_TIMEOUT', '1s', duration('10ms', '1400ms'),
+    '`forward`: how long the application may take'),
+  forwardCache: row('SISYPHUS_FORWARD_CACHE', '10s', duration('0s', '1h'),
+    '`forward`: how long an answer is used again; `0s`: never'),
+  jwtSecret: row('SISYPHUS_JWT_SECRET', undefined, secret,
+    '`jwt`: the shared secret (HS256)', { secret: true }),
+  jwtKey: row('SISYPHUS_JWT_KEY', undefined, publicKey,
+    '`jwt`: the public key, in PEM or as the path of a file', { secret: true }),
+  jwtJwksUrl: row('SISYPHUS_JWT_JWKS_URL', undefined, serviceUrl,
+    '`jwt`: where the issuer publishes its keys', { secret: true }),
+  jwtAlgorithms: row('SISYPHUS_JWT_ALGORITHMS', undefined, algorithms,
+    '`jwt`: how tokens may be signed; by default what fits the key'),
+  jwtIssuer: row('SISYPHUS_JWT_ISSUER', undefined, list,
+    '`jwt`: the expected `iss`; several are separated by commas'),
+  jwtAudience: row('SISYPHUS_JWT_AUDIENCE', undefined, list,
+    '`jwt`: the expected `aud`; several are separated by commas'),
+  jwtUserClaim: row('SISYPHUS_JWT_USER_CLAIM', 'sub', claim,
+    '`jwt`: the claim with the user'),
   publishSecret: row('SISYPHUS_PUBLISH_SECRET', undefined, secret,
     'without it publishing over HTTP is off (403)', { secret: true }),
   noopInterval: row('SISYPHUS_NOOP_INTERVAL', '15s', duration('10ms', '24h'),
@@ -54,6 +98,16 @@ const TABLE = {
     'open streams'),
   maxStreamsPerUser: row('SISYPHUS_MAX_STREAMS_PER_USER', '20', integer(1, 10_000_000),
     'open streams of one user'),
+  maxStreamsPerAddress: row('SISYPHUS_MAX_STREAMS_PER_ADDRESS', '1000 public', perAddress,
+    'open streams of one client address (IPv6: of one /64); `public`: loopback and private ones are not counted'),
+  maxOpens: row('SISYPHUS_MAX_OPENS', '10000', integer(1, 10_000_000),
+    'new streams a second of this gateway'),
+  maxChannels: row('SISYPHUS_MAX_CHANNELS', '10000', integer(1, 10_000_000),
+    'channels of one user'),
+  maxFailures: row('SISYPHUS_MAX_FAILURES', '100 public', perAddress,
+    'bad credentials of one client address in a minute'),
+  maxPublishes: row('SISYPHUS_MAX_PUBLISHES', '10000', integer(1, 10_000_000),
+    'requests a second of one publish secret'),
   maxBuffer: row('SISYPHUS_MAX_BUFFER', '1MB', size('1KB', '1GB'),
     'unsent bytes per stream before it is closed as `slow`'),
   maxMessage: row('SISYPHUS_MAX_MESSAGE', '256KB', size('1B', '64MB'),
@@ -116,7 +170,7 @@ export function loadConfig(flags: Texts, env: Texts): Config {
       problems.push(`${said}${variable.secret || text === '' ? '' : `=${JSON.stringify(text)}`} ${error.message}`);
     }
   }
-  problems.push(...contradictions(all));
+  problems.push(...contradictions(all), ...keyMisfits(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return toConfig(values as Values);
 }
@@ -156,12 +210,64 @@ function toConfig({ backlogLength: length, backlogTtl: ttl, backlogRules: rules,
 }
 
 function contradictions(all: Map<Name, Setting>): string[] {
+  return [...tooLittleRoom(all), ...missingForAuth((name) => all.get(name)!.text)];
+}
+
+function tooLittleRoom(all: Map<Name, Setting>): string[] {
   const [buffer, message] = [all.get('SISYPHUS_MAX_BUFFER')!.text, all.get('SISYPHUS_MAX_MESSAGE')!.text];
   if (!isLess(buffer, message)) return [];
   return [
     `SISYPHUS_MAX_BUFFER=${buffer} is less than SISYPHUS_MAX_MESSAGE=${message}: a stream could never send ` +
       `the largest message; SISYPHUS_MAX_BUFFER=${message} or more is right`,
   ];
+}
+
+/** What the mode of SISYPHUS_AUTH needs, and does not have. @param textOf the text of a variable, if it has one */
+function missingForAuth(textOf: (name: Name) => string | undefined): string[] {
+  const auth = textOf('SISYPHUS_AUTH');
+  const areSet = (...names: Name[]): Name[] =>
+    names.filter((name) => textOf(name) !== undefined && textOf(name) !== '');
+  if (auth === 'header' && areSet('SISYPHUS_TRUSTED_PROXIES', 'SISYPHUS_HEADER_SECRET').length === 0) {
+    return [
+      'SISYPHUS_AUTH=header needs SISYPHUS_TRUSTED_PROXIES or SISYPHUS_HEADER_SECRET: no proxy would be believed',
+    ];
+  }
+  if (auth === 'forward' && areSet('SISYPHUS_FORWARD_URL').length === 0) {
+    return [
+      'SISYPHUS_AUTH=forward needs SISYPHUS_FORWARD_URL: expected where the application says who a request is from',
+    ];
+  }
+  const keys = areSet('SISYPHUS_JWT_SECRET', 'SISYPHUS_JWT_KEY', 'SISYPHUS_JWT_JWKS_URL');
+  if (auth === 'jwt' && keys.length !== 1) {
+    const found = keys.length === 0 ? 'none is set' : `${keys.join(' and ')} are set`;
+    return [`SISYPHUS_AUTH=jwt needs one of SISYPHUS_JWT_SECRET, SISYPHUS_JWT_KEY and SISYPHUS_JWT_JWKS_URL: ${found}`];
+  }
+  if (auth === 'jwt') return misfits(keys[0]!, textOf('SISYPHUS_JWT_ALGORITHMS') ?? '');
+  const rights = textOf('SISYPHUS_RIGHTS');
+  if ((rights === 'credential' || rights === 'both') && auth !== 'forward' && auth !== 'jwt') {
+    return [`SISYPHUS_RIGHTS=${rights} needs SISYPHUS_AUTH=forward or jwt: no other credential has channels`];
+  }
+  return [];
+}
+
+/** The secret of an HMAC is no public key: whoever knows the public key could sign with it (RFC 8725, 2.1). */
+function misfits(key: Name, algorithms: string): string[] {
+  // `keyMisfits` knows which algorithms the key can verify.
+  if (key === 'SISYPHUS_JWT_KEY') return [];
+  const isSecret = key === 'SISYPHUS_JWT_SECRET';
+  const misfit = list(algorithms).find((algorithm) => algorithm.startsWith('HS') !== isSecret);
+  if (misfit === undefined) return [];
+  const right = isSecret ? 'HS256, HS384 or HS512' : 'RS…, PS…, ES… or EdDSA';
+  return [`SISYPHUS_JWT_ALGORITHMS holds ${misfit}, which does not go with ${key}: expected ${right}`];
+}
+
+function keyMisfits({ auth, jwtKey, jwtAlgorithms }: Partial<Record<Key, unknown>>): string[] {
+  if (auth !== 'jwt' || !(jwtKey instanceof KeyObject)) return [];
+  const right = algorithmsFor(jwtKey);
+  const misfit = ((jwtAlgorithms ?? []) as string[]).find((algorithm) => !right.includes(algorithm));
+  return misfit === undefined
+    ? []
+    : [`SISYPHUS_JWT_ALGORITHMS holds ${misfit}, which the key cannot verify: expected ${right.join(' or ')}`];
 }
 
 /** Whether both are sizes, and the first is the smaller one. */

@@ -1,16 +1,28 @@
+import type { Name } from '../config.ts';
 import type { Refusal } from '../connection/refusal.ts';
 import type { HttpRequest } from './http-request.ts';
 
 /** The answer of an authenticator: the identified client, or the reason for refusing it. */
-export type Identity = Identified | { refusal: Refusal };
+export type Identity = Identified | Refused;
 
 export interface Identified {
   user: string;
   /** When the credential expires (ms since 1970). The streams opened with it are closed then. */
-  expires?: number;
-  /** The channels that the credential allows. No mode sets this today, and sessions use only the list in Redis. */
-  channels?: readonly string[];
+  expires?: number | undefined;
+  /** The channels that the credential allows, for as long as it is valid. `SISYPHUS_RIGHTS` says whether they count. */
+  channels?: readonly string[] | undefined;
+  /** What the client has shown, hashed (`hashOf`): a stream can be ended by it. Only modes whose credentials can be revoked set it. */
+  credential?: string | undefined;
 }
+
+export interface Refused {
+  refusal: Refusal;
+  /** The variable with the limit, if the refusal is `capacity`. */
+  limit?: Name | undefined;
+}
+
+/** The client has shown no credential at all. A bad one is never this answer: who has one is somebody. */
+export const NOBODY: Refused = { refusal: 'missing' };
 
 /** A mode of `SISYPHUS_AUTH`: turns a request into an identity. */
 export interface Authenticator {
@@ -24,4 +36,6 @@ export interface Authenticator {
    * @param signal fires if the client has disconnected, or if the time for identifying it is over
    */
   authenticate(request: HttpRequest, signal: AbortSignal): Promise<Identity>;
+  /** Drops everything that is remembered of the user's credentials, because the user was disconnected. */
+  forget?(user: string): void;
 }

@@ -1,13 +1,23 @@
 import type { Config } from '../config.ts';
 import type { Authenticator } from './authenticator.ts';
+import type { Tell } from './claims.ts';
+import { ForwardMode } from './forward.ts';
+import { headerMode } from './header.ts';
+import { jwtMode } from './jwt.ts';
 import { openMode } from './open.ts';
 
-/** The part of the configuration that modes read. */
-export type AuthConfig = Pick<Config, 'auth'>;
+/** The part of the configuration that modes may read: what all gateways share may change while they run. */
+export type AuthConfig = Omit<Config, 'maxMessage'>;
 
 /** Creates the authenticator of each mode. Creating one starts no timer and no connection. */
-const MODES: Record<Config['auth'], (config: AuthConfig) => Authenticator> = { open: () => openMode };
+const MODES: Record<Config['auth'], (config: AuthConfig, tell: Tell) => Authenticator> = {
+  open: () => openMode,
+  header: headerMode,
+  forward: (config, tell) => new ForwardMode(config, tell),
+  jwt: jwtMode,
+};
 
-export function createAuthenticator(config: AuthConfig): Authenticator {
-  return MODES[config.auth](config);
+/** @param tell called with problems that the operator should know, such as a service that does not answer */
+export function createAuthenticator(config: AuthConfig, tell: Tell): Authenticator {
+  return MODES[config.auth](config, tell);
 }

@@ -1,5 +1,5 @@
 import { isUser } from '../message/names.ts';
-import type { Authenticator, Identity } from './authenticator.ts';
+import { type Authenticator, type Identity, NOBODY } from './authenticator.ts';
 
 /** `SISYPHUS_AUTH=open`: the client is the user that `?user=` names; nothing is verified. */
 export const openMode: Authenticator = {
@@ -10,8 +10,6 @@ export const openMode: Authenticator = {
 
 function identityOf(users: string[]): Identity {
   const [user] = users;
-  if (user === undefined) return { refusal: 'missing' };
-  if (users.length > 1) return { refusal: 'repeated' };
-  if (user.trim() === '') return { refusal: 'blank' };
-  return isUser(user) ? { user } : { refusal: 'malformed' };
+  if (user === undefined) return NOBODY;
+  return users.length === 1 && isUser(user) ? { user } : { refusal: 'malformed' };
 }

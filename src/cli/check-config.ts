@@ -25,7 +25,7 @@ export const checkConfig: Command = {
     if (problems.length > 0) throw new ConfigError(problems);
     for (const [name, { variable, text, from }] of settings(flags, env)) {
       const value = text && variable.secret ? hide(text) : text || 'none';
-      stdout.write(`${name.padEnd(30)} ${value.padEnd(24)} ${from}\n`);
+      stdout.write(`${name.padEnd(34)} ${value.padEnd(24)} ${from}\n`);
     }
     const exposure = address === undefined ? undefined : exposureOf(config, address);
     const warnings = [...(exposure === undefined ? [] : [exposure]), ...surroundingsOf(config, flags, env)];

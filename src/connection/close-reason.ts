@@ -7,10 +7,11 @@ export const CLOSE_REASONS = {
   gone: 'the reader acknowledged nothing of what was sent over two noops',
   shutdown: 'the gateway is being stopped and sends its readers elsewhere',
   redis: 'Redis was away for longer than the grace',
-  capacity: 'there are as many streams as the gateway, or the user, may have',
+  capacity: 'a limit was reached, such as the streams of a user',
   busy: 'more streams were being opened than Redis could answer',
   failure: 'the user could not be identified',
   expired: 'the credential of the user has ended',
+  revoked: 'the credential was revoked, or the user was disconnected',
   internal: 'a mistake in the gateway; the log has it',
 } as const;
 

@@ -4,7 +4,7 @@ import type { ResetReason } from '../message/reset.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
 import type { KernelQueues } from './kernel-queues.ts';
-import type { Refusal } from './refusal.ts';
+import type { Ending } from './refusal.ts';
 
 /** A client's stream, as a session writes to it. No method throws: if something cannot be written, the connection ends. */
 export interface Connection {
@@ -22,9 +22,6 @@ export interface Connection {
   drained(): Promise<void>;
   /** How many of the sent bytes the client's TCP has acknowledged; `undefined` if it has acknowledged all of them, or if unknown. */
   acknowledged(queues: KernelQueues): number | undefined;
-  /**
-   * Sends a last frame, if the reason has one, and ends the connection. `refusal`: the word in that frame, if it is more exact than
-   * the reason's own. `times`: the factor by which the client's usual retry delay is multiplied.
-   */
-  close(reason: CloseReason, position: Position, refusal?: Refusal, times?: number): void;
+  /** Sends a last frame, if the reason has one, and ends the connection. */
+  close(reason: CloseReason, position: Position, ending?: Ending): void;
 }

@@ -32,8 +32,10 @@ export function encodeMessage({ message, frames }: Delivery, format: Format): Bu
 
 /** Additions to a status frame, for the developer of the page. */
 export interface Remarks {
-  /** Why the stream is refused. */
-  reason?: Refusal | undefined;
+  /** Why the stream is refused, or ends. */
+  refusal?: Refusal | undefined;
+  /** The variable with the limit that is reached. */
+  limit?: string | undefined;
   /** One sentence for each ignored part of the request. */
   notes?: readonly string[] | undefined;
 }
@@ -47,11 +49,14 @@ export function encodeStatus(
   position: Position,
   retryMs: number,
   format: Format,
-  { reason, notes = [] }: Remarks = {},
+  { refusal, limit, notes = [] }: Remarks = {},
 ): Buffer {
   const json = format === 'json';
-  const data = json ? JSON.stringify({ status, reason }) : `<message><status>${status}</status></message>`;
-  const comments = (json || !reason ? notes : [reason, ...notes]).map(commentOf).join('');
+  const data = json
+    ? JSON.stringify({ status, reason: refusal, limit })
+    : `<message><status>${status}</status></message>`;
+  const words = json ? [] : [refusal, limit].filter((word) => word !== undefined);
+  const comments = [...words, ...notes].map(commentOf).join('');
   return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n${comments}\n`);
 }
 

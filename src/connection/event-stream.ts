@@ -16,7 +16,7 @@ import {
 import type { Flusher } from './flusher.ts';
 import { FrameList } from './frame-list.ts';
 import type { KernelQueues } from './kernel-queues.ts';
-import { REFUSAL_OF, type Refusal } from './refusal.ts';
+import { type Ending, REFUSAL_OF } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
 import { retryAfter } from './retry.ts';
 import type { Writer } from './writer.ts';
@@ -76,13 +76,14 @@ export class EventStream implements Connection, Debtor {
     return this.#reason !== undefined;
   }
 
-  /** `times`: the factor by which the client's usual retry delay is multiplied. */
-  open(status: Status, position: Position, reason?: Refusal, times = 1): void {
+  open(status: Status, position: Position, { refusal, limit, times = 1 }: Ending = {}): void {
     if (this.closed || !this.#first) return;
     const { head, notes } = this.#first;
     this.#first = undefined;
     const retry = retryAfter(status, this.#random, times);
-    this.#watch(this.#writer.begin(head, encodeStatus(status, position, retry, this.#format, { reason, notes })));
+    this.#watch(
+      this.#writer.begin(head, encodeStatus(status, position, retry, this.#format, { refusal, limit, notes })),
+    );
     this.lastSent = performance.now();
   }
 
@@ -119,13 +120,9 @@ export class EventStream implements Connection, Debtor {
     return this.#writer.acknowledged(queues);
   }
 
-  close(
-    reason: CloseReason,
-    position: Position,
-    refusal = REFUSAL_OF[reason],
-    times = reason === 'expired' ? FRESH : 1,
-  ): void {
+  close(reason: CloseReason, position: Position, ending: Ending = {}): void {
     if (this.closed) return;
+    const { refusal = REFUSAL_OF[reason], limit, times = reason === 'expired' ? FRESH : 1 } = ending;
     if (reason === 'client' || reason === 'slow' || reason === 'gone') {
       this.#reason = reason;
       // `reset` also drops the bytes in the kernel, which the client of a dead connection will never acknowledge.
@@ -135,13 +132,13 @@ export class EventStream implements Connection, Debtor {
     }
     const status = statusOf(reason);
     if (this.#first) {
-      this.open(status, position, refusal, times);
+      this.open(status, position, { refusal, limit, times });
       this.#writer.end();
     } else {
       this.flush();
       const retry = retryAfter(reason === 'shutdown' ? 'ok' : status, this.#random, times);
       if (reason === 'shutdown') this.#writer.end(encodeGoodbye(position, retry, this.#format));
-      else this.#writer.end(encodeStatus(status, position, retry, this.#format, { reason: refusal }));
+      else this.#writer.end(encodeStatus(status, position, retry, this.#format, { refusal, limit }));
     }
     this.#reason = reason;
   }
@@ -206,6 +203,9 @@ export class EventStream implements Connection, Debtor {
   }
 }
 
+/** Reasons that stay the same if the client comes back with the same credential. */
+const FAILURES = new Set<CloseReason>(['failure', 'expired', 'revoked']);
+
 function statusOf(reason: CloseReason): Status {
-  return reason === 'failure' || reason === 'expired' ? 'failure' : 'error';
+  return FAILURES.has(reason) ? 'failure' : 'error';
 }

@@ -1,3 +1,4 @@
+import type { Name } from '../config.ts';
 import type { CloseReason } from './close-reason.ts';
 
 /**
@@ -5,15 +6,18 @@ import type { CloseReason } from './close-reason.ts';
  * A test compares docs/reference/refusals.md with this list.
  */
 export const REFUSALS = {
-  missing: 'the address has no `user`',
-  blank: '`user` has no value',
-  repeated: '`user` is in the address more than once',
-  malformed: '`user` is no user id',
+  missing: 'the request has no credential; with `SISYPHUS_AUTH=open`, the address has no `user`',
+  malformed: 'the credential cannot be read, is repeated, or does not name a valid user id',
   expired: 'the credential has ended',
-  unavailable: 'who the user is could not be found out in time',
+  not_yet: 'the credential is not valid yet',
+  signature: 'the token is not signed by a known key with an allowed algorithm',
+  audience: 'the token is for another audience, or from another issuer',
+  refused: 'the application does not let the client in',
+  revoked: 'the credential was revoked, or the user was disconnected',
+  untrusted: 'the header with the user did not come from a trusted proxy',
+  unavailable: 'the application, or the service that has the keys, did not answer',
   headers_too_large: 'the head of the request is larger than 64 KB',
-  capacity: 'the gateway has as many streams as it may have, or may not open more files',
-  user_capacity: 'the user has as many streams as one user may have',
+  capacity: 'a limit is reached; the frame names the variable that sets it',
   busy: 'more streams are being opened than Redis can answer; the more there are, the later the client comes back',
   draining: 'the gateway is being stopped',
   redis: 'Redis cannot be reached',
@@ -21,6 +25,16 @@ export const REFUSALS = {
 } as const;
 
 export type Refusal = keyof typeof REFUSALS;
+
+/** What the last frame of a stream says, if it is more than the close reason tells. */
+export interface Ending {
+  /** The word in the frame, if it is more exact than the reason's own. */
+  refusal?: Refusal | undefined;
+  /** The variable with the limit that is reached. */
+  limit?: Name | undefined;
+  /** The factor by which the client's usual retry delay is multiplied. */
+  times?: number | undefined;
+}
 
 /** The refusal that is sent for a close reason, if the caller has no more exact one. `undefined`: no last frame is sent. */
 export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
@@ -33,5 +47,6 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   busy: 'busy',
   failure: 'malformed',
   expired: 'expired',
+  revoked: 'revoked',
   internal: 'internal',
 };

@@ -35,7 +35,9 @@ const SERVER_OPTIONS = {
 export function createHttpServer(context: HttpContext): Server {
   const { config, counters, hub, logger } = context;
   const log = new BoundedLog(logger);
-  const authenticator = createAuthenticator(config);
+  const authenticator = createAuthenticator(config, (reason) =>
+    log.warnOnce(reason, { event: 'identity_problem', reason }),
+  );
   const heads = new StreamHeads(config.origins);
   const descriptors = new Descriptors();
   const openStream = streamOpener(context, { authenticator, heads, log, descriptors });

@@ -125,7 +125,7 @@ function httpAnswer(refusal: SisyphusError): string {
 function streamAnswer({ heads, position, counters }: UnreadableOptions): string {
   counters.streamRefused('headers_too_large');
   const retry = FAILURE_RETRY * (1 + Math.random());
-  const frame = encodeStatus('failure', position(), retry, 'raw', { reason: 'headers_too_large' });
+  const frame = encodeStatus('failure', position(), retry, 'raw', { refusal: 'headers_too_large' });
   return `${encodeHead(heads.for(undefined)).toString('latin1')}${frame}`;
 }
 

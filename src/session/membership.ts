@@ -25,12 +25,17 @@ export interface MembershipOptions {
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
+  /** Channels that the user's credential allows, for as long as the session lasts. */
+  granted?: readonly string[];
+  /** Whether the channels on the user's list in the store are followed, too; by default `true`. */
+  hasList?: boolean;
   /** The time (ms). */
   now?: () => number;
 }
 
 /**
- * The channels that one reader follows: the user's own, those on the list of the user, and for a while those that were on it.
+ * The channels that one reader follows: the user's own and those of the credential, which are followed to the end; those on the list of
+ * the user; and for a while those that were on it.
  *
  * Invariant: every channel of `timeline.channels` is either among the additions, or the reader follows it and has read it from the place
  * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
@@ -38,6 +43,8 @@ export interface MembershipOptions {
 export class Membership implements Channels {
   readonly own: string;
   readonly timeline = new Timeline();
+  /** The channels of the credential, if it has any. */
+  readonly #granted: ReadonlySet<string> | undefined;
   readonly #reader: Reader;
   readonly #additions: Additions;
   readonly #options: MembershipOptions;
@@ -57,6 +64,18 @@ export class Membership implements Channels {
     this.#additions = additions;
     this.#options = options;
     this.own = channelOfUser(options.user);
+    const { granted = [] } = options;
+    if (granted.length > 0) this.#granted = new Set(granted.filter((channel) => channel !== this.own));
+  }
+
+  /** Whether the store has a list of the user's channels that counts. */
+  get hasList(): boolean {
+    return this.#options.hasList ?? true;
+  }
+
+  /** How many channels the user may follow, apart from the user's own. */
+  get size(): number {
+    return this.timeline.channels.length + (this.#granted?.size ?? 0);
   }
 
   get isStale(): boolean {
@@ -69,7 +88,7 @@ export class Membership implements Channels {
    */
   owedAtFirst(position: Position, listed: Pick<Rights, 'channels' | 'version'>): Wanted[] {
     const { timeline } = this;
-    const wanted: Wanted[] = [{ channel: this.own, after: position }];
+    const wanted: Wanted[] = this.#constant.map((channel) => ({ channel, after: position }));
     for (const channel of this.#followed) {
       if (listed.channels.has(channel)) {
         wanted.push({ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) });
@@ -88,19 +107,27 @@ export class Membership implements Channels {
   }
 
   allows(message: Message): boolean {
-    return this.timeline.allows(message);
+    return this.#isConstant(message.channel) || this.timeline.allows(message);
   }
 
   startOf(channel: string, position: Position): Position {
-    return channel === this.own ? position : this.timeline.startOf(channel, position);
+    return this.#isConstant(channel) ? position : this.timeline.startOf(channel, position);
   }
 
-  /** All channels that are followed, including the user's own. */
   get followed(): Set<string> {
-    return this.#followed.add(this.own);
+    return new Set([...this.#constant, ...this.#followed]);
   }
 
-  /** All channels that are followed, without the user's own. */
+  /** The channels that are followed to the end, whatever is on the list. */
+  get #constant(): string[] {
+    return [this.own, ...(this.#granted ?? [])];
+  }
+
+  #isConstant(channel: string): boolean {
+    return channel === this.own || (this.#granted?.has(channel) ?? false);
+  }
+
+  /** The channels that are followed because of the list. */
   get #followed(): Set<string> {
     return new Set([...this.timeline.channels, ...this.#ended]);
   }
@@ -117,7 +144,7 @@ export class Membership implements Channels {
    */
   async open(): Promise<Pick<Rights, 'channels' | 'version' | 'unsettled'>> {
     const { hub } = this.#options;
-    await hub.follow(this.#reader, [this.own]);
+    await hub.follow(this.#reader, this.#constant);
     let rights: Rights | undefined;
     do {
       this.#isStale = false;
@@ -127,12 +154,12 @@ export class Membership implements Channels {
       this.#additions.clear();
       await hub.follow(this.#reader, this.timeline.channels);
     } while (this.#isStale && !this.#left);
-    return rights ?? { channels: new Map(), version: BEGINNING, unsettled: false };
+    return rights ?? NO_LIST;
   }
 
   /** Called when a change of the list is received, with a message or as a note. Returns whether the reading has something to do. */
   changed({ before, now, changes }: RightsChange): boolean {
-    if (!isAfter(now, this.timeline.version)) return false;
+    if (!this.hasList || !isAfter(now, this.timeline.version)) return false;
     if (before !== this.timeline.version || !changes) {
       this.#isStale = true;
       return true;
@@ -140,9 +167,10 @@ export class Membership implements Channels {
     this.#changedAt = this.#now();
     const followed = this.#followed;
     this.timeline.apply({ before, now, changes });
+    if (changes.some(({ channel }) => this.#isConstant(channel))) this.#leaveOutConstant();
     for (const { channel, kind, place, was } of changes) {
       // A change that only moved to another place does not concern this reader if it does not follow the channel.
-      if (channel === this.own || (was && !followed.has(channel))) continue;
+      if (this.#isConstant(channel) || (was && !followed.has(channel))) continue;
       if (kind === 'granted')
         this.#additions.add(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
       else if (!this.#ended.includes(channel)) this.#ended.push(channel);
@@ -181,7 +209,7 @@ export class Membership implements Channels {
   leave(): void {
     this.#left = true;
     this.#reading?.abort();
-    this.#options.hub.leave(this.#reader, [this.own, ...this.timeline.channels, ...this.#ended]);
+    this.#options.hub.leave(this.#reader, [...this.#constant, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
   }
 
@@ -192,6 +220,7 @@ export class Membership implements Channels {
   /** The list from the store; `undefined` if the reader has left. */
   async #read(): Promise<Rights | undefined> {
     const { user, backlog } = this.#options;
+    if (!this.hasList) return NO_LIST;
     this.#reading ??= new AbortController();
     const size = this.timeline.version === BEGINNING ? undefined : this.timeline.channels.length;
     try {
@@ -215,10 +244,11 @@ export class Membership implements Channels {
     }
     const followed = this.#followed;
     timeline.replace(rights);
-    timeline.channels = timeline.channels.filter((channel) => channel !== this.own);
+    this.#leaveOutConstant();
     this.#changedAt = this.#now();
     const ended = new Set(followed);
-    const sinceThen = version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => name !== this.own);
+    const sinceThen =
+      version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => !this.#isConstant(name));
     // A channel that was granted since the known version is read from its first grant on, even if it was revoked or granted again since.
     for (const channel of new Set([...timeline.channels, ...sinceThen])) {
       const id = rights.channels.get(channel) ?? rights.version;
@@ -229,7 +259,13 @@ export class Membership implements Channels {
     this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
   }
 
+  #leaveOutConstant(): void {
+    this.timeline.channels = this.timeline.channels.filter((channel) => !this.#isConstant(channel));
+  }
+
   #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     return persistently(ask, () => this.#left);
   }
 }
+
+const NO_LIST: Rights = { version: BEGINNING, channels: new Map(), changes: [], unsettled: false, problem: undefined };

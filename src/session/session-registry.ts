@@ -210,7 +210,7 @@ export class SessionRegistry {
 
   /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */
   async #reread(sessions: Session[]): Promise<void> {
-    const open = sessions.filter((session) => this.#sessions.has(session));
+    const open = sessions.filter((session) => this.#sessions.has(session) && session.hasList);
     if (open.length === 0) return;
     const rights = await this.#options.backlog.rights(
       open.map(({ user, version, size }) => ({ user, known: version, size })),

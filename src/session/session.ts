@@ -68,9 +68,14 @@ export class Session implements ReadingOwner {
     return this.#membership.timeline.version;
   }
 
-  /** How many channels are on the list. */
+  /** How many channels the user may follow, apart from the user's own. */
   get size(): number {
-    return this.#membership.timeline.channels.length;
+    return this.#membership.size;
+  }
+
+  /** Whether the user's list in the store counts. */
+  get hasList(): boolean {
+    return this.#membership.hasList;
   }
 
   /** Whether `sweep` has nothing to do until the next `onHold`. */

@@ -170,8 +170,8 @@ describe('the first frame', () => {
 
   for (const [path, reason] of [
     ['/', 'missing'],
-    ['/?user=', 'blank'],
-    ['/?user=1&user=1', 'repeated'],
+    ['/?user=', 'malformed'],
+    ['/?user=1&user=1', 'malformed'],
     ['/?user=*', 'malformed'],
   ] as const) {
     it(`of a failure says why, in a word: ${path} is ${reason}`, async () => {
@@ -187,12 +187,12 @@ describe('the first frame', () => {
       // The whole gateway is full.
       for (const [user, format, expected] of [
         ['3', 'raw', '<message><status>error</status></message>'],
-        ['3', 'json', '{"status":"error","reason":"capacity"}'],
+        ['3', 'json', '{"status":"error","reason":"capacity","limit":"SISYPHUS_MAX_STREAMS"}'],
       ]) {
         const stream = small.open({ path: `/?user=${user}&format=${format}` });
         await stream.ended();
         expect(stream.frames[0]!.data).to.equal(expected);
-        expect(stream.frames[0]!.comments).to.deep.equal(format === 'raw' ? ['capacity'] : []);
+        expect(stream.frames[0]!.comments).to.deep.equal(format === 'raw' ? ['capacity', 'SISYPHUS_MAX_STREAMS'] : []);
         expect(stream.frames[0]!.retry).to.be.within(5_000, 10_000);
       }
       small.closeStreams();
@@ -200,9 +200,11 @@ describe('the first frame', () => {
       await Promise.all(['1', '1'].map((user) => small.openOk({ path: `/?user=${user}` })));
       const stream = small.open({ path: '/?user=1' });
       await stream.ended();
-      expect(stream.frames[0]!.comments).to.deep.equal(['user_capacity']);
+      expect(stream.frames[0]!.comments).to.deep.equal(['capacity', 'SISYPHUS_MAX_STREAMS_PER_USER']);
+      // The tabs of one user would ask again every few seconds for ever.
+      expect(stream.frames[0]!.retry).to.be.within(30_000, 60_000);
       const { counters } = await small.gateway.status();
-      expect(counters).to.have.property('refused').that.deep.equals({ capacity: 2, user_capacity: 1 });
+      expect(counters).to.have.property('refused').that.deep.equals({ capacity: 3 });
     } finally {
       await small.stop();
     }

@@ -1,6 +1,7 @@
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { HTTP_MUTATIONS } from './http.ts';
+import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
@@ -19,6 +20,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...RIGHTS_MUTATIONS,
   ...SLOW_MUTATIONS,
   ...LUA_MUTATIONS,
+  ...IDENTITY_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,

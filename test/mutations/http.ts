@@ -25,7 +25,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a refusal does not say why',
     file: 'src/connection/encode.ts',
-    find: '(json || !reason ? notes : [reason, ...notes])',
+    find: '[...words, ...notes]',
     replace: 'notes',
     caughtBy: 'conformance/first-frame',
     only: 'says why',

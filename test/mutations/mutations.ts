@@ -407,15 +407,16 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the first of two users counts',
     file: 'src/auth/open.ts',
-    find: 'if (users.length > 1)',
-    replace: 'if (users.length > 2)',
+    find: 'users.length === 1 && isUser(user)',
+    replace: 'isUser(user)',
     caughtBy: 'conformance/first-frame',
   },
   {
     name: 'over capacity is a status of its own',
     file: 'src/connection/event-stream.ts',
-    find: '    this.#watch(this.#writer.begin(head, ',
-    replace: "    this.#watch(this.#writer.begin(status === 'ok' ? head : { ...head, status: 503 }, ",
+    find: 'const { head, notes } = this.#first;',
+    replace:
+      "const { head: usual, notes } = this.#first;\n    const head = status === 'ok' ? usual : { ...usual, status: 503 };",
     caughtBy: 'conformance/first-frame',
   },
   {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect } from 'chai';
 import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config.ts';
 
@@ -12,6 +13,12 @@ function problemsOf(flags: Texts, env: Texts): string[] {
   }
   return [];
 }
+
+const toPem = (key: KeyObject) =>
+  key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString();
+const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const [RSA, PRIVATE] = [toPem(publicKey), toPem(privateKey)];
+const SHORT_RSA = toPem(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey);
 
 const VALID: [Texts, Partial<Config>][] = [
   [{}, { port: 3001, host: '127.0.0.1', redisUrl: undefined, noopInterval: 15_000, rawChannels: ['*:*'], workers: 1 }],
@@ -71,9 +78,30 @@ const INVALID: [Texts, RegExp][] = [
   [{ REDIS_URL: 'redis://' }, /^REDIS_URL is no Redis/],
   [{ REDIS_URL: 'redis+sentinel://h1:26379' }, /^REDIS_URL is no Redis/],
   [{ REDIS_URL: 'redis+unix://' }, /^REDIS_URL is no Redis/],
-  [{ SISYPHUS_AUTH: 'token' }, /not in this version: open is right/],
-  [{ SISYPHUS_AUTH: 'jwt' }, /not in this version/],
-  [{ SISYPHUS_AUTH: 'none' }, /unknown: open is right/],
+  [{ SISYPHUS_AUTH: 'none' }, /^SISYPHUS_AUTH="none" is none of open, header, /],
+  [{ SISYPHUS_AUTH: 'header' }, /^SISYPHUS_AUTH=header needs SISYPHUS_TRUSTED_PROXIES or SISYPHUS_HEADER_SECRET/],
+  [{ SISYPHUS_AUTH: 'header', SISYPHUS_TRUSTED_PROXIES: '' }, /^SISYPHUS_AUTH=header needs/],
+  [{ SISYPHUS_AUTH: 'forward' }, /^SISYPHUS_AUTH=forward needs SISYPHUS_FORWARD_URL/],
+  [{ SISYPHUS_AUTH: 'jwt' }, /^SISYPHUS_AUTH=jwt needs one of .*: none is set/],
+  [
+    { SISYPHUS_AUTH: 'jwt', SISYPHUS_JWT_SECRET: 'x', SISYPHUS_JWT_JWKS_URL: 'http://id/keys' },
+    /SISYPHUS_JWT_SECRET and SISYPHUS_JWT_JWKS_URL are set/,
+  ],
+  [{ SISYPHUS_AUTH: 'jwt', SISYPHUS_JWT_SECRET: 'x', SISYPHUS_JWT_ALGORITHMS: 'HS256,RS256' }, /holds RS256, which/],
+  [{ SISYPHUS_AUTH: 'jwt', SISYPHUS_JWT_KEY: RSA, SISYPHUS_JWT_ALGORITHMS: 'HS256' }, /holds HS256, which/],
+  [{ SISYPHUS_AUTH: 'jwt', SISYPHUS_JWT_KEY: RSA, SISYPHUS_JWT_ALGORITHMS: 'ES256' }, /cannot verify: expected RS256/],
+  [{ SISYPHUS_JWT_ALGORITHMS: 'none' }, /"none": expected some of HS256/],
+  [{ SISYPHUS_JWT_KEY: '/no/such/file' }, /^SISYPHUS_JWT_KEY is no key, and no file/],
+  [{ SISYPHUS_JWT_KEY: SHORT_RSA }, /^SISYPHUS_JWT_KEY is of an unknown kind: expected RSA with 2048/],
+  [{ SISYPHUS_JWT_KEY: PRIVATE }, /^SISYPHUS_JWT_KEY is a private key: expected the public one/],
+  [{ SISYPHUS_JWT_JWKS_URL: 'ftp://u:secret@id/keys' }, /^SISYPHUS_JWT_JWKS_URL is no address(?!.*secret)/],
+  [{ SISYPHUS_JWT_USER_CLAIM: 'a b' }, /is no name of a claim/],
+  [{ SISYPHUS_HEADER_USER: 'Cookie' }, /expected one that nothing else uses/],
+  [{ SISYPHUS_COOKIE: 'a=b' }, /is no name of a cookie/],
+  [{ SISYPHUS_TRUSTED_PROXIES: '10.0.0.0/33' }, /"10.0.0.0\/33": expected an address or a range/],
+  [{ SISYPHUS_TRUSTED_PROXIES: 'proxy.example' }, /expected an address or a range/],
+  [{ SISYPHUS_RIGHTS: 'credential' }, /^SISYPHUS_RIGHTS=credential needs SISYPHUS_AUTH=forward or jwt/],
+  [{ SISYPHUS_MAX_STREAMS_PER_ADDRESS: '0' }, /is no limit: expected a whole number from 1/],
   [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],
   [{ SISYPHUS_NOOP_INTERVAL: '15' }, /="15" is no duration: .*15s/],
   [{ SISYPHUS_NOOP_INTERVAL: '0' }, /is no duration/],

@@ -164,7 +164,7 @@ describe('the properties of frames', () => {
 });
 
 describe('a status as a frame', () => {
-  const remarks = { reason: 'missing' as const, notes: ['one', 'two'] };
+  const remarks = { refusal: 'missing' as const, notes: ['one', 'two'] };
 
   it('has its id, its data and its time to come back, and no more where nothing is wrong', () => {
     expect(encodeStatus('ok', at, 3817.4, 'raw').toString()).to.equal(
@@ -181,6 +181,16 @@ describe('a status as a frame', () => {
     );
     expect(encodeStatus('failure', at, 1, 'json', remarks).toString()).to.equal(
       'id: 1795206467123456\ndata: {"status":"failure","reason":"missing"}\nretry: 1\n: one\n: two\n\n',
+    );
+  });
+
+  it('names the limit that is reached', () => {
+    const remarks = { refusal: 'capacity' as const, limit: 'SISYPHUS_MAX_OPENS' };
+    expect(encodeStatus('error', at, 1, 'raw', remarks).toString()).to.equal(
+      'id: 1795206467123456\ndata: <message><status>error</status></message>\nretry: 1\n: capacity\n: SISYPHUS_MAX_OPENS\n\n',
+    );
+    expect(encodeStatus('error', at, 1, 'json', remarks).toString()).to.equal(
+      'id: 1795206467123456\ndata: {"status":"error","reason":"capacity","limit":"SISYPHUS_MAX_OPENS"}\nretry: 1\n\n',
     );
   });
 

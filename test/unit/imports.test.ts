@@ -30,6 +30,7 @@ const KNOWS: Record<string, string[]> = {
   cli: ['backlog', 'gateway', 'message', 'store'],
 };
 const GROUND = [
+  'auth-values',
   'config',
   'config-values',
   'errors',
@@ -53,6 +54,9 @@ const DOORS: [string, RegExp][] = [
   ['pino', /^logger\.ts$/],
   ['fast-xml-parser', /^message\/xml\.ts$/],
   ['eventsource-parser', /^cli\/tail\.ts$/],
+  ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
+  ['lru-cache', /^auth\/forward\.ts$/],
+  ['ipaddr.js', /^auth(?:-values|\/trusted-proxies)\.ts$/],
 ];
 
 type Imports = Map<string, string[]>;

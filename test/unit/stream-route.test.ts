@@ -168,7 +168,10 @@ describe('a stream whose client has to be identified', () => {
     }
     second.answer({ user: '7' });
     await second.ended();
-    expect([first, second].map(({ frames }) => frames[0]!.comments)).to.eql([['draining'], ['capacity']]);
+    expect([first, second].map(({ frames }) => frames[0]!.comments)).to.eql([
+      ['draining'],
+      ['capacity', 'SISYPHUS_MAX_STREAMS'],
+    ]);
   });
 
   it('is not asked about where as many as there may be wait already', async () => {

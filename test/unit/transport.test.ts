@@ -188,7 +188,7 @@ describe('an event stream over any transport', () => {
   });
 
   it('has the refusal for its first frame if it is refused', () => {
-    stream.close('failure', 9 as Position, 'missing');
+    stream.close('failure', 9 as Position, { refusal: 'missing' });
     const [[how, first], end] = writer.calls as [[string, string], [string]];
     expect(how).to.equal('begin');
     expect(first).to.match(/^id: 9\ndata: <message><status>failure<\/status><\/message>\nretry: \d+\n: missing\n\n$/);

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Context } from 'koa';
-import type { Authenticator, Identity } from '../../auth/authenticator.ts';
+import type { Authenticator, Identified, Identity, Refused } from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
+import type { Name } from '../../config.ts';
 import { EventStream } from '../../connection/event-stream.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import { SocketWriter } from '../../connection/socket-writer.ts';
@@ -23,7 +24,12 @@ import { streamRequestOf } from '../stream-request.ts';
 
 const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same if the client tries again. */
-const FAILURES = new Set<Refusal>(['missing', 'blank', 'repeated', 'malformed', 'expired', 'headers_too_large']);
+const FAILURES = new Set<Refusal>([
+  ...(['missing', 'malformed', 'expired', 'not_yet', 'signature', 'audience', 'refused', 'revoked'] as const),
+  ...(['untrusted', 'headers_too_large'] as const),
+]);
+/** Factors on the retry delay: who has too many streams should not ask again every few seconds. */
+const TIMES: Partial<Record<Name, number>> = { SISYPHUS_MAX_STREAMS_PER_USER: 6, SISYPHUS_MAX_CHANNELS: 6 };
 
 /** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
 export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
@@ -76,9 +82,11 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const admitted = admit(identity, socket, context, options);
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
-      refuse(connection, positionOf(start, hub.position), admitted.refusal, log);
+      refuse(connection, positionOf(start, hub.position), admitted, log);
     } else {
-      const session = new Session({ ...context, user: admitted.user, connection, maxBuffer: config.maxBuffer });
+      const { user } = admitted;
+      const rights = rightsOf(admitted, context);
+      const session = new Session({ ...context, ...rights, user, connection, maxBuffer: config.maxBuffer });
       context.sessions.add(session, admitted.expires);
       void openInTurn(session, start, until, context, { ...options, admission });
     }
@@ -94,16 +102,28 @@ function admit(
   if ('refusal' in identity) return identity;
   if (isDraining()) return { refusal: 'draining' };
   if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
+  if ((identity.channels?.length ?? 0) > config.maxChannels && config.rights !== 'redis') {
+    return { refusal: 'capacity', limit: 'SISYPHUS_MAX_CHANNELS' };
+  }
   if (sessions.admits(identity.user)) return identity;
-  return { refusal: sessions.streams < config.maxStreams ? 'user_capacity' : 'capacity' };
+  const isFull = sessions.streams >= config.maxStreams;
+  return { refusal: 'capacity', limit: isFull ? 'SISYPHUS_MAX_STREAMS' : 'SISYPHUS_MAX_STREAMS_PER_USER' };
 }
 
-function refuse(connection: EventStream, position: Position, refusal: Refusal, log: BoundedLog): void {
+/** Which channels the user may follow: those on the list in the store, those of the credential, or both. */
+function rightsOf(
+  { channels = [] }: Identified,
+  { config }: HttpContext,
+): { granted: readonly string[]; hasList: boolean } {
+  return { granted: config.rights === 'redis' ? [] : channels, hasList: config.rights !== 'credential' };
+}
+
+function refuse(connection: EventStream, position: Position, { refusal, limit }: Refused, log: BoundedLog): void {
   const isFailure = FAILURES.has(refusal);
-  const line = { event: 'stream_refused', reason: refusal };
+  const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }) };
   if (isFailure) log.info(line);
   else log.warn(line);
-  connection.close(isFailure ? 'failure' : 'capacity', position, refusal);
+  connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit, times: limit && TIMES[limit] });
 }
 
 /**
@@ -130,7 +150,7 @@ async function openInTurn(
     turn.done();
   } else if (hub.isAnswered) {
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
-    session.connection.close('busy', positionOf(start, hub.position), 'busy', turn.times);
+    session.connection.close('busy', positionOf(start, hub.position), { times: turn.times });
   } else sessions.turnAway(session, LATE);
   clearTimeout(timer);
 }

@@ -201,7 +201,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'changes of rights are applied only when the list is read now and then',
     file: 'src/session/membership.ts',
-    find: 'if (!isAfter(now, this.timeline.version)) return false;',
+    find: 'if (!this.hasList || !isAfter(now, this.timeline.version)) return false;',
     replace: 'if (isAfter(now, this.timeline.version)) return false;',
     scenario: 'calm',
   },
