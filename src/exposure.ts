@@ -15,6 +15,15 @@ export function exposureOf({ auth, host }: Pick<Config, 'auth' | 'host'>, addres
   );
 }
 
+/** The shortest secret that is as hard to guess as the HMAC is to break (bytes); RFC 7518, 3.2. */
+const LONG_ENOUGH = 32;
+
+/** A warning if the secret of tokens can be guessed: whoever has one token may try secrets on it for as long as they like. */
+export function shortSecret({ auth, jwtSecret }: Pick<Config, 'auth' | 'jwtSecret'>): string | undefined {
+  if (auth !== 'jwt' || jwtSecret === undefined || jwtSecret.length >= LONG_ENOUGH) return undefined;
+  return `SISYPHUS_JWT_SECRET has ${jwtSecret.length} characters; expected ${LONG_ENOUGH} or more (RFC 7518, 3.2), or it can be guessed`;
+}
+
 /** Whether the process runs in a container: Docker, Podman and Kubernetes leave these marks. */
 export function isContainer(env: Record<string, string | undefined>): boolean {
   return env.KUBERNETES_SERVICE_HOST !== undefined || existsSync('/.dockerenv') || existsSync('/run/.containerenv');

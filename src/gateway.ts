@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Config } from './config.ts';
 import { type Context, type ContextOptions, createContext } from './context.ts';
-import { exposureOf } from './exposure.ts';
+import { exposureOf, shortSecret } from './exposure.ts';
 import type { Logger } from './logger.ts';
 import { within } from './patience.ts';
 import { Failures } from './repeats.ts';
@@ -21,7 +21,8 @@ export class Gateway {
   readonly #logger: Logger;
   readonly #failures: Failures;
   readonly #warnings: () => string[];
-  #exposure: string | undefined;
+  /** What makes the gateway less safe than it looks, as far as its own configuration tells. */
+  readonly #exposures: string[] = [];
   #isDraining = false;
   #stopping: Promise<void> | undefined;
 
@@ -62,8 +63,11 @@ export class Gateway {
       store: store.kind,
       redis: hub.isOpen ? 'up' : 'down',
     });
-    this.#exposure = exposureOf(this.#config, (server.address() as AddressInfo).address);
-    if (this.#exposure) this.#logger.warn({ event: 'exposed', host }, this.#exposure);
+    const exposure = exposureOf(this.#config, (server.address() as AddressInfo).address);
+    const short = shortSecret(this.#config);
+    if (exposure) this.#logger.warn({ event: 'exposed', host }, exposure);
+    if (short) this.#logger.warn({ event: 'secret_short' }, short);
+    this.#exposures.push(...[exposure, short].filter((text) => text !== undefined));
   }
 
   /** Sends all clients to other gateways, and stops. May be called twice. */
@@ -94,7 +98,7 @@ export class Gateway {
   }
 
   #allWarnings(): string[] {
-    return [...(this.#exposure === undefined ? [] : [this.#exposure]), ...this.#warnings()];
+    return [...this.#exposures, ...this.#warnings()];
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Config, ConfigError, loadConfig, settings } from '../config.ts';
-import { exposureOf } from '../exposure.ts';
+import { exposureOf, shortSecret } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';
 import { closeConnection, openConnection } from '../store/redis/connection.ts';
@@ -27,8 +27,8 @@ export const checkConfig: Command = {
       const value = text && variable.secret ? hide(text) : text || 'none';
       stdout.write(`${name.padEnd(34)} ${value.padEnd(24)} ${from}\n`);
     }
-    const exposure = address === undefined ? undefined : exposureOf(config, address);
-    const warnings = [...(exposure === undefined ? [] : [exposure]), ...surroundingsOf(config, flags, env)];
+    const exposures = [address === undefined ? undefined : exposureOf(config, address), shortSecret(config)];
+    const warnings = [...exposures.filter((text) => text !== undefined), ...surroundingsOf(config, flags, env)];
     for (const text of warnings) stderr.write(`sisyphus: warning: ${text}\n`);
     if (options.redis === true) return checkRedis(config, stdout);
     return EXIT.ok;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { exposureOf } from '../../src/exposure.ts';
+import { exposureOf, shortSecret } from '../../src/exposure.ts';
 
 describe('an address to listen on', () => {
   for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1']) {
@@ -13,4 +13,16 @@ describe('an address to listen on', () => {
       expect(exposureOf({ auth: 'open', host: address }, address)).to.match(/^SISYPHUS_AUTH=open .*expected: /);
     });
   }
+});
+
+describe('a secret of tokens', () => {
+  it('is too short below 32 characters, which is said where it counts', () => {
+    const short = 'x'.repeat(31);
+    expect(shortSecret({ auth: 'jwt', jwtSecret: short })).to.match(
+      /^SISYPHUS_JWT_SECRET has 31 characters; expected 32/,
+    );
+    expect(shortSecret({ auth: 'jwt', jwtSecret: `${short}x` })).to.equal(undefined);
+    expect(shortSecret({ auth: 'jwt', jwtSecret: undefined })).to.equal(undefined);
+    expect(shortSecret({ auth: 'open', jwtSecret: short })).to.equal(undefined);
+  });
 });

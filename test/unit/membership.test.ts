@@ -108,3 +108,61 @@ describe('a membership, whose list is read again', () => {
     expect([...followed]).to.deep.equal(['user:7']);
   });
 });
+
+describe('a membership with channels of the credential', () => {
+  const RIGHTS = { version: 5, channels: new Map([['room:list', 5]]), changes: [], unsettled: false };
+
+  async function open(options: object): Promise<{ membership: Membership; followed: string[]; lists: number }> {
+    const seen = { followed: [] as string[], lists: 0 };
+    const hub = {
+      follow: async (_reader: Reader, channels: string[]) => seen.followed.push(...channels),
+      leave: (_reader: Reader, channels: string[]) => {
+        seen.followed = seen.followed.filter((channel) => !channels.includes(channel));
+      },
+    } as unknown as Hub;
+    const backlog = { rights: async () => [seen.lists++, RIGHTS].slice(1) } as unknown as Backlog;
+    const base = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
+    const membership = new Membership({} as Reader, new Additions(), { ...base, ...options });
+    await membership.open();
+    return Object.assign(seen, { membership });
+  }
+
+  it('follows them beside those of the list, and is owed each once', async () => {
+    const { membership, followed } = await open({ granted: ['room:token', 'room:list', 'user:7'] });
+    expect([...new Set(followed)]).to.deep.equal(['user:7', 'room:token', 'room:list']);
+    expect(membership.size).to.equal(2);
+    const listed = { channels: RIGHTS.channels as never, version: 5 as Position };
+    const wanted = membership.owedAtFirst(3 as Position, listed);
+    expect(wanted.map(({ channel, after }) => [channel, after])).to.deep.equal([
+      ['user:7', 3],
+      ['room:token', 3],
+      ['room:list', 3],
+    ]);
+  });
+
+  it('keeps them if the list loses them, and leaves nothing behind', async () => {
+    const seen = await open({ granted: ['room:token'] });
+    const { membership } = seen;
+    const change = { channel: 'room:token', was: undefined };
+    const changes = [
+      { ...change, kind: 'granted', place: at(10) },
+      { ...change, kind: 'revoked', place: at(20) },
+    ];
+    membership.changed({ before: 5, now: 20, changes } as unknown as RightsChange);
+    expect(membership.allows({ channel: 'room:token', place: at(30) } as never)).to.equal(true);
+    expect(membership.allows({ channel: 'room:token', place: at(5) } as never)).to.equal(true);
+    expect([...membership.followed].sort()).to.deep.equal(['room:list', 'room:token', 'user:7']);
+    membership.leave();
+    expect(seen.followed).to.deep.equal([]);
+  });
+
+  it('does not read the list where only the credential counts, and passes over its changes', async () => {
+    const seen = await open({ granted: ['room:token'], hasList: false });
+    const { membership } = seen;
+    const changes = [{ channel: 'room:x', kind: 'granted', was: undefined, place: at(10) }];
+    expect(membership.changed({ before: 0, now: 10, changes } as unknown as RightsChange)).to.equal(false);
+    await membership.reread();
+    expect(seen.lists).to.equal(0);
+    expect([...membership.followed]).to.deep.equal(['user:7', 'room:token']);
+  });
+});
