@@ -217,7 +217,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'nobody is told that everybody may read as anybody',
     file: 'src/gateway.ts',
-    find: "if (this.#exposure) this.#logger.warn({ event: 'exposed', host }, this.#exposure);",
+    find: "if (exposure) this.#logger.warn({ event: 'exposed', host }, exposure);",
     replace: '',
     caughtBy: 'integration/check-config',
     only: 'platform',
