@@ -24,6 +24,10 @@ export interface Refused {
 /** The client has shown no credential at all. A bad one is never this answer: who has one is somebody. */
 export const NOBODY: Refused = { refusal: 'missing' };
 
+export function isNobody(identity: Identity): boolean {
+  return 'refusal' in identity && identity.refusal === 'missing';
+}
+
 /** A mode of `SISYPHUS_AUTH`: turns a request into an identity. */
 export interface Authenticator {
   /** The names of the query parameters that this mode reads. */

@@ -5,6 +5,7 @@ export const CLOSE_REASONS = {
   client: 'the reader went away',
   slow: 'the reader left more unsent than the bound allows',
   gone: 'the reader acknowledged nothing of what was sent over two noops',
+  polled: 'a poll has got what it asked for',
   shutdown: 'the gateway is being stopped and sends its readers elsewhere',
   redis: 'Redis was away for longer than the grace',
   capacity: 'a limit was reached, such as the streams of a user',
@@ -12,6 +13,7 @@ export const CLOSE_REASONS = {
   failure: 'the user could not be identified',
   expired: 'the credential of the user has ended',
   revoked: 'the credential was revoked, or the user was disconnected',
+  denied: 'none of the channels that the request names may be read',
   internal: 'a mistake in the gateway; the log has it',
 } as const;
 

@@ -17,6 +17,8 @@ export interface Connection {
   open(status: Status, position: Position): void;
   message(delivery: Delivery): void;
   reset(channel: string, reason: ResetReason, position: Position): void;
+  /** The client has asked for this channel and may not read it. */
+  denied(channel: string, position: Position): void;
   noop(position: Position): void;
   /** Settles when the unsent bytes have fallen low enough for more to be written, or when the connection has ended. */
   drained(): Promise<void>;

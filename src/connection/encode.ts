@@ -91,6 +91,15 @@ export function encodeReset(channel: string, reason: ResetReason, position: Posi
   return Buffer.from(`event: reset\ndata: ${data}\nid: ${formatPosition(position)}\n\n`);
 }
 
+/** The client has named this channel and may not read it. The XML needs no escaping, as in a reset. */
+export function encodeDenied(channel: string, position: Position, format: Format): Buffer {
+  const data =
+    format === 'json'
+      ? JSON.stringify({ denied: { channel } })
+      : `<message><denied><channel>${channel}</channel></denied></message>`;
+  return Buffer.from(`event: denied\ndata: ${data}\nid: ${formatPosition(position)}\n\n`);
+}
+
 function frameOf(message: Message, format: Format): Buffer {
   if (message.oversize) return encodeReset(message.channel, 'oversize', message.id, format);
   // The `id:` line is last: if a connection dies in mid-frame, some clients keep an id that they have read, and would skip the message.

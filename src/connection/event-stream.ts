@@ -5,6 +5,7 @@ import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
 import type { Debtor } from './credit.ts';
 import {
+  encodeDenied,
   encodeGoodbye,
   encodeMessage,
   encodeNoop,
@@ -16,16 +17,14 @@ import {
 import type { Flusher } from './flusher.ts';
 import { FrameList } from './frame-list.ts';
 import type { KernelQueues } from './kernel-queues.ts';
+import { statusOf } from './last-status.ts';
 import { type Ending, REFUSAL_OF } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
-import { retryAfter } from './retry.ts';
+import { FRESH, retryAfter } from './retry.ts';
 import type { Writer } from './writer.ts';
 
 /** Unsent bytes up to which a replay continues without waiting: about a socket's own buffer. Half of `maxBuffer`, if that is less. */
 const HIGH_WATER = 128 * 1024;
-
-/** Factor on the retry delay if the credential has expired: the client comes back with a fresh one, after 1.5 to 3 s. */
-const FRESH = 1 / 20;
 
 export interface EventStreamOptions {
   writer: Writer;
@@ -93,6 +92,10 @@ export class EventStream implements Connection, Debtor {
 
   reset(channel: string, reason: ResetReason, position: Position): void {
     this.#send(encodeReset(channel, reason, position, this.#format), true);
+  }
+
+  denied(channel: string, position: Position): void {
+    this.#send(encodeDenied(channel, position, this.#format), true);
   }
 
   noop(position: Position): void {
@@ -201,11 +204,4 @@ export class EventStream implements Connection, Debtor {
   #hasRoom(unsent: number, more: number): boolean {
     return unsent + more <= this.#maxBuffer + this.#large || unsent <= this.#low;
   }
-}
-
-/** Reasons that stay the same if the client comes back with the same credential. */
-const FAILURES = new Set<CloseReason>(['failure', 'expired', 'revoked']);
-
-function statusOf(reason: CloseReason): Status {
-  return FAILURES.has(reason) ? 'failure' : 'error';
 }

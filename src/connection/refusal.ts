@@ -12,7 +12,7 @@ export const REFUSALS = {
   not_yet: 'the credential is not valid yet',
   signature: 'the token is not signed by a known key with an allowed algorithm',
   audience: 'the token is for another audience, or from another issuer',
-  refused: 'the application does not let the client in',
+  refused: 'the application does not let the client in, or none of the named channels may be read',
   revoked: 'the credential was revoked, or the user was disconnected',
   untrusted: 'the header with the user did not come from a trusted proxy',
   unavailable: 'the application, or the service that has the keys, did not answer',
@@ -41,6 +41,7 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   client: undefined,
   slow: undefined,
   gone: undefined,
+  polled: undefined,
   shutdown: 'draining',
   redis: 'redis',
   capacity: 'capacity',
@@ -48,5 +49,6 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   failure: 'malformed',
   expired: 'expired',
   revoked: 'revoked',
+  denied: 'refused',
   internal: 'internal',
 };

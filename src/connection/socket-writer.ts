@@ -88,10 +88,11 @@ export class SocketWriter implements Writer {
     return queued === 0 ? undefined : this.taken - queued;
   }
 
-  end(last?: Buffer): void {
+  end(last?: Buffer, patience = LINGER): void {
     if (last) this.#socket.write(last);
     this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), LINGER).unref();
+    const timer = setTimeout(() => this.#socket.destroy(), patience).unref();
+    this.#socket.once('close', () => clearTimeout(timer));
   }
 
   destroy(): void {

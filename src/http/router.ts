@@ -6,7 +6,7 @@ import { publisher } from './middleware/publisher.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
-import { type OpenStream, stream } from './routes/stream.ts';
+import { type OpenStream, postStream, stream } from './routes/stream.ts';
 
 const STREAM = ['/', '/stream'];
 
@@ -16,6 +16,7 @@ export function createRouter(context: HttpContext, openStream: OpenStream, descr
 
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));
+  router.post('/stream', postStream(openStream, context.maxMessage));
   router.options(STREAM, preflight);
 
   router.post('/publish', publishers, publish(context));

@@ -1,17 +1,22 @@
 import type { HttpRequest } from '../auth/http-request.ts';
 import type { Format } from '../connection/encode.ts';
+import { isChannel } from '../message/names.ts';
 import { parsePosition } from '../message/position.ts';
 import { MAX_OVERLAP, parseStart, type Start } from '../reading/start.ts';
 
 export interface StreamQuery {
   format: Format;
   start: Start;
+  /** Whether the response ends with the first messages. */
+  isPoll: boolean;
+  /** The channels that the request names; `undefined`: it names none, and asks for all that the user may read. */
+  named: ReadonlySet<string> | undefined;
   /** One sentence for each parameter or value that was ignored, in printable ASCII. */
   notes: string[];
 }
 
 /** The parameters that this file reads. In notes, those that the authenticator reads come before them. */
-const PARAMETERS = ['format', 'lastEventId', 'since', 'overlap'];
+const PARAMETERS = ['c', 'poll', 'format', 'lastEventId', 'since', 'overlap'];
 /** If one of these parameters is repeated, the last one counts. */
 const SINGLE = new Set(['format', 'since', 'overlap']);
 const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
@@ -33,12 +38,16 @@ export function readStreamQuery(request: HttpRequest, others: readonly string[])
   const overlap = lastOf(query, 'overlap');
   // A polyfill appends its own `lastEventId` to an address that may have one. An empty one is no position: the one before it counts.
   const lastEventId = query.getAll('lastEventId').findLast((text) => text !== '');
+  const names = query.getAll('c');
   return {
+    isPoll: query.has('poll'),
+    named: names.length === 0 ? undefined : new Set(names.filter(isChannel)),
     format: format === 'json' ? 'json' : 'raw',
     start: parseStart({ lastEventIdHeader: request.valuesOf('last-event-id').join(', '), lastEventId, since, overlap }),
     notes: [
       ...notesOnNames(query, [...others, ...PARAMETERS]),
       ...(format === undefined || FORMATS.has(format) ? [] : [`${quote('format', format)}: expected raw or json`]),
+      ...notesOnChannels(names),
       ...notesOnPosition('lastEventId', lastEventId),
       ...notesOnPosition('since', since),
       ...notesOnOverlap(overlap),
@@ -61,6 +70,11 @@ function notesOnNames(query: URLSearchParams, known: readonly string[]): string[
     if (notes.length === MAX_NOTES) break;
   }
   return notes;
+}
+
+function notesOnChannels(names: string[]): string[] {
+  const odd = names.find((name) => !isChannel(name));
+  return odd === undefined ? [] : [`${quote('c', odd)}: expected the name of a channel, such as room:918`];
 }
 
 function notesOnPosition(name: string, text: string | undefined): string[] {

@@ -40,7 +40,12 @@ export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | unde
   return found.has('host') ? new HttpRequest('GET', target, rawHeaders, peer) : undefined;
 }
 
-/** Converts a request that Node has read. */
-export function streamRequestOf({ method = '', url = '', rawHeaders, socket }: IncomingMessage): HttpRequest {
-  return new HttpRequest(method, url, rawHeaders, socket);
+/** Converts a request that Node has read. `more`: parameters to add to those of its address. */
+export function streamRequestOf(
+  { method = '', url = '', rawHeaders, socket }: IncomingMessage,
+  more?: URLSearchParams,
+): HttpRequest {
+  const request = new HttpRequest(method, url, rawHeaders, socket);
+  for (const [name, value] of more ?? []) request.query.append(name, value);
+  return request;
 }

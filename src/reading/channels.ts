@@ -14,6 +14,8 @@ export interface Channels extends MessageFilter {
   readonly followed: Iterable<string>;
   /** The position from which the channel has to be read: no message between `position` and this one is for the reader. */
   startOf(channel: string, position: Position): Position;
+  /** The channels that the client has asked for and may not read at the moment. */
+  readonly denied: readonly string[];
   /** Whether the channels have to be looked up before another message is given to the client. */
   readonly isStale: boolean;
 }

@@ -53,6 +53,11 @@ export class Client {
     this.#connection.open('ok', this.#position);
   }
 
+  /** Tells the client that it may not read this channel. */
+  deny(channel: string): void {
+    this.#connection.denied(channel, this.#position);
+  }
+
   give(delivery: Delivery): void {
     const { message } = delivery;
     if (!isAfter(message.id, this.#position)) return;

@@ -199,6 +199,7 @@ export class Reading {
   #open(): void {
     if (this.#client.hasLeft) return;
     this.#client.open();
+    for (const channel of this.#channels.denied) this.#client.deny(channel);
     this.#owner.onOpen();
   }
 

@@ -19,14 +19,17 @@ import { Timeline } from './timeline.ts';
 const RECORD_PATIENCE = 10_000;
 
 export interface MembershipOptions {
-  user: string;
+  /** `undefined`: nobody, who may read public channels only. */
+  user: string | undefined;
   hub: Hub;
   backlog: RightsReader;
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
-  /** Channels that the user's credential allows, for as long as the session lasts. */
+  /** Channels that may be read for as long as the session lasts: those of the credential, and public ones. */
   granted?: readonly string[];
+  /** The channels that the request names: only these are read. `undefined`: all that the user may read. */
+  named?: ReadonlySet<string> | undefined;
   /** Whether the channels on the user's list in the store are followed, too; by default `true`. */
   hasList?: boolean;
   /** The time (ms). */
@@ -41,7 +44,8 @@ export interface MembershipOptions {
  * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
  */
 export class Membership implements Channels {
-  readonly own: string;
+  /** The user's own channel. It is followed even if it is not named, because its messages tell of changes of rights. */
+  readonly own: string | undefined;
   readonly timeline = new Timeline();
   /** The channels of the credential, if it has any. */
   readonly #granted: ReadonlySet<string> | undefined;
@@ -63,14 +67,15 @@ export class Membership implements Channels {
     this.#reader = reader;
     this.#additions = additions;
     this.#options = options;
-    this.own = channelOfUser(options.user);
-    const { granted = [] } = options;
-    if (granted.length > 0) this.#granted = new Set(granted.filter((channel) => channel !== this.own));
+    const { user, granted = [] } = options;
+    this.own = user === undefined ? undefined : channelOfUser(user);
+    const constant = granted.filter((channel) => channel !== this.own && this.#isNamed(channel));
+    if (constant.length > 0) this.#granted = new Set(constant);
   }
 
   /** Whether the store has a list of the user's channels that counts. */
   get hasList(): boolean {
-    return this.#options.hasList ?? true;
+    return this.#options.user !== undefined && (this.#options.hasList ?? true);
   }
 
   /** How many channels the user may follow, apart from the user's own. */
@@ -101,13 +106,25 @@ export class Membership implements Channels {
     return wanted;
   }
 
-  /** Whether every message of the followed channels is for the user, until rights change. */
+  /** Whether every message that is received is for the client, until rights change. */
   get isQuiet(): boolean {
-    return this.timeline.isQuiet;
+    return this.timeline.isQuiet && this.isOwnWanted;
+  }
+
+  /** Whether the messages on the user's own channel are for the client; `true` if there is none. */
+  get isOwnWanted(): boolean {
+    return this.own === undefined || this.#isNamed(this.own);
   }
 
   allows(message: Message): boolean {
+    if (message.channel === this.own) return this.isOwnWanted;
     return this.#isConstant(message.channel) || this.timeline.allows(message);
+  }
+
+  /** The named channels that the client may not read at the moment. */
+  get denied(): string[] {
+    const followed = this.followed;
+    return [...(this.#options.named ?? [])].filter((channel) => !followed.has(channel));
   }
 
   startOf(channel: string, position: Position): Position {
@@ -118,9 +135,19 @@ export class Membership implements Channels {
     return new Set([...this.#constant, ...this.#followed]);
   }
 
-  /** The channels that are followed to the end, whatever is on the list. */
+  /** The channels that are read to the end, whatever is on the list. */
   get #constant(): string[] {
-    return [this.own, ...(this.#granted ?? [])];
+    const own = this.own !== undefined && this.isOwnWanted ? [this.own] : [];
+    return [...own, ...(this.#granted ?? [])];
+  }
+
+  /** The same, and the user's own channel also if it is only followed. */
+  get #lasting(): string[] {
+    return this.own === undefined || this.isOwnWanted ? this.#constant : [this.own, ...this.#constant];
+  }
+
+  #isNamed(channel: string): boolean {
+    return this.#options.named?.has(channel) ?? true;
   }
 
   #isConstant(channel: string): boolean {
@@ -144,7 +171,7 @@ export class Membership implements Channels {
    */
   async open(): Promise<Pick<Rights, 'channels' | 'version' | 'unsettled'>> {
     const { hub } = this.#options;
-    await hub.follow(this.#reader, this.#constant);
+    await hub.follow(this.#reader, this.#lasting);
     let rights: Rights | undefined;
     do {
       this.#isStale = false;
@@ -167,10 +194,10 @@ export class Membership implements Channels {
     this.#changedAt = this.#now();
     const followed = this.#followed;
     this.timeline.apply({ before, now, changes });
-    if (changes.some(({ channel }) => this.#isConstant(channel))) this.#leaveOutConstant();
+    if (changes.some(({ channel }) => !this.#isListed(channel))) this.#leaveOutOthers();
     for (const { channel, kind, place, was } of changes) {
       // A change that only moved to another place does not concern this reader if it does not follow the channel.
-      if (this.#isConstant(channel) || (was && !followed.has(channel))) continue;
+      if (!this.#isListed(channel) || (was && !followed.has(channel))) continue;
       if (kind === 'granted')
         this.#additions.add(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });
       else if (!this.#ended.includes(channel)) this.#ended.push(channel);
@@ -209,7 +236,7 @@ export class Membership implements Channels {
   leave(): void {
     this.#left = true;
     this.#reading?.abort();
-    this.#options.hub.leave(this.#reader, [...this.#constant, ...this.timeline.channels, ...this.#ended]);
+    this.#options.hub.leave(this.#reader, [...this.#lasting, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
   }
 
@@ -220,7 +247,7 @@ export class Membership implements Channels {
   /** The list from the store; `undefined` if the reader has left. */
   async #read(): Promise<Rights | undefined> {
     const { user, backlog } = this.#options;
-    if (!this.hasList) return NO_LIST;
+    if (!this.hasList || user === undefined) return NO_LIST;
     this.#reading ??= new AbortController();
     const size = this.timeline.version === BEGINNING ? undefined : this.timeline.channels.length;
     try {
@@ -244,11 +271,11 @@ export class Membership implements Channels {
     }
     const followed = this.#followed;
     timeline.replace(rights);
-    this.#leaveOutConstant();
+    this.#leaveOutOthers();
     this.#changedAt = this.#now();
     const ended = new Set(followed);
     const sinceThen =
-      version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => !this.#isConstant(name));
+      version === BEGINNING ? [] : timeline.grantedAfter(version).filter((name) => this.#isListed(name));
     // A channel that was granted since the known version is read from its first grant on, even if it was revoked or granted again since.
     for (const channel of new Set([...timeline.channels, ...sinceThen])) {
       const id = rights.channels.get(channel) ?? rights.version;
@@ -259,8 +286,13 @@ export class Membership implements Channels {
     this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
   }
 
-  #leaveOutConstant(): void {
-    this.timeline.channels = this.timeline.channels.filter((channel) => !this.#isConstant(channel));
+  /** Whether the list decides about the channel. */
+  #isListed(channel: string): boolean {
+    return !this.#isConstant(channel) && this.#isNamed(channel);
+  }
+
+  #leaveOutOthers(): void {
+    this.timeline.channels = this.timeline.channels.filter((channel) => this.#isListed(channel));
   }
 
   #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {

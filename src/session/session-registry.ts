@@ -76,18 +76,19 @@ export class SessionRegistry {
   }
 
   /** Whether there is room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
-  admits(user: string): boolean {
+  admits(user: string | undefined): boolean {
     const { maxStreams, maxStreamsPerUser } = this.#options;
     const isFull = this.#sessions.size >= maxStreams;
-    if (!isFull && (this.#perUser.get(user) ?? 0) < maxStreamsPerUser) return true;
+    if (!isFull && (user === undefined || (this.#perUser.get(user) ?? 0) < maxStreamsPerUser)) return true;
     this.#ghosts.hurry();
-    return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
+    return !isFull && user !== undefined && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
   /** @param expires when the session's credential expires (ms since 1970) */
   add(session: Session, expires?: number): void {
     this.#sessions.add(session);
-    this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
+    const { user } = session;
+    if (user !== undefined) this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
     session.onHold = () => this.#unsettled.add(session);
     this.#unsettled.add(session);
@@ -213,7 +214,7 @@ export class SessionRegistry {
     const open = sessions.filter((session) => this.#sessions.has(session) && session.hasList);
     if (open.length === 0) return;
     const rights = await this.#options.backlog.rights(
-      open.map(({ user, version, size }) => ({ user, known: version, size })),
+      open.map(({ user, version, size }) => ({ user: user!, known: version, size })),
     );
     if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
     // Receive all messages and notes up to these versions first: a session needs no refresh if one of them carries the change.
@@ -228,19 +229,25 @@ export class SessionRegistry {
     this.#unsettled.delete(session);
     this.#due.delete(session);
     this.#expires.delete(session);
-    const left = (this.#perUser.get(session.user) ?? 1) - 1;
-    if (left > 0) this.#perUser.set(session.user, left);
-    else {
-      this.#perUser.delete(session.user);
-      this.#madeRoom.delete(session.user);
-    }
+    if (session.user !== undefined) this.#forget(session.user);
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);
     else this.#options.counters.streamClosed(reason);
-    // If Redis is away, many streams are closed at once. `Outage` logs their number, so a line for each would add nothing.
-    const level = reason === 'redis' ? 'debug' : 'info';
+    // If Redis is away, many streams are closed at once. `Outage` logs their number, so a line for each would add nothing. A poll ends so
+    // with every message.
+    const level = reason === 'redis' || reason === 'polled' ? 'debug' : 'info';
     this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
     // If the client has closed the connection, the session does not know yet.
     session.close(reason);
+  }
+
+  #forget(user: string): void {
+    const left = (this.#perUser.get(user) ?? 1) - 1;
+    if (left > 0) {
+      this.#perUser.set(user, left);
+      return;
+    }
+    this.#perUser.delete(user);
+    this.#madeRoom.delete(user);
   }
 }

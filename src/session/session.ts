@@ -38,7 +38,8 @@ export interface SessionOptions extends MembershipOptions {
  * change are delivered only when the record of that PUBLISH has been received, or is given up.
  */
 export class Session implements ReadingOwner {
-  readonly user: string;
+  /** `undefined`: nobody. */
+  readonly user: string | undefined;
   readonly connection: Connection;
   /** Called when the session needs `sweep` again. */
   onHold: () => void = () => undefined;
@@ -78,9 +79,14 @@ export class Session implements ReadingOwner {
     return this.#membership.hasList;
   }
 
+  /** Whether messages are held, because a backlog or the list is being read. */
+  get isHolding(): boolean {
+    return this.#reading.isHolding;
+  }
+
   /** Whether `sweep` has nothing to do until the next `onHold`. */
   get isSettled(): boolean {
-    return !this.#reading.isHolding && this.#membership.isQuiet && (this.#expected?.isEmpty ?? true);
+    return !this.#reading.isHolding && this.#membership.timeline.isQuiet && (this.#expected?.isEmpty ?? true);
   }
 
   /** @throws SisyphusError `redis_unavailable`. The caller closes the session then, or if opening takes longer than `OPENING`. */
@@ -90,6 +96,8 @@ export class Session implements ReadingOwner {
     await this.#reading.open(start, {
       follow: async () => {
         listed = await membership.open();
+        const { named } = this.#options;
+        if (named && membership.denied.length === named.size) this.close('denied');
       },
       settle: () => this.#settle(listed.unsettled),
       owedAfter: (position) => membership.owedAtFirst(position, listed),
@@ -127,7 +135,7 @@ export class Session implements ReadingOwner {
   }
 
   reset(channel: string, reason: ResetReason): void {
-    this.#reading.reset(channel, reason);
+    if (channel !== this.#membership.own || this.#membership.isOwnWanted) this.#reading.reset(channel, reason);
     // An expected record may never come, because its plain PUBLISH may be among the messages that were not recorded.
     if (reason === 'unrecorded' && channel === this.#membership.own && this.#expected?.giveUp(this.#now()))
       this.refresh();

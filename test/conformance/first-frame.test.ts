@@ -223,7 +223,7 @@ describe('the first frame', () => {
   it('tells the developer of the page what was ignored, and the log, once', async () => {
     const path = '/?user=1&usr=2&format=xml&since=abc&overlap=x';
     const notes = [
-      'unknown parameter usr: expected user, format, lastEventId, since, overlap',
+      'unknown parameter usr: expected user, c, poll, format, lastEventId, since, overlap',
       'format=xml: expected raw or json',
       'since=abc: expected the id of a message, such as 1795206467123456',
       'overlap=x: expected a number from 1 to 1000',

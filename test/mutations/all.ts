@@ -1,3 +1,4 @@
+import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { HTTP_MUTATIONS } from './http.ts';
@@ -23,6 +24,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...IDENTITY_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
+  ...CHANNEL_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
 ];

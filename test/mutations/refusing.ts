@@ -168,7 +168,7 @@ export const REFUSING_MUTATIONS: Mutation[] = [
   {
     name: 'each reader that is turned away has a line in the log',
     file: 'src/session/session-registry.ts',
-    find: "const level = reason === 'redis' ? 'debug' : 'info';",
+    find: "const level = reason === 'redis' || reason === 'polled' ? 'debug' : 'info';",
     replace: "const level = 'info';",
     caughtBy: 'integration/outage-log',
   },

@@ -24,6 +24,7 @@ function aConnection(given: Delivery[]): Connection {
     open: () => undefined,
     message: (delivery) => given.push(delivery),
     reset: () => undefined,
+    denied: () => undefined,
     noop: () => undefined,
     drained: async () => undefined,
     acknowledged: () => undefined,

@@ -56,7 +56,13 @@ describe('a client, where Redis cannot be reached', () => {
     const recordsPlain = () => true;
     const counters = new Counters();
     const hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
-    const limits = { noopInterval: 10_000, maxStreams: 1000, maxStreamsPerUser: 1000, maxBuffer: 10_000 };
+    const limits = {
+      noopInterval: 10_000,
+      maxStreams: 1000,
+      maxStreamsPerUser: 1000,
+      maxBuffer: 10_000,
+      publicChannels: [],
+    };
     const sessions = new SessionRegistry({ ...limits, hub, backlog, counters, logger });
     const flusher = new Flusher();
     const context = {

@@ -33,6 +33,7 @@ class PublicOwner implements ReadingOwner {
       isQuiet: true,
       isStale: false,
       followed: channels,
+      denied: [],
       allows: () => true,
       startOf: (_, position) => position,
     };
@@ -43,6 +44,7 @@ class PublicOwner implements ReadingOwner {
       open: (status, position) => this.#note(status, position),
       message: ({ message }: Delivery) => this.#note(message.payload.toString(), message.id),
       reset: (channel, reason, position) => this.#note(`${reason} ${channel}`, position),
+      denied: (channel, position) => this.#note(`denied ${channel}`, position),
       noop: (position) => this.#note('noop', position),
       drained: async () => undefined,
       acknowledged: () => undefined,

@@ -37,6 +37,7 @@ class Client {
       message: ({ message }: Delivery) => say(message, message.id),
       reset: (channel: string, _reason: string, position: Position) =>
         say({ reset: channel, at: world.last }, position),
+      denied: () => undefined,
       noop: (position: Position) => say('noop', position),
       drained: async () => undefined,
       acknowledged: () => undefined,

@@ -25,7 +25,7 @@ describe('the address of a stream', () => {
 
   it('says what of it is ignored', () => {
     const NOTES: Record<string, RegExp> = {
-      'user=1&usr=2': /^unknown parameter usr: expected user, format, lastEventId, since, overlap$/,
+      'user=1&usr=2': /^unknown parameter usr: expected user, c, poll, format, lastEventId, since, overlap$/,
       'User=1': /^unknown parameter User: /,
       'user[]=1': /^unknown parameter user\[\]: /,
       'last-event-id=5': /^unknown parameter last-event-id: /,
@@ -67,7 +67,7 @@ describe('the address of a stream', () => {
   it('knows the parameters that the authenticator reads, and no others', () => {
     const request = new HttpRequest('GET', '/?access_token=a&access_token=b&user=1&format=json', [], {});
     expect(readStreamQuery(request, ['access_token']).notes).to.deep.equal([
-      'unknown parameter user: expected access_token, format, lastEventId, since, overlap',
+      'unknown parameter user: expected access_token, c, poll, format, lastEventId, since, overlap',
     ]);
   });
 

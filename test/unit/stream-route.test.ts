@@ -60,7 +60,13 @@ describe('a stream whose client has to be identified', () => {
     const recordsPlain = (): boolean => false;
     hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
     hub.start();
-    const config = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 3, noopInterval: 60_000 };
+    const config = {
+      maxBuffer: 1_000_000,
+      maxStreams: MAX_STREAMS,
+      maxStreamsPerUser: 3,
+      noopInterval: 60_000,
+      publicChannels: [],
+    };
     sessions = new SessionRegistry({ ...config, hub, backlog, counters, logger });
     sessions.start();
     const flusher = new Flusher();
@@ -149,7 +155,7 @@ describe('a stream whose client has to be identified', () => {
     client.answer({ user: '7' });
     await client.ok();
     expect(client.frames[0]!.comments).to.eql([
-      'unknown parameter user: expected ticket, format, lastEventId, since, overlap',
+      'unknown parameter user: expected ticket, c, poll, format, lastEventId, since, overlap',
     ]);
   });
 

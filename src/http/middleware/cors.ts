@@ -15,12 +15,15 @@ export function corsHeaders(allowed: ReadonlySet<string>, origin: string | undef
   return { Vary: 'Origin', 'Access-Control-Allow-Origin': origin, 'Access-Control-Allow-Credentials': 'true' };
 }
 
+/** `POST` opens a stream as well; it changes nothing. */
+const METHODS = 'GET, HEAD, POST, OPTIONS';
+
 /** Answers a preflight: browsers may ask before they send `Last-Event-ID` to another origin. */
 export function preflight(ctx: Context): void {
   ctx.status = 204;
-  ctx.set('Allow', 'GET, HEAD, OPTIONS');
+  ctx.set('Allow', METHODS);
   if (!ctx.response.get('Access-Control-Allow-Origin')) return;
-  ctx.set('Access-Control-Allow-Methods', 'GET, HEAD, OPTIONS');
-  ctx.set('Access-Control-Allow-Headers', 'Last-Event-ID, Cache-Control, Authorization');
+  ctx.set('Access-Control-Allow-Methods', METHODS);
+  ctx.set('Access-Control-Allow-Headers', 'Last-Event-ID, Cache-Control, Authorization, Content-Type');
   ctx.set('Access-Control-Max-Age', '86400');
 }

@@ -1,9 +1,19 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Context } from 'koa';
-import type { Authenticator, Identified, Identity, Refused } from '../../auth/authenticator.ts';
+import {
+  type Authenticator,
+  type Identified,
+  type Identity,
+  isNobody,
+  type Refused,
+} from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
+import { publicTest } from '../../auth/public-channels.ts';
 import type { Name } from '../../config.ts';
+import type { Connection } from '../../connection/connection.ts';
 import { EventStream } from '../../connection/event-stream.ts';
+import { PollResponse } from '../../connection/poll-response.ts';
 import type { Refusal } from '../../connection/refusal.ts';
 import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
@@ -11,13 +21,15 @@ import { OPENING } from '../../patience.ts';
 import { positionOf, type Start } from '../../reading/start.ts';
 import { isExpected } from '../../repeats.ts';
 import { Admission } from '../../session/admission.ts';
-import { Session } from '../../session/session.ts';
+import { Session, type SessionOptions } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
 import type { Descriptors } from '../descriptors.ts';
 import { exchangeOf } from '../exchange.ts';
 import { Identification } from '../identification.ts';
 import { inTurn, leaveHttp } from '../leave-http.ts';
+import { readBody } from '../read-body.ts';
+import { parseStreamBody } from '../stream-body.ts';
 import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
 import { streamRequestOf } from '../stream-request.ts';
@@ -51,13 +63,31 @@ export function stream(openStream: OpenStream): (ctx: Context) => void {
       response.writeHead(200, STREAM_HEADERS).end();
       return;
     }
-    exchangeOf(request.socket).isStream = true;
-    const streamRequest = streamRequestOf(request);
-    inTurn(response, (socket) => {
-      leaveHttp(socket);
-      openStream(socket, streamRequest);
-    });
+    handOver(request, response, streamRequestOf(request), openStream);
   };
+}
+
+/** POST /stream: the same, with parameters in a JSON body. A body that cannot be read is answered as on the other routes. */
+export function postStream(openStream: OpenStream, maxMessage: () => number): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
+    const { req: request, res: response } = ctx;
+    const parameters = parseStreamBody(ctx.get('Content-Type'), await readBody(request, maxMessage()));
+    ctx.respond = false;
+    handOver(request, response, streamRequestOf(request, parameters), openStream);
+  };
+}
+
+function handOver(
+  request: IncomingMessage,
+  response: ServerResponse,
+  asked: HttpRequest,
+  openStream: OpenStream,
+): void {
+  exchangeOf(request.socket).isStream = true;
+  inTurn(response, (socket) => {
+    leaveHttp(socket);
+    openStream(socket, asked);
+  });
 }
 
 /**
@@ -68,25 +98,34 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   const { config, flusher, hub, logger } = context;
   const { authenticator, heads, log } = options;
   const admission = new Admission();
+  const isPublic = publicTest(config.publicChannels);
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   return async (socket, request, refusal) => {
     const until = performance.now() + OPENING;
-    const { format, start, notes } = readStreamQuery(request, authenticator.parameters);
+    const { format, start, named, isPoll, notes } = readStreamQuery(request, authenticator.parameters);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
     const writer = new SocketWriter(socket);
-    const connection = new EventStream({ writer, head, notes, format, flusher, maxBuffer: config.maxBuffer });
+    const { maxBuffer, noopInterval } = config;
+    const connection = isPoll
+      ? new PollResponse({ writer, head, notes, format, maxBuffer, noopInterval })
+      : new EventStream({ writer, head, notes, format, flusher, maxBuffer });
     const identity = refusal ? { refusal } : await identification.identify(request, connection);
     // The client has left during the identification.
     if (connection.closed) return;
-    const admitted = admit(identity, socket, context, options);
+    const admitted = admit(identity, named, socket, context, options);
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       refuse(connection, positionOf(start, hub.position), admitted, log);
     } else {
       const { user } = admitted;
-      const rights = rightsOf(admitted, context);
-      const session = new Session({ ...context, ...rights, user, connection, maxBuffer: config.maxBuffer });
+      const rights = rightsOf(admitted, named, isPublic, context);
+      const session = new Session({ ...context, ...rights, user, connection, maxBuffer });
+      if (connection instanceof PollResponse) {
+        connection.onReset = () => {
+          if (!session.isHolding) session.noop();
+        };
+      }
       context.sessions.add(session, admitted.expires);
       void openInTurn(session, start, until, context, { ...options, admission });
     }
@@ -95,30 +134,46 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
 
 function admit(
   identity: Identity,
+  named: ReadonlySet<string> | undefined,
   socket: Socket,
   { config, isDraining, sessions }: HttpContext,
   { descriptors }: StreamOpenerOptions,
-): Identity {
-  if ('refusal' in identity) return identity;
+): Listener | Refused {
+  const listener = listenerOf(identity, named);
+  if ('refusal' in listener) return listener;
   if (isDraining()) return { refusal: 'draining' };
   if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
-  if ((identity.channels?.length ?? 0) > config.maxChannels && config.rights !== 'redis') {
+  const own = config.rights === 'redis' ? 0 : (listener.channels?.length ?? 0);
+  if (Math.max(own, named?.size ?? 0) > config.maxChannels) {
     return { refusal: 'capacity', limit: 'SISYPHUS_MAX_CHANNELS' };
   }
-  if (sessions.admits(identity.user)) return identity;
+  if (sessions.admits(listener.user)) return listener;
   const isFull = sessions.streams >= config.maxStreams;
   return { refusal: 'capacity', limit: isFull ? 'SISYPHUS_MAX_STREAMS' : 'SISYPHUS_MAX_STREAMS_PER_USER' };
 }
 
-/** Which channels the user may follow: those on the list in the store, those of the credential, or both. */
-function rightsOf(
-  { channels = [] }: Identified,
-  { config }: HttpContext,
-): { granted: readonly string[]; hasList: boolean } {
-  return { granted: config.rights === 'redis' ? [] : channels, hasList: config.rights !== 'credential' };
+/** Who a stream is for: a user, or nobody, who has shown no credential and names the channels to read. */
+type Listener = Omit<Identified, 'user'> & { user: string | undefined };
+
+function listenerOf(identity: Identity, named: ReadonlySet<string> | undefined): Listener | Refused {
+  // The parameter has names, and none of them is a channel's.
+  if (named?.size === 0) return { refusal: 'malformed' };
+  return named && isNobody(identity) ? { user: undefined } : identity;
 }
 
-function refuse(connection: EventStream, position: Position, { refusal, limit }: Refused, log: BoundedLog): void {
+/** Which channels the listener may read: those on the list in the store, those of the credential, and public ones that are named. */
+function rightsOf(
+  { channels = [] }: Listener,
+  named: ReadonlySet<string> | undefined,
+  isPublic: (channel: string) => boolean,
+  { config }: HttpContext,
+): Pick<SessionOptions, 'granted' | 'hasList' | 'named'> {
+  const publicOnes = [...(named ?? [])].filter(isPublic);
+  const granted = config.rights === 'redis' ? publicOnes : [...publicOnes, ...channels];
+  return { granted, hasList: config.rights !== 'credential', named };
+}
+
+function refuse(connection: Connection, position: Position, { refusal, limit }: Refused, log: BoundedLog): void {
   const isFailure = FAILURES.has(refusal);
   const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }) };
   if (isFailure) log.info(line);

@@ -1,0 +1,76 @@
+import type { Mutation } from './mutations.ts';
+
+/** Mistakes in reading by channel, and in polls. */
+export const CHANNEL_MUTATIONS: Mutation[] = [
+  {
+    name: 'a public pattern opens the channels of users',
+    file: 'src/auth/public-channels.ts',
+    find: "!channel.startsWith('user:') && ",
+    replace: '',
+    caughtBy: 'integration/channels',
+    only: 'whatever the patterns say',
+  },
+  {
+    name: 'the own channel is delivered although it is not named',
+    file: 'src/session/membership.ts',
+    find: 'if (message.channel === this.own) return this.isOwnWanted;',
+    replace: 'if (message.channel === this.own) return true;',
+    caughtBy: 'integration/channels',
+    only: 'nothing of the others',
+  },
+  {
+    name: 'the own channel is not followed if it is not named',
+    file: 'src/session/membership.ts',
+    find: 'await hub.follow(this.#reader, this.#lasting);',
+    replace: 'await hub.follow(this.#reader, this.#constant);',
+    caughtBy: 'integration/channels',
+    only: 'changes with the rights',
+  },
+  {
+    name: 'a named channel needs no right',
+    file: 'src/http/routes/stream.ts',
+    find: '[...(named ?? [])].filter(isPublic)',
+    replace: '[...(named ?? [])]',
+    caughtBy: 'integration/channels',
+    only: 'for everybody',
+  },
+  {
+    name: 'a channel that is granted later is read although it is not named',
+    file: 'src/session/membership.ts',
+    find: 'return !this.#isConstant(channel) && this.#isNamed(channel);',
+    replace: 'return !this.#isConstant(channel);',
+    caughtBy: 'integration/channels',
+    only: 'changes with the rights',
+  },
+  {
+    name: 'a stream with nothing to read stays open',
+    file: 'src/session/session.ts',
+    find: "if (named && membership.denied.length === named.size) this.close('denied');",
+    replace: '',
+    caughtBy: 'integration/channels',
+    only: 'for everybody',
+  },
+  {
+    name: 'a poll ends with the first frame of several',
+    file: 'src/connection/poll-response.ts',
+    find: "else if (!this.#isEnding) setImmediate(() => this.#end('polled'));",
+    replace: "else this.#end('polled');",
+    caughtBy: 'integration/polls',
+    only: 'the same moment',
+  },
+  {
+    name: 'a poll that only had resets does not move the position',
+    file: 'src/connection/poll-response.ts',
+    find: 'this.#timer ??= setInterval(() => this.onReset(), AFTER_RESET);',
+    replace: "setImmediate(() => this.#end('polled'));",
+    caughtBy: 'unit/poll-response',
+  },
+  {
+    name: 'a poll leaves its session behind',
+    file: 'src/connection/poll-response.ts',
+    find: '    setImmediate(() => this.onClose(reason));\n',
+    replace: '',
+    caughtBy: 'integration/polls',
+    only: 'the same moment',
+  },
+];
