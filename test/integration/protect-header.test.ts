@@ -1,0 +1,132 @@
+import { expect } from 'chai';
+import { read } from '../support/documents.ts';
+import { ExpressLike } from '../support/express-like.ts';
+import { ProtectPage, placed } from '../support/protect-pages.ts';
+import { type FrontProxy, startNginx } from '../support/proxies.ts';
+import type { RawStream } from '../support/raw-stream.ts';
+import { startWorld, type World } from '../support/world.ts';
+
+const FAILURE = '<message><status>failure</status></message>';
+
+for (const name of ['header', 'nginx']) {
+  const page = new ProtectPage(name);
+
+  describe(`docs/guides/protect/${name}.md, followed to the letter`, function () {
+    this.timeout(30_000);
+    let application: ExpressLike;
+    let world: World;
+    let nginx: FrontProxy;
+
+    before(async () => {
+      application = new ExpressLike();
+      const example =
+        name === 'header' ? page.block('js', 'app.get') : new ProtectPage('forward').block('js', 'app.get');
+      await application.run(example.replace('/sisyphus/whoami', '/whoami'));
+      await application.start();
+      world = await startWorld(page.variables());
+      const places = { application: application.port, gateway: world.gateway.port };
+      nginx = await startNginx(world.gateway.port, placed(page.block('nginx', 'location = /stream {'), places));
+      await world.allow('7', 'room:918');
+    });
+
+    after(async () => {
+      await nginx?.stop();
+      await world?.stop();
+      await application?.stop();
+    });
+
+    afterEach(() => world.closeStreams());
+
+    function open(headers: Record<string, string>, path = '/stream'): RawStream {
+      return world.open({ port: nginx.port, path, headers });
+    }
+
+    async function expectNobody(stream: RawStream, reason = 'missing'): Promise<void> {
+      const frame = await stream.frame(({ data }) => data === FAILURE);
+      expect(stream.status).to.equal(200);
+      expect(frame.comments).to.deep.equal([reason]);
+      expect(frame.retry).to.be.within(30_000, 60_000);
+    }
+
+    it('gives the user of the session a stream, with the query and the position of the browser', async () => {
+      const Cookie = await application.logIn(7);
+      const stream = await open({ Cookie }).ok();
+      expect(stream.header('content-type')).to.match(/^text\/event-stream/);
+      expect(stream.header('cache-control')).to.match(/no-cache, no-transform$/);
+      await world.publish.fcall('room:918', 'first');
+      await stream.frame(({ data }) => data === 'first');
+      stream.close();
+      await world.publish.fcall('room:918', 'missed');
+      const position = { Cookie, 'Last-Event-ID': stream.lastEventId! };
+      const back = await open(position, '/stream?format=json&user=8').ok();
+      const missed = await back.frame(({ data }) => data?.includes('"missed"') === true);
+      expect(JSON.parse(missed.data!)).to.include({ channel: 'room:918', data: 'missed' });
+      expect(back.messages).to.have.length(1);
+    });
+
+    it('lets a client that is not logged in come back, whatever the application does', async () => {
+      await expectNobody(open({}));
+      await expectNobody(open({ Cookie: 'connect.sid=unknown' }));
+      await application.stop();
+      await expectNobody(open({ Cookie: 'connect.sid=unknown' }));
+      await application.start();
+      await open({ Cookie: await application.logIn(7) }).ok();
+    });
+
+    it('takes a user from nobody else, through nginx or past it', async () => {
+      const before = application.requests.length;
+      await expectNobody(open({ 'X-Sisyphus-User': '7' }));
+      await expectNobody(open({ X_Sisyphus_User: '7', 'x-sisyphus-user': '7' }));
+      const Cookie = await application.logIn(8);
+      const other = await open({ Cookie, 'X-Sisyphus-User': '7', 'X-Accel-Redirect': '@sisyphus' }).ok();
+      await world.publish.fcall('room:918', 'for user 7 alone');
+      await world.publish.fcall('user:8', 'for user 8');
+      await other.frame(({ data }) => data === 'for user 8');
+      expect(other.messages).to.have.length(1);
+      for (const headers of application.requests.slice(before)) expect(headers).not.to.have.property('x-sisyphus-user');
+    });
+
+    it('has nothing else of the gateway, and no way around the application', async () => {
+      for (const path of ['/status', '/publish', '/sisyphus/stream', '/whoami', '/@sisyphus', '/']) {
+        expect((await fetch(`http://127.0.0.1:${nginx.port}${path}`)).status, path).to.be.oneOf([403, 404]);
+      }
+    });
+
+    it('prints what the page shows', async () => {
+      const COOKIE = await application.logIn(7);
+      const places = { application: application.port, gateway: world.gateway.port, nginx: nginx.port };
+      await page.expectShown(places, { COOKIE });
+    });
+  });
+}
+
+describe('a proxy that is not trusted', function () {
+  this.timeout(30_000);
+
+  it('is refused with its user, and is believed with the secret', async () => {
+    const page = new ProtectPage('header');
+    const variables = { ...page.variables(), SISYPHUS_TRUSTED_PROXIES: '10.0.0.0/8', SISYPHUS_HEADER_SECRET: 's3cret' };
+    const application = new ExpressLike();
+    await application.run(page.block('js', 'app.get'));
+    await application.start();
+    const world = await startWorld(variables);
+    const places = { application: application.port, gateway: world.gateway.port };
+    const locations = placed(page.block('nginx'), places);
+    const [, secret] = /`(proxy_set_header X-Sisyphus-Secret [^`]+)`/.exec(read(page.path))!;
+    const nginxes: FrontProxy[] = [];
+    try {
+      nginxes.push(await startNginx(world.gateway.port, locations));
+      nginxes.push(
+        await startNginx(world.gateway.port, locations.replace(/(?=\n}\s*$)/, `\n  ${secret!.replace('…', 's3cret')}`)),
+      );
+      const Cookie = await application.logIn(7);
+      const [without, having] = nginxes.map(({ port }) => world.open({ port, path: '/stream', headers: { Cookie } }));
+      expect((await without!.frame(({ data }) => data === FAILURE)).comments).to.deep.equal(['untrusted']);
+      await having!.ok();
+    } finally {
+      for (const nginx of nginxes) await nginx.stop();
+      await world.stop();
+      await application.stop();
+    }
+  });
+});
