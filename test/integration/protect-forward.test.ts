@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { ExpressLike } from '../support/express-like.ts';
-import { ProtectPage, placed } from '../support/protect-pages.ts';
+import { expectAway, ProtectPage, placed } from '../support/protect-pages.ts';
 import { type FrontProxy, startNginx } from '../support/proxies.ts';
 import type { RawStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
@@ -91,6 +91,8 @@ describe('docs/guides/protect/forward.md, followed to the letter', function () {
       true,
     );
   });
+
+  it('has a browser come back while no gateway answers', () => expectAway(page.block('nginx'), application.port, {}));
 
   it('prints what the page shows', async () => {
     const COOKIE = await application.logIn(7);

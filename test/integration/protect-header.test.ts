@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { read } from '../support/documents.ts';
 import { ExpressLike } from '../support/express-like.ts';
-import { ProtectPage, placed } from '../support/protect-pages.ts';
+import { expectAway, ProtectPage, placed } from '../support/protect-pages.ts';
 import { type FrontProxy, startNginx } from '../support/proxies.ts';
 import type { RawStream } from '../support/raw-stream.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -92,6 +92,11 @@ for (const name of ['header', 'nginx']) {
       }
     });
 
+    it('has a browser come back while no gateway answers', async () => {
+      const headers = { Cookie: await application.logIn(7) };
+      await expectAway(page.block('nginx', 'location = /stream {'), application.port, headers);
+    });
+
     it('prints what the page shows', async () => {
       const COOKIE = await application.logIn(7);
       const places = { application: application.port, gateway: world.gateway.port, nginx: nginx.port };
@@ -117,7 +122,10 @@ describe('a proxy that is not trusted', function () {
     try {
       nginxes.push(await startNginx(world.gateway.port, locations));
       nginxes.push(
-        await startNginx(world.gateway.port, locations.replace(/(?=\n}\s*$)/, `\n  ${secret!.replace('…', 's3cret')}`)),
+        await startNginx(
+          world.gateway.port,
+          locations.replace(/\$sisyphus_user;\n(?=\s*error)/, `$&  ${secret!.replace('…', 's3cret')}\n`),
+        ),
       );
       const Cookie = await application.logIn(7);
       const [without, having] = nginxes.map(({ port }) => world.open({ port, path: '/stream', headers: { Cookie } }));

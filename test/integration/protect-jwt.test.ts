@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { ExpressLike } from '../support/express-like.ts';
 import { issuerKey, JwksServer, sign } from '../support/jwks-server.ts';
-import { ProtectPage, placed } from '../support/protect-pages.ts';
+import { expectAway, ProtectPage, placed } from '../support/protect-pages.ts';
 import { type FrontProxy, startNginx } from '../support/proxies.ts';
 import type { RawStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
@@ -59,6 +59,8 @@ describe('docs/guides/protect/jwt.md, with tokens of the application', function 
     );
     expect((await fetch(`http://127.0.0.1:${application.port}/stream-token`)).status).to.equal(401);
   });
+
+  it('has a browser come back while no gateway answers', () => expectAway(page.block('nginx'), application.port, {}));
 
   it('prints what the page shows', async () => {
     const TOKEN = (await ticketOf(7)).split('=')[1]!;

@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { expect } from 'chai';
+import { freePort } from './child.ts';
 import { type Block, blocksOf, read } from './documents.ts';
+import { startNginx } from './proxies.ts';
 
 /** The blocks of a page about who may listen, by what they are written in. */
 export class ProtectPage {
@@ -53,6 +55,26 @@ export function placed(text: string, { application, gateway, nginx }: Places): s
     .replace(/(127\.0\.0\.1|localhost):3000/g, `127.0.0.1:${application}`)
     .replace(/(127\.0\.0\.1|localhost):3001/g, `127.0.0.1:${gateway}`)
     .replaceAll('http://localhost/', `http://127.0.0.1:${nginx}/`);
+}
+
+/** What the nginx of a page answers while no gateway does: a stream that ends, so that the browser comes back. */
+export async function expectAway(
+  locations: string,
+  application: number,
+  headers: Record<string, string>,
+): Promise<void> {
+  const gateway = await freePort();
+  const nginx = await startNginx(0, placed(locations, { application, gateway }));
+  try {
+    for (const sent of [headers, {}]) {
+      const response = await fetch(`http://127.0.0.1:${nginx.port}/stream`, { headers: sent });
+      expect(response.status).to.equal(200);
+      expect(response.headers.get('content-type')).to.match(/^text\/event-stream/);
+      expect(await response.text()).to.equal('retry: 5000\n\n');
+    }
+  } finally {
+    await nginx.stop();
+  }
 }
 
 /** Ids and times differ each time. */
