@@ -3,7 +3,7 @@ import { read } from '../support/documents.ts';
 import { ExpressLike } from '../support/express-like.ts';
 import { expectAway, ProtectPage, placed } from '../support/protect-pages.ts';
 import { type FrontProxy, startNginx } from '../support/proxies.ts';
-import type { RawStream } from '../support/raw-stream.ts';
+import { isOk, type RawStream } from '../support/raw-stream.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const FAILURE = '<message><status>failure</status></message>';
@@ -73,7 +73,7 @@ for (const name of ['header', 'nginx']) {
       await open({ Cookie: await application.logIn(7) }).ok();
     });
 
-    it('takes a user from nobody else, through nginx or past it', async () => {
+    it('takes a user from nobody else', async () => {
       const before = application.requests.length;
       await expectNobody(open({ 'X-Sisyphus-User': '7' }));
       await expectNobody(open({ X_Sisyphus_User: '7', 'x-sisyphus-user': '7' }));
@@ -105,10 +105,71 @@ for (const name of ['header', 'nginx']) {
   });
 }
 
+describe('the configurations of nginx', function () {
+  this.timeout(30_000);
+  const application = new ExpressLike();
+  let world: World;
+
+  before(async () => {
+    await application.run(new ProtectPage('header').block('js', 'app.get'));
+    await application.run(`app.get('/oauth2/auth', (request, response) => {
+      const { user } = request.session;
+      response.status(user ? 202 : 401).set({ 'X-Auth-Request-User': user ? \`auth0|\${user}\` : '' }).end();
+    });`);
+    await application.start();
+    world = await startWorld(new ProtectPage('header').variables());
+  });
+
+  after(async () => {
+    await world?.stop();
+    await application.stop();
+  });
+
+  afterEach(() => world.closeStreams());
+
+  /** What a client with these headers is told first. */
+  async function firstFrame(locations: string, headers: Record<string, string>): Promise<RawStream> {
+    const places = { application: application.port, gateway: world.gateway.port };
+    const nginx = await startNginx(
+      0,
+      placed(locations, places).replace('127.0.0.1:4180', `127.0.0.1:${places.application}`),
+    );
+    try {
+      const stream = world.open({ port: nginx.port, path: '/stream', headers });
+      await stream.frame(({ data }) => data !== undefined);
+      return stream;
+    } finally {
+      await nginx.stop();
+    }
+  }
+
+  it('would let a stranger in without the line about the header', async () => {
+    const locations = new ProtectPage('header').block('nginx');
+    const line = '  proxy_set_header X-Sisyphus-User $sisyphus_user;\n';
+    expect(locations.split(line)).to.have.length(2);
+    const headers = { 'X-Sisyphus-User': '7' };
+    expect((await firstFrame(locations.replace(line, ''), headers)).frames[0]).to.satisfy(isOk);
+    expect((await firstFrame(locations, headers)).frames[0]!.data).to.equal(FAILURE);
+  });
+
+  it('ask oauth2-proxy instead of the application', async () => {
+    const page = new ProtectPage('nginx');
+    const [inStream, instead] = page.block('nginx', '/oauth2/auth').split('# instead of location = /whoami\n');
+    const locations = page
+      .block('nginx', 'location = /stream {')
+      .replace(/ {2}auth_request \/whoami;\n {2}auth_request_set [^\n]+\n/, inStream!)
+      .replace(/location = \/whoami \{[^}]+\}\n/, instead!);
+    expect(locations).not.to.include('whoami');
+    const stream = await firstFrame(locations, { Cookie: await application.logIn(7) });
+    expect(stream.frames[0]).to.satisfy(isOk);
+    expect((await firstFrame(locations, {})).frames[0]!.comments).to.deep.equal(['missing']);
+  });
+});
+
 describe('a proxy that is not trusted', function () {
   this.timeout(30_000);
 
-  it('is refused with its user, and is believed with the secret', async () => {
+  it('is refused with its user, as any other client, and is believed with the secret', async () => {
     const page = new ProtectPage('header');
     const variables = { ...page.variables(), SISYPHUS_TRUSTED_PROXIES: '10.0.0.0/8', SISYPHUS_HEADER_SECRET: 's3cret' };
     const application = new ExpressLike();
@@ -131,6 +192,8 @@ describe('a proxy that is not trusted', function () {
       const [without, having] = nginxes.map(({ port }) => world.open({ port, path: '/stream', headers: { Cookie } }));
       expect((await without!.frame(({ data }) => data === FAILURE)).comments).to.deep.equal(['untrusted']);
       await having!.ok();
+      const past = world.open({ path: '/stream', headers: { 'X-Sisyphus-User': '7', 'X-Forwarded-For': '10.0.0.1' } });
+      expect((await past.frame(({ data }) => data === FAILURE)).comments).to.deep.equal(['untrusted']);
     } finally {
       for (const nginx of nginxes) await nginx.stop();
       await world.stop();

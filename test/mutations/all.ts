@@ -1,5 +1,6 @@
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
+import { GUIDE_MUTATIONS } from './guides.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
@@ -25,4 +26,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
+  ...GUIDE_MUTATIONS,
 ];
