@@ -10,8 +10,8 @@ import { startWorld, type World } from '../support/world.ts';
 const SECRET = 'k8Xv1oRZbQpU0cNe3mYtWgHs5fLd7iAj';
 /** What the application answers itself. */
 const OTHERS = 'location / { proxy_pass http://127.0.0.1:3000; }';
-/** How long a token lives in the test (s). */
-const LIFE = 3;
+/** How long a token lives in the test (s): longer than the 3 s after which a browser comes back. */
+const LIFE = 5;
 
 declare global {
   interface Window {
@@ -52,53 +52,63 @@ describe('a browser with the cookie of a session, through nginx', function () {
     const context = await browser.newContext();
     tab = await openPage(context, `http://127.0.0.1:${nginx.port}`);
     await tab.evaluate(() => fetch('/login?user=7'));
-    await tab.evaluate(() => {
-      window.rendered = [];
-    });
   }
 
   /** The code of the page, which renders what it reads. */
-  async function runInTab(code: string): Promise<void> {
-    const all = `const render = (data) => window.rendered.push(data);\n${code}\nwindow.source = stream;`;
-    await tab.evaluate(`(async () => {\n${all}\n})()`);
+  async function runInTab(page: Page, code: string): Promise<void> {
+    await page.evaluate(`window.rendered = [];\nwindow.render = (data) => window.rendered.push(data);`);
+    await page.evaluate(`(async () => {\n${code}\n})()`);
   }
 
-  const rendered = (): Promise<string[]> => tab.evaluate(() => window.rendered);
+  const rendered = (page: Page): Promise<string[]> => page.evaluate(() => window.rendered);
 
   it('reads its own messages by `header`, and does not give up after a log-out', async () => {
     const page = new ProtectPage('header');
     await follow('header', page.variables(), page.block('js', 'app.get'));
-    await runInTab(`${page.block('js', 'EventSource')}\nstream.onmessage = ({ data }) => render(data);`);
-    await eventually(async () => (await rendered()).some((data) => data.includes('ok')), 10_000);
+    const code = `${page.block('js', 'EventSource')}\nstream.onmessage = ({ data }) => render(data);`;
+    await runInTab(tab, `${code}\nwindow.source = stream;`);
+    await eventually(async () => (await rendered(tab)).some((data) => data.includes('ok')), 10_000);
     await world.publish.fcall('room:918', 'first');
-    await eventually(async () => (await rendered()).includes('first'));
+    await eventually(async () => (await rendered(tab)).includes('first'));
     await tab.evaluate(() => fetch('/logout'));
-    await tab.evaluate(() => {
-      window.source.close();
-      window.source = new EventSource('/stream');
-      window.source.onmessage = ({ data }) => window.rendered.push(data);
-    });
-    await eventually(async () => (await rendered()).at(-1)!.includes('failure'), 10_000);
+    await tab.evaluate(() => window.source.close());
+    await runInTab(tab, `${code}\nwindow.source = stream;`);
+    await eventually(async () => (await rendered(tab)).at(-1)?.includes('failure'), 10_000);
     // It comes back in 30 to 60 s; a browser that had been answered 401 never would.
     expect(await tab.evaluate(() => window.source.readyState)).to.equal(0);
   });
 
-  it('comes back with a fresh cookie by `jwt`, as often as its token ends, and misses nothing', async () => {
+  it('comes back with a fresh token by `jwt`, in a cookie or in the address, and misses nothing', async () => {
     const page = new ProtectPage('jwt');
     const variables = { ...page.variables('SISYPHUS_JWT_SECRET'), SISYPHUS_JWT_SECRET: SECRET };
-    await follow('jwt', variables, page.block('js', 'app.get').replace('+ 3600', `+ ${LIFE}`));
-    await runInTab(page.block('js', 'new EventSource'));
-    await eventually(async () => (await rendered()).some((data) => data.includes('ok')), 10_000);
+    const example = page.block('js', 'app.get').replace('+ 3600', `+ ${LIFE}`);
+    const route = `app.get('/token', (request, response) => {
+      response.json({ token: sign({ sub: String(request.session.user), exp: Math.floor(Date.now() / 1000) + ${LIFE} }) });
+    });`;
+    await follow('jwt', variables, `${example}\n${route}`);
+    const other = await openPage(tab.context(), `http://127.0.0.1:${nginx.port}`);
+    const getToken = `const getToken = async () => (await (await fetch('/token')).json()).token;`;
+    await runInTab(tab, page.block('js', "renew = () => fetch('/stream-token')"));
+    await runInTab(other, `${getToken}\n${page.block('js', 'lastEventId')}`);
     const published: string[] = [];
-    const end = Date.now() + 2.5 * LIFE * 1000;
+    const publish = (): Promise<unknown> => world.publish.fcall('room:918', `message ${published.length}`);
+    const messages = async (reader: Page) => (await rendered(reader)).filter((data) => data.startsWith('message'));
+    const areReading = async (): Promise<boolean> => {
+      await publish();
+      return (await messages(tab)).length > 0 && (await messages(other)).length > 0;
+    };
+    await eventually(areReading, 10_000, 50);
+    const end = Date.now() + 2.2 * LIFE * 1000;
     while (Date.now() < end) {
-      published.push(`message ${published.length}`);
-      await world.publish.fcall('room:918', published.at(-1)!);
+      published.push(`message ${published.length + 1}`);
+      await publish();
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    const messages = async (): Promise<string[]> => (await rendered()).filter((data) => data.startsWith('message'));
-    await eventually(async () => (await messages()).at(-1) === published.at(-1), 10_000);
-    expect(await messages()).to.deep.equal(published);
-    expect((await rendered()).filter((data) => data.includes('ok')).length).to.be.at.least(2);
+    for (const reader of [tab, other]) {
+      await eventually(async () => (await messages(reader)).at(-1) === published.at(-1), 10_000);
+      expect((await messages(reader)).filter((data) => data !== 'message 0')).to.deep.equal(published);
+    }
+    const { counters } = (await world.gateway.status()) as unknown as { counters: { closed: { expired: number } } };
+    expect(counters.closed.expired, JSON.stringify(counters)).to.be.at.least(2);
   });
 });
