@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
+import { freePort } from '../support/child.ts';
 import { launchChromium, openPage } from '../support/chromium.ts';
 import { ExpressLike } from '../support/express-like.ts';
 import { ProtectPage, placed } from '../support/protect-pages.ts';
@@ -32,12 +33,20 @@ describe('a browser with the cookie of a session, through nginx', function () {
   });
   after(() => browser?.close());
 
+  /** What a test has started; ended in reverse. */
+  const stops: (() => Promise<unknown>)[] = [];
+
   afterEach(async () => {
-    await tab?.close();
-    await nginx?.stop();
-    await world?.stop();
-    await application?.stop();
+    for (const stop of stops.splice(0).reverse()) await stop();
   });
+
+  async function openTab(locations: string): Promise<void> {
+    nginx = await startNginx(0, locations);
+    stops.push(() => nginx.stop());
+    const context = await browser.newContext();
+    stops.push(() => context.close());
+    tab = await openPage(context, `http://127.0.0.1:${nginx.port}`);
+  }
 
   /** Everything as the page says, and a tab whose user has logged in. */
   async function follow(name: string, variables: Record<string, string>, example: string): Promise<void> {
@@ -45,12 +54,12 @@ describe('a browser with the cookie of a session, through nginx', function () {
     application = new ExpressLike();
     await application.run(example, { SISYPHUS_JWT_SECRET: SECRET });
     await application.start();
+    stops.push(() => application.stop());
     world = await startWorld(variables);
+    stops.push(() => world.stop());
     await world.allow('7', 'room:918');
     const places = { application: application.port, gateway: world.gateway.port };
-    nginx = await startNginx(0, placed(`${page.block('nginx')}\n${OTHERS}`, places));
-    const context = await browser.newContext();
-    tab = await openPage(context, `http://127.0.0.1:${nginx.port}`);
+    await openTab(placed(`${page.block('nginx')}\n${OTHERS}`, places));
     await tab.evaluate(() => fetch('/login?user=7'));
   }
 
@@ -76,6 +85,17 @@ describe('a browser with the cookie of a session, through nginx', function () {
     await eventually(async () => (await rendered(tab)).at(-1)?.includes('failure'), 10_000);
     // It comes back in 30 to 60 s; a browser that had been answered 401 never would.
     expect(await tab.evaluate(() => window.source.readyState)).to.equal(0);
+  });
+
+  it('does not give up while no gateway answers', async () => {
+    await openTab(placed(new ProtectPage('jwt').block('nginx'), { application: 0, gateway: await freePort() }));
+    const readyState = await tab.evaluate(() => {
+      return new Promise<number>((resolve) => {
+        const source = new EventSource('/stream');
+        source.onerror = () => resolve(source.readyState);
+      });
+    });
+    expect(readyState).to.equal(0);
   });
 
   it('comes back with a fresh token by `jwt`, in a cookie or in the address, and misses nothing', async () => {
