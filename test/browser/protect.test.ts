@@ -118,7 +118,7 @@ describe('a browser with the cookie of a session, through nginx', function () {
       return (await messages(tab)).length > 0 && (await messages(other)).length > 0;
     };
     await eventually(areReading, 10_000, 50);
-    const end = Date.now() + 2.2 * LIFE * 1000;
+    const end = Date.now() + 1.7 * LIFE * 1000;
     while (Date.now() < end) {
       published.push(`message ${published.length + 1}`);
       await publish();

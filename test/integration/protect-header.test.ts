@@ -16,12 +16,13 @@ for (const name of ['header', 'nginx']) {
     let application: ExpressLike;
     let world: World;
     let nginx: FrontProxy;
+    const example = (name === 'header' ? page : new ProtectPage('forward'))
+      .block('js', 'app.get')
+      .replace('/sisyphus/whoami', '/whoami');
 
     before(async () => {
       application = new ExpressLike();
-      const example =
-        name === 'header' ? page.block('js', 'app.get') : new ProtectPage('forward').block('js', 'app.get');
-      await application.run(example.replace('/sisyphus/whoami', '/whoami'));
+      await application.run(example);
       await application.start();
       world = await startWorld(page.variables());
       const places = { application: application.port, gateway: world.gateway.port };
@@ -71,6 +72,18 @@ for (const name of ['header', 'nginx']) {
       await expectNobody(open({ Cookie: 'connect.sid=unknown' }));
       await application.start();
       await open({ Cookie: await application.logIn(7) }).ok();
+    });
+
+    it('believes the application only if it answers that all is well', async () => {
+      const Cookie = await application.logIn(7);
+      for (const status of [302, 401, 403, 429, 500]) {
+        const headers = `{ 'X-Sisyphus-User': '7', 'X-Accel-Redirect': '@sisyphus' }`;
+        const handler = `(request, response) => response.status(${status}).set(${headers}).end()`;
+        await application.run(['/stream', '/whoami'].map((path) => `app.get('${path}', ${handler});`).join('\n'));
+        await expectNobody(open({ Cookie, 'X-Sisyphus-User': '7' }));
+      }
+      await application.run(example);
+      await open({ Cookie }).ok();
     });
 
     it('takes a user from nobody else', async () => {
