@@ -55,6 +55,12 @@ export function host(text: string): string {
   throw new Mistake('is no host: expected a name or an address, such as 127.0.0.1, ::1 or 0.0.0.0');
 }
 
+/** Parses a credential for `Authorization: Bearer`. A token of an identity provider may have some thousand characters. */
+export function bearer(text: string): string {
+  if (/^[!-~]{1,16384}$/.test(text)) return text;
+  throw new Mistake('is no credential: expected 1 to 16384 visible ASCII characters without spaces');
+}
+
 export function secret(text: string): string {
   if (SECRET.test(text)) return text;
   throw new Mistake('is no secret: expected 1 to 512 visible ASCII characters without spaces');

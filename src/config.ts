@@ -10,6 +10,7 @@ import {
   serviceUrl,
 } from './auth-values.ts';
 import {
+  bearer,
   duration,
   gatewayUrl,
   host,
@@ -122,6 +123,8 @@ const TABLE = {
     '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`'),
   url: row('SISYPHUS_URL', undefined, gatewayUrl,
     'for the command line: a gateway to talk to over HTTP', { secret: true }),
+  accessToken: row('SISYPHUS_ACCESS_TOKEN', undefined, bearer,
+    'for `tail`: the credential to read with; `-` reads it from standard input', { secret: true }),
 };
 
 type Key = keyof typeof TABLE;

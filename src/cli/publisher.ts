@@ -22,8 +22,8 @@ export interface Publisher {
 
 /** How long a gateway may take for the whole response (ms). */
 const HTTP_TIMEOUT = 10_000;
-/** The variables that concern a publisher. */
-const MINE = ['REDIS_URL', 'SISYPHUS_NAMESPACE', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET'];
+/** The variables that concern commands other than `serve` and `check-config`. */
+const MINE = ['REDIS_URL', 'SISYPHUS_NAMESPACE', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_ACCESS_TOKEN'];
 
 /** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { Writable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import { loadConfig } from '../config.ts';
+import { bearer } from '../config-values.ts';
 import { requireUser } from '../message/names.ts';
 import { type Command, type Io, type Sink, UsageError } from './command.ts';
-import { usage } from './publish.ts';
+import { readData, usage } from './publish.ts';
 import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 
@@ -19,38 +20,62 @@ const MAX_EVENT = 400_000_000;
 
 export const tail: Command = {
   name: 'tail',
-  parameters: '<user>',
+  parameters: '[user]',
   summary: `prints what a user's stream carries (--url, or ${DEFAULT_URL})`,
-  positionals: [1, 1],
+  positionals: [0, 1],
   options: {
     raw: { type: 'boolean', meaning: 'the stream as it is on the wire' },
     since: { type: 'string', meaning: 'from behind this id on' },
     overlap: { type: 'string', meaning: 'with the last so many messages of each channel' },
   },
-  async run({ positionals: [name], flags, options, env, stdout, stderr }) {
-    const user = usage(() => requireUser(name));
-    const { url } = loadConfig(flags, onlyMine(env));
-    const query = new URLSearchParams({ user, format: options.raw ? 'raw' : 'json' });
+  async run({ positionals: [name], flags, options, env, stdin, stdout, stderr }) {
+    const user = name === undefined ? undefined : usage(() => requireUser(name));
+    const { url, accessToken } = loadConfig(flags, onlyMine(env));
+    const credential = accessToken === '-' ? await readCredential(stdin) : accessToken;
+    if (user === undefined && credential === undefined) {
+      throw new UsageError(
+        'tail needs a user, if the gateway has SISYPHUS_AUTH=open, or a credential in SISYPHUS_ACCESS_TOKEN',
+      );
+    }
+    const query = new URLSearchParams({ ...(user !== undefined && { user }), format: options.raw ? 'raw' : 'json' });
     for (const start of ['since', 'overlap']) {
       const value = options[start];
       if (value === undefined) continue;
       if (typeof value !== 'string' || !/^\d+$/.test(value)) throw new UsageError(`--${start} takes a number`);
       query.set(start, value);
     }
-    return new Tail(`${url ?? DEFAULT_URL}/stream?${query}`, options.raw === true, { stdout, stderr }).run();
+    const address = `${url ?? DEFAULT_URL}/stream?${query}`;
+    return new Tail({ url: address, credential, isRaw: options.raw === true }, { stdout, stderr }).run();
   },
 };
+
+/** The first line of standard input. A flag would be visible to every user of the machine, and a variable to the own ones. */
+async function readCredential(stdin: Readable): Promise<string> {
+  const [line = ''] = (await readData('-', stdin)).toString().split(/\r?\n/);
+  return usage(() => bearer(line.trim()));
+}
+
+interface TailOptions {
+  url: string;
+  /** Sent as `Authorization: Bearer`, and never in the address, because proxies log addresses. */
+  credential: string | undefined;
+  isRaw: boolean;
+}
 
 /** Reads one stream and reconnects, as an EventSource does. */
 class Tail {
   readonly #url: string;
+  readonly #credential: string | undefined;
   readonly #isRaw: boolean;
   readonly #io: Pick<Io, 'stdout' | 'stderr'>;
   #position: string | undefined;
   #retry = FIRST_RETRY;
+  /** The first comment of the frame that is being read: in the raw format a refusal has its reason there. */
+  #comment: string | undefined;
 
-  constructor(url: string, isRaw: boolean, io: Pick<Io, 'stdout' | 'stderr'>) {
+  constructor({ url, credential, isRaw }: TailOptions, io: Pick<Io, 'stdout' | 'stderr'>) {
     this.#url = url;
+    this.#credential = credential;
     this.#isRaw = isRaw;
     this.#io = io;
   }
@@ -75,6 +100,7 @@ class Tail {
     const { stdout } = this.#io;
     const headers: Record<string, string> = { Accept: 'text/event-stream' };
     if (this.#position !== undefined) headers['Last-Event-ID'] = this.#position;
+    if (this.#credential !== undefined) headers.Authorization = `Bearer ${this.#credential}`;
     const response = await fetch(this.#url, { headers }).catch((error: unknown) => {
       throw new Error(`cannot reach ${new URL(this.#url).origin} (${reasonOf(error)})`, { cause: error });
     });
@@ -102,6 +128,9 @@ class Tail {
     return createParser({
       maxBufferSize: MAX_EVENT,
       onEvent: (event) => this.#take(event),
+      onComment: (comment) => {
+        this.#comment ??= comment.trim();
+      },
       onRetry: (retry) => {
         if (retry <= LONGEST_RETRY) this.#retry = retry;
       },
@@ -117,11 +146,22 @@ class Tail {
 
   #take(event: EventSourceMessage): void {
     if (!this.#isRaw) printReadable(this.#io.stdout, event);
-    if (event.data === '{"status":"failure"}' || event.data === '<message><status>failure</status></message>') {
-      throw new Refusal('the gateway does not take this user');
+    const [isRefused, reason] = refusalIn(event.data, this.#comment);
+    this.#comment = undefined;
+    if (isRefused) {
+      const who = this.#credential === undefined ? 'this user' : 'this credential';
+      throw new Refusal(`the gateway does not take ${who}${reason === undefined ? '' : ` (${reason})`}`);
     }
     if (event.id !== undefined) this.#position = event.id;
   }
+}
+
+/** Whether the status in a frame is `failure`, and the reason if the frame has one. @param comment the comment in the frame */
+function refusalIn(data: string, comment: string | undefined): [isRefused: boolean, reason?: string | undefined] {
+  if (data === '<message><status>failure</status></message>') return [true, comment];
+  if (!data.startsWith('{"status":"failure"')) return [false];
+  const { reason } = JSON.parse(data) as { reason?: string };
+  return [true, reason];
 }
 
 /** An error that a retry would only repeat. */

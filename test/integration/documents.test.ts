@@ -1,6 +1,4 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -9,14 +7,21 @@ import { BlockRunner, commandsIn } from '../support/block-runner.ts';
 import { FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
 import { type Block, blocksOf, filesBelow, plain, ROOT, read, table } from '../support/documents.ts';
-import { startNginx } from '../support/proxies.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
-import { openStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
-const PAGES = ['README.md', ...filesBelow('docs/start', '.md'), ...filesBelow('docs/guides', '.md')];
+/** Pages whose blocks need gateways of their own. Tests with these names run them. */
+const WITH_OWN_TEST: Record<string, string> = {
+  'docs/guides/protect/header.md': 'protect-header',
+  'docs/guides/protect/nginx.md': 'protect-header',
+  'docs/guides/protect/forward.md': 'protect-forward',
+  'docs/guides/protect/jwt.md': 'protect-jwt',
+};
+const PAGES = ['README.md', ...filesBelow('docs/start', '.md'), ...filesBelow('docs/guides', '.md')].filter(
+  (page) => WITH_OWN_TEST[page] === undefined,
+);
 /** Their blocks run, too. */
 const OTHERS = ['docs/run/redis.md', 'docs/trouble/by-symptom.md'];
 
@@ -77,6 +82,12 @@ describe('the blocks of the documents', function () {
     expect([...notRun]).to.have.members(NOT_RUN.map(({ begins }) => begins));
   });
 
+  it('of pages that need gateways of their own have a test of their own', () => {
+    for (const [page, name] of Object.entries(WITH_OWN_TEST)) {
+      expect(read(`test/integration/${name}.test.ts`)).to.include(page.split('/').at(-1)!.replace('.md', ''));
+    }
+  });
+
   it('that are typed beside bin/dev are what it prints', async () => {
     expect(read('bin/dev')).to.match(/^exec bin\/sisyphus serve --demo$/m);
     const env = { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', SISYPHUS_LOG_LEVEL: 'warn' };
@@ -121,7 +132,6 @@ describe('the blocks of the documents', function () {
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
     else if (language === 'ts') await runTypeScript(text);
-    else if (language === 'nginx') await runBehindNginx(text);
     else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
     else if (language !== NO_LANGUAGE) throw new Error(`there is nothing here that runs ${language}`);
   }
@@ -204,39 +214,4 @@ describe('the blocks of the documents', function () {
       await rm(folder, { recursive: true });
     }
   }
-
-  /** The application says that whoever brings the cookie is user 7. */
-  async function runBehindNginx(locations: string): Promise<void> {
-    const application = createServer((request, response) => {
-      if (request.url === '/whoami' && request.headers.cookie === 'session=7') response.setHeader('X-User', '7');
-      else response.statusCode = 401;
-      response.end();
-    });
-    const port = await listen(application);
-    const here = [`127.0.0.1:${port}`, `127.0.0.1:${world.gateway.port}`];
-    const text = locations.replace(/127\.0\.0\.1:300([01])/g, (_, which) => here[which]!);
-    const nginx = await startNginx(world.gateway.port, text);
-    const headers = { Cookie: 'session=7' };
-    const paths = ['/stream', '/stream?format=json&user=8'];
-    const streams = paths.map((path) => openStream({ port: nginx.port, path, headers }));
-    try {
-      const [seventh, doubled] = streams;
-      await seventh!.ok();
-      await world.publish.fcall('user:7', 'for user 7 alone');
-      await seventh!.frame(({ data }) => data === 'for user 7 alone');
-      await doubled!.frame(({ data }) => data === '{"status":"failure","reason":"repeated"}');
-      const url = `http://127.0.0.1:${nginx.port}`;
-      expect((await fetch(`${url}/stream`)).status).to.equal(401);
-      expect((await fetch(`${url}/whoami`, { headers })).status).to.equal(404);
-    } finally {
-      for (const stream of streams) stream.close();
-      await nginx.stop();
-      application.close();
-    }
-  }
 });
-
-async function listen(server: Server): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-}

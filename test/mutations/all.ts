@@ -1,6 +1,7 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
+import { GUIDE_MUTATIONS } from './guides.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
@@ -27,4 +28,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...CHANNEL_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
+  ...GUIDE_MUTATIONS,
 ];

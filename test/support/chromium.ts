@@ -1,4 +1,4 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import type { EventSourceClient, OpenClient, Received } from './event-source-clients.ts';
 import { reportRefusal } from './refusals.ts';
 
@@ -25,7 +25,7 @@ export async function launchChromium(): Promise<Browser> {
 }
 
 /** An empty page of the gateway's own origin, so that no CORS rule stands between. */
-export async function openPage(browser: Browser, origin: string): Promise<Page> {
+export async function openPage(browser: Pick<BrowserContext, 'newPage'>, origin: string): Promise<Page> {
   const page = await browser.newPage();
   const address = `${origin}/an-empty-page`;
   await page.route(address, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html>' }));

@@ -109,6 +109,62 @@ describe('tail', () => {
   });
 });
 
+describe('tail with a credential', () => {
+  const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.e30.c2ln';
+
+  async function tailWith(args: string[], answer: string, options: { env?: Record<string, string>; stdin?: string }) {
+    const gateway = new FakeGateway((_request, response) => open(response, answer));
+    const url = await gateway.start();
+    const result = await runCommand(['tail', '--url', url, ...args], options).finally(() => gateway.stop());
+    return { ...result, requests: gateway.requests };
+  }
+
+  it('sends it in a header, and never in the address, wherever it comes from', async () => {
+    const ways = [
+      { env: { SISYPHUS_ACCESS_TOKEN: TOKEN } },
+      { env: { SISYPHUS_ACCESS_TOKEN: '-' }, stdin: `${TOKEN}\r\n` },
+      { args: ['--access-token', '-'], stdin: TOKEN },
+    ];
+    for (const { args = [], ...options } of ways) {
+      const { requests, stderr } = await tailWith(args, FAILURE, options);
+      expect(requests[0]!.headers.authorization).to.equal(`Bearer ${TOKEN}`);
+      expect(requests[0]!.path).to.equal('/stream?format=json');
+      expect(stderr).not.to.contain(TOKEN);
+    }
+  });
+
+  it('ends with the reason of a refusal, in both formats, instead of asking again', async () => {
+    const options = { env: { SISYPHUS_ACCESS_TOKEN: TOKEN } };
+    const json = 'id: 9\ndata: {"status":"failure","reason":"expired"}\nretry: 30\n\n';
+    const raw = 'id: 9\ndata: <message><status>failure</status></message>\nretry: 30\n: expired\n\n';
+    for (const [args, answer] of [
+      [[], json],
+      [['--raw'], raw],
+    ] as const) {
+      const { code, stderr, requests } = await tailWith([...args], answer, options);
+      expect(code).to.equal(1);
+      expect(stderr).to.equal('sisyphus: the gateway does not take this credential (expired)\n');
+      expect(requests).to.have.length(1);
+    }
+  });
+
+  it('says what is wrong with one that no header can carry, and does not show it', async () => {
+    for (const options of [
+      { env: { SISYPHUS_ACCESS_TOKEN: 'two words' } },
+      { env: { SISYPHUS_ACCESS_TOKEN: '-' }, stdin: 'two words' },
+    ]) {
+      const { code, stderr, requests } = await tailWith([], FAILURE, options);
+      expect(code).to.equal(2);
+      expect(stderr).to.match(/is no credential: expected/);
+      expect(stderr).not.to.contain('two words');
+      expect(requests).to.have.length(0);
+    }
+    const neither = await tailWith([], FAILURE, {});
+    expect(neither.code).to.equal(2);
+    expect(neither.stderr).to.match(/tail needs a user/);
+  });
+});
+
 describe('tail where nobody reads what it prints', () => {
   it('stops reading as well, so that nothing piles up', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sisyphus-test-'));
