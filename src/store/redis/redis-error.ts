@@ -47,6 +47,13 @@ export function rethrow(error: unknown): never {
 export class UnfitError extends Error {
   /** The name that the driver gives to error replies: this error counts as one. */
   override readonly name = 'ReplyError';
+  /** Only for the log, because it may name addresses. */
+  readonly detail: string;
+
+  constructor(reason: string, detail = reason) {
+    super(reason);
+    this.detail = detail;
+  }
 }
 
 /** An error as the driver makes it of an error reply. */
@@ -153,7 +160,7 @@ const EXPLANATIONS: [RegExp, string][] = [
 /** A refusal as a sentence for the operator of the gateway, and the reply of Redis in full. */
 export function explain(error: Error): { reason: string; detail: string } {
   const detail = replyOf(error);
-  if (error instanceof UnfitError) return { reason: detail, detail };
+  if (error instanceof UnfitError) return { reason: error.message, detail: error.detail };
   const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
   return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
 }
