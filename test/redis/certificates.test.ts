@@ -79,6 +79,16 @@ describe('the certificates for Redis in the configuration', () => {
     expect(problemsOf({ ...env, REDIS_URL: 'http://h' }), 'one mistake once').to.have.length(1);
   });
 
+  it('are known to the command line', async () => {
+    for (const name of ['SISYPHUS_REDIS_CA', 'SISYPHUS_REDIS_CERT', 'SISYPHUS_REDIS_KEY']) {
+      const { code, stderr } = await runCommand(['publish', 'room:1', 'text'], {
+        env: { ...SAFE, [name]: '/nowhere' },
+      });
+      expect(code).to.equal(2);
+      expect(stderr).to.contain(`${name} is no file that can be read`);
+    }
+  });
+
   it('are not printed by check-config, but for their paths', async () => {
     const env = { PORT: '0', SISYPHUS_REDIS_CERT: await readFile(own.cert, 'utf8'), SISYPHUS_REDIS_KEY: own.key };
     const { stdout } = await runCommand(['check-config'], { env: { ...env, REDIS_URL: 'rediss://127.0.0.1:1' } });

@@ -132,6 +132,24 @@ describe('a connection by TLS', function () {
     expect(await refusalOf(tlsPort, { ca, ...old })).to.match(/does not take the certificate in SISYPHUS_REDIS_CERT/);
   });
 
+  it('says why it does not trust a Sentinel, and sends it nothing', async () => {
+    const { port, received, stop } = await impostor(issued.foreign!);
+    const standing = new Standing();
+    const redis = openConnection(
+      { url: `rediss+sentinel://127.0.0.1:${port}/main`, tls: { ca } },
+      'commands',
+      standing,
+    );
+    try {
+      const { reason } = await eventually(() => standing.troubles().find(({ stops }) => stops === 'readers'));
+      expect(reason).to.match(/not of a CA in SISYPHUS_REDIS_CA/);
+      expect(received()).to.equal('');
+    } finally {
+      redis.disconnect();
+      stop();
+    }
+  });
+
   it('says that a server does not speak TLS', async () => {
     const standing = new Standing();
     const redis = openConnection({ url: `rediss://127.0.0.1:${server.port}`, tls: { ca } }, 'commands', standing);

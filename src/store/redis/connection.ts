@@ -6,7 +6,15 @@ import { ClosedAtOnce } from './closed-at-once.ts';
 import { optionsOf, safe } from './connection-options.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
-import { isReadOnly, isReply, isTimeout, isUnknownInfo, UnfitError } from './redis-error.ts';
+import {
+  isConnectTimeout,
+  isReadOnly,
+  isReply,
+  isTimeout,
+  isUnknownInfo,
+  isWithoutSentinel,
+  UnfitError,
+} from './redis-error.ts';
 import { SentinelTls } from './sentinel-tls.ts';
 import type { Standing } from './standing.ts';
 import { type RedisTarget, tlsOf, urlOf } from './target.ts';
@@ -43,6 +51,8 @@ export function createConnection(target: RedisTarget, name: string, standing?: S
     connectTimeout: COMMAND,
     // The check sends INFO. If the user may not run it, the driver writes that to standard error, each time.
     enableReadyCheck: name !== 'probe',
+    // CLIENT SETINFO is not needed, and Redis 7.0, which does not know it, loads no ACL file that allows it.
+    disableClientInfo: true,
     keepAlive: 10_000,
     retryStrategy: () => {
       pace.failed(isReply(closed.reason ?? failure));
@@ -71,13 +81,13 @@ export function createConnection(target: RedisTarget, name: string, standing?: S
   });
   redis.on('error', (error: Error) => {
     failure = (connecting.tls && toTlsError(error, tlsOf(target))) || error;
-    if (sentinels && SentinelTls.isUnreachable(error)) {
+    if (sentinels && isWithoutSentinel(error)) {
       watch?.look();
       failure = watch?.reason ?? error;
       // The driver goes on trying, and reports no end of a connection.
       standing?.lost(name, failure);
     }
-    if (connecting.tls && error.message === 'connect ETIMEDOUT') error.message = NO_TLS_ANSWER;
+    if (connecting.tls && isConnectTimeout(error)) error.message = NO_TLS_ANSWER;
     // For listeners that are called after this one.
     if (failure instanceof UnfitError) error.message = `${failure.message} (${failure.detail})`;
     // The driver sends INFO before it calls a connection ready; if INFO was renamed, no connection would ever be.

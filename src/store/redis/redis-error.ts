@@ -78,7 +78,7 @@ const STATE = /^(READONLY|MISCONF|NOREPLICAS|OOM)\b/;
  * later versions), or if no user may, because the command was renamed.
  */
 const ACCESS =
-  /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
+  /^(NOPERM\b|EXECABORT Transaction discarded because of: NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
 
 /** Whether the same call without a write may be answered. */
 export function refusesWrites(error: unknown): boolean {
@@ -133,6 +133,16 @@ export function isAlreadyLoaded(error: unknown): boolean {
 /** Whether the driver's time limit for a command has passed; also for a SisyphusError made of that. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.includes('timed out');
+}
+
+/** Whether no connection could be made within the driver's time limit. */
+export function isConnectTimeout({ message }: Error): boolean {
+  return message === 'connect ETIMEDOUT';
+}
+
+/** Whether the driver has tried all Sentinels, and reached none. */
+export function isWithoutSentinel({ message }: Error): boolean {
+  return message.startsWith('All sentinels are unreachable');
 }
 
 /** Explanations, by a pattern of the reply. */

@@ -26,11 +26,6 @@ export class SentinelTls {
     this.#tls = tls;
   }
 
-  /** Whether this is how the driver reports that it has tried all Sentinels. */
-  static isUnreachable({ message }: Error): boolean {
-    return message.startsWith('All sentinels are unreachable');
-  }
-
   /** Looks at the next Sentinel, if that is due; the reason is known a moment later. */
   look(): void {
     if (performance.now() - this.#lookedAt < PERIOD) return;
