@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
@@ -8,6 +10,7 @@ import { inspectRedis } from '../../src/store/redis/inspect.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { COMMANDS } from '../../src/store/redis/library.ts';
 import { PlainNames } from '../../src/store/redis/plain-names.ts';
+import { blocksOf, plain, read, table } from '../support/documents.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const FILE = new URL('../../docs/run/redis-users.acl', import.meta.url);
@@ -66,6 +69,31 @@ describe('the users in docs/run/redis-users.acl', function () {
     const [keys, topics] = [/^~(sisyphus:\{0\}\*|user:\*:channels)$/, /^&sisyphus\{0\}\/\*$/];
     const others = rules.get('app')!.filter((rule) => !/^(on|>.*|\+.*)$/.test(rule));
     expect(others.filter((rule) => !keys.test(rule) && !topics.test(rule))).to.deep.equal([]);
+  });
+
+  it('have each command in docs/run/redis-users.md, with the users that have it', async () => {
+    const shown = table('docs/run/redis-users.md', 'command').map(([name, who]) => [plain(name!), plain(who!)]);
+    const names = [...new Set(['gateway', 'app'].flatMap((user) => commandsOf(rules.get(user)!)))];
+    const expected = names.map((name) => {
+      const who = ['gateway', 'app'].filter((user) => commandsOf(rules.get(user)!).includes(name));
+      return [name.replace('|', ' '), who.join(', ')];
+    });
+    expect(shown).to.have.deep.members(expected);
+  });
+
+  it('satisfy the probe of a gateway with a namespace, if they are changed as the page says', async () => {
+    const [block] = blocksOf(read('docs/run/redis-users.md')).filter(({ text }) => text.startsWith('sed '));
+    const words = block!.text.match(/'[^']+'/g)!.map((word) => word.slice(1, -1));
+    const changed = execFileSync('sed', ['-e', words[0]!, '-e', words[1]!, fileURLToPath(FILE)], { encoding: 'utf8' });
+    const line = changed.split('\n').find((text) => text.startsWith('user gateway '))!;
+    await admin.call('ACL', 'SETUSER', 'gateway', 'reset', ...line.split(' ').slice(2));
+    const url = server.url.replace('//', '//gateway:change-me-gateway@');
+    const { lasting } = await inspectRedis(url, new Keys('shop', 0), new PlainNames(['*:*'], ''));
+    expect(lasting).to.deep.equal([]);
+    const without = await inspect();
+    expect(without.lasting.map(({ reason }) => reason).join())
+      .to.contain('~sisyphus:{0}*')
+      .and.to.contain('&sisyphus{0}/*');
   });
 
   it('satisfy the probe of a gateway, and nothing is denied', async () => {
@@ -156,16 +184,16 @@ describe('the users in docs/run/redis-users.acl', function () {
   });
 
   it('let a plain application publish and keep lists, and speak on no topic of the gateways', async () => {
-    const plain = as('plain');
-    expect(await plain.publish('room:1', 'text')).to.equal(0);
-    await plain.sadd('user:6:channels', 'room:1');
-    await plain.srem('user:6:channels', 'room:1');
+    const publisher = as('plain');
+    expect(await publisher.publish('room:1', 'text')).to.equal(0);
+    await publisher.sadd('user:6:channels', 'room:1');
+    await publisher.srem('user:6:channels', 'room:1');
     for (const [command, ...args] of [
       ['PUBLISH', 'sisyphus{0}/room/1', '1 1 0 - x'],
       ['GET', `${KEY}:clock`],
       ['SADD', KEY, 'x'],
     ]) {
-      expect(await plain.call(command!, ...args).catch(({ message }: Error) => message)).to.match(/^NOPERM/);
+      expect(await publisher.call(command!, ...args).catch(({ message }: Error) => message)).to.match(/^NOPERM/);
     }
   });
 });
