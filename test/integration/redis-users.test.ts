@@ -172,6 +172,25 @@ describe('gateways and applications as the users in docs/run/redis-users.acl', f
     }
   });
 
+  it('are warned of an append-only file that is loaded as a user who may not', async () => {
+    const server = await redis();
+    const admin = as(server, 'admin');
+    await admin.config('SET', 'appendonly', 'yes');
+    const one = await gateway(server.port);
+    expect((await one.status()).warnings).to.not.include.members(['redis_drops_on_reload']);
+    expect(JSON.stringify((await one.status()).warnings)).to.not.contain('drops what functions wrote');
+    await admin.call('ACL', 'SETUSER', 'default', 'reset');
+    const restarted = await gateway(server.port);
+    const line = await restarted.waitForLog(({ event }) => event === 'redis_drops_on_reload').catch(() => undefined);
+    // Later servers lose nothing, and are not warned of.
+    const loses =
+      !/valkey_version/.test(await admin.info('server')) &&
+      /redis_version:([67]|8\.[0-5])\./.test(await admin.info('server'));
+    expect(line !== undefined).to.equal(loses);
+    const warnings = JSON.stringify((await restarted.status()).warnings);
+    expect(warnings.includes('a restart of Redis drops what functions wrote: expected')).to.equal(loses);
+  });
+
   it('name what is denied in the log and on /readyz, once', async () => {
     const server = await redis();
     const admin = as(server, 'admin');

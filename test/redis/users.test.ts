@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
+import { openConnection } from '../../src/store/redis/connection.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
 import { inspectRedis } from '../../src/store/redis/inspect.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
@@ -101,6 +103,15 @@ describe('the users in docs/run/redis-users.acl', function () {
     expect([...lasting, ...state]).to.deep.equal([]);
     expect(weaknesses.map(({ event }) => event)).to.deep.equal(['redis_keeps_nothing']);
     expect(await admin.call('ACL', 'LOG')).to.deep.equal([]);
+  });
+
+  it('connect without asking for anything that is refused, such as CLIENT SETINFO', async () => {
+    await admin.config('RESETSTAT');
+    const redis = openConnection(server.url.replace('//', '//gateway:change-me-gateway@'), 'commands');
+    await once(redis, 'ready');
+    await redis.ping();
+    redis.disconnect();
+    expect(await admin.info('stats')).to.match(/^total_error_replies:0\r$/m);
   });
 
   it('are noticed to lack any command of the gateway, which is named', async () => {

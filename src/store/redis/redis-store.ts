@@ -104,6 +104,10 @@ export class RedisStore implements Store {
     return this.#standing.troubles();
   }
 
+  weaknesses(): string[] {
+    return this.#setup.weaknesses;
+  }
+
   start(): void {
     if (this.#closed || this.#heartbeat) return;
     this.#warnOfSharedChannels();
