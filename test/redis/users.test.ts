@@ -116,6 +116,7 @@ describe('the users in docs/run/redis-users.acl', function () {
 
   it('are noticed to lack any command of the gateway, which is named', async () => {
     const unnoticed: string[] = [];
+    const keys = (await admin.keys('*')).sort();
     for (const command of commandsOf(rules.get('gateway')!)) {
       if (OPTIONAL.includes(command)) continue;
       await admin.call('ACL', 'SETUSER', 'gateway', `-${command}`);
@@ -125,6 +126,7 @@ describe('the users in docs/run/redis-users.acl', function () {
         return reason.includes(`refuses ${name} to user gateway: expected +${command} in its ACL`);
       });
       if (!named) unnoticed.push(`${command}: ${lasting.map(({ reason }) => reason).join('; ')}`);
+      expect((await admin.keys('*')).sort(), `tried without ${command}, and carried out`).to.deep.equal(keys);
       await admin.call('ACL', 'SETUSER', 'gateway', `+${command}`);
     }
     expect(unnoticed).to.deep.equal([]);
