@@ -55,7 +55,7 @@ describe('the users in docs/run/redis-users.acl', function () {
   });
 
   const as = (username: string): Redis =>
-    server.client({ username, password: `change-me-${username}`, enableReadyCheck: false });
+    server.client({ username, password: `change-me-${username}`, enableReadyCheck: false, disableClientInfo: true });
   const inspect = () => {
     const url = server.url.replace('//', '//gateway:change-me-gateway@');
     return inspectRedis(url, new Keys(undefined, 0), new PlainNames(['*:*'], ''));

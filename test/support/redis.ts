@@ -27,6 +27,8 @@ export interface ClientOptions {
   password?: string;
   /** Without it, INFO is not asked for. */
   enableReadyCheck?: boolean;
+  /** With it the driver sends no CLIENT SETINFO. */
+  disableClientInfo?: boolean;
 }
 
 interface Options {
