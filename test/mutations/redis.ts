@@ -72,6 +72,14 @@ export const REDIS_MUTATIONS: Mutation[] = [
     caughtBy: 'redis/certificates',
   },
   {
+    name: 'a user who may not choose a database is told to choose another one',
+    file: 'src/store/redis/connection.ts',
+    find: 'const expected = isAccessRefusal(error)',
+    replace: "const expected = error.message === ''",
+    caughtBy: 'redis/users',
+    only: 'select',
+  },
+  {
     name: 'every Valkey counts as one that loses nothing',
     file: 'src/store/redis/weaknesses.ts',
     find: 'isAtLeast(valkey, [9, 1, 2])',

@@ -98,6 +98,15 @@ describe('the users in docs/run/redis-users.acl', function () {
       .and.to.contain('&sisyphus{0}/*');
   });
 
+  it('name +select where the address has a database', async () => {
+    const url = `${server.url.replace('//', '//gateway:change-me-gateway@')}/3`;
+    const inspectThird = () => inspectRedis(url, new Keys(undefined, 3), new PlainNames(['*:*'], ''));
+    const refusal = await inspectThird().catch(({ message }: Error) => message);
+    expect(refusal).to.match(/database 3 cannot be selected .*expected \+select in the ACL of user gateway$/);
+    await admin.call('ACL', 'SETUSER', 'gateway', '+select', '&sisyphus{0}@3/*');
+    expect((await inspectThird()).lasting).to.deep.equal([]);
+  });
+
   it('satisfy the probe of a gateway, and nothing is denied', async () => {
     const { lasting, state, weaknesses } = await inspect();
     expect([...lasting, ...state]).to.deep.equal([]);

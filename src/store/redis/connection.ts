@@ -7,6 +7,7 @@ import { optionsOf, safe } from './connection-options.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
 import {
+  isAccessRefusal,
   isConnectTimeout,
   isReadOnly,
   isReply,
@@ -133,7 +134,10 @@ const refused = new WeakSet<Error>();
 function refuseDatabase(redis: Redis, error: Error): void {
   if (refused.has(error)) return;
   refused.add(error);
-  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected one that this Redis has`;
+  const expected = isAccessRefusal(error)
+    ? `+select in the ACL of user ${redis.options.username}`
+    : 'one that this Redis has';
+  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected ${expected}`;
   throw error;
 }
 
