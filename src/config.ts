@@ -28,6 +28,7 @@ import {
   size,
 } from './config-values.ts';
 import { nearest } from './nearest.ts';
+import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
@@ -43,6 +44,12 @@ const TABLE = {
     'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`'),
   redisUrl: row('REDIS_URL', undefined, redisUrl,
     'the Redis; without it a private one, or memory', { secret: true }),
+  redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
+    '`rediss://`: the CA that signed the certificate of Redis, in PEM or as the path of a file', { secret: true }),
+  redisCert: row('SISYPHUS_REDIS_CERT', undefined, certificates,
+    '`rediss://`: a certificate for a Redis that asks for one, in PEM or as the path of a file', { secret: true }),
+  redisKey: row('SISYPHUS_REDIS_KEY', undefined, privateKey,
+    '`rediss://`: the key of that certificate, in PEM or as the path of a file', { secret: true }),
   namespace: row('SISYPHUS_NAMESPACE', undefined, namespace,
     'a name for all keys and topics, where several share a Redis'),
   auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt']),
@@ -173,7 +180,7 @@ export function loadConfig(flags: Texts, env: Texts): Config {
       problems.push(`${said}${variable.secret || text === '' ? '' : `=${JSON.stringify(text)}`} ${error.message}`);
     }
   }
-  problems.push(...contradictions(all), ...keyMisfits(values));
+  problems.push(...contradictions(all), ...keyMisfits(values), ...redisMisfits(all, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return toConfig(values as Values);
 }
@@ -271,6 +278,19 @@ function keyMisfits({ auth, jwtKey, jwtAlgorithms }: Partial<Record<Key, unknown
   return misfit === undefined
     ? []
     : [`SISYPHUS_JWT_ALGORITHMS holds ${misfit}, which the key cannot verify: expected ${right.join(' or ')}`];
+}
+
+function redisMisfits(all: Map<Name, Setting>, values: Partial<Record<Key, unknown>>): string[] {
+  // What is no Redis, or no certificate, has been reported.
+  const isWrong = (name: Name, key: Key): boolean => all.get(name)!.text !== undefined && values[key] === undefined;
+  if (
+    isWrong('REDIS_URL', 'redisUrl') ||
+    isWrong('SISYPHUS_REDIS_CERT', 'redisCert') ||
+    isWrong('SISYPHUS_REDIS_KEY', 'redisKey')
+  )
+    return [];
+  const { redisUrl: url, redisCa: ca, redisCert: cert, redisKey: key } = values as Partial<Values>;
+  return tlsMisfits(url, { ca, cert, key });
 }
 
 /** Whether both are sizes, and the first is the smaller one. */

@@ -91,7 +91,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     repeats: new Repeats(),
     troubles,
     isDraining,
-    warnings,
+    warnings: () => [...warnings(), ...store.weaknesses()],
     version: VERSION,
     store: store.kind,
   });

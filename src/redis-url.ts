@@ -9,17 +9,17 @@ export type RedisAddress = {
 } & (
   | { kind: 'host'; host: string; port: number; tls: boolean }
   | { kind: 'socket'; path: string }
-  | { kind: 'sentinel'; sentinels: { host: string; port: number }[]; name: string }
+  | { kind: 'sentinel'; sentinels: { host: string; port: number }[]; name: string; tls: boolean }
 );
 
 /** Groups: scheme, user and password, hosts, path, query, fragment. The last `@` before a slash ends the password, as in browsers. */
-const FORM = /^(rediss?|redis\+unix|redis\+sentinel):\/\/(?:([^/?#]*)@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i;
+const FORM = /^(rediss?|redis\+unix|rediss?\+sentinel):\/\/(?:([^/?#]*)@)?([^@/?#]*)([^?#]*)(?:\?([^#]*))?(#.*)?$/i;
 const DATABASE = /^(?:0|[1-9]\d{0,8})$/;
 const HOST = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})$/;
 const PARAMETERS = ['db', 'username', 'password', 'protocol'];
 const FORMS =
   'redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path[?db=<db>] ' +
-  'or redis+sentinel://[user:password@]host:port,host:port/service[/db] is right';
+  'or redis+sentinel://[user:password@]host:port,host:port/service[/db], with TLS rediss+sentinel://…, is right';
 
 /**
  * Parses the address of a Redis. Every part of the address is either used or refused.
@@ -41,11 +41,13 @@ export function parseRedisUrl(text: string): RedisAddress {
       if (hosts !== '') throw wrong('expected no host before the path of a socket: redis+unix:///path');
       if (path.length < 2) throw wrong(FORMS);
       return { kind: 'socket', path: decode(path), ...credentials, database: databaseOf(undefined, said) };
-    case 'redis+sentinel': {
+    case 'redis+sentinel':
+    case 'rediss+sentinel': {
       const [, name, db] = /^\/([^/]+)(?:\/([^/]*))?$/.exec(path) ?? [];
       if (name === undefined) throw wrong(FORMS);
       const sentinels = hosts.split(',').map((host) => hostOf(host, 26379));
-      return { kind: 'sentinel', sentinels, name: decode(name), ...credentials, database: databaseOf(db, said) };
+      const tls = scheme.toLowerCase() === 'rediss+sentinel';
+      return { kind: 'sentinel', sentinels, name: decode(name), tls, ...credentials, database: databaseOf(db, said) };
     }
     default: {
       const [, db] = /^\/(.+)$/.exec(path) ?? [];

@@ -3,6 +3,7 @@ import { exposureOf, shortSecret } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';
 import { closeConnection, openConnection } from '../store/redis/connection.ts';
+import { targetOf } from '../store/redis/target.ts';
 import { tryAddress } from './address.ts';
 import { checkRedis } from './check-redis.ts';
 import { type Command, EXIT } from './command.ts';
@@ -38,9 +39,10 @@ export const checkConfig: Command = {
 /** Opens the Redis that `serve` would use, and closes it again. @returns why that failed, or `undefined` */
 async function tryRedis(config: Config): Promise<string | undefined> {
   try {
-    if (config.redisUrl !== undefined) {
+    const target = targetOf(config);
+    if (target !== undefined) {
       // A Redis that does not answer is no problem of the configuration: `serve` starts all the same, and waits for it.
-      await closeConnection(openConnection(config.redisUrl, 'check'));
+      await closeConnection(openConnection(target, 'check'));
       return undefined;
     }
     const privateRedis = await startPrivateRedis();

@@ -3,6 +3,7 @@ import { parseRedisUrl } from '../redis-url.ts';
 import { inspectRedis } from '../store/redis/inspect.ts';
 import { Keys } from '../store/redis/keys.ts';
 import { PlainNames } from '../store/redis/plain-names.ts';
+import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Sink } from './command.ts';
 import { reasonOf } from './reason.ts';
 
@@ -16,7 +17,8 @@ export async function checkRedis(config: Config, stdout: Sink): Promise<number> 
   }
   try {
     const keys = new Keys(namespace, parseRedisUrl(redisUrl).database);
-    const { lasting, state, weaknesses } = await inspectRedis(redisUrl, keys, new PlainNames(rawChannels, keyPrefix));
+    const target = targetOf(config) ?? redisUrl;
+    const { lasting, state, weaknesses } = await inspectRedis(target, keys, new PlainNames(rawChannels, keyPrefix));
     for (const { stops, reason } of [...lasting, ...state]) say(`stops ${stops}`, reason);
     for (const { reason } of weaknesses) say('weakens', reason);
     const fails = lasting.length + state.length > 0;

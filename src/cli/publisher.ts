@@ -2,6 +2,7 @@ import type { Publication } from '../backlog/backlog.ts';
 import { loadConfig, type Texts } from '../config.ts';
 import { formatPosition } from '../message/position.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
+import { type RedisTarget, targetOf } from '../store/redis/target.ts';
 import { UsageError } from './command.ts';
 import { reasonOf } from './reason.ts';
 
@@ -23,13 +24,17 @@ export interface Publisher {
 /** How long a gateway may take for the whole response (ms). */
 const HTTP_TIMEOUT = 10_000;
 /** The variables that concern commands other than `serve` and `check-config`. */
-const MINE = ['REDIS_URL', 'SISYPHUS_NAMESPACE', 'SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_ACCESS_TOKEN'];
+const MINE = [
+  ...['REDIS_URL', 'SISYPHUS_REDIS_CA', 'SISYPHUS_REDIS_CERT', 'SISYPHUS_REDIS_KEY', 'SISYPHUS_NAMESPACE'],
+  ...['SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_ACCESS_TOKEN'],
+];
 
 /** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
   const config = loadConfig(flags, onlyMine(env));
-  const { redisUrl, namespace, url, publishSecret } = config;
-  if (redisUrl !== undefined && flags.url === undefined) return overRedis(redisUrl, namespace);
+  const { namespace, url, publishSecret } = config;
+  const target = targetOf(config);
+  if (target !== undefined && flags.url === undefined) return overRedis(target, namespace);
   if (url === undefined) {
     throw new UsageError('name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url)');
   }
@@ -46,8 +51,8 @@ export function onlyMine(env: Texts): Texts {
   return Object.fromEntries(MINE.map((name) => [name, env[name]]));
 }
 
-async function overRedis(url: string, namespace: string | undefined): Promise<Publisher> {
-  const { publisher, close } = await connectPublisher(url, namespace);
+async function overRedis(target: RedisTarget, namespace: string | undefined): Promise<Publisher> {
+  const { publisher, close } = await connectPublisher(target, namespace);
   return {
     async publish(publication) {
       const [published] = await publisher.publish([publication]);

@@ -3,6 +3,7 @@ import { type Config, ConfigError } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
+import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
 import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway, startOwnRedis } from './lifecycle.ts';
@@ -27,7 +28,7 @@ export async function serveWithWorkers(config: Config, logger: Logger, io: Outpu
   workers.start(url);
   const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
   if (isDemo && port !== undefined) {
-    const { publisher, close } = await connectPublisher(url, config.namespace);
+    const { publisher, close } = await connectPublisher(targetOf(config) ?? url, config.namespace);
     await startDemo({ config, port, publisher, privateRedis, stdout: io.stdout }).finally(close);
   }
   const code = await workers.ended;

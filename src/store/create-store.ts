@@ -2,6 +2,7 @@ import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
 import { MemoryStore } from './memory/memory-store.ts';
 import { RedisStore } from './redis/redis-store.ts';
+import { targetOf } from './redis/target.ts';
 import { retentionOf } from './settings.ts';
 import type { Store } from './store.ts';
 
@@ -12,7 +13,7 @@ import type { Store } from './store.ts';
  */
 export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
   const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels } = config;
-  const url = redisUrl ?? privateUrl;
+  const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
     return new MemoryStore({ retention: retentionOf(backlog), maxMessage });

@@ -31,6 +31,8 @@ export interface Store {
   hasSpoken(): boolean;
   /** What the store does not do at the moment; usually empty. */
   troubles(): Trouble[];
+  /** Why the store keeps less than it could, for the operator. */
+  weaknesses(): string[];
   /** May be called twice, and before `start`. */
   close(): Promise<void>;
 }

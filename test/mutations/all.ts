@@ -9,6 +9,7 @@ import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
+import { REDIS_MUTATIONS } from './redis.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
@@ -18,6 +19,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...MUTATIONS,
   ...OPERATION_MUTATIONS,
   ...RECORDER_MUTATIONS,
+  ...REDIS_MUTATIONS,
   ...REFUSING_MUTATIONS,
   ...RIGHTS_MUTATIONS,
   ...SLOW_MUTATIONS,

@@ -102,8 +102,8 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'the command line does not know the namespace',
     file: 'src/cli/publisher.ts',
-    find: "'REDIS_URL', 'SISYPHUS_NAMESPACE', ",
-    replace: "'REDIS_URL', ",
+    find: "'SISYPHUS_REDIS_KEY', 'SISYPHUS_NAMESPACE']",
+    replace: "'SISYPHUS_REDIS_KEY']",
     caughtBy: 'integration/cli',
     only: 'namespace',
   },

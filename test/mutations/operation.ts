@@ -246,8 +246,8 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'a Redis of the own is started, and not used',
     file: 'src/store/create-store.ts',
-    find: 'const url = redisUrl ?? privateUrl;',
-    replace: 'const url = redisUrl;',
+    find: 'const url = targetOf(config) ?? privateUrl;',
+    replace: 'const url = targetOf(config);',
     caughtBy: 'unit/context',
   },
   {

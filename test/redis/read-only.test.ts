@@ -140,7 +140,7 @@ describe('what a gateway needs of Redis', () => {
   const DENIED: [string[], string][] = [
     [['-info'], 'publishing: Redis refuses INFO to user gw: expected +info in its ACL'],
     [['-@dangerous'], 'publishing: Redis refuses INFO to user gw: expected +info in its ACL'],
-    [['-function'], 'publishing: Redis refuses FUNCTION to user gw: expected +function in its ACL'],
+    [['-function'], 'publishing: Redis refuses FUNCTION LOAD to user gw: expected +function|load in its ACL'],
     [['-zdiff', '-mget'], 'readers: Redis refuses MGET, ZDIFF to user gw: expected +mget +zdiff in its ACL'],
     [['-fcall_ro'], 'readers: Redis refuses FCALL_RO to user gw: expected +fcall_ro in its ACL'],
     [

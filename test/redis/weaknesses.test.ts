@@ -2,9 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import type { Redis } from 'ioredis';
 import { inspectRedis } from '../../src/store/redis/inspect.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
 import { PlainNames } from '../../src/store/redis/plain-names.ts';
+import { weaknessesOf } from '../../src/store/redis/weaknesses.ts';
 import { runCommand } from '../support/command-line.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
@@ -48,11 +50,16 @@ describe('what a Redis weakens', () => {
   for (const [rules, isRestricted] of [
     ['~* &* +@all', false],
     ['~app:* &* +@all', true],
+    ['off', true],
+    ['off ~* &* +@all', false],
   ] as const) {
     it(`is, where it loads what it kept as a user with ${rules}, that it drops what functions wrote, if it does`, async () => {
       const folder = await mkdtemp(join(tmpdir(), 'sisyphus-acl-'));
       try {
-        const users = ['user gw on >pw ~* &* +@all', `user default on nopass ${rules}`];
+        const users = [
+          'user gw on >pw ~* &* +@all',
+          `user default ${rules.startsWith('off') ? '' : 'on nopass '}${rules}`,
+        ];
         await writeFile(join(folder, 'users.acl'), `${users.join('\n')}\n`);
         const args = ['--appendonly', 'yes', '--appendfsync', 'always', '--aclfile', join(folder, 'users.acl')];
         server = await startRedis({ args });
@@ -66,12 +73,36 @@ describe('what a Redis weakens', () => {
         server.kill('SIGKILL');
         await server.restart();
         const kept = await eventually(() => server!.client(login).exists('a', 'b'));
-        // Valkey keeps it in both cases.
+        // Later versions keep it in both cases.
         expect(says).to.deep.equal(kept === 2 ? [] : ['redis_drops_on_reload']);
         if (!isRestricted) expect(kept).to.equal(2);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
+    });
+  }
+
+  const VERSIONS: [string, boolean][] = [
+    ['redis_version:7.0.15', true],
+    ['redis_version:8.4.9', true],
+    ['redis_version:8.6.0', false],
+    ['redis_version:10.0.0', false],
+    ['redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.9', true],
+    ['redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.1', true],
+    ['redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.1.2', false],
+    ['', true],
+  ];
+  for (const [version, loses] of VERSIONS) {
+    const [name = ''] = version.split('\r\n').reverse();
+    it(`is, for a server that is ${name || 'of an unknown version'} with its default user off, ${loses ? '' : 'not '}a restart`, async () => {
+      const infos: Record<string, string> = { persistence: 'aof_enabled:1', server: `# Server\r\n${version}\r\n` };
+      const redis = {
+        info: async (section: string) => infos[section] ?? '',
+        config: async () => ['save', ''],
+        call: async () => ['flags', ['off'], 'commands', '-@all', 'keys', '', 'channels', ''],
+      };
+      const events = (await weaknessesOf(redis as unknown as Redis)).map(({ event }) => event);
+      expect(events).to.deep.equal(loses ? ['redis_drops_on_reload'] : []);
     });
   }
 

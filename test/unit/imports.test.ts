@@ -41,6 +41,7 @@ const GROUND = [
   'nearest',
   'output',
   'patience',
+  'redis-certificates',
   'redis-url',
   'repeats',
   'service-links',

@@ -8,6 +8,7 @@ const SENTINEL = {
   kind: 'sentinel',
   sentinels: [{ host: 'h1', port: 26379 }],
   name: 'main',
+  tls: false,
   username: undefined,
   password: undefined,
   database: 0,
@@ -47,6 +48,7 @@ const OBEYED: [string, object][] = [
   ['redis+unix://u:p@/run/redis.sock', { ...SOCKET, username: 'u', password: 'p' }],
   ['redis+sentinel://h1/main', SENTINEL],
   ['redis+sentinel://h1/main/3', { ...SENTINEL, database: 3 }],
+  ['rediss+sentinel://h1/main/3', { ...SENTINEL, tls: true, database: 3 }],
   ['redis+sentinel://h1/main?db=3', { ...SENTINEL, database: 3 }],
   [
     'redis+sentinel://u:p@h1:1,[::1]:2,h3/main/4',

@@ -58,6 +58,10 @@ export class MemoryStore implements Store {
     return [];
   }
 
+  weaknesses(): [] {
+    return [];
+  }
+
   async close(): Promise<void> {
     await this.source.close();
   }

@@ -5,16 +5,17 @@ import { parseRedisUrl } from '../../redis-url.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { type RedisTarget, urlOf } from './target.ts';
 
 /**
  * A publisher for the command line: one connection, no hub.
  * @throws SisyphusError `redis_unavailable` if there is no connection within 2 s
  */
 export async function connectPublisher(
-  url: string,
+  target: RedisTarget,
   namespace: string | undefined,
 ): Promise<{ publisher: Publisher; close(): Promise<void> }> {
-  const redis = openConnection(url, 'cli');
+  const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   let reason = 'no answer';
   redis.on('error', (error: Error) => {
@@ -24,7 +25,7 @@ export async function connectPublisher(
     await close();
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
-  const keys = new Keys(namespace, parseRedisUrl(url).database);
+  const keys = new Keys(namespace, parseRedisUrl(urlOf(target)).database);
   // Only readers use the ttl.
   const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
   return { publisher, close };

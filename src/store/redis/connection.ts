@@ -1,26 +1,42 @@
 import { once } from 'node:events';
-import { isIP } from 'node:net';
 import { Redis, type RedisOptions } from 'ioredis';
 import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
+import { optionsOf, safe } from './connection-options.ts';
 import { Pace } from './pace.ts';
 import { bytesRead } from './progress.ts';
-import { isReadOnly, isReply, isTimeout, isUnknownInfo } from './redis-error.ts';
+import {
+  isAccessRefusal,
+  isConnectTimeout,
+  isReadOnly,
+  isReply,
+  isTimeout,
+  isUnknownInfo,
+  isWithoutSentinel,
+  UnfitError,
+} from './redis-error.ts';
+import { SentinelTls } from './sentinel-tls.ts';
 import type { Standing } from './standing.ts';
+import { type RedisTarget, tlsOf, urlOf } from './target.ts';
+import { toTlsError } from './tls-error.ts';
+
+/** A server that does not speak TLS waits for the rest of a command, and answers nothing. */
+const NO_TLS_ANSWER = `no TLS connection within ${COMMAND / 1000} s (ETIMEDOUT): expected a Redis that speaks TLS on this port`;
 
 /**
- * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path, or
- * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`.
+ * One connection to Redis, not opened yet, by `redis://`, `rediss://`, `redis+unix://`, a socket's path,
+ * `redis+sentinel://[user:password@]host:port,host:port/service[/db]`, or `rediss+sentinel://…`.
  *
  * The driver's own recovery is off, because it is not safe: it subscribes again in one command, so that one denied channel
  * makes all fail, and it sends a command twice if a reply was lost. The callers do both, because they know what is safe.
  */
-export function createConnection(url: string, name: string, standing?: Standing): Redis {
+export function createConnection(target: RedisTarget, name: string, standing?: Standing): Redis {
   const pace = new Pace();
-  const connecting = optionsOf(url);
+  const connecting = optionsOf(target);
   const { host, port = 6379, path, tls, sentinels } = connecting;
   const closed = new ClosedAtOnce(tls || sentinels ? undefined : path ? { path } : { host, port });
+  const watch = tls && sentinels && new SentinelTls(sentinels, safe(tlsOf(target)), tlsOf(target));
   let failure: Error | undefined;
   let leaving = false;
   const options: RedisOptions = {
@@ -36,6 +52,8 @@ export function createConnection(url: string, name: string, standing?: Standing)
     connectTimeout: COMMAND,
     // The check sends INFO. If the user may not run it, the driver writes that to standard error, each time.
     enableReadyCheck: name !== 'probe',
+    // CLIENT SETINFO is not needed, and Redis 7.0, which does not know it, loads no ACL file that allows it.
+    disableClientInfo: true,
     keepAlive: 10_000,
     retryStrategy: () => {
       pace.failed(isReply(closed.reason ?? failure));
@@ -63,7 +81,16 @@ export function createConnection(url: string, name: string, standing?: Standing)
     failure = undefined;
   });
   redis.on('error', (error: Error) => {
-    failure = error;
+    failure = (connecting.tls && toTlsError(error, tlsOf(target))) || error;
+    if (sentinels && isWithoutSentinel(error)) {
+      watch?.look();
+      failure = watch?.reason ?? error;
+      // The driver goes on trying, and reports no end of a connection.
+      standing?.lost(name, failure);
+    }
+    if (connecting.tls && isConnectTimeout(error)) error.message = NO_TLS_ANSWER;
+    // For listeners that are called after this one.
+    if (failure instanceof UnfitError) error.message = `${failure.message} (${failure.detail})`;
     // The driver sends INFO before it calls a connection ready; if INFO was renamed, no connection would ever be.
     if (isUnknownInfo(error)) redis.options.enableReadyCheck = false;
     if (isSelect(error)) refuseDatabase(redis, error);
@@ -83,15 +110,15 @@ export function connect(redis: Redis): void {
   redis.connect().catch(() => undefined);
 }
 
-export function openConnection(url: string, name: string, standing?: Standing): Redis {
-  const redis = createConnection(url, name, standing);
+export function openConnection(target: RedisTarget, name: string, standing?: Standing): Redis {
+  const redis = createConnection(target, name, standing);
   connect(redis);
   return redis;
 }
 
 /** The user as which the gateway connects to Redis. */
-export function userOf(url: string): string {
-  return parseRedisUrl(url).username ?? 'default';
+export function userOf(target: RedisTarget): string {
+  return parseRedisUrl(urlOf(target)).username ?? 'default';
 }
 
 function isSelect(error: Error & { command?: { name: string } }): boolean {
@@ -107,32 +134,18 @@ const refused = new WeakSet<Error>();
 function refuseDatabase(redis: Redis, error: Error): void {
   if (refused.has(error)) return;
   refused.add(error);
-  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected one that this Redis has`;
+  const expected = isAccessRefusal(error)
+    ? `+select in the ACL of user ${redis.options.username}`
+    : 'one that this Redis has';
+  error.message = `database ${redis.options.db} cannot be selected (${error.message}); expected ${expected}`;
   throw error;
-}
-
-function optionsOf(url: string): RedisOptions {
-  const address = parseRedisUrl(url);
-  const { username, password, database } = address;
-  const options = { ...(username && { username }), ...(password && { password }), db: database };
-  switch (address.kind) {
-    case 'socket':
-      return { path: address.path, ...options };
-    case 'sentinel':
-      return { name: address.name, sentinels: address.sentinels, ...options };
-    case 'host': {
-      const { host, port, tls } = address;
-      // An IP address must not be sent as a server name: RFC 6066, section 3.
-      return { host, port, ...(tls && { tls: isIP(host) ? {} : { servername: host } }), ...options };
-    }
-  }
 }
 
 const suspects = new WeakSet<Redis>();
 
 /** To be called if a command failed on this connection: if it was not answered in time, the connection may be dead. */
-export function suspect(redis: Redis, url: string, error: unknown): void {
-  if (isTimeout(error)) void cutIfDead(redis, url);
+export function suspect(redis: Redis, target: RedisTarget, error: unknown): void {
+  if (isTimeout(error)) void cutIfDead(redis, target);
 }
 
 /**
@@ -140,14 +153,14 @@ export function suspect(redis: Redis, url: string, error: unknown): void {
  * driver would not notice for a quarter of an hour: then Redis answers on a new connection, and this one is closed. Or Redis
  * itself stalls: then it answers on no connection, and this one is kept, because messages published meanwhile will arrive on it.
  */
-async function cutIfDead(redis: Redis, url: string): Promise<void> {
+async function cutIfDead(redis: Redis, target: RedisTarget): Promise<void> {
   if (suspects.has(redis)) return;
   suspects.add(redis);
   try {
     while (redis.status === 'ready') {
       const read = bytesRead(redis);
       if (await isAnswered(redis.ping())) return;
-      const probe = openConnection(url, 'probe');
+      const probe = openConnection(target, 'probe');
       const isReachable = await isAnswered(once(probe, 'ready'));
       probe.disconnect();
       if (!isReachable || (await isAnswered(redis.ping()))) continue;

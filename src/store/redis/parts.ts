@@ -2,11 +2,12 @@ import type { Logger } from '../../logger.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
 import type { Standing } from './standing.ts';
+import type { RedisTarget } from './target.ts';
 
 /** The objects that the parts of a RedisStore share; each part takes those that it needs. */
 export interface Parts {
-  /** The address of the Redis. */
-  url: string;
+  /** Where the Redis is. */
+  url: RedisTarget;
   keys: Keys;
   names: PlainNames;
   standing: Standing;

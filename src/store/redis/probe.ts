@@ -16,6 +16,7 @@ import { distinct } from './standing.ts';
 import { READING, trialsOf } from './trials.ts';
 
 interface Trial {
+  /** With its subcommand, if it has one, as in `FUNCTION LOAD`. */
   command: string;
   args: string[];
   stops: Trouble['stops'];
@@ -103,7 +104,7 @@ function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {
   return [
     { command: 'FCALL_RO', args: ['sisyphus_version', '1', keys.declared], stops: 'readers', pattern: own },
     { command: 'FCALL', args: ['sisyphus_mark', '1', keys.declared, '0'], stops: 'publishing', pattern: own },
-    { command: 'FUNCTION', args: ['LOAD', '#!lua name=sisyphus\n'], stops: 'publishing' },
+    { command: 'FUNCTION LOAD', args: ['#!lua name=sisyphus\n'], stops: 'publishing' },
     ...used,
     { command: 'TYPE', args: [list], stops: 'readers', pattern: lists },
     { command: 'SADD', args: [list, ''], stops: 'publishing', pattern: lists },
@@ -112,16 +113,30 @@ function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {
 
 async function tryQueued(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
   const trials = queuedTrials(keys, names);
-  try {
-    // Wait for the reply: if transactions are denied, the commands that follow would be carried out.
-    await redis.call('MULTI');
-  } catch (error) {
-    if (!isReply(error)) throw error;
-    return [];
-  }
-  const answers = trials.map(({ command, args }) => redis.call(command, ...args));
+  const about = await tryTransactions(redis);
+  // If transactions are denied, the commands that follow would be carried out, or the transaction would never end.
+  if (about.some(({ command }) => command !== 'PING')) return about;
+  const answers = trials.map(({ command, args }) => send(redis, command, args));
   const settled = await Promise.allSettled([...answers, redis.call('DISCARD')]);
-  return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
+  return [...about, ...trials.flatMap((trial, i) => refusalOf(trial, settled[i]!))];
+}
+
+/** Begins a transaction, if transactions are allowed. Without one, EXEC and DISCARD do nothing, and are answered with an error. */
+async function tryTransactions(redis: Redis): Promise<Denied[]> {
+  const denied: Denied[] = [];
+  for (const command of ['PING', 'EXEC', 'DISCARD', 'MULTI']) {
+    const [answer] = await Promise.allSettled([redis.call(command)]);
+    const refusals = refusalOf({ command, args: [], stops: 'publishing' }, answer);
+    denied.push(...refusals.filter(({ error }) => isAccessRefusal(error) || isUnknownCommand(error)));
+    if (command === 'DISCARD' && denied.some((one) => one.command !== 'PING')) break;
+  }
+  return denied;
+}
+
+/** Sends a command with its subcommand. */
+function send(redis: Redis, command: string, args: string[]): Promise<unknown> {
+  const [name = '', ...words] = command.split(' ');
+  return redis.call(name, ...words, ...args);
 }
 
 async function trySubscribing(redis: Redis, keys: Keys, names: PlainNames): Promise<Denied[]> {
@@ -133,12 +148,16 @@ async function trySubscribing(redis: Redis, keys: Keys, names: PlainNames): Prom
     about('SUBSCRIBE', keys.topic('probe'), topics),
     about('SUBSCRIBE', `${names.prefix}user:probe`, `${names.prefix}user:*`),
     ...[topics, ...names.patterns].map((pattern) => about('PSUBSCRIBE', pattern)),
+    about('UNSUBSCRIBE', keys.topic('probe'), topics),
+    about('PUNSUBSCRIBE', topics),
   ];
-  const settled = await Promise.allSettled(
-    trials.map(({ command, args: [name = ''] }) => {
-      return command === 'SUBSCRIBE' ? redis.subscribe(name) : redis.psubscribe(name);
-    }),
-  );
+  const ways: Record<string, (name: string) => Promise<unknown>> = {
+    SUBSCRIBE: (name) => redis.subscribe(name),
+    PSUBSCRIBE: (name) => redis.psubscribe(name),
+    UNSUBSCRIBE: (name) => redis.unsubscribe(name),
+    PUNSUBSCRIBE: (name) => redis.punsubscribe(name),
+  };
+  const settled = await Promise.allSettled(trials.map(({ command, args: [name = ''] }) => ways[command]!(name)));
   return trials.flatMap((trial, i) => refusalOf(trial, settled[i]!));
 }
 
@@ -153,13 +172,13 @@ function refusalOf(trial: Trial, answer: PromiseSettledResult<unknown>): Denied[
 function sentences(denied: Denied[], user: string): string[] {
   const commands = denied.filter(({ error }) => isCommandDenied(error)).map(({ command }) => command);
   const rest = denied.filter(({ command }) => !commands.includes(command));
-  const isChannel = ({ command }: Denied): boolean => /^P?SUBSCRIBE$|^PUBLISH$/.test(command);
+  const isChannel = ({ command }: Denied): boolean => /^P?(UN)?SUBSCRIBE$|^PUBLISH$/.test(command);
   const patternsOf = (some: Denied[]): string[] => [...new Set(some.map(({ pattern }) => pattern ?? '*'))];
   const keys = patternsOf(rest.filter((one) => !isChannel(one)));
   const channels = patternsOf(rest.filter(isChannel));
   const say = (what: string, names: string[], sign: string): string[] => {
     if (names.length === 0) return [];
-    const expected = names.map((name) => sign + (sign === '+' ? name.toLowerCase() : name)).join(' ');
+    const expected = names.map((name) => sign + (sign === '+' ? name.toLowerCase().replace(' ', '|') : name)).join(' ');
     return [`Redis refuses ${what}${names.join(', ')} to user ${user}: expected ${expected} in its ACL`];
   };
   return [

@@ -47,6 +47,13 @@ export function rethrow(error: unknown): never {
 export class UnfitError extends Error {
   /** The name that the driver gives to error replies: this error counts as one. */
   override readonly name = 'ReplyError';
+  /** Only for the log, because it may name addresses. */
+  readonly detail: string;
+
+  constructor(reason: string, detail = reason) {
+    super(reason);
+    this.detail = detail;
+  }
 }
 
 /** An error as the driver makes it of an error reply. */
@@ -71,7 +78,7 @@ const STATE = /^(READONLY|MISCONF|NOREPLICAS|OOM)\b/;
  * later versions), or if no user may, because the command was renamed.
  */
 const ACCESS =
-  /^(NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
+  /^(NOPERM\b|EXECABORT Transaction discarded because of: NOPERM\b|ERR The user executing the script|ERR ACL failure in script|ERR Unknown (\w+ )?command called from script)/;
 
 /** Whether the same call without a write may be answered. */
 export function refusesWrites(error: unknown): boolean {
@@ -128,6 +135,16 @@ export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.includes('timed out');
 }
 
+/** Whether no connection could be made within the driver's time limit. */
+export function isConnectTimeout({ message }: Error): boolean {
+  return message === 'connect ETIMEDOUT';
+}
+
+/** Whether the driver has tried all Sentinels, and reached none. */
+export function isWithoutSentinel({ message }: Error): boolean {
+  return message.startsWith('All sentinels are unreachable');
+}
+
 /** Explanations, by a pattern of the reply. */
 const EXPLANATIONS: [RegExp, string][] = [
   [/^READONLY/, 'Redis is a read-only replica (READONLY): expected a master; nothing can be published'],
@@ -153,7 +170,7 @@ const EXPLANATIONS: [RegExp, string][] = [
 /** A refusal as a sentence for the operator of the gateway, and the reply of Redis in full. */
 export function explain(error: Error): { reason: string; detail: string } {
   const detail = replyOf(error);
-  if (error instanceof UnfitError) return { reason: detail, detail };
+  if (error instanceof UnfitError) return { reason: error.message, detail: error.detail };
   const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
   return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
 }

@@ -22,6 +22,7 @@ import type { PlainNames } from './plain-names.ts';
 import { RecorderFunctions } from './recorder-functions.ts';
 import { toSisyphusError } from './redis-error.ts';
 import { settledIn } from './settling.ts';
+import type { RedisTarget } from './target.ts';
 
 /** The first four fields of an envelope have at most so many characters. */
 const HEADER = 100;
@@ -41,7 +42,7 @@ export interface RedisPlainSourceOptions extends Parts {
 /** Receives plain channels and all records by pattern, on a connection of its own. */
 export class RedisPlainSource implements PlainSource {
   readonly #hearing: Redis;
-  readonly #url: string;
+  readonly #url: RedisTarget;
   readonly #failures: Failures;
   readonly #functions: RecorderFunctions;
   readonly #keys: Keys;

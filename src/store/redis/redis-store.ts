@@ -16,10 +16,11 @@ import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
 import { Setup } from './setup.ts';
 import { Standing } from './standing.ts';
+import { type RedisTarget, urlOf } from './target.ts';
 
 export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> &
   Partial<Pick<Config, 'namespace' | 'keyPrefix' | 'maxBuffer'>> & {
-    url: string;
+    url: RedisTarget;
     logger: Logger;
     /** The Redis ends with the gateway: it is not expected to keep anything. */
     isPrivate?: boolean;
@@ -49,7 +50,7 @@ export class RedisStore implements Store {
 
   constructor(options: RedisStoreOptions) {
     const { url, logger, backlog, maxMessage, maxBuffer, rawChannels, namespace, keyPrefix = '' } = options;
-    const keys = new Keys(namespace, parseRedisUrl(url).database);
+    const keys = new Keys(namespace, parseRedisUrl(urlOf(url)).database);
     const names = new PlainNames(rawChannels, keyPrefix);
     const standing = this.#standing;
     const connection = (name: string): Redis => {
@@ -101,6 +102,10 @@ export class RedisStore implements Store {
 
   troubles(): Trouble[] {
     return this.#standing.troubles();
+  }
+
+  weaknesses(): string[] {
+    return this.#setup.weaknesses;
   }
 
   start(): void {

@@ -27,11 +27,17 @@ export class Setup {
   #configured = 0;
   #isLooking = false;
   readonly #said = new Set<string>();
+  #weaknesses: Weakness[] = [];
   #later: NodeJS.Timeout | undefined;
   #probedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: SetupOptions) {
     this.#options = options;
+  }
+
+  /** Why Redis keeps less than it could, as far as that is a reason to warn. */
+  get weaknesses(): string[] {
+    return this.#weaknesses.filter(({ event }) => isWarning(event)).map(({ reason }) => reason);
   }
 
   /** To be called at each connection, and if Redis has lost its memory: gives the functions the settings, such as how much is kept. */
@@ -125,11 +131,16 @@ export class Setup {
   /** Logs each weakness once. There may be others later: a failover may lead to a Redis that is configured otherwise. */
   #warn(weaknesses: Weakness[]): void {
     const { isPrivate, logger } = this.#options;
+    this.#weaknesses = weaknesses;
     for (const { event, ...fields } of weaknesses) {
       if (this.#said.has(fields.reason) || (isPrivate && event === 'redis_keeps_nothing')) continue;
       this.#said.add(fields.reason);
-      // How much Redis keeps on disk is the operator's choice, and no reason to warn.
-      logger[event.startsWith('redis_keeps') ? 'info' : 'warn']({ event, ...fields });
+      logger[isWarning(event) ? 'warn' : 'info']({ event, ...fields });
     }
   }
+}
+
+/** How much Redis keeps on disk is the operator's choice, and no reason to warn. */
+function isWarning(event: Weakness['event']): boolean {
+  return !event.startsWith('redis_keeps');
 }

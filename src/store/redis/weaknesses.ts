@@ -28,7 +28,7 @@ export async function weaknessesOf(redis: Redis): Promise<Weakness[]> {
   return [
     ...evictionOf(memory),
     ...persistenceOf(persistence !== undefined && !isAppending, save),
-    ...reloadOf(isAppending, account, await isValkey(redis)),
+    ...reloadOf(isAppending, account, await isSpared(redis)),
     ...replicaOf(replication),
   ];
 }
@@ -69,11 +69,12 @@ function persistenceOf(isWithoutLog: boolean, save: string[] | undefined): Weakn
 }
 
 /**
- * Redis (not Valkey) loads its append-only file as the user `default`, and drops each transaction with a command that this
- * user may not run; the writes of a function are kept as a transaction.
+ * Redis before 8.6, and Valkey before 9.1.2, load their append-only file as the user `default`, and drop each transaction with a
+ * command that this user may not run; the writes of a function are kept as a transaction (issues redis/redis#14541 and
+ * valkey-io/valkey#3983).
  */
-function reloadOf(isAppending: boolean, account: unknown[] | undefined, isSpared: boolean): Weakness[] {
-  if (!isAppending || isSpared || account === undefined) return [];
+function reloadOf(isAppending: boolean, account: unknown[] | undefined, isSafe: boolean): Weakness[] {
+  if (!isAppending || isSafe || account === undefined) return [];
   const value = (name: string): string => String(account[account.indexOf(name) + 1] ?? '');
   const isWhole = value('commands') === '+@all' && /~\*/.test(value('keys')) && /&\*/.test(value('channels'));
   if (isWhole) return [];
@@ -92,6 +93,20 @@ function replicaOf(replication: string | undefined): Weakness[] {
   ];
 }
 
-async function isValkey(redis: Redis): Promise<boolean> {
-  return /^server_name:valkey|^valkey_version:/m.test((await ask(() => redis.info('server'))) ?? '');
+/**
+ * Whether the server loads its append-only file whatever `default` may do. Seen with Valkey 9.1.2; Redis 8.2.3 does not yet, and the
+ * mend came into its source after 8.4. Where the version is not known, it does not.
+ */
+async function isSpared(redis: Redis): Promise<boolean> {
+  const info = (await ask(() => redis.info('server'))) ?? '';
+  // Valkey also says which Redis it is compatible with, as `redis_version`.
+  const [, valkey] = /^valkey_version:(\S+)/m.exec(info) ?? [];
+  const [, version = '0'] = /^redis_version:(\S+)/m.exec(info) ?? [];
+  return valkey === undefined ? isAtLeast(version, [8, 6, 0]) : isAtLeast(valkey, [9, 1, 2]);
+}
+
+function isAtLeast(version: string, least: number[]): boolean {
+  const parts = version.split('.').map((part) => Number.parseInt(part, 10) || 0);
+  const at = least.findIndex((number, i) => (parts[i] ?? 0) !== number);
+  return at < 0 || (parts[at] ?? 0) > least[at]!;
 }
