@@ -1,8 +1,21 @@
+import type { Name } from '../config.ts';
 import type { Status } from './encode.ts';
 
 /** The range of the retry delay for each status: shortest and longest (ms). */
 const RETRY = { ok: [3000, 5000], error: [5000, 10_000], failure: [30_000, 60_000] } as const;
 const LONGEST_RETRY = 60_000;
+
+/**
+ * The factor on the retry delay for each limit, if it is not 1. A client that has reached a limit of its own should not ask again every few
+ * seconds. New streams that are too many for a second are spread over three times as long as others.
+ */
+export const TIMES: Partial<Record<Name, number>> = {
+  SISYPHUS_MAX_STREAMS_PER_USER: 6,
+  SISYPHUS_MAX_STREAMS_PER_ADDRESS: 6,
+  SISYPHUS_MAX_CHANNELS: 6,
+  SISYPHUS_MAX_FAILURES: 6,
+  SISYPHUS_MAX_OPENS: 3,
+};
 
 /** A random delay (ms) after which a client should reconnect, so that clients do not come at once. `times`: a factor on the delay. */
 export function retryAfter(status: Status, random: () => number, times = 1): number {

@@ -2,12 +2,19 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { exchangeOf, noteRequest } from './exchange.ts';
 import { isForStream, isTooLong } from './head-size.ts';
 import { inTurn, leaveHttp } from './leave-http.ts';
+import type { PendingHeads } from './pending-heads.ts';
 import type { OpenStream } from './routes/stream.ts';
 import { streamRequestOf } from './stream-request.ts';
 
 /** Passes each request that Node has read to `handle`, except those that follow a request for a stream on its connection. */
-export function listenForRequests(server: Server, handle: RequestListener, openStream: OpenStream): void {
+export function listenForRequests(
+  server: Server,
+  handle: RequestListener,
+  openStream: OpenStream,
+  pending?: Pick<PendingHeads, 'delete'>,
+): void {
   const take = (request: IncomingMessage, response: ServerResponse): void => {
+    pending?.delete(request.socket);
     const exchange = exchangeOf(request.socket);
     // The response could never be sent, so the request must not have an effect either.
     if (exchange.isStream) return;

@@ -10,6 +10,7 @@ import type { Backlog } from '../../src/backlog/backlog.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
+import { ClientLimits } from '../../src/http/client-limits.ts';
 import type { HttpContext } from '../../src/http/context.ts';
 import { listenForRequests } from '../../src/http/requests.ts';
 import { streamOpener, stream as streamRoute } from '../../src/http/routes/stream.ts';
@@ -23,6 +24,7 @@ import { openStream, type RawRequest, type RawStream } from '../support/raw-stre
 import { eventually } from '../support/wait.ts';
 
 const logger = createLogger('silent');
+const MANY = { most: 1000, isPublicOnly: false };
 const MAX_STREAMS = 3;
 
 /** What an authenticator was asked, and the way to answer it. */
@@ -70,6 +72,7 @@ describe('a stream whose client has to be identified', () => {
       authenticator,
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
+      limits: new ClientLimits({ trustedProxies: [], maxStreamsPerAddress: MANY, maxFailures: MANY, maxOpens: 1000 }),
       descriptors: { roomFor: () => 'enough' },
     });
     server = createServer();
