@@ -48,7 +48,7 @@ export function openStreamDoor(
       return;
     }
     silent.delete(this);
-    this.off('data', onFirst).off('error', ignore);
+    this.off('data', onFirst).off('end', onEnd).off('error', ignore);
     const request = isStream ? readStreamRequest(bytes, new SocketPeer(this)) : undefined;
     if (request) {
       // Nothing more is expected of the client, so when it ends its side it has left.
@@ -63,6 +63,11 @@ export function openStreamDoor(
     for (const listener of toHttp) listener.call(server, this);
   }
 
+  /** A client that ends its side without having sent anything has left: a port scanner, or the check of a balancer. */
+  function onEnd(this: Socket): void {
+    if (!begun.has(this)) this.destroy();
+  }
+
   function onClose(this: Socket): void {
     silent.delete(this);
     pending?.delete(this);
@@ -72,7 +77,7 @@ export function openStreamDoor(
     if (admits && !admits(socket)) return;
     silent.set(socket, Date.now());
     pending?.add(socket);
-    socket.on('data', onFirst).once('close', onClose).on('error', ignore);
+    socket.on('data', onFirst).on('end', onEnd).once('close', onClose).on('error', ignore);
   });
 
   let timer: NodeJS.Timeout | undefined;
