@@ -27,7 +27,7 @@ export class PendingHeads {
   readonly #now: () => number;
   /** The time of connecting (ms); the oldest come first. */
   readonly #since = new Map<Socket, number>();
-  #hurrying: NodeJS.Immediate | undefined;
+  #closing: NodeJS.Immediate | undefined;
 
   constructor(options: PendingHeadsOptions) {
     this.#options = options;
@@ -60,8 +60,8 @@ export class PendingHeads {
 
   /** Waits until the event loop has read all sockets: if it was late, heads may have arrived that it has not read. */
   #closeSoon(age: number, most: number): void {
-    this.#hurrying ??= setImmediate(() => {
-      this.#hurrying = undefined;
+    this.#closing ??= setImmediate(() => {
+      this.#closing = undefined;
       this.#close(age, most);
     });
   }

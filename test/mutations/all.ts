@@ -3,6 +3,7 @@ import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
+import { LIMIT_MUTATIONS } from './limits.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
@@ -22,6 +23,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
+  ...LIMIT_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
