@@ -27,6 +27,8 @@ export class PendingHeads {
   readonly #now: () => number;
   /** The time of connecting (ms); the oldest come first. */
   readonly #since = new Map<Socket, number>();
+  /** The same for connections between two requests, by the end of the last response (ms). */
+  readonly #resting = new Map<Socket, number>();
   #closing: NodeJS.Immediate | undefined;
 
   constructor(options: PendingHeadsOptions) {
@@ -45,33 +47,42 @@ export class PendingHeads {
   /** To be called when the head has arrived, or the connection has ended. */
   delete(socket: Socket): void {
     this.#since.delete(socket);
+    this.#resting.delete(socket);
+  }
+
+  /** To be called when a connection has its response, and may bring another request. It is closed only if few files are left. */
+  rest(socket: Socket): void {
+    this.#resting.set(socket, this.#now());
   }
 
   /** To be called once a second: closes the oldest connections if there are too many. */
   thin(): void {
     const { most = MOST } = this.#options;
-    if (this.size > most) this.#closeSoon(CROWDED, most);
+    if (this.size > most) this.#closeSoon(() => this.#close(this.#since, CROWDED, most));
   }
 
   /** To be called if few files are left. */
   hurry(): void {
-    this.#closeSoon(SHORT, 0);
-  }
-
-  /** Waits until the event loop has read all sockets: if it was late, heads may have arrived that it has not read. */
-  #closeSoon(age: number, most: number): void {
-    this.#closing ??= setImmediate(() => {
-      this.#closing = undefined;
-      this.#close(age, most);
+    this.#closeSoon(() => {
+      this.#close(this.#since, SHORT, 0);
+      this.#close(this.#resting, SHORT, 0);
     });
   }
 
-  #close(age: number, most: number): void {
+  /** Waits until the event loop has read all sockets: if it was late, heads may have arrived that it has not read. */
+  #closeSoon(close: () => void): void {
+    this.#closing ??= setImmediate(() => {
+      this.#closing = undefined;
+      close();
+    });
+  }
+
+  #close(sockets: Map<Socket, number>, age: number, most: number): void {
     const until = this.#now() - age;
     let closed = 0;
-    for (const [socket, since] of this.#since) {
-      if (since > until || this.size <= most) break;
-      this.#since.delete(socket);
+    for (const [socket, since] of sockets) {
+      if (since > until || sockets.size <= most) break;
+      sockets.delete(socket);
       this.#options.counters.connectionDropped();
       socket.destroy();
       closed++;

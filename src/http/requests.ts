@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { exchangeOf, noteRequest } from './exchange.ts';
 import { isForStream, isTooLong } from './head-size.ts';
 import { inTurn, leaveHttp } from './leave-http.ts';
@@ -11,14 +12,15 @@ export function listenForRequests(
   server: Server,
   handle: RequestListener,
   openStream: OpenStream,
-  pending?: Pick<PendingHeads, 'delete'>,
+  pending?: Pick<PendingHeads, 'delete' | 'rest'>,
 ): void {
+  const rest = (socket: Socket): void => pending?.rest(socket);
   const take = (request: IncomingMessage, response: ServerResponse): void => {
     pending?.delete(request.socket);
     const exchange = exchangeOf(request.socket);
     // The response could never be sent, so the request must not have an effect either.
     if (exchange.isStream) return;
-    noteRequest(exchange, request, response);
+    noteRequest(exchange, request, response, rest);
     if (isForStream(request) && isTooLong(request)) refuseLong(request, response, openStream);
     else handle(request, response);
   };

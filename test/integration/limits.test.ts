@@ -151,7 +151,10 @@ describe('the limits of all clients, and of a user', function () {
     expect(refused.length).to.be.at.least(2);
     expect(refused[0]!.header('retry-after')).to.equal('1');
     expect(JSON.parse(refused[0]!.bytes.toString()).message).to.match(/SISYPHUS_MAX_PUBLISHES.*expected/);
+    await world.gateway.waitForLog(({ code }) => code === 'too_many_requests');
     await nextSecond();
+    const lines = world.gateway.logs.filter(({ code }) => code === 'too_many_requests');
+    expect(lines, 'one line for all of them').to.have.length(1);
     expect((await post(world, '127.0.0.1', PUBLISH_SECRET)).status).to.equal(200);
   });
 
@@ -209,10 +212,13 @@ describe('connections that send no request', function () {
     await world.stop();
   });
 
-  const HALVES = ['', 'GE', 'GET /?user=1 HTTP/1.1\r\nHost: a\r\n', 'POST /publish HTTP/1.1\r\nHost: a\r\nX: '];
+  const HALF = 'GET /?user=1 HTTP/1.1\r\nHost: a\r\n';
+  const HALVES = ['', 'GE', HALF, 'POST /publish HTTP/1.1\r\nHost: a\r\nX: '];
+  /** After a whole one, so that Node has seen the connection being used. */
+  const BEHIND = [`GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n${HALF}`];
 
-  function come(count: number): void {
-    for (let i = 0; i < count; i++) crowd.push(new RawSocket(world.gateway.port).send(HALVES[i % HALVES.length]!));
+  function come(count: number, texts = HALVES): void {
+    for (let i = 0; i < count; i++) crowd.push(new RawSocket(world.gateway.port).send(texts[i % texts.length]!));
   }
 
   const gone = (): RawSocket[] => crowd.filter(({ ended, closed }) => ended || closed);
@@ -235,18 +241,23 @@ describe('connections that send no request', function () {
     expect(line.level).to.equal('warn');
   });
 
-  it('make room at once where few files are left', async () => {
-    await run('prlimit', ['--pid', String(world.gateway.pid), '--nofile=300:300']);
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    come(600);
-    await eventually(() => gone().length > 0);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const attempts = await eventually(async () => {
-      const stream = world.open();
-      await stream.until(({ closed, frames }) => closed || frames.length > 0).catch(() => undefined);
-      return stream.frames[0]?.data?.includes('ok');
-    }, 2000);
-    expect(attempts).to.equal(true);
-    await works('again');
-  });
+  for (const [what, texts] of [
+    ['the first', HALVES],
+    ['a second', BEHIND],
+  ] as const) {
+    it(`make room at once where few files are left, whether ${what} request is missing`, async () => {
+      await run('prlimit', ['--pid', String(world.gateway.pid), '--nofile=300:300']);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      come(600, texts);
+      await eventually(() => gone().length > 0);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const attempts = await eventually(async () => {
+        const stream = world.open();
+        await stream.until(({ closed, frames }) => closed || frames.length > 0).catch(() => undefined);
+        return stream.frames[0]?.data?.includes('ok');
+      }, 2000);
+      expect(attempts).to.equal(true);
+      await works('again');
+    });
+  }
 });

@@ -68,6 +68,20 @@ describe('connections without a request', () => {
     expect([closed, pending.size]).to.deep.equal([['a'], 1]);
   });
 
+  it('are closed between two requests only if few files are left', async () => {
+    const kept = connected('a');
+    pending.delete(kept);
+    pending.rest(kept);
+    now = 5000;
+    for (const name of ['b', 'c', 'd']) connected(name);
+    pending.thin();
+    await turn();
+    expect(closed).to.deep.equal([]);
+    pending.hurry();
+    await turn();
+    expect(closed).to.deep.equal(['a']);
+  });
+
   it('are not closed if their head arrives in this turn of the event loop', async () => {
     const late = connected('a');
     now = 5000;

@@ -25,9 +25,8 @@ export function publisher(
   const requireBelow = (ctx: Context, wait: number, limit: Name): void => {
     if (wait === 0) return;
     counters.limitReached(limit);
-    const seconds = Math.ceil(wait / 1000);
-    ctx.set('Retry-After', String(seconds));
-    throw new SisyphusError('too_many_requests', `${limit} is reached: expected the next request in ${seconds} s`);
+    ctx.set('Retry-After', String(Math.ceil(wait / 1000)));
+    throw new SisyphusError('too_many_requests', `${limit} is reached: expected the next request after Retry-After`);
   };
   const expected = secret === undefined ? undefined : digest(secret);
   return async (ctx: Context, next: Next) => {
