@@ -58,14 +58,14 @@ export class PendingHeads {
   /** To be called once a second: closes the oldest connections if there are too many. */
   thin(): void {
     const { most = MOST } = this.#options;
-    if (this.size > most) this.#closeSoon(() => this.#close(this.#since, CROWDED, most));
+    if (this.size > most) this.#closeSoon(() => this.#closePending(CROWDED, most));
   }
 
   /** To be called if few files are left. */
   hurry(): void {
     this.#closeSoon(() => {
-      this.#close(this.#since, SHORT, 0);
-      this.#close(this.#resting, SHORT, 0);
+      this.#closeOldest(this.#resting, SHORT, 0);
+      this.#closePending(SHORT, 0);
     });
   }
 
@@ -77,18 +77,24 @@ export class PendingHeads {
     });
   }
 
-  #close(sockets: Map<Socket, number>, age: number, most: number): void {
+  #closePending(age: number, most: number): void {
+    const closed = this.#closeOldest(this.#since, age, most);
+    if (closed === 0) return;
+    for (let i = 0; i < closed; i++) this.#options.counters.connectionDropped();
+    const reason = 'too many connections have sent no request: expected one at once';
+    this.#options.log.warnOnce('heads_dropped', { event: 'heads_dropped', closed, pending: this.size, reason });
+  }
+
+  /** Closes the oldest of these connections, until `most` are left. @returns how many it has closed */
+  #closeOldest(sockets: Map<Socket, number>, age: number, most: number): number {
     const until = this.#now() - age;
     let closed = 0;
     for (const [socket, since] of sockets) {
       if (since > until || sockets.size <= most) break;
       sockets.delete(socket);
-      this.#options.counters.connectionDropped();
       socket.destroy();
       closed++;
     }
-    if (closed === 0) return;
-    const reason = 'too many connections have sent no request: expected one at once';
-    this.#options.log.warnOnce('heads_dropped', { event: 'heads_dropped', closed, pending: this.size, reason });
+    return closed;
   }
 }

@@ -125,7 +125,7 @@ export const LIMIT_MUTATIONS: Mutation[] = [
   {
     name: 'connections that send half of a second head keep the last files',
     file: 'src/http/pending-heads.ts',
-    find: '      this.#close(this.#resting, SHORT, 0);\n',
+    find: '      this.#closeOldest(this.#resting, SHORT, 0);\n',
     replace: '',
     caughtBy: 'integration/limits',
     only: 'whether a second request',

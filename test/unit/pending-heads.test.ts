@@ -80,6 +80,7 @@ describe('connections without a request', () => {
     pending.hurry();
     await turn();
     expect(closed).to.deep.equal(['a']);
+    expect(counters.snapshot().dropped, 'it had its response').to.equal(0);
   });
 
   it('are not closed if their head arrives in this turn of the event loop', async () => {
