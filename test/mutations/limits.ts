@@ -91,6 +91,21 @@ export const LIMIT_MUTATIONS: Mutation[] = [
     only: 'follows none of them',
   },
   {
+    name: 'a credential may have any number of channels',
+    file: 'src/http/routes/stream.ts',
+    find: '(identity.channels?.length ?? 0) > config.maxChannels',
+    replace: '(identity.channels?.length ?? 0) < 0',
+    caughtBy: 'unit/stream-route',
+    only: 'more channels',
+  },
+  {
+    name: 'an idle stream keeps the address of its client in its socket',
+    file: 'src/http/stream-request.ts',
+    find: 'if (!handle?.getpeername) ',
+    replace: 'if (!handle?.getpeername || this.#socket.readable) ',
+    caughtBy: 'unit/stream-request',
+  },
+  {
     name: 'a list may grow beyond the limit while its stream is open',
     file: 'src/session/membership.ts',
     find: '    if (this.#isTooLong(this.timeline.channels)) return false;\n',

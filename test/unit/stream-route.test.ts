@@ -64,7 +64,8 @@ describe('a stream whose client has to be identified', () => {
     const recordsPlain = (): boolean => false;
     hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
     hub.start();
-    const config = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 3, noopInterval: 60_000 };
+    const bounds = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 3, maxChannels: 3 };
+    const config = { ...bounds, rights: 'both', noopInterval: 60_000 };
     sessions = new SessionRegistry({ ...config, maxStreamsPerAddress: FEW.most, hub, backlog, counters, logger });
     sessions.start();
     const flusher = new Flusher();
@@ -195,6 +196,17 @@ describe('a stream whose client has to be identified', () => {
     }
     expect(asked).to.have.length(3);
     expect(counters.snapshot().limits).to.eql({ SISYPHUS_MAX_STREAMS_PER_ADDRESS: 2 });
+  });
+
+  it('is refused if its credential has more channels than a user may have', async () => {
+    const [few, many] = [await ask(), await ask()];
+    few.answer({ user: '7', channels: ['room:1', 'room:2', 'room:3'] });
+    await few.ok();
+    many.answer({ user: '7', channels: ['room:1', 'room:2', 'room:3', 'room:4'] });
+    await many.ended();
+    expect(many.frames[0]!.comments).to.eql(['capacity', 'SISYPHUS_MAX_CHANNELS']);
+    expect(many.frames[0]!.retry).to.be.within(30_000, 60_000);
+    expect(sessions.streams).to.equal(1);
   });
 
   it('is not asked about after bad credentials of its address, and those of others are', async () => {
