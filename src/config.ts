@@ -112,7 +112,7 @@ const TABLE = {
     'new streams a second of this gateway'),
   maxChannels: row('SISYPHUS_MAX_CHANNELS', '10000', integer(1, 10_000_000),
     'channels of one user'),
-  maxFailures: row('SISYPHUS_MAX_FAILURES', '100 public', perAddress,
+  maxFailures: row('SISYPHUS_MAX_FAILURES', '1000 public', perAddress,
     'bad credentials of one client address in a minute'),
   maxPublishes: row('SISYPHUS_MAX_PUBLISHES', '10000', integer(1, 10_000_000),
     'requests a second of one publish secret'),

@@ -1,3 +1,4 @@
+import type { Name } from './config.ts';
 import type { CloseReason } from './connection/close-reason.ts';
 import type { Refusal } from './connection/refusal.ts';
 import type { ResetReason } from './message/reset.ts';
@@ -18,7 +19,9 @@ export type Counts = {
   closed: Tally<CloseReason>;
   /** Streams that were refused: they got this word as the reason, and never the status `ok`. */
   refused: Tally<Refusal>;
-  /** Connections that were closed without a response, because the process could not open more files. */
+  /** What was refused or ended because of a limit: streams and requests, by the variable that sets the limit. */
+  limits: Tally<Name>;
+  /** Connections that were closed without a response, because the process could not open more files, or because too many sent nothing. */
   dropped: number;
   /** Plain PUBLISHes that this process recorded, or could not record; how often it was fenced off, and how often it began to lead. */
   recorder: { recorded: number; unrecordable: number; fenced: number; changes: number };
@@ -50,6 +53,10 @@ export class Counters {
 
   streamRefused(word: Refusal): void {
     increase(this.#counts.refused, word);
+  }
+
+  limitReached(limit: Name): void {
+    increase(this.#counts.limits, limit);
   }
 
   connectionDropped(): void {
@@ -96,5 +103,6 @@ function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
 
 function nothing(): Counts {
   const recorder = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
-  return { healed: 0, duplicates: 0, unconfirmed: 0, resets: {}, closed: {}, refused: {}, dropped: 0, recorder };
+  const tallies = { resets: {}, closed: {}, refused: {}, limits: {} };
+  return { healed: 0, duplicates: 0, unconfirmed: 0, ...tallies, dropped: 0, recorder };
 }

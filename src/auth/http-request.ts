@@ -26,7 +26,7 @@ export class HttpRequest {
 
   /**
    * The address of the other end of the connection: a proxy's, if there is one; `undefined` if the connection is closed. It is
-   * read from the socket only on demand, because Node caches it in the socket, and an idle stream would keep it in memory.
+   * read only on demand, because that is a system call.
    */
   get remoteAddress(): string | undefined {
     return this.#peer.remoteAddress;

@@ -20,7 +20,7 @@ import type { KernelQueues } from './kernel-queues.ts';
 import { statusOf } from './last-status.ts';
 import { type Ending, REFUSAL_OF } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
-import { FRESH, retryAfter } from './retry.ts';
+import { retryAfter, timesOf } from './retry.ts';
 import type { Writer } from './writer.ts';
 
 /** Unsent bytes up to which a replay continues without waiting: about a socket's own buffer. Half of `maxBuffer`, if that is less. */
@@ -125,7 +125,7 @@ export class EventStream implements Connection, Debtor {
 
   close(reason: CloseReason, position: Position, ending: Ending = {}): void {
     if (this.closed) return;
-    const { refusal = REFUSAL_OF[reason], limit, times = reason === 'expired' ? FRESH : 1 } = ending;
+    const { refusal = REFUSAL_OF[reason], limit, times = timesOf(reason, limit) } = ending;
     if (reason === 'client' || reason === 'slow' || reason === 'gone') {
       this.#reason = reason;
       // `reset` also drops the bytes in the kernel, which the client of a dead connection will never acknowledge.

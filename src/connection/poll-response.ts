@@ -16,7 +16,7 @@ import {
 import { statusOf } from './last-status.ts';
 import { type Ending, REFUSAL_OF } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
-import { FRESH, retryAfter } from './retry.ts';
+import { retryAfter, timesOf } from './retry.ts';
 import type { Writer } from './writer.ts';
 
 /** How long a poll waits for a message (ms). Proxies give up a silent response after 30 s or more. */
@@ -121,7 +121,7 @@ export class PollResponse implements Connection {
       writer.destroy();
       return;
     }
-    const { refusal = REFUSAL_OF[reason], limit, times = reason === 'expired' ? FRESH : 1 } = ending;
+    const { refusal = REFUSAL_OF[reason], limit, times = timesOf(reason, ending.limit) } = ending;
     const status = statusOf(reason);
     if (!this.#isOpened) this.open(status, position, { refusal, limit, times });
     else if (reason === 'shutdown') this.#add(encodeGoodbye(position, RETRY, format));

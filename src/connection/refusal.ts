@@ -32,7 +32,7 @@ export interface Ending {
   refusal?: Refusal | undefined;
   /** The variable with the limit that is reached. */
   limit?: Name | undefined;
-  /** The factor by which the client's usual retry delay is multiplied. */
+  /** The factor by which the client's usual retry delay is multiplied; by default that of the limit. */
   times?: number | undefined;
 }
 

@@ -1,3 +1,5 @@
+import type { Name } from '../config.ts';
+import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
 
 /** The range of the retry delay for each status: shortest and longest (ms). */
@@ -5,7 +7,24 @@ const RETRY = { ok: [3000, 5000], error: [5000, 10_000], failure: [30_000, 60_00
 const LONGEST_RETRY = 60_000;
 
 /** Factor on the retry delay if the credential has expired: the client comes back with a fresh one, after 1.5 to 3 s. */
-export const FRESH = 1 / 20;
+const FRESH = 1 / 20;
+
+/**
+ * The factor on the retry delay for each limit, if it is not 1. A client that has reached a limit of its own should not ask again every few
+ * seconds. New streams that are too many for a second are spread over three times as long as others.
+ */
+const TIMES: Partial<Record<Name, number>> = {
+  SISYPHUS_MAX_STREAMS_PER_USER: 6,
+  SISYPHUS_MAX_STREAMS_PER_ADDRESS: 6,
+  SISYPHUS_MAX_CHANNELS: 6,
+  SISYPHUS_MAX_FAILURES: 6,
+  SISYPHUS_MAX_OPENS: 3,
+};
+
+/** The factor on the retry delay of a stream that ends for this reason, and because of this limit. */
+export function timesOf(reason: CloseReason, limit: Name | undefined): number {
+  return (limit && TIMES[limit]) ?? (reason === 'expired' ? FRESH : 1);
+}
 
 /** A random delay (ms) after which a client should reconnect, so that clients do not come at once. `times`: a factor on the delay. */
 export function retryAfter(status: Status, random: () => number, times = 1): number {

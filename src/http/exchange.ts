@@ -28,9 +28,22 @@ export function exchangeOf(socket: Socket): Exchange {
   return exchanges.get(socket) ?? beginExchange(socket, false);
 }
 
-/** To be called when Node has read the head of a request. */
-export function noteRequest(exchange: Exchange, request: IncomingMessage, response: ServerResponse): void {
+/**
+ * To be called when Node has read the head of a request.
+ *
+ * @param onRest called when all responses are finished, and the connection may bring another request
+ */
+export function noteRequest(
+  exchange: Exchange,
+  request: IncomingMessage,
+  response: ServerResponse,
+  onRest: (socket: Socket) => void,
+): void {
+  const { socket } = request;
   exchange.last = { request, response };
   exchange.owed++;
-  response.once('finish', () => exchange.owed--);
+  response.once('finish', () => {
+    exchange.owed--;
+    if (exchange.owed === 0 && !exchange.isStream && !socket.destroyed) onRest(socket);
+  });
 }

@@ -4,6 +4,7 @@ import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { Descriptors } from './descriptors.ts';
+import type { PendingHeads } from './pending-heads.ts';
 
 /** Idle connections are closed at most this often while few files are left (ms). */
 const PAUSE = 1000;
@@ -25,6 +26,7 @@ export function createAdmission(
   descriptors: Descriptors,
   counters: Counters,
   log: BoundedLog,
+  pending?: Pick<PendingHeads, 'hurry'>,
 ): (socket: Socket) => boolean {
   let closing = false;
   const closeIdle = (): void => {
@@ -41,6 +43,7 @@ export function createAdmission(
     const { limit } = descriptors;
     const reason = `the process may open ${limit} files: expected more, or a lower SISYPHUS_MAX_STREAMS`;
     closeIdle();
+    pending?.hurry();
     if (room === 'little') {
       log.warnOnce('files_short', { event: 'files_short', limit, reason });
       return true;

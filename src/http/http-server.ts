@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
 import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
+import { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import { Descriptors } from './descriptors.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
@@ -11,6 +12,7 @@ import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { requireHead } from './middleware/head.ts';
 import { lastAnswer } from './middleware/last-answer.ts';
+import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
 import { type OpenStream, streamOpener } from './routes/stream.ts';
@@ -40,16 +42,19 @@ export function createHttpServer(context: HttpContext): Server {
   );
   const heads = new StreamHeads(config.origins);
   const descriptors = new Descriptors();
-  const openStream = streamOpener(context, { authenticator, heads, log, descriptors });
+  const limits = new ClientLimits(config);
+  const pending = new PendingHeads({ counters, log });
+  const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, openStream, descriptors).callback(), openStream);
+  listenForRequests(server, createKoa(context, openStream, descriptors, limits).callback(), openStream, pending);
   answerUnreadable(server, { log, heads, counters, position: () => hub.position });
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
     late: (socket) => answerSlow(socket, log),
-    admits: createAdmission(server, descriptors, counters, log),
+    admits: createAdmission(server, descriptors, counters, log, pending),
+    pending,
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {
@@ -59,9 +64,9 @@ export function createHttpServer(context: HttpContext): Server {
   return server;
 }
 
-function createKoa(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Koa {
+function createKoa(context: HttpContext, openStream: OpenStream, descriptors: Descriptors, limits: ClientLimits): Koa {
   const app = new Koa();
-  const router = createRouter(context, openStream, descriptors);
+  const router = createRouter(context, openStream, descriptors, limits);
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(errors(context.logger));

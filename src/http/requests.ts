@@ -1,17 +1,26 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { exchangeOf, noteRequest } from './exchange.ts';
 import { isForStream, isTooLong } from './head-size.ts';
 import { inTurn, leaveHttp } from './leave-http.ts';
+import type { PendingHeads } from './pending-heads.ts';
 import type { OpenStream } from './routes/stream.ts';
 import { streamRequestOf } from './stream-request.ts';
 
 /** Passes each request that Node has read to `handle`, except those that follow a request for a stream on its connection. */
-export function listenForRequests(server: Server, handle: RequestListener, openStream: OpenStream): void {
+export function listenForRequests(
+  server: Server,
+  handle: RequestListener,
+  openStream: OpenStream,
+  pending?: Pick<PendingHeads, 'delete' | 'rest'>,
+): void {
+  const rest = (socket: Socket): void => pending?.rest(socket);
   const take = (request: IncomingMessage, response: ServerResponse): void => {
+    pending?.delete(request.socket);
     const exchange = exchangeOf(request.socket);
     // The response could never be sent, so the request must not have an effect either.
     if (exchange.isStream) return;
-    noteRequest(exchange, request, response);
+    noteRequest(exchange, request, response, rest);
     if (isForStream(request) && isTooLong(request)) refuseLong(request, response, openStream);
     else handle(request, response);
   };

@@ -1,4 +1,5 @@
 import Router from 'koa-router';
+import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import { preflight } from './middleware/cors.ts';
@@ -10,9 +11,16 @@ import { type OpenStream, postStream, stream } from './routes/stream.ts';
 
 const STREAM = ['/', '/stream'];
 
-export function createRouter(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Router {
+export function createRouter(
+  context: HttpContext,
+  openStream: OpenStream,
+  descriptors: Descriptors,
+  clients: ClientLimits,
+): Router {
   const router = new Router();
-  const publishers = publisher(context.config.publishSecret, context.isDraining);
+  const { config, counters, isDraining } = context;
+  const { publishSecret, maxPublishes } = config;
+  const publishers = publisher(publishSecret, isDraining, { clients, counters, maxPublishes });
 
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));

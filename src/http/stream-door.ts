@@ -2,13 +2,16 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpRequest } from '../auth/http-request.ts';
 import { beginExchange } from './exchange.ts';
-import { beginsAsStream, readStreamRequest } from './stream-request.ts';
+import type { PendingHeads } from './pending-heads.ts';
+import { beginsAsStream, readStreamRequest, SocketPeer } from './stream-request.ts';
 
 export interface StreamDoorOptions {
   /** Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream. */
   late?: (socket: Socket) => void;
   /** Whether a new connection may stay; if not, the callback has closed it. */
   admits?: (socket: Socket) => boolean;
+  /** The connections whose first head has not arrived, including those that were passed to Node's HTTP: it reports their requests. */
+  pending?: Pick<PendingHeads, 'add' | 'delete' | 'thin'>;
 }
 
 /** How long a connection may be silent while the server is being closed (ms): a request may be in transit on it. */
@@ -26,7 +29,7 @@ export function openStreamDoor(
   server: Server,
   patience: number,
   open: (socket: Socket, request: HttpRequest) => void,
-  { late, admits }: StreamDoorOptions = {},
+  { late, admits, pending }: StreamDoorOptions = {},
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
@@ -45,11 +48,13 @@ export function openStreamDoor(
       return;
     }
     silent.delete(this);
-    this.off('data', onFirst).off('close', onClose).off('error', ignore);
-    const request = isStream ? readStreamRequest(bytes, this) : undefined;
+    this.off('data', onFirst).off('end', onEnd).off('error', ignore);
+    const request = isStream ? readStreamRequest(bytes, new SocketPeer(this)) : undefined;
     if (request) {
       // Nothing more is expected of the client, so when it ends its side it has left.
       this.allowHalfOpen = false;
+      this.off('close', onClose);
+      pending?.delete(this);
       open(this, request);
       return;
     }
@@ -58,18 +63,26 @@ export function openStreamDoor(
     for (const listener of toHttp) listener.call(server, this);
   }
 
+  /** A client that ends its side without having sent anything has left: a port scanner, or the check of a balancer. */
+  function onEnd(this: Socket): void {
+    if (!begun.has(this)) this.destroy();
+  }
+
   function onClose(this: Socket): void {
     silent.delete(this);
+    pending?.delete(this);
   }
 
   server.on('connection', (socket: Socket) => {
     if (admits && !admits(socket)) return;
     silent.set(socket, Date.now());
-    socket.on('data', onFirst).once('close', onClose).on('error', ignore);
+    pending?.add(socket);
+    socket.on('data', onFirst).on('end', onEnd).once('close', onClose).on('error', ignore);
   });
 
   let timer: NodeJS.Timeout | undefined;
   const closeSilent = (): void => {
+    pending?.thin();
     // While the server is being closed, silent connections are closed sooner.
     const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
     for (const [socket, since] of silent) {

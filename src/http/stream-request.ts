@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { HttpRequest, type Peer } from '../auth/http-request.ts';
 
 /** A whole request: `GET /` or `GET /stream`, header lines of printable ASCII, and nothing after them. */
@@ -45,7 +46,28 @@ export function streamRequestOf(
   { method = '', url = '', rawHeaders, socket }: IncomingMessage,
   more?: URLSearchParams,
 ): HttpRequest {
-  const request = new HttpRequest(method, url, rawHeaders, socket);
+  const request = new HttpRequest(method, url, rawHeaders, new SocketPeer(socket));
   for (const [name, value] of more ?? []) request.query.append(name, value);
   return request;
+}
+
+/** Node's internal socket handle. */
+interface Handle {
+  getpeername?(out: { address?: string }): number;
+}
+
+/** The other end of a socket. Node would cache the answer in the socket, 200 bytes of an idle stream, so the handle is asked instead. */
+export class SocketPeer implements Peer {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  get remoteAddress(): string | undefined {
+    const { _handle: handle } = this.#socket as unknown as { _handle?: Handle | null };
+    if (!handle?.getpeername) return this.#socket.remoteAddress;
+    const out: { address?: string } = {};
+    return handle.getpeername(out) === 0 ? out.address : undefined;
+  }
 }

@@ -1,5 +1,6 @@
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Ending } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
@@ -82,8 +83,8 @@ export class Client {
     this.#connection.noop(this.#position);
   }
 
-  close(reason: CloseReason): void {
-    this.#connection.close(reason, this.#position);
+  close(reason: CloseReason, ending?: Ending): void {
+    this.#connection.close(reason, this.#position, ending);
   }
 
   /** Counts a reset, unless the client has left or was too slow for it: then it was not notified. */

@@ -1,6 +1,7 @@
 import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Ending } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import { type Delivery, isDelivery } from '../message/delivery.ts';
@@ -146,10 +147,10 @@ export class Reading {
     this.#client.noop();
   }
 
-  close(reason: CloseReason): void {
+  close(reason: CloseReason, ending?: Ending): void {
     this.#leaving?.abort();
     this.#gate = new Gate(0);
-    this.#client.close(reason);
+    this.#client.close(reason, ending);
   }
 
   #closeGate(): void {

@@ -30,10 +30,18 @@ export interface MembershipOptions {
   granted?: readonly string[];
   /** The channels that the request names: only these are read. `undefined`: all that the user may read. */
   named?: ReadonlySet<string> | undefined;
+  /** The most channels that the user may have; by default any number. */
+  maxChannels?: number;
   /** Whether the channels on the user's list in the store are followed, too; by default `true`. */
   hasList?: boolean;
   /** The time (ms). */
   now?: () => number;
+}
+
+/** The reader of a membership: a session. */
+export interface Member extends Reader {
+  /** Called if the user has too many channels. The session ends then: following only some of them would lose messages in silence. */
+  onTooMany?(channels: number): void;
 }
 
 /**
@@ -49,7 +57,7 @@ export class Membership implements Channels {
   readonly timeline = new Timeline();
   /** The channels of the credential, if it has any. */
   readonly #granted: ReadonlySet<string> | undefined;
-  readonly #reader: Reader;
+  readonly #reader: Member;
   readonly #additions: Additions;
   readonly #options: MembershipOptions;
   /** Channels that are still followed, but no longer on the list. */
@@ -63,7 +71,7 @@ export class Membership implements Channels {
   /** Aborts the request for the list. */
   #reading: AbortController | undefined;
 
-  constructor(reader: Reader, additions: Additions, options: MembershipOptions) {
+  constructor(reader: Member, additions: Additions, options: MembershipOptions) {
     this.#reader = reader;
     this.#additions = additions;
     this.#options = options;
@@ -178,6 +186,7 @@ export class Membership implements Channels {
       rights = await this.#read();
       if (!rights || this.#left) break;
       this.#take(rights);
+      if (this.#left) break;
       this.#additions.clear();
       await hub.follow(this.#reader, this.timeline.channels);
     } while (this.#isStale && !this.#left);
@@ -194,6 +203,7 @@ export class Membership implements Channels {
     this.#changedAt = this.#now();
     const followed = this.#followed;
     this.timeline.apply({ before, now, changes });
+    if (this.#isTooLong(this.timeline.channels)) return false;
     if (changes.some(({ channel }) => !this.#isListed(channel))) this.#leaveOutOthers();
     for (const { channel, kind, place, was } of changes) {
       // A change that only moved to another place does not concern this reader if it does not follow the channel.
@@ -228,6 +238,7 @@ export class Membership implements Channels {
     const rights = await this.#persistently(() => this.#read());
     if (!rights || this.#left) return { unsettled: false };
     this.#take(rights);
+    if (this.#left) return rights;
     await this.#persistently(() => this.#additions.follow(this.#options.hub, this.#reader));
     return rights;
   }
@@ -269,6 +280,7 @@ export class Membership implements Channels {
       this.#isStale = true;
       return;
     }
+    if (this.#isTooLong(rights.channels)) return;
     const followed = this.#followed;
     timeline.replace(rights);
     this.#leaveOutOthers();
@@ -284,6 +296,19 @@ export class Membership implements Channels {
       ended.add(channel);
     }
     this.#ended = [...ended].filter((channel) => !timeline.channels.includes(channel));
+  }
+
+  /** Whether these channels of the list are too many, together with those of the credential. If so, the session has been ended. */
+  #isTooLong(listed: ReadonlyMap<string, unknown> | readonly string[]): boolean {
+    const { maxChannels = Number.POSITIVE_INFINITY } = this.#options;
+    const granted = this.#granted?.size ?? 0;
+    // Names that are also in the credential count once, but only a long list is compared name by name.
+    if (('size' in listed ? listed.size : listed.length) + granted <= maxChannels) return false;
+    const others = [...('size' in listed ? listed.keys() : listed)].filter((channel) => !this.#isConstant(channel));
+    const count = others.length + granted;
+    if (count <= maxChannels) return false;
+    this.#reader.onTooMany?.(count);
+    return true;
   }
 
   /** Whether the list decides about the channel. */

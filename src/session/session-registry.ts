@@ -8,6 +8,7 @@ import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import type { Session } from './session.ts';
+import { StreamsPerAddress } from './streams-per-address.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 /** The list of every session's user is read again this often (ms), some of them every second. */
@@ -24,6 +25,8 @@ export interface RegistryOptions {
   noopInterval: number;
   maxStreams: number;
   maxStreamsPerUser: number;
+  /** By default any number. */
+  maxStreamsPerAddress?: number;
   /** The time by a monotonic clock (ms). */
   now?: () => number;
   /** The date (ms since 1970). */
@@ -40,6 +43,7 @@ export class SessionRegistry {
   readonly #sessions = new Set<Session>();
   /** The number of sessions of each user. */
   readonly #perUser = new Map<string, number>();
+  readonly #perAddress = new StreamsPerAddress();
   /** Interval of the timer (ms). */
   readonly #period: number;
   readonly #now: () => number;
@@ -84,10 +88,22 @@ export class SessionRegistry {
     return !isFull && user !== undefined && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
-  /** @param expires when the session's credential expires (ms since 1970) */
-  add(session: Session, expires?: number): void {
+  /** Whether there is room for one more stream from this address. If not, streams are searched soon whose readers have disappeared. */
+  admitsFrom(address: string): boolean {
+    const { maxStreamsPerAddress = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#perAddress.of(address) < maxStreamsPerAddress) return true;
+    this.#ghosts.hurry();
+    return false;
+  }
+
+  /**
+   * @param expires when the session's credential expires (ms since 1970)
+   * @param address the client's address, if it is counted
+   */
+  add(session: Session, expires?: number, address?: string): void {
     this.#sessions.add(session);
     const { user } = session;
+    if (address !== undefined) session.address = this.#perAddress.add(address);
     if (user !== undefined) this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
     session.onHold = () => this.#unsettled.add(session);
@@ -229,6 +245,7 @@ export class SessionRegistry {
     this.#unsettled.delete(session);
     this.#due.delete(session);
     this.#expires.delete(session);
+    if (session.address) this.#perAddress.remove(session.address);
     if (session.user !== undefined) this.#forget(session.user);
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);

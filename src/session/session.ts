@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { BacklogReader, Rights, RightsReader } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
+import type { Ending } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
 import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
@@ -15,6 +16,7 @@ import type { Start } from '../reading/start.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
+import type { AddressCount } from './streams-per-address.ts';
 
 /** Time to wait for the record of a plain PUBLISH on the user's channel, before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
@@ -41,6 +43,8 @@ export class Session implements ReadingOwner {
   /** `undefined`: nobody. */
   readonly user: string | undefined;
   readonly connection: Connection;
+  /** The streams of the client's address, if they are counted. All of them share the object. */
+  address: AddressCount | undefined;
   /** Called when the session needs `sweep` again. */
   onHold: () => void = () => undefined;
   /** Called when the first frame has been sent. */
@@ -162,9 +166,22 @@ export class Session implements ReadingOwner {
     this.#reading.noop();
   }
 
-  close(reason: CloseReason): void {
+  close(reason: CloseReason, ending?: Ending): void {
     this.#membership.leave();
-    this.#reading.close(reason);
+    this.#reading.close(reason, ending);
+  }
+
+  /** Ends the stream, because the user has more channels than the limit allows. */
+  onTooMany(channels: number): void {
+    const { logger, counters, repeats } = this.#options;
+    const limit = 'SISYPHUS_MAX_CHANNELS';
+    if (this.connection.closed) return;
+    const times = repeats?.due(`list_too_long ${this.user}`) ?? 1;
+    if (times > 0) {
+      logger.warn({ event: 'list_too_long', user: this.user, channels, limit, ...(times > 1 && { times }) });
+    }
+    counters.limitReached(limit);
+    this.close('capacity', { limit });
   }
 
   #now(): number {

@@ -5,6 +5,7 @@ import { GUIDE_MUTATIONS } from './guides.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
+import { LIMIT_MUTATIONS } from './limits.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
@@ -26,6 +27,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
+  ...LIMIT_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
   ...COUNTING_MUTATIONS,

@@ -345,7 +345,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a client whose credential ended on its stream comes back as late as one that has none',
-    file: 'src/connection/event-stream.ts',
+    file: 'src/connection/retry.ts',
     find: "reason === 'expired' ? FRESH : 1",
     replace: '1',
     caughtBy: STREAM_ROUTE,

@@ -11,6 +11,8 @@ export interface RawRequest {
   /** In this order; a name may come twice. */
   headers?: Record<string, string> | [string, string][];
   body?: string | Buffer;
+  /** The address to connect from: any of 127.0.0.0/8. */
+  from?: string;
   /** `1.1` unless told otherwise; old proxies speak 1.0 to what is behind them. */
   version?: '1.0' | '1.1';
 }
@@ -36,7 +38,7 @@ export class RawStream {
     const { port, path = '/?user=1', method = 'GET' } = request;
     this.#request = { path, method };
     this.#response = new ResponseReader(method);
-    this.#socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    this.#socket = connect({ port, host: '127.0.0.1', localAddress: request.from, noDelay: true });
     this.#socket.on('connect', () => this.#socket.write(formatRequest(request)));
     this.#socket.on('data', (bytes) => this.#read(bytes));
     this.#socket.on('error', () => {}); // `close` follows, and is what tests look at

@@ -11,6 +11,8 @@ const VERBS: ((counters: Counters) => void)[] = [
   (counters) => counters.duplicateDropped(),
   (counters) => counters.messageUnconfirmed(),
   (counters) => counters.connectionDropped(),
+  (counters) => counters.limitReached('SISYPHUS_MAX_OPENS'),
+  (counters) => counters.limitReached('SISYPHUS_MAX_CHANNELS'),
   (counters) => counters.plainRecorded(3, 1),
   (counters) => counters.recorderFenced(),
   (counters) => counters.recorderLeads(),

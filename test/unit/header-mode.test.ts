@@ -18,6 +18,11 @@ describe('the user that a proxy names in a header', () => {
   it('counts if the proxy has a trusted address, also one that is written as IPv6', async () => {
     expect(await ask(['X-SISYPHUS-USER', 'auth0|65f'])).to.deep.equal({ user: 'auth0|65f' });
     expect(await ask(['X-Sisyphus-User', '7'], { from: '::ffff:10.9.8.7' })).to.deep.equal({ user: '7' });
+    const mapped = { from: '10.9.8.7', proxies: '::ffff:10.0.0.0/104' };
+    expect(await ask(['X-Sisyphus-User', '7'], mapped)).to.deep.equal({ user: '7' });
+    expect(await ask(['X-Sisyphus-User', '7'], { ...mapped, from: '11.9.8.7' })).to.deep.equal({
+      refusal: 'untrusted',
+    });
     expect(await ask(['X-Sisyphus-User', '7'], { from: 'fd00::5', proxies: 'fd00::/8' })).to.deep.equal({ user: '7' });
     expect(await ask(['X-Sisyphus-User', '7'], { from: '10.0.0.7', proxies: '10.0.0.7' })).to.deep.equal({ user: '7' });
   });

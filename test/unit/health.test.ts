@@ -78,6 +78,7 @@ describe('/status', () => {
     const counters = new Counters();
     counters.streamClosed('client');
     counters.streamRefused('busy');
+    counters.limitReached('SISYPHUS_MAX_OPENS');
     counters.readerReset('trimmed');
     counters.plainRecorded(5, 1);
     counters.connectionDropped();
@@ -104,7 +105,7 @@ describe('/status', () => {
         '"subscriptions":2,"lingering":1,' +
         '"recorder":{"role":"leader","recording":true,"recorded":5,"unrecordable":1,"fenced":0,"changes":0},' +
         '"counters":{"healed":0,"duplicates":0,"unconfirmed":0,"resets":{"trimmed":1},"closed":{"client":1},' +
-        '"refused":{"busy":1},"dropped":1}}',
+        '"refused":{"busy":1},"limits":{"SISYPHUS_MAX_OPENS":1},"dropped":1}}',
     );
   });
 });

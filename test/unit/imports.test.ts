@@ -57,6 +57,7 @@ const DOORS: [string, RegExp][] = [
   ['eventsource-parser', /^cli\/tail\.ts$/],
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
   ['lru-cache', /^auth\/forward\.ts$/],
+  ['rate-limiter-flexible', /^http\//],
   ['ipaddr.js', /^auth(?:-values|\/trusted-proxies)\.ts$/],
 ];
 

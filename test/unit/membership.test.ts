@@ -107,6 +107,61 @@ describe('a membership, whose list is read again', () => {
     );
     expect([...followed]).to.deep.equal(['user:7']);
   });
+
+  describe('and may have at most three channels', () => {
+    async function opened(
+      listed: string[],
+      granted: string[] = [],
+    ): Promise<{ membership: Membership; tooMany: number[]; list: string[] }> {
+      followed.clear();
+      const tooMany: number[] = [];
+      const list = listed;
+      const rights = async () => [{ version: 5, channels: new Map(list.map((name) => [name, 5])), changes: [] }];
+      const backlog = { rights } as unknown as Backlog;
+      const options = { user: '7', hub, backlog, recordsPlain: () => false, logger: createLogger('silent') };
+      const reader = {
+        onTooMany: (count: number): void => {
+          tooMany.push(count);
+          membership.leave();
+        },
+      } as unknown as Reader;
+      const leaving = { ...hub, leave: () => undefined } as unknown as Hub;
+      const membership = new Membership(reader, new Additions(), { ...options, hub: leaving, maxChannels: 3, granted });
+      await membership.open();
+      return { membership, tooMany, list };
+    }
+
+    it('ends if the list has more, and follows none of them', async () => {
+      const { tooMany } = await opened(['room:a', 'room:b', 'room:c', 'room:d']);
+      expect(tooMany).to.deep.equal([4]);
+      expect([...followed]).to.deep.equal(['user:7']);
+    });
+
+    it('counts a channel once that the list and the credential have, and not its own', async () => {
+      const { tooMany, membership } = await opened(['room:a', 'room:b', 'room:c', 'user:7'], ['room:a', 'user:7']);
+      expect([tooMany, membership.size]).to.deep.equal([[], 3]);
+      expect((await opened(['room:a', 'room:b', 'room:c'], ['room:d'])).tooMany).to.deep.equal([4]);
+    });
+
+    it('ends if a message grants one more, and not if it takes one away before', async () => {
+      const { tooMany, membership } = await opened(['room:a', 'room:b', 'room:c']);
+      const grant = (id: number) => ({ channel: 'room:d', kind: 'granted', was: undefined, place: at(id) });
+      const revoke = { ...REVOCATION, place: at(6) };
+      membership.changed({ before: 5, now: 7, changes: [revoke, grant(7)] } as unknown as RightsChange);
+      expect(tooMany).to.deep.equal([]);
+      const more = { ...grant(8), channel: 'room:e' };
+      membership.changed({ before: 7, now: 8, changes: [more] } as unknown as RightsChange);
+      expect(tooMany).to.deep.equal([4]);
+    });
+
+    it('ends if the list has grown when it is read again', async () => {
+      const { tooMany, membership, list } = await opened(['room:a']);
+      list.push('room:b', 'room:c', 'room:d');
+      await membership.reread();
+      expect(tooMany).to.deep.equal([4]);
+      expect([...followed]).to.deep.equal(['user:7', 'room:a']);
+    });
+  });
 });
 
 describe('a membership with channels of the credential', () => {

@@ -6,6 +6,7 @@ import { openMode } from '../../src/auth/open.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
+import { ClientLimits } from '../../src/http/client-limits.ts';
 import type { HttpContext } from '../../src/http/context.ts';
 import { streamOpener } from '../../src/http/routes/stream.ts';
 import { StreamHeads } from '../../src/http/stream-head.ts';
@@ -20,6 +21,7 @@ import { eventually } from '../support/wait.ts';
 /** What the contract says (ms). */
 const PROMISED = 2000;
 const logger = createLogger('silent');
+const MANY = { most: 1000, isPublicOnly: false };
 const never = (): Promise<never> => new Promise(() => undefined);
 
 /** How a store stands still: in which of the steps that a stream takes before its `ok`. */
@@ -79,6 +81,7 @@ describe('a client, where Redis cannot be reached', () => {
     const openStream = streamOpener(context as unknown as HttpContext, {
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
+      limits: new ClientLimits({ trustedProxies: [], maxStreamsPerAddress: MANY, maxFailures: MANY, maxOpens: 1000 }),
       descriptors: { roomFor: () => 'enough' },
       authenticator: openMode,
     });

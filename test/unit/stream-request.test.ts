@@ -116,6 +116,7 @@ describe('a request for a stream', () => {
           await once(client, 'data');
           expect(all(read(text)!)).to.eql(all(streamRequestOf(byNode!)));
           expect(streamRequestOf(byNode!).remoteAddress).to.equal('127.0.0.1');
+          expect(byNode!.socket, 'it would keep 200 bytes of an idle stream').not.to.have.property('_peername');
         }),
       );
     } finally {

@@ -6,10 +6,12 @@ import { expect } from 'chai';
 import type { Context } from 'koa';
 import type { Authenticator, Identity } from '../../src/auth/authenticator.ts';
 import type { HttpRequest } from '../../src/auth/http-request.ts';
+import { ranges } from '../../src/auth-values.ts';
 import type { Backlog } from '../../src/backlog/backlog.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { Counters } from '../../src/counters.ts';
 import { BoundedLog } from '../../src/http/bounded-log.ts';
+import { ClientLimits } from '../../src/http/client-limits.ts';
 import type { HttpContext } from '../../src/http/context.ts';
 import { listenForRequests } from '../../src/http/requests.ts';
 import { streamOpener, stream as streamRoute } from '../../src/http/routes/stream.ts';
@@ -23,6 +25,8 @@ import { openStream, type RawRequest, type RawStream } from '../support/raw-stre
 import { eventually } from '../support/wait.ts';
 
 const logger = createLogger('silent');
+/** For clients of the internet; those of this machine are not counted. */
+const FEW = { most: 2, isPublicOnly: true };
 const MAX_STREAMS = 3;
 
 /** What an authenticator was asked, and the way to answer it. */
@@ -60,22 +64,19 @@ describe('a stream whose client has to be identified', () => {
     const recordsPlain = (): boolean => false;
     hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
     hub.start();
-    const config = {
-      maxBuffer: 1_000_000,
-      maxStreams: MAX_STREAMS,
-      maxStreamsPerUser: 3,
-      noopInterval: 60_000,
-      publicChannels: [],
-    };
-    sessions = new SessionRegistry({ ...config, hub, backlog, counters, logger });
+    const bounds = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 3, maxChannels: 3 };
+    const config = { ...bounds, rights: 'both', noopInterval: 60_000, publicChannels: [] };
+    sessions = new SessionRegistry({ ...config, maxStreamsPerAddress: FEW.most, hub, backlog, counters, logger });
     sessions.start();
     const flusher = new Flusher();
+    const trustedProxies = ranges('127.0.0.1');
     const isDraining = (): boolean => draining;
     const context = { config, counters, logger, hub, backlog, sessions, flusher, recordsPlain, isDraining } as unknown;
     const open = streamOpener(context as HttpContext, {
       authenticator,
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
+      limits: new ClientLimits({ trustedProxies, maxStreamsPerAddress: FEW, maxFailures: FEW, maxOpens: 1000 }),
       descriptors: { roomFor: () => 'enough' },
     });
     server = createServer();
@@ -178,6 +179,49 @@ describe('a stream whose client has to be identified', () => {
       ['draining'],
       ['capacity', 'SISYPHUS_MAX_STREAMS'],
     ]);
+  });
+
+  it('is turned away if other streams of an address are opened meanwhile, and not asked about if they were before', async () => {
+    const headers: [string, string][] = [['X-Forwarded-For', '203.0.113.9']];
+    const [first, second, third] = [await ask({ headers }), await ask({ headers }), await ask({ headers })];
+    for (const [i, client] of [first, second].entries()) {
+      client.answer({ user: `${i}` });
+      await client.ok();
+    }
+    third.answer({ user: '3' });
+    const fourth = come({ headers });
+    await Promise.all([third.ended(), fourth.ended()]);
+    for (const { frames } of [third, fourth]) {
+      expect(frames[0]!.comments).to.eql(['capacity', 'SISYPHUS_MAX_STREAMS_PER_ADDRESS']);
+    }
+    expect(asked).to.have.length(3);
+    expect(counters.snapshot().limits).to.eql({ SISYPHUS_MAX_STREAMS_PER_ADDRESS: 2 });
+  });
+
+  it('is refused if its credential has more channels than a user may have', async () => {
+    const [few, many] = [await ask(), await ask()];
+    few.answer({ user: '7', channels: ['room:1', 'room:2', 'room:3'] });
+    await few.ok();
+    many.answer({ user: '7', channels: ['room:1', 'room:2', 'room:3', 'room:4'] });
+    await many.ended();
+    expect(many.frames[0]!.comments).to.eql(['capacity', 'SISYPHUS_MAX_CHANNELS']);
+    expect(many.frames[0]!.retry).to.be.within(30_000, 60_000);
+    expect(sessions.streams).to.equal(1);
+  });
+
+  it('is not asked about after bad credentials of its address, and those of others are', async () => {
+    const headers: [string, string][] = [['X-Forwarded-For', '203.0.113.9']];
+    for (const refusal of ['signature', 'refused'] as const) {
+      const client = await ask({ headers });
+      client.answer({ refusal });
+      await client.ended();
+    }
+    const refused = come({ headers });
+    await refused.ended();
+    expect(refused.frames[0]!.comments).to.eql(['capacity', 'SISYPHUS_MAX_FAILURES']);
+    expect(asked).to.have.length(2);
+    await ask({ headers: [['X-Forwarded-For', '203.0.113.10']] });
+    expect(asked).to.have.length(3);
   });
 
   it('is not asked about where as many as there may be wait already', async () => {

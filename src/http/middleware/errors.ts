@@ -14,8 +14,9 @@ export function errors(logger: Logger): Middleware {
       // The error is in the body of the request, and `answerUnreadable` has answered and logged it.
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
-      // Redis refuses every publisher for the same reason, so these lines are limited however many publishers there are.
-      const times = isExpected(error) ? repeats.due(`${error.code} ${error.message}`) : 1;
+      // Redis refuses every publisher for the same reason, and a limit is for those who ask too often, so these lines are limited.
+      const isRepeated = isExpected(error) || error.code === 'too_many_requests';
+      const times = isRepeated ? repeats.due(`${error.code} ${error.message}`) : 1;
       const { method, path } = ctx;
       const { code, message: reason } = error;
       if (times > 0) logger.warn({ event: 'request_refused', method, path, code, reason, ...(times > 1 && { times }) });

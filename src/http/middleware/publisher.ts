@@ -1,9 +1,33 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, Middleware, Next } from 'koa';
+import type { Name } from '../../config.ts';
+import type { Counters } from '../../counters.ts';
 import { SisyphusError } from '../../errors.ts';
+import type { ClientLimits } from '../client-limits.ts';
+import { Rate } from '../rate.ts';
+import { streamRequestOf } from '../stream-request.ts';
+
+export interface PublisherLimits {
+  clients: Pick<ClientLimits, 'counted' | 'waitOf' | 'failed'>;
+  counters: Pick<Counters, 'limitReached'>;
+  /** Requests a second of one secret. */
+  maxPublishes: number;
+}
 
 /** Admits requests with the publishing secret. Both sides are hashed, so that the comparison reveals nothing about its length. */
-export function publisher(secret: string | undefined, isDraining: () => boolean): Middleware {
+export function publisher(
+  secret: string | undefined,
+  isDraining: () => boolean,
+  { clients, counters, maxPublishes }: PublisherLimits,
+): Middleware {
+  const rate = new Rate(maxPublishes, 1);
+  /** @param wait how long requests are refused (ms); 0 if they are not */
+  const requireBelow = (ctx: Context, wait: number, limit: Name): void => {
+    if (wait === 0) return;
+    counters.limitReached(limit);
+    ctx.set('Retry-After', String(Math.ceil(wait / 1000)));
+    throw new SisyphusError('too_many_requests', `${limit} is reached: expected the next request after Retry-After`);
+  };
   const expected = secret === undefined ? undefined : digest(secret);
   return async (ctx: Context, next: Next) => {
     if (!expected) {
@@ -12,11 +36,15 @@ export function publisher(secret: string | undefined, isDraining: () => boolean)
         'publishing over HTTP is off; set SISYPHUS_PUBLISH_SECRET to switch it on',
       );
     }
+    const counted = clients.counted(streamRequestOf(ctx.req));
+    requireBelow(ctx, await clients.waitOf(counted), 'SISYPHUS_MAX_FAILURES');
     const [, token] = /^Bearer +(\S+)$/i.exec(ctx.get('Authorization')) ?? [];
     if (token === undefined || !timingSafeEqual(digest(token), expected)) {
+      if (token !== undefined) await clients.failed(counted, 'signature');
       throw new SisyphusError('unauthorized', 'expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>');
     }
     if (isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    requireBelow(ctx, await rate.take(token), 'SISYPHUS_MAX_PUBLISHES');
     await next();
   };
 }

@@ -10,7 +10,6 @@ import {
 } from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
 import { publicTest } from '../../auth/public-channels.ts';
-import type { Name } from '../../config.ts';
 import type { Connection } from '../../connection/connection.ts';
 import { EventStream } from '../../connection/event-stream.ts';
 import { PollResponse } from '../../connection/poll-response.ts';
@@ -23,6 +22,7 @@ import { isExpected } from '../../repeats.ts';
 import { Admission } from '../../session/admission.ts';
 import { Session, type SessionOptions } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
+import type { ClientLimits, Counted } from '../client-limits.ts';
 import type { HttpContext } from '../context.ts';
 import type { Descriptors } from '../descriptors.ts';
 import { exchangeOf } from '../exchange.ts';
@@ -40,8 +40,6 @@ const FAILURES = new Set<Refusal>([
   ...(['missing', 'malformed', 'expired', 'not_yet', 'signature', 'audience', 'refused', 'revoked'] as const),
   ...(['untrusted', 'headers_too_large'] as const),
 ]);
-/** Factors on the retry delay: who has too many streams should not ask again every few seconds. */
-const TIMES: Partial<Record<Name, number>> = { SISYPHUS_MAX_STREAMS_PER_USER: 6, SISYPHUS_MAX_CHANNELS: 6 };
 
 /** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
 export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
@@ -50,6 +48,7 @@ export interface StreamOpenerOptions {
   authenticator: Authenticator;
   heads: StreamHeads;
   log: BoundedLog;
+  limits: ClientLimits;
   descriptors: Pick<Descriptors, 'roomFor'>;
 }
 
@@ -96,7 +95,7 @@ function handOver(
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
   const { config, flusher, hub, logger } = context;
-  const { authenticator, heads, log } = options;
+  const { authenticator, heads, log, limits } = options;
   const admission = new Admission();
   const isPublic = publicTest(config.publicChannels);
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
@@ -106,35 +105,58 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
     const writer = new SocketWriter(socket);
-    const { maxBuffer, noopInterval } = config;
+    const { maxBuffer, noopInterval, maxChannels } = config;
     const connection = isPoll
       ? new PollResponse({ writer, head, notes, format, maxBuffer, noopInterval })
       : new EventStream({ writer, head, notes, format, flusher, maxBuffer });
-    const identity = refusal ? { refusal } : await identification.identify(request, connection);
+    const counted = limits.counted(request);
+    const refused = refusal ? { refusal } : await turnAway(counted, limits, context);
+    const identity = refused ?? (await identification.identify(request, connection));
+    if (!refused && 'refusal' in identity) await limits.failed(counted, identity.refusal);
     // The client has left during the identification.
     if (connection.closed) return;
-    const admitted = admit(identity, named, socket, context, options);
+    const admitted = admit(identity, named, counted, socket, context, options);
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
+      if (admitted.limit) context.counters.limitReached(admitted.limit);
       refuse(connection, positionOf(start, hub.position), admitted, log);
     } else {
       const { user } = admitted;
       const rights = rightsOf(admitted, named, isPublic, context);
-      const session = new Session({ ...context, ...rights, user, connection, maxBuffer });
+      const session = new Session({ ...context, ...rights, user, connection, maxBuffer, maxChannels });
       if (connection instanceof PollResponse) {
         connection.onReset = () => {
           if (!session.isHolding) session.noop();
         };
       }
-      context.sessions.add(session, admitted.expires);
+      context.sessions.add(session, admitted.expires, counted.streams);
       void openInTurn(session, start, until, context, { ...options, admission });
     }
   };
 }
 
+/** Refuses a client that is not to be identified, because a limit is reached. */
+async function turnAway(
+  counted: Counted,
+  limits: ClientLimits,
+  { sessions }: HttpContext,
+): Promise<Refused | undefined> {
+  if ((await limits.waitOf(counted)) > 0) return { refusal: 'capacity', limit: 'SISYPHUS_MAX_FAILURES' };
+  const full = addressFull(counted, sessions);
+  if (full) return full;
+  return (await limits.mayOpen()) ? undefined : { refusal: 'capacity', limit: 'SISYPHUS_MAX_OPENS' };
+}
+
+/** Refuses a client whose address has as many streams as it may have. */
+function addressFull({ streams }: Counted, sessions: HttpContext['sessions']): Refused | undefined {
+  if (streams === undefined || sessions.admitsFrom(streams)) return undefined;
+  return { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_ADDRESS' };
+}
+
 function admit(
   identity: Identity,
   named: ReadonlySet<string> | undefined,
+  counted: Counted,
   socket: Socket,
   { config, isDraining, sessions }: HttpContext,
   { descriptors }: StreamOpenerOptions,
@@ -147,6 +169,9 @@ function admit(
   if (Math.max(own, named?.size ?? 0) > config.maxChannels) {
     return { refusal: 'capacity', limit: 'SISYPHUS_MAX_CHANNELS' };
   }
+  // Other streams of the address may have been opened during the identification.
+  const full = addressFull(counted, sessions);
+  if (full) return full;
   if (sessions.admits(listener.user)) return listener;
   const isFull = sessions.streams >= config.maxStreams;
   return { refusal: 'capacity', limit: isFull ? 'SISYPHUS_MAX_STREAMS' : 'SISYPHUS_MAX_STREAMS_PER_USER' };
@@ -178,7 +203,7 @@ function refuse(connection: Connection, position: Position, { refusal, limit }: 
   const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }) };
   if (isFailure) log.info(line);
   else log.warn(line);
-  connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit, times: limit && TIMES[limit] });
+  connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit });
 }
 
 /**
