@@ -12,7 +12,7 @@ const STREAM = ['/', '/stream'];
 
 export function createRouter(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Router {
   const router = new Router();
-  const publishers = publisher(context.config.publishSecret, context.isDraining);
+  const publishers = publisher(context.secrets, context.isDraining);
 
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));

@@ -9,6 +9,7 @@ import { OPERATION_MUTATIONS } from './operation.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
+import { SECRET_MUTATIONS } from './secrets.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
@@ -21,6 +22,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SLOW_MUTATIONS,
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,
+  ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,

@@ -41,8 +41,10 @@ const GROUND = [
   'nearest',
   'output',
   'patience',
+  'publish-secrets',
   'redis-url',
   'repeats',
+  'secret-list',
   'service-links',
   'version',
 ];
