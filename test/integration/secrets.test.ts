@@ -146,15 +146,9 @@ describe('publish secrets', function () {
     await everywhere('new-one', 200);
   }
 
-  it('are shown neither on /status nor by check-config, whatever they look like', async () => {
-    const secret = '/hunter2://hunter2';
-    gateway = await startGateway({ REDIS_URL: redis.url, SISYPHUS_PUBLISH_SECRET: `a:${secret.slice(1, 8)}\n` });
+  it('are not on /status', async () => {
+    gateway = await startGateway({ REDIS_URL: redis.url, SISYPHUS_PUBLISH_SECRET: 'a:hunter2\n' });
     expect(JSON.stringify(await gateway.status())).not.to.contain('hunter2');
-    const env = { REDIS_URL: redis.url, PORT: '0', SISYPHUS_PUBLISH_SECRET: secret };
-    const { code, stdout, stderr } = await runCommand(['check-config'], { env });
-    expect([code, stderr.includes('hunter2')]).to.deep.equal([0, false]);
-    expect(stdout).to.match(/^SISYPHUS_PUBLISH_SECRET +\*{3} +environment$/m);
-    expect(stdout).not.to.contain('hunter2');
   });
 
   it('are chosen by the command line: of several the first one that may publish there', async () => {

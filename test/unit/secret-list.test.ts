@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { secretFor } from '../../src/cli/publisher.ts';
 import { loadConfig } from '../../src/config.ts';
 import { Mistake } from '../../src/config-values.ts';
 import { PublishSecrets } from '../../src/publish-secrets.ts';
 import { parseSecretList, readSecretFile, type SecretList } from '../../src/secret-list.ts';
+import { runCommand } from '../support/command-line.ts';
 
 /** Each secret as `name text patterns`. */
 function read(text: string): string[] {
@@ -168,5 +170,25 @@ describe('the publish secrets in force', () => {
     secrets.use(parseSecretList('a:one\nb:two'));
     secrets.use(parseSecretList('b:three\n'));
     expect(['one', 'two', 'three'].map((text) => secrets.find(text)?.name)).to.deep.equal([undefined, undefined, 'b']);
+  });
+});
+
+describe('publish secrets on the command line', () => {
+  it('are never shown by check-config, even if one looks like an address', async () => {
+    const env = { REDIS_URL: 'redis://u:hunter2@h', PORT: '0', SISYPHUS_PUBLISH_SECRET: '/hunter2://hunter2' };
+    const { code, stdout, stderr } = await runCommand(['check-config'], { env });
+    expect([code, `${stdout}${stderr}`.includes('hunter2')]).to.deep.equal([0, false]);
+    expect(stdout).to.match(/^SISYPHUS_PUBLISH_SECRET +\*{3} +environment$/m);
+    expect(stdout).to.match(/^REDIS_URL +redis:\/\/\*\*\*@h +environment$/m);
+  });
+
+  it('are sent as their text: of several, the first that may publish there', () => {
+    const list = parseSecretList('jobs:one:room:*,user:*\nweb:two\n');
+    expect(secretFor(list, ['user:5', 'room:1'])).to.equal('one');
+    expect(secretFor(list, ['user:5', 'folder:1'])).to.equal('two');
+    expect(secretFor(parseSecretList('jobs:s3cret:room:*'), ['folder:1'])).to.equal('s3cret');
+    expect(secretFor(parseSecretList('web:s3cret'), ['room:1'])).to.equal('s3cret');
+    expect(secretFor(parseSecretList('web:x'), ['room:1'])).to.equal('web:x');
+    expect(secretFor(parseSecretList('plain'), ['room:1'])).to.equal('plain');
   });
 });
