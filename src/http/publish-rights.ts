@@ -7,7 +7,7 @@ import type { ShownSecret } from '../publish-secrets.ts';
 /** What a publisher has done to a user. */
 export interface Act {
   action: 'grant' | 'revoke' | 'token' | 'disconnect';
-  user: string;
+  user?: string | undefined;
   channel?: string | undefined;
   /** The id of the message that says so, as text. */
   id?: string | undefined;
@@ -31,7 +31,7 @@ export function requireAllowed(ctx: Context, channels: readonly string[], isBatc
 }
 
 /** Checks that the secret of the request may act on the user, and on the channel if the act has one. @throws SisyphusError `forbidden_channel` */
-export function requireUserAllowed(ctx: Context, { user, channel }: Pick<Act, 'user' | 'channel'>): void {
+export function requireUserAllowed(ctx: Context, { user, channel }: { user: string; channel?: string }): void {
   requireAllowed(ctx, [channelOfUser(user), ...(channel === undefined ? [] : [channel])]);
 }
 

@@ -173,6 +173,20 @@ describe('pages of other sites', function () {
     });
   }
 
+  it('cannot read a stream by naming an origin that may read twice, or beside their own', async () => {
+    for (const second of [APP, 'https://evil.test']) {
+      const headers: Headers = [
+        ['Origin', APP],
+        ['Origin', second],
+      ];
+      const stream = world.open({ headers });
+      await stream.until(({ head }) => head);
+      expect(stream.header('access-control-allow-origin')).to.equal(undefined);
+      expect(stream.header('vary')).to.equal('Origin');
+    }
+    world.closeStreams();
+  });
+
   it('cannot take a stream for anything else', async () => {
     const stream = await world.openOk();
     expect(stream.header('x-content-type-options')).to.equal('nosniff');
