@@ -29,7 +29,7 @@ describe('what a publish secret may do', () => {
     audit(logger, ctx, { action: 'disconnect', user: '5' });
     const act = { action: 'grant', user: '5', channel: 'room:1' } as const;
     auditUnknown(logger, ctx, act, new SisyphusError('redis_unavailable', 'Redis did not answer'));
-    auditUnknown(logger, ctx, act, new SisyphusError('redis_refused', 'Redis refused'));
+    auditUnknown(logger, ctx, { ...act, user: '4' }, new SisyphusError('redis_refused', 'Redis refused'));
     expect(lines).to.deep.equal([
       { event: 'audit', action: 'disconnect', user: '5', by: 'jobs' },
       { event: 'audit', action: 'grant', user: '5', channel: 'room:1', by: 'jobs', unknown: true },
