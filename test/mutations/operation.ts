@@ -188,8 +188,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     file: 'src/mask.ts',
     find: '    .replace(QUERY_VALUES, ',
     replace: '    .replace(/(?!)/, ',
-    caughtBy: 'integration/cli',
-    only: 'of such an address',
+    caughtBy: 'unit/mask',
   },
   {
     name: 'the log has the command that failed, with its password',
