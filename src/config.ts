@@ -30,6 +30,7 @@ import {
 import { nearest } from './nearest.ts';
 import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
+import { parseSecretList, readSecretFile } from './secret-list.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
 /**
@@ -43,7 +44,7 @@ const TABLE = {
   host: row('HOST', '127.0.0.1', host,
     'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`'),
   redisUrl: row('REDIS_URL', undefined, redisUrl,
-    'the Redis; without it a private one, or memory', { secret: true }),
+    'the Redis; without it a private one, or memory', { secret: 'address' }),
   redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
     '`rediss://`: the CA that signed the certificate of Redis, in PEM or as the path of a file', { secret: true }),
   redisCert: row('SISYPHUS_REDIS_CERT', undefined, certificates,
@@ -67,7 +68,7 @@ const TABLE = {
   headerSecret: row('SISYPHUS_HEADER_SECRET', undefined, secret,
     '`header`: a proxy that sends it in `X-Sisyphus-Secret` is believed', { secret: true }),
   forwardUrl: row('SISYPHUS_FORWARD_URL', undefined, serviceUrl,
-    '`forward`: where the application says who a request is from', { secret: true }),
+    '`forward`: where the application says who a request is from', { secret: 'address' }),
   forwardTimeout: row('SISYPHUS_FORWARD_TIMEOUT', '1s', duration('10ms', '1400ms'),
     '`forward`: how long the application may take'),
   forwardCache: row('SISYPHUS_FORWARD_CACHE', '10s', duration('0s', '1h'),
@@ -77,7 +78,7 @@ const TABLE = {
   jwtKey: row('SISYPHUS_JWT_KEY', undefined, publicKey,
     '`jwt`: the public key, in PEM or as the path of a file', { secret: true }),
   jwtJwksUrl: row('SISYPHUS_JWT_JWKS_URL', undefined, serviceUrl,
-    '`jwt`: where the issuer publishes its keys', { secret: true }),
+    '`jwt`: where the issuer publishes its keys', { secret: 'address' }),
   jwtAlgorithms: row('SISYPHUS_JWT_ALGORITHMS', undefined, algorithms,
     '`jwt`: how tokens may be signed; by default what fits the key'),
   jwtIssuer: row('SISYPHUS_JWT_ISSUER', undefined, list,
@@ -86,8 +87,10 @@ const TABLE = {
     '`jwt`: the expected `aud`; several are separated by commas'),
   jwtUserClaim: row('SISYPHUS_JWT_USER_CLAIM', 'sub', claim,
     '`jwt`: the claim with the user'),
-  publishSecret: row('SISYPHUS_PUBLISH_SECRET', undefined, secret,
-    'without it publishing over HTTP is off (403)', { secret: true }),
+  publishSecret: row('SISYPHUS_PUBLISH_SECRET', undefined, parseSecretList,
+    'the secret for publishing over HTTP, or several: `name:secret[:patterns]`, one a line; without it that is off (403)', { secret: true }),
+  publishSecretFile: row('SISYPHUS_PUBLISH_SECRET_FILE', undefined, readSecretFile,
+    'a file with these secrets instead, one a line; SIGHUP reads it again'),
   noopInterval: row('SISYPHUS_NOOP_INTERVAL', '15s', duration('10ms', '24h'),
     'silence after which a stream gets a `noop`'),
   backlogLength: row('SISYPHUS_BACKLOG_LENGTH', '100', integer(1, 1_000_000),
@@ -129,7 +132,7 @@ const TABLE = {
   logLevel: row('SISYPHUS_LOG_LEVEL', 'info', oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`'),
   url: row('SISYPHUS_URL', undefined, gatewayUrl,
-    'for the command line: a gateway to talk to over HTTP', { secret: true }),
+    'for the command line: a gateway to talk to over HTTP', { secret: 'address' }),
   accessToken: row('SISYPHUS_ACCESS_TOKEN', undefined, bearer,
     'for `tail`: the credential to read with; `-` reads it from standard input', { secret: true }),
 };
@@ -205,6 +208,10 @@ export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
   // With SISYPHUS_AUTH=open every client may name any user, so other machines can connect only if HOST is set explicitly.
   const host = all.get('HOST')!;
   if (host.from === 'default' && all.get('SISYPHUS_AUTH')!.text !== 'open') host.text = '0.0.0.0';
+  // A secret in a flag wins over a file in the environment, and the other way round.
+  const [secret, file] = [all.get('SISYPHUS_PUBLISH_SECRET')!, all.get('SISYPHUS_PUBLISH_SECRET_FILE')!];
+  const loser = secret.from === 'flag' ? file : file.from === 'flag' ? secret : undefined;
+  if (loser?.from === 'environment') Object.assign(loser, { text: undefined, from: 'default' });
   // If only one of the two is set, the default of the other follows it, because a message must fit into an empty buffer.
   const buffer = all.get('SISYPHUS_MAX_BUFFER')!;
   const message = all.get('SISYPHUS_MAX_MESSAGE')!;
@@ -216,11 +223,19 @@ export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
 }
 
 function toConfig({ backlogLength: length, backlogTtl: ttl, backlogRules: rules, ...values }: Values) {
-  return { ...values, backlog: { length, ttl, rules } };
+  const { publishSecret, publishSecretFile: file } = values;
+  const secrets = { publishSecret: publishSecret ?? file?.list, publishSecretFile: file?.path };
+  return { ...values, ...secrets, backlog: { length, ttl, rules } };
 }
 
 function contradictions(all: Map<Name, Setting>): string[] {
-  return [...tooLittleRoom(all), ...missingForAuth((name) => all.get(name)!.text)];
+  const isSet = (name: Name): boolean => all.get(name)!.text !== undefined;
+  const twice = isSet('SISYPHUS_PUBLISH_SECRET') && isSet('SISYPHUS_PUBLISH_SECRET_FILE');
+  return [
+    ...tooLittleRoom(all),
+    ...missingForAuth((name) => all.get(name)!.text),
+    ...(twice ? ['SISYPHUS_PUBLISH_SECRET and SISYPHUS_PUBLISH_SECRET_FILE are set: expected one of them'] : []),
+  ];
 }
 
 function tooLittleRoom(all: Map<Name, Setting>): string[] {
@@ -317,8 +332,8 @@ function unknownNames(flags: Texts, env: Texts): string[] {
 }
 
 interface Marks {
-  /** Messages must not quote the value. */
-  secret?: true;
+  /** Messages must not quote the value. `address`: it may be shown with its password masked. */
+  secret?: true | 'address';
   /** An empty text is a value, and means none. For all other variables an empty text is an error. */
   mayBeEmpty?: true;
 }

@@ -8,6 +8,7 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
 import { Repeats } from './repeats.ts';
 import { Outage } from './session/outage.ts';
@@ -24,6 +25,8 @@ export interface ContextOptions {
   isDraining: () => boolean;
   /** Warnings about the surroundings of the gateway, for `/status`. */
   warnings: () => string[];
+  /** The publish secrets in force, if they may change while the gateway runs. */
+  secrets?: PublishSecrets;
 }
 
 /** All parts of the gateway. */
@@ -41,7 +44,7 @@ export interface Context {
 }
 
 /** Builds all parts of the gateway and connects them; starts none of them. */
-export function createContext({ config, logger, privateUrl, isDraining, warnings }: ContextOptions): Context {
+export function createContext({ config, logger, privateUrl, isDraining, warnings, secrets }: ContextOptions): Context {
   const store = createStore(config, privateUrl, logger);
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
@@ -80,6 +83,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
+    secrets: secrets ?? new PublishSecrets(config.publishSecret),
     backlog,
     hub,
     sessions,

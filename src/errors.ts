@@ -8,6 +8,8 @@ export const ERRORS = {
   bad_xml: 400,
   unauthorized: 401,
   publishing_off: 403,
+  forbidden_channel: 403,
+  cross_site: 403,
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,

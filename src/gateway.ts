@@ -26,13 +26,14 @@ export class Gateway {
   #isDraining = false;
   #stopping: Promise<void> | undefined;
 
-  constructor({ config, logger, privateUrl, warnings }: Omit<ContextOptions, 'isDraining'>) {
+  constructor({ warnings, ...options }: Omit<ContextOptions, 'isDraining'>) {
+    const { config, logger } = options;
     this.#config = config;
     this.#logger = logger;
     this.#failures = new Failures(logger);
     this.#warnings = warnings;
     const isDraining = (): boolean => this.#isDraining;
-    this.context = createContext({ config, logger, privateUrl, isDraining, warnings: () => this.#allWarnings() });
+    this.context = createContext({ ...options, isDraining, warnings: () => this.#allWarnings() });
   }
 
   get port(): number {

@@ -25,7 +25,7 @@ export const checkConfig: Command = {
     const problems = [problem, redisProblem].filter((text) => text !== undefined);
     if (problems.length > 0) throw new ConfigError(problems);
     for (const [name, { variable, text, from }] of settings(flags, env)) {
-      const value = text && variable.secret ? hide(text) : text || 'none';
+      const value = text && variable.secret ? hide(text, variable.secret) : text || 'none';
       stdout.write(`${name.padEnd(34)} ${value.padEnd(24)} ${from}\n`);
     }
     const exposures = [address === undefined ? undefined : exposureOf(config, address), shortSecret(config)];
@@ -53,7 +53,7 @@ async function tryRedis(config: Config): Promise<string | undefined> {
   }
 }
 
-/** An address with its secrets masked; any other secret value is replaced as a whole. */
-function hide(text: string): string {
-  return text.includes('://') || text.startsWith('/') ? mask(text) : '***';
+/** An address with its secrets masked; any other secret value is replaced as a whole, because it may look like an address. */
+function hide(text: string, secret: true | 'address'): string {
+  return secret === 'address' ? mask(text) : '***';
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Publisher } from '../backlog/backlog.ts';
 import type { Config } from '../config.ts';
 import { mask } from '../mask.ts';
+import { parseSecretList } from '../secret-list.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { Keys } from '../store/redis/keys.ts';
 import type { Sink } from './command.ts';
@@ -22,7 +23,8 @@ export interface Demo {
 
 /** Adds a publishing secret if the configuration has none. A generated one protects nothing, so the demo may show it. */
 export function demoConfig(config: Config): Config {
-  return { ...config, publishSecret: config.publishSecret ?? `demo-${randomBytes(9).toString('base64url')}` };
+  const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
+  return { ...config, publishSecret };
 }
 
 /** Grants the demo user its channels, and prints the commands to try. */
@@ -69,13 +71,15 @@ function redisLines({ namespace, keyPrefix }: Config, port: number): string[] {
 }
 
 function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis']): string {
-  const { redisUrl = privateRedis?.url, namespace, publishSecret } = config;
+  const { redisUrl = privateRedis?.url, namespace, publishSecret, publishSecretFile: file } = config;
   if (redisUrl !== undefined) {
     // If the address has a password, the command names the variable instead, which the other terminal must have set.
     const address = mask(redisUrl) === redisUrl ? shellWord(redisUrl) : '"$REDIS_URL"';
     return `bin/sisyphus publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
   }
-  const secret = publishSecret?.startsWith('demo-') ? publishSecret : '"$SISYPHUS_PUBLISH_SECRET"';
+  if (file !== undefined) return `bin/sisyphus publish --url ${url} --publish-secret-file ${shellWord(file)}`;
+  const text = publishSecret?.text;
+  const secret = text?.startsWith('demo-') ? text : '"$SISYPHUS_PUBLISH_SECRET"';
   return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;
 }
 

@@ -35,11 +35,13 @@ export async function startGateway(gateway: Gateway, config: Config): Promise<vo
 }
 
 /**
- * The first signal of `STOPS` begins an orderly stop; a second one ends the process at once. If the gateway was started in a terminal,
- * SIGHUP means that the terminal has gone away, and begins a stop as well. Without a terminal SIGHUP need not mean "end", so the streams
- * stay open. Node ignores SIGPIPE.
+ * The first signal of `STOPS` begins an orderly stop; a second one ends the process at once. If the gateway was started in a terminal that
+ * has gone away, SIGHUP begins a stop as well. Otherwise SIGHUP calls `reread`, if there is something to read again. If there is not, it
+ * begins a stop in a terminal; without one it need not mean "end", so the streams stay open. Node ignores SIGPIPE.
  */
-export function onSignals(logger: Logger, stop: () => void, hasTerminal = [0, 1, 2].some(isatty)): void {
+export function onSignals(logger: Logger, stop: () => void, reread?: () => void): void {
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
+  const hasTerminal = terminals.length > 0;
   let isStopping = false;
   const begin = (): void => {
     if (isStopping) return;
@@ -55,14 +57,20 @@ export function onSignals(logger: Logger, stop: () => void, hasTerminal = [0, 1,
   }
   for (const signal of REQUESTS) {
     process.on(signal, () => {
-      const stops = signal === 'SIGHUP' && hasTerminal;
-      logger.info({ event: 'signal', signal, ignored: !stops }, stops ? TERMINAL_GONE : NOTHING_TO_RELOAD);
+      // A descriptor of a terminal that has hung up is no terminal any more.
+      const isGone = hasTerminal && !terminals.some((fd) => isatty(fd));
+      const rereads = signal === 'SIGHUP' && reread !== undefined && !isGone;
+      const stops = signal === 'SIGHUP' && hasTerminal && !rereads;
+      const meaning = stops ? TERMINAL_GONE : rereads ? REREADING : NOTHING_TO_RELOAD;
+      logger.info({ event: 'signal', signal, ignored: !stops && !rereads }, meaning);
+      if (rereads) reread();
       if (stops) begin();
     });
   }
 }
 
 const TERMINAL_GONE = 'the terminal has gone away: draining';
+const REREADING = 'SISYPHUS_PUBLISH_SECRET_FILE is read again';
 const NOTHING_TO_RELOAD = 'nothing is read again: a restart takes a new configuration, and SIGTERM drains';
 
 /** Ignores all signals in a worker: a terminal signals every process of its group, but a worker stops when the primary tells it to. */

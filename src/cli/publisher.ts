@@ -1,6 +1,9 @@
 import type { Publication } from '../backlog/backlog.ts';
 import { loadConfig, type Texts } from '../config.ts';
+import { channelOfUser } from '../message/names.ts';
 import { formatPosition } from '../message/position.ts';
+import { PublishSecrets } from '../publish-secrets.ts';
+import type { SecretList } from '../secret-list.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { type RedisTarget, targetOf } from '../store/redis/target.ts';
 import { UsageError } from './command.ts';
@@ -24,9 +27,10 @@ export interface Publisher {
 /** How long a gateway may take for the whole response (ms). */
 const HTTP_TIMEOUT = 10_000;
 /** The variables that concern commands other than `serve` and `check-config`. */
+const SECRETS = ['SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_PUBLISH_SECRET_FILE'];
 const MINE = [
   ...['REDIS_URL', 'SISYPHUS_REDIS_CA', 'SISYPHUS_REDIS_CERT', 'SISYPHUS_REDIS_KEY', 'SISYPHUS_NAMESPACE'],
-  ...['SISYPHUS_URL', 'SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_ACCESS_TOKEN'],
+  ...['SISYPHUS_URL', 'SISYPHUS_ACCESS_TOKEN', ...SECRETS],
 ];
 
 /** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
@@ -66,13 +70,27 @@ async function overRedis(target: RedisTarget, namespace: string | undefined): Pr
   };
 }
 
-function overHttp(url: string, secret: string): Publisher {
-  const post = (path: string, body: Record<string, string | undefined>) => send(`${url}${path}`, secret, body);
+function overHttp(url: string, list: SecretList): Publisher {
+  const post = (path: string, channels: string[], body: Record<string, string | undefined>) =>
+    send(`${url}${path}`, secretFor(list, channels), body);
   return {
-    publish: ({ channel, data, event }) => post('/publish', { channel, data: data.toString(), event }),
-    change: (verb, user, channel, data) => post(`/${verb}`, { user, channel, data: data?.toString() }),
+    publish: ({ channel, data, event }) => post('/publish', [channel], { channel, data: data.toString(), event }),
+    change: (verb, user, channel, data) =>
+      post(`/${verb}`, [channelOfUser(user), channel], { user, channel, data: data?.toString() }),
     close: async () => {},
   };
+}
+
+/**
+ * The secret to send, if there are several, as the gateway has them: the first one that may publish to the channels. If none may, the first
+ * one of all is sent, and the gateway says what is wrong.
+ */
+export function secretFor({ secrets }: SecretList, channels: string[]): string {
+  const known = new PublishSecrets({ text: '', secrets });
+  // A value of one line may count twice, as a whole and without its name. A gateway that has it in a list knows only the latter.
+  const candidates = secrets.length === 2 && secrets[0]!.name === secrets[1]!.name ? secrets.slice(1) : secrets;
+  const fitting = candidates.find(({ text }) => channels.every((channel) => known.find(text)!.allows(channel)));
+  return (fitting ?? candidates[0]!).text;
 }
 
 async function send(url: string, secret: string, body: Record<string, string | undefined>): Promise<Receipt> {

@@ -4,11 +4,13 @@ import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { Output } from '../output.ts';
+import { PublishSecrets } from '../publish-secrets.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
 import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRedis } from './lifecycle.ts';
-import { serveAsWorker, serveWithWorkers } from './workers.ts';
+import { rereadSecrets, sayNames } from './reread.ts';
+import { flagsOfWorker, serveAsWorker, serveWithWorkers } from './workers.ts';
 
 /** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
@@ -17,7 +19,8 @@ export const serve: Command = {
   summary: 'runs the gateway',
   positionals: [0, 0],
   options: { demo: { type: 'boolean', meaning: 'lets user 1 follow room:1 and room:2, and says how to try it' } },
-  async run({ flags, env, options, stdout, stderr }) {
+  async run({ flags: given, env, options, stdout, stderr }) {
+    const flags = cluster.isWorker ? flagsOfWorker(given) : given;
     const isDemo = options.demo === true;
     const config = isDemo ? demoConfig(loadConfig(flags, env)) : loadConfig(flags, env);
     const logger = createLogger(config.logLevel, stdout);
@@ -27,6 +30,7 @@ export const serve: Command = {
     const warnings = (): string[] => [...surroundings, ...lossOf(stdout)];
     if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
+    sayNames(logger, config.publishSecret);
     if (config.workers > 1) return serveWithWorkers(config, logger, { stdout, stderr }, isDemo);
     return serveAlone(config, logger, warnings, isDemo ? stdout : undefined);
   },
@@ -54,15 +58,19 @@ async function serveAlone(
     await gateway?.stop();
     await privateRedis?.close();
   };
+  const { publishSecretFile: file } = config;
+  const secrets = new PublishSecrets(config.publishSecret);
+  const reread = (path: string): void => rereadSecrets(path, logger, (list) => secrets.use(list));
   const stopped = new Promise<void>((resolve, reject) => {
-    onSignals(logger, () => {
+    const begin = (): void => {
       limitStop(logger, config);
       stop().then(resolve, reject);
-    });
+    };
+    onSignals(logger, begin, file === undefined ? undefined : () => reread(file));
   });
   const start = async (): Promise<Gateway> => {
     privateRedis = await startOwnRedis(config, logger);
-    gateway = new Gateway({ config, logger, privateUrl: privateRedis?.url, warnings });
+    gateway = new Gateway({ config, logger, privateUrl: privateRedis?.url, warnings, secrets });
     await startGateway(gateway, config);
     return gateway;
   };

@@ -1,17 +1,24 @@
 import cluster, { type Worker } from 'node:cluster';
-import { type Config, ConfigError } from '../config.ts';
+import { type Config, ConfigError, type Texts } from '../config.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
+import { PublishSecrets } from '../publish-secrets.ts';
+import { parseSecretList, type SecretList } from '../secret-list.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
 import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway, startOwnRedis } from './lifecycle.ts';
 import { relayLines } from './relay-lines.ts';
+import { rereadSecrets } from './reread.ts';
 
 type Outputs = Pick<Io, 'stdout' | 'stderr'>;
 
 const STOP = 'stop';
+/** The message to workers that the publish secrets have changed. */
+interface NewSecrets {
+  secrets: string;
+}
 /** A worker that lived this long (ms) did not die early, so the pause before the next start is the shortest again. */
 const SOUND_LIFE = 10_000;
 /** The pause before a dead worker is replaced (ms): doubled with each early death in a row, up to the longest. */
@@ -21,7 +28,9 @@ const LONGEST_PAUSE = 10_000;
 /** Runs the primary. It is no gateway: it owns the private Redis, if there is one, and the workers, which share the port. */
 export async function serveWithWorkers(config: Config, logger: Logger, io: Outputs, isDemo: boolean): Promise<number> {
   const workers = new Workers(config, io, logger);
-  onSignals(logger, () => workers.stop());
+  const { publishSecretFile: file } = config;
+  const reread = (path: string): void => rereadSecrets(path, logger, (list) => workers.useSecrets(list));
+  onSignals(logger, () => workers.stop(), file === undefined ? undefined : () => reread(file));
   const privateRedis = await startOwnRedis(config, logger);
   const url = config.redisUrl ?? privateRedis?.url;
   if (url === undefined) throw new ConfigError([needsRedis(config)]);
@@ -44,10 +53,12 @@ export function needsRedis({ workers }: Config): string {
 
 /** Runs a worker. It stops only on a message from the primary, because a terminal's Ctrl-C and systemd signal each process. */
 export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
-  const gateway = new Gateway({ config, logger, warnings });
+  const secrets = new PublishSecrets(config.publishSecret);
+  const gateway = new Gateway({ config, logger, warnings, secrets });
   const stopped = new Promise<void>((resolve, reject) => {
     process.on('message', (message) => {
       if (message === STOP) gateway.stop().then(resolve, reject);
+      else if (isNewSecrets(message)) secrets.use(parseSecretList(message.secrets));
     });
   });
   leaveSignalsToPrimary();
@@ -56,29 +67,39 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
   return EXIT.ok;
 }
 
+/** The flags that count in a worker: the primary passes the secrets in the environment, because a worker must not read the file itself. */
+export function flagsOfWorker(flags: Texts): Texts {
+  return { ...flags, 'publish-secret': undefined, 'publish-secret-file': undefined };
+}
+
+function isNewSecrets(message: unknown): message is NewSecrets {
+  return typeof message === 'object' && message !== null && 'secrets' in message && typeof message.secrets === 'string';
+}
+
 class Workers {
   /** Settles with the port when the first worker listens. */
   readonly listening: Promise<number>;
   /** Settles with the exit code when the last worker has ended. */
   readonly ended: Promise<number>;
   readonly #config: Config;
-  readonly #env: Record<string, string>;
+  readonly #env: Record<string, string | undefined>;
   readonly #io: Outputs;
   readonly #logger: Logger;
   readonly #running = new Set<Worker>();
   readonly #pauses = new Set<NodeJS.Timeout>();
   #resolveListening!: (port: number) => void;
   #resolveEnded!: (code: number) => void;
-  #hasListened = false;
+  /** The port that the workers listen on, once one of them does. */
+  #port: number | undefined;
   #isStopping = false;
   #code: number = EXIT.ok;
   /** How many workers in a row died before `SOUND_LIFE`. */
   #earlyDeaths = 0;
 
   constructor(config: Config, io: Outputs, logger: Logger) {
-    const { publishSecret: secret } = config;
     this.#config = config;
-    this.#env = secret === undefined ? {} : { SISYPHUS_PUBLISH_SECRET: secret };
+    // If the file becomes wrong, a worker that is started later must not fail by it.
+    this.#env = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
     this.#io = io;
     this.#logger = logger;
     this.listening = new Promise((resolve) => {
@@ -97,6 +118,12 @@ class Workers {
     for (let i = 0; i < this.#config.workers; i++) this.#fork();
   }
 
+  /** Passes the secrets to the workers that run, and to those that are started later. */
+  useSecrets({ text }: SecretList): void {
+    this.#env.SISYPHUS_PUBLISH_SECRET = text;
+    for (const worker of this.#running) worker.send({ secrets: text } satisfies NewSecrets);
+  }
+
   stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
@@ -107,6 +134,9 @@ class Workers {
   }
 
   #fork(): void {
+    // If all workers die at once, those that replace them must not get another port from PORT=0. While one of them lives, it has the port
+    // under that number, and the others share it only if they ask for the same number.
+    if (this.#running.size === 0 && this.#port !== undefined) this.#env.PORT = String(this.#port);
     const worker = cluster.fork(this.#env);
     const since = Date.now();
     this.#running.add(worker);
@@ -114,9 +144,7 @@ class Workers {
       this.#logger.error({ event: 'worker_error', worker: worker.process.pid, err: error }),
     );
     worker.once('listening', ({ port }) => {
-      this.#hasListened = true;
-      // If all workers die at once, those that replace them must not get another port from PORT=0.
-      this.#env.PORT = String(port);
+      this.#port ??= port;
       this.#resolveListening(port);
     });
     const child = worker.process;
@@ -136,7 +164,7 @@ class Workers {
       return;
     }
     this.#logger.error({ event: 'worker_died', worker: worker.process.pid, code, signal, life });
-    if (!this.#hasListened) {
+    if (this.#port === undefined) {
       // No worker has listened yet. This one has printed the reason, and the next one would fail for the same reason.
       this.#code = code || EXIT.failed;
       this.stop();

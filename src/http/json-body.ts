@@ -38,7 +38,8 @@ export function parseJson(text: string, what: string, example: string): unknown 
   try {
     return JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    // The message of the error may end with a part of the text, which is a message, or may be a token.
+    const reason = String((error as Error).message).replace(/(?:, (?:\.{3})?)?".*$/s, '') || 'unexpected text';
     throw new SisyphusError('bad_json', `${what} is no JSON (${reason}): expected ${example}`, { cause: error });
   }
 }

@@ -19,8 +19,8 @@ export function createRouter(
 ): Router {
   const router = new Router();
   const { config, counters, isDraining } = context;
-  const { publishSecret, maxPublishes } = config;
-  const publishers = publisher(publishSecret, isDraining, { clients, counters, maxPublishes });
+  const { maxPublishes } = config;
+  const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });
 
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));

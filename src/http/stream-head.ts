@@ -10,6 +10,8 @@ export const STREAM_HEADERS = {
   'X-Accel-Buffering': 'no',
   // This header asks every intermediary to forward data as it arrives (draft-ietf-httpbis-incremental).
   Incremental: '?1',
+  // A script of another site must not be able to load a stream as a script.
+  'X-Content-Type-Options': 'nosniff',
   // The body has no length and no chunks: it ends with the connection.
   Connection: 'close',
 };

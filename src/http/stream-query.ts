@@ -22,8 +22,10 @@ const SINGLE = new Set(['format', 'since', 'overlap']);
 const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
 /** The number of notes is limited, because an address of 64 KB may hold thousands of parameters. */
 const MAX_NOTES = 8;
-/** How much of a name or a value a note quotes (characters). */
-const MAX_QUOTED = 40;
+/** A name or a value that a note quotes. One that is longer may be a credential in the wrong place. */
+const QUOTED = /^[\w.[\]-]{0,20}$/;
+/** The beginning of any other one that a note quotes: a short word, such as `json` in `json?access_token=…`. */
+const BEGINNING = /^[\w.[\]-]{1,12}(?![\w.[\]-])/;
 
 /**
  * Reads the parameters of a request for a stream. A parameter or value that is unknown or invalid is ignored and named in `notes`,
@@ -92,8 +94,9 @@ function quote(name: string, value: string): string {
   return `${name}=${show(value)}`;
 }
 
-/** Quotes text of the client so that it cannot end the comment line in the stream, or fill the log. */
+/** Quotes text of the client so that it cannot end the comment line in the stream, fill the log, or show a credential. */
 function show(text: string): string {
-  const printable = text.slice(0, MAX_QUOTED).replace(/[^!-~]/g, '?');
-  return text.length > MAX_QUOTED ? `${printable}...` : printable;
+  if (QUOTED.test(text)) return text;
+  const [beginning] = BEGINNING.exec(text) ?? [];
+  return beginning === undefined ? `(${text.length} characters)` : `${beginning}...`;
 }

@@ -8,6 +8,7 @@ import type { Position } from '../message/position.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import { type Exchange, exchangeOf } from './exchange.ts';
 import { MAX_HEAD } from './head-size.ts';
+import { PAGE_HEADERS } from './page-headers.ts';
 import type { StreamHeads } from './stream-head.ts';
 
 export interface UnreadableOptions {
@@ -93,7 +94,8 @@ function answer(socket: Socket, { last, owed }: Exchange, refusal: SisyphusError
     const { response } = last;
     // The error is in the body of this request, so the refusal is its response, and Node keeps the order.
     if (!response.headersSent) {
-      response.writeHead(refusal.status, { 'Content-Type': JSON_TYPE, Connection: 'close' }).end(bodyOf(refusal));
+      const headers = { ...PAGE_HEADERS, 'Content-Type': JSON_TYPE, Connection: 'close' };
+      response.writeHead(refusal.status, headers).end(bodyOf(refusal));
     } else if (response.writableFinished) endWith(socket, '');
     else response.once('finish', () => endWith(socket, ''));
   } else if (last && owed > 0) {
@@ -115,6 +117,7 @@ function httpAnswer(refusal: SisyphusError): string {
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
     `Content-Type: ${JSON_TYPE}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(PAGE_HEADERS).map(([name, value]) => `${name}: ${value}`),
     'Connection: close',
     `Date: ${new Date().toUTCString()}`,
   ];

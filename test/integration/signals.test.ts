@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -115,4 +115,29 @@ describe('bin/sisyphus serve in a terminal', () => {
       expect(await eventually(() => readFile(code, 'utf8'), 6_000)).to.equal('0\n');
     });
   }
+
+  it('reads the secrets again on SIGHUP, and ends only when the terminal has gone away', async () => {
+    const port = await freePort();
+    const [code, pid, secrets] = ['code', 'pid', 'secrets'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeFile(secrets, 'one:s3cret\n');
+    const command = `trap 'kill -HUP $gateway' HUP
+      '${BIN}' serve & gateway=$!; echo $gateway > '${pid}'
+      while kill -0 $gateway; do wait $gateway; code=$?; done; echo $code > '${code}'`;
+    const own = { PORT: String(port), SHELL: '/bin/sh', SISYPHUS_PUBLISH_SECRET_FILE: secrets };
+    script = new Child('/usr/bin/script', ['-qec', command, '/dev/null'], {
+      cwd: folder,
+      env: { ...process.env, ...QUICK, ...own },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    await eventually(async () => (await fetch(`${url}/healthz`)).status === 200, 15_000, 50);
+    process.kill(Number(await readFile(pid, 'utf8')), 'SIGHUP');
+    await eventually(() => script.stdout.match(/"event":"publish_secrets"/g)?.length === 2);
+    expect((await fetch(`${url}/readyz`)).status).to.equal(200);
+    script.kill('SIGKILL');
+    expect(await eventually(() => readFile(code, 'utf8'), 6_000)).to.equal('0\n');
+  });
 });

@@ -13,6 +13,7 @@ import { RECORDER_MUTATIONS } from './recorder.ts';
 import { REDIS_MUTATIONS } from './redis.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
+import { SECRET_MUTATIONS } from './secrets.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
@@ -26,6 +27,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SLOW_MUTATIONS,
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,
+  ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...LIMIT_MUTATIONS,
   ...HTTP_MUTATIONS,

@@ -109,15 +109,15 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'SIGHUP ends the gateway as if it had a terminal',
     file: 'src/cli/lifecycle.ts',
-    find: "      const stops = signal === 'SIGHUP' && hasTerminal;",
-    replace: "      const stops = signal === 'SIGHUP';",
+    find: "      const stops = signal === 'SIGHUP' && hasTerminal && !rereads;",
+    replace: "      const stops = signal === 'SIGHUP' && !rereads;",
     caughtBy: 'integration/signals',
     only: 'no terminal',
   },
   {
     name: 'a gateway outlives its terminal',
     file: 'src/cli/lifecycle.ts',
-    find: "      const stops = signal === 'SIGHUP' && hasTerminal;",
+    find: "      const stops = signal === 'SIGHUP' && hasTerminal && !rereads;",
     replace: '      const stops = false;',
     caughtBy: 'integration/signals',
     only: '1 of them',
@@ -164,10 +164,10 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'check-config shows secrets',
     file: 'src/cli/check-config.ts',
-    find: 'text && variable.secret ? hide(text)',
-    replace: 'text && variable.mayBeEmpty ? hide(text)',
-    caughtBy: 'integration/cli',
-    only: 'without secrets',
+    find: 'text && variable.secret ? hide(text, variable.secret)',
+    replace: 'text && variable.mayBeEmpty ? hide(text, true)',
+    caughtBy: 'unit/secret-list',
+    only: 'never shown by check-config',
   },
   {
     name: 'a service that has the name of the gateway stops it',
@@ -188,8 +188,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     file: 'src/mask.ts',
     find: '    .replace(QUERY_VALUES, ',
     replace: '    .replace(/(?!)/, ',
-    caughtBy: 'integration/cli',
-    only: 'of such an address',
+    caughtBy: 'unit/mask',
   },
   {
     name: 'the log has the command that failed, with its password',

@@ -42,8 +42,10 @@ const GROUND = [
   'output',
   'patience',
   'redis-certificates',
+  'publish-secrets',
   'redis-url',
   'repeats',
+  'secret-list',
   'service-links',
   'version',
 ];

@@ -74,6 +74,8 @@ describe('the body of POST /publish', () => {
     ['application/x-www-form-urlencoded', 'a=b', /^unsupported_type/],
     ['application/json; charset=latin1', '{}', /^unsupported_type charset "latin1": utf-8/],
     ['application/json', '', /^bad_json the body is no JSON/],
+    // The end of what JSON.parse says would be a part of the body, which may be a message or a token.
+    ['application/json', '{"data":hunter2}', /^bad_json the body is no JSON \(Unexpected token 'h'\): expected /],
     ['application/json', '{"channel"', /^bad_json/],
     ['application/json', Buffer.from('{"channel":"a","data":"\xff"}', 'latin1'), /^bad_json .*UTF-8/],
     ['application/json', '"text"', /^bad_request a message is a JSON object/],

@@ -2,6 +2,7 @@ import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isExpected, Repeats } from '../../repeats.ts';
+import { shownPath } from '../shown-path.ts';
 
 /** Answers each error with a JSON body that has a code and a sentence, and writes a line to the log. */
 export function errors(logger: Logger): Middleware {
@@ -17,7 +18,8 @@ export function errors(logger: Logger): Middleware {
       // Redis refuses every publisher for the same reason, and a limit is for those who ask too often, so these lines are limited.
       const isRepeated = isExpected(error) || error.code === 'too_many_requests';
       const times = isRepeated ? repeats.due(`${error.code} ${error.message}`) : 1;
-      const { method, path } = ctx;
+      const { method } = ctx;
+      const path = shownPath(ctx.url);
       const { code, message: reason } = error;
       if (times > 0) logger.warn({ event: 'request_refused', method, path, code, reason, ...(times > 1 && { times }) });
       ctx.status = error.status;
@@ -31,7 +33,7 @@ export function errors(logger: Logger): Middleware {
 /** @throws SisyphusError if no route has responded; the router has already set `Allow`, which a 405 must carry (RFC 9110, 15.5.6) */
 function requireRoute(ctx: Context): void {
   if (ctx.status === 404) {
-    throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);
+    throw new SisyphusError('not_found', `there is nothing at ${shownPath(ctx.url)}; GET /?user=7 opens a stream`);
   }
   if (ctx.status === 405 || ctx.status === 501) {
     throw new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');

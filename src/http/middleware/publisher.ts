@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context, Middleware, Next } from 'koa';
 import type { Name } from '../../config.ts';
 import type { Counters } from '../../counters.ts';
 import { SisyphusError } from '../../errors.ts';
+import type { PublishSecrets } from '../../publish-secrets.ts';
 import type { ClientLimits } from '../client-limits.ts';
 import { Rate } from '../rate.ts';
 import { streamRequestOf } from '../stream-request.ts';
@@ -14,9 +14,9 @@ export interface PublisherLimits {
   maxPublishes: number;
 }
 
-/** Admits requests with the publishing secret. Both sides are hashed, so that the comparison reveals nothing about its length. */
+/** Admits requests with a publish secret, and keeps it in `ctx.state.secret`. */
 export function publisher(
-  secret: string | undefined,
+  secrets: PublishSecrets,
   isDraining: () => boolean,
   { clients, counters, maxPublishes }: PublisherLimits,
 ): Middleware {
@@ -28,9 +28,8 @@ export function publisher(
     ctx.set('Retry-After', String(Math.ceil(wait / 1000)));
     throw new SisyphusError('too_many_requests', `${limit} is reached: expected the next request after Retry-After`);
   };
-  const expected = secret === undefined ? undefined : digest(secret);
   return async (ctx: Context, next: Next) => {
-    if (!expected) {
+    if (secrets.isEmpty) {
       throw new SisyphusError(
         'publishing_off',
         'publishing over HTTP is off; set SISYPHUS_PUBLISH_SECRET to switch it on',
@@ -39,16 +38,14 @@ export function publisher(
     const counted = clients.counted(streamRequestOf(ctx.req));
     requireBelow(ctx, await clients.waitOf(counted), 'SISYPHUS_MAX_FAILURES');
     const [, token] = /^Bearer +(\S+)$/i.exec(ctx.get('Authorization')) ?? [];
-    if (token === undefined || !timingSafeEqual(digest(token), expected)) {
+    const secret = token === undefined ? undefined : secrets.find(token);
+    if (token === undefined || !secret) {
       if (token !== undefined) await clients.failed(counted, 'signature');
       throw new SisyphusError('unauthorized', 'expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>');
     }
     if (isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
     requireBelow(ctx, await rate.take(token), 'SISYPHUS_MAX_PUBLISHES');
+    ctx.state.secret = secret;
     await next();
   };
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

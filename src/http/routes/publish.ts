@@ -4,6 +4,7 @@ import { formatPosition } from '../../message/position.ts';
 import type { HttpContext } from '../context.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { parsePublications } from '../publications.ts';
+import { requireAllowed } from '../publish-rights.ts';
 import { readBody } from '../read-body.ts';
 
 /** POST /publish: publishes one message, or all or none of a batch; the response has an id and a revision for each message. */
@@ -14,6 +15,11 @@ export function publish(context: HttpContext): (ctx: Context) => Promise<void> {
     const body = await readBody(ctx.req, maxMessage);
     const type = ctx.get('Content-Type');
     const { publications, single } = parsePublications(type, body, { maxMessage });
+    requireAllowed(
+      ctx,
+      publications.map(({ channel }) => channel),
+      !single,
+    );
     const published = await publisher.publish(publications, idempotencyOf(ctx, body));
     ctx.body = single ? resultOf(published[0]!) : { results: published.map(resultOf) };
   };
