@@ -5,7 +5,6 @@ import { type Context, type ContextOptions, createContext } from './context.ts';
 import { exposureOf } from './exposure.ts';
 import type { Logger } from './logger.ts';
 import { within } from './patience.ts';
-import { Failures } from './repeats.ts';
 
 /** How long a start waits for Redis (ms). After that the gateway listens all the same, and sends `error` until Redis answers. */
 const START_PATIENCE = 2000;
@@ -19,7 +18,6 @@ export class Gateway {
   readonly context: Context;
   readonly #config: Config;
   readonly #logger: Logger;
-  readonly #failures: Failures;
   readonly #warnings: () => string[];
   #exposure: string | undefined;
   #isDraining = false;
@@ -28,7 +26,6 @@ export class Gateway {
   constructor({ config, logger, privateUrl, warnings }: Omit<ContextOptions, 'isDraining'>) {
     this.#config = config;
     this.#logger = logger;
-    this.#failures = new Failures(logger);
     this.#warnings = warnings;
     const isDraining = (): boolean => this.#isDraining;
     this.context = createContext({ config, logger, privateUrl, isDraining, warnings: () => this.#allWarnings() });
@@ -40,9 +37,6 @@ export class Gateway {
 
   async start(): Promise<void> {
     const { store, hub, sessions, recorder, outage, server } = this.context;
-    hub.onHealed = () => {
-      sessions.rereadAll().catch((error: unknown) => this.#failures.log('reread_failed', error));
-    };
     store.start();
     hub.start();
     sessions.start();

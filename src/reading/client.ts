@@ -5,6 +5,7 @@ import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './channels.ts';
+import type { ReadingOwner } from './reading-owner.ts';
 
 /**
  * The client of one reading, and its position.
@@ -16,13 +17,15 @@ export class Client {
   readonly #connection: Connection;
   readonly #counters: Counters;
   readonly #filter: MessageFilter;
+  readonly #owner: Pick<ReadingOwner, 'onOpen'>;
   #position = BEGINNING;
   #isOpened = false;
 
-  constructor(connection: Connection, counters: Counters, filter: MessageFilter) {
+  constructor(connection: Connection, counters: Counters, filter: MessageFilter, owner: Pick<ReadingOwner, 'onOpen'>) {
     this.#connection = connection;
     this.#counters = counters;
     this.#filter = filter;
+    this.#owner = owner;
   }
 
   get position(): Position {
@@ -48,9 +51,12 @@ export class Client {
     this.#position = laterOf(this.#position, position);
   }
 
+  /** Sends the first frame, unless the client has left. */
   open(): void {
+    if (this.hasLeft) return;
     this.#isOpened = true;
     this.#connection.open('ok', this.#position);
+    this.#owner.onOpen();
   }
 
   give(delivery: Delivery): void {

@@ -3,25 +3,29 @@ import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
-import { BEGINNING, type Position } from '../message/position.ts';
+import type { Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
+import { Lease } from './lease.ts';
 import { ListeningPeriod } from './listening-period.ts';
-import type { Count, LeaseAnswer, LeaseRequest, PlainListener, PlainSource } from './plain-source.ts';
+import type { Count, PlainListener, PlainSource } from './plain-source.ts';
 import { Recording } from './recording.ts';
 import { OneAtATime, Rounds } from './rounds.ts';
 
-/** How long the lease lasts (ms). A standby, which asks every `TURN`, takes it 1.2 s after the owner died. */
-const LEASE = 900;
 /** Interval at which the owner renews the lease, and a standby asks for it (ms). */
 const TURN = 250;
-/** Interval at which a spare gateway asks whether it is needed (ms). */
-const SPARE_TURN = 1000;
-/** If no lease was seen in force for this long (ms), plain PUBLISHes may not be recorded at the moment. */
-const HELD_LATELY = 3000;
 /** Interval at which an anchor is requested (ms): it proves that the connection is alive, and tells the place on it. */
 const ANCHOR = 700;
-/** How long the end of a listening period may take (ms). If messages are not recorded by then, readers are told by a gap. */
-const RETIRE = 5000;
+/** Times that a test shortens (ms). */
+export interface RecorderTimes {
+  /** How long the end of a listening period may take. If messages are not recorded by then, readers are told by a gap. */
+  retire: number;
+  /** If no lease was seen in force for this long, plain PUBLISHes may not be recorded at the moment. */
+  heldLately: number;
+  /** Interval at which a spare gateway asks whether it is needed. */
+  spareTurn: number;
+}
+
+const TIMES: RecorderTimes = { retire: 5000, heldLately: 3000, spareTurn: 1000 };
 /** Most messages that may be queued, received and not known to be recorded. Beyond that, this gateway begins a new period. */
 const MAX_QUEUE = 200_000;
 /** Channels on which Sentinel and Redis publish for themselves. */
@@ -42,27 +46,29 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
+  readonly #times: RecorderTimes;
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
   #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new ListeningPeriod();
+  readonly #lease: Lease;
   readonly #recording: Recording;
   /** Settles when the previous period has ended: its queue is recorded, and the lease given back, if that was possible. */
   #ended: Promise<void> = Promise.resolve();
-  /** When any gateway, including this one, was last seen to own the lease (ms). */
-  #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #rounds = new Rounds((error) => this.#warn('recorder_turn_failed', error));
   readonly #turns = new OneAtATime(() =>
     this.#turn().catch((error: Error) => this.#warn('recorder_turn_failed', error)),
   );
 
-  constructor(source: PlainSource, counters: Counters, logger: Logger) {
+  constructor(source: PlainSource, counters: Counters, logger: Logger, times = TIMES) {
     this.#source = source;
+    this.#times = times;
     this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
+    this.#lease = new Lease(source, times.heldLately, (error) => this.#warn('recorder_not_released', error));
     this.#recording = new Recording({
       source,
       counters,
@@ -74,24 +80,25 @@ export class Recorder implements PlainListener {
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
-    if (this.#heldAt === Number.NEGATIVE_INFINITY) return 'unknown';
+    if (!this.#lease.isKnown) return 'unknown';
     return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
   }
 
   /** Whether plain PUBLISHes are being recorded, by this gateway or another. */
   get isRecording(): boolean {
-    return performance.now() - this.#heldAt < HELD_LATELY;
+    return this.#lease.wasHeldLately;
   }
 
   start(): void {
     this.#source.start(this);
+    const { spareTurn } = this.#times;
     const isSpare = (): boolean => this.#state === 'spare';
     this.#rounds.repeat(
-      () => (isSpare() ? SPARE_TURN : TURN),
+      () => (isSpare() ? spareTurn : TURN),
       () => this.#turn(),
     );
     this.#rounds.repeat(
-      () => (isSpare() ? SPARE_TURN : ANCHOR),
+      () => (isSpare() ? spareTurn : ANCHOR),
       async () => {
         if (this.#period.from !== undefined) await this.#source.anchor(this.#period.name);
       },
@@ -171,7 +178,7 @@ export class Recorder implements PlainListener {
     if (this.#stopped) return;
     const period = this.#newPeriod();
     try {
-      const { role } = await this.#lease(period, 'ask');
+      const { role } = await this.#lease.request(period, 'ask');
       this.#state = role === 'spare' ? 'spare' : 'deaf';
       if (role === 'spare') return;
       await this.#source.listen();
@@ -190,21 +197,15 @@ export class Recorder implements PlainListener {
     const period = this.#period;
     if (period.from === undefined) return;
     if (this.#state === 'elected') this.#lead();
-    const until = Date.now() + RETIRE;
-    if (this.#state === 'leading') await Promise.race([this.#record(), wait(RETIRE, undefined, { ref: false })]);
+    const { retire } = this.#times;
+    const until = Date.now() + retire;
+    if (this.#state === 'leading') await Promise.race([this.#record(), wait(retire, undefined, { ref: false })]);
     const wanted = this.#isIdle(period) ? 'release' : 'leave';
     const upTo = wanted === 'release' ? period.place : undefined;
     this.#state = 'deaf';
     this.#newPeriod();
-    while (Date.now() < until) {
-      try {
-        await this.#lease(period, wanted, upTo);
-        return;
-      } catch (error) {
-        this.#warn('recorder_not_released', error);
-        await wait(100);
-      }
-    }
+    const again = (): boolean => wanted === 'release' && !this.#stopped;
+    await this.#lease.giveUp(period, { wanted, upTo, again }, until);
   }
 
   #turnNow(): void {
@@ -215,11 +216,11 @@ export class Recorder implements PlainListener {
   async #turn(): Promise<void> {
     const period = this.#period;
     if (this.#state === 'spare') {
-      if ((await this.#lease(period, 'ask')).role === 'room') await this.#begin();
+      if ((await this.#lease.request(period, 'ask')).role === 'room') await this.#begin();
       return;
     }
     if (period.from === undefined) return;
-    const { role, place } = await this.#lease(period, 'keep', this.#isIdle(period) ? period.place : undefined);
+    const { role, place } = await this.#lease.request(period, 'keep', this.#isIdle(period) ? period.place : undefined);
     if (period !== this.#period) return;
     if (role === 'leader') await this.#win(place);
     else if (this.#state === 'leading' || this.#state === 'elected') this.#fence();
@@ -268,19 +269,6 @@ export class Recorder implements PlainListener {
   /** Whether this gateway leads, and has recorded everything that it has received. */
   #isIdle({ queue }: ListeningPeriod): boolean {
     return this.#state === 'leading' && queue.length === 0;
-  }
-
-  async #lease(
-    period: ListeningPeriod,
-    wanted: LeaseRequest['wanted'],
-    upTo?: LeaseRequest['upTo'],
-  ): Promise<LeaseAnswer> {
-    const { name, from = BEGINNING, fromCount } = period;
-    const again = wanted === 'release' && !this.#stopped;
-    const askedAt = performance.now();
-    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
-    if (answer.isHeld) this.#heldAt = askedAt;
-    return answer;
   }
 
   #record(): Promise<void> {

@@ -123,7 +123,7 @@ class World {
   session(client: Client, connection = client.connection(), now = Date.now): Session {
     const { hub, backlog, counters } = this;
     const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
-    return new Session({ ...options, connection });
+    return new Session({ ...options, connection, pauses: { first: 10, last: 100 } });
   }
 
   async close(): Promise<void> {

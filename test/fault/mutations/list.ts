@@ -74,7 +74,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a dead recorder keeps its lease for long',
-    file: RECORDER,
+    file: 'src/recorder/lease.ts',
     find: 'const LEASE = 900;',
     replace: 'const LEASE = 30_000;',
     scenario: 'recorders-in-turn',
