@@ -155,7 +155,7 @@ export class Hub implements SourceListener {
   /** Settles when every plain PUBLISH made before the call is recorded and its record received, see `ChannelSource.settle`. */
   async settle(): Promise<void> {
     await this.#source.settle();
-    // While the hub heals, the records are held. A session that went on now would not know which rights changed with them.
+    // While the hub heals, the records are queued. A session that went on now would not know of the changes of rights that they carry.
     if (!this.isOpen) await this.#link.opensAfter();
   }
 

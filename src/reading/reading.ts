@@ -34,7 +34,8 @@ export interface Opening {
 }
 
 /**
- * What one client reads: subscribe, replay, cut over, live. The reading does not decide which channels it follows, nor who may read them.
+ * What one client reads: subscribe, replay, cut over, live. The reading decides when an entry may pass to the client: `Client` writes it,
+ * `Replayer` reads what was missed. Its owner decides which channels are followed, and who may read them.
  *
  * Invariant: while there is a `#gate`, every message that is received is held behind it: the reading opens, reads a backlog, looks up its
  * channels, or waits at its barrier. Without a gate the reading is live, and messages go straight to the client.
@@ -101,8 +102,7 @@ export class Reading {
       this.#client.give(delivery);
       return;
     }
-    this.#closeGate();
-    this.#gate!.add(delivery, this.barrier.count);
+    this.#closeGate().add(delivery, this.barrier.count);
     this.#kick();
   }
 
@@ -121,7 +121,7 @@ export class Reading {
     this.#kick();
   }
 
-  /** Its channels or its barrier have changed: messages that are received from now on are held until the change is handled. */
+  /** Called when its channels or its barrier have changed: messages that are received from now on are held until the change is handled. */
   review(): void {
     this.#closeGate();
     this.#kick();
@@ -146,10 +146,11 @@ export class Reading {
     this.#client.close(reason);
   }
 
-  #closeGate(): void {
-    if (this.#gate) return;
+  #closeGate(): Gate {
+    if (this.#gate) return this.#gate;
     this.#gate = new Gate(this.#options.maxBuffer);
     this.#owner.onHold();
+    return this.#gate;
   }
 
   #kick(): void {

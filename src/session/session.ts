@@ -40,7 +40,7 @@ export interface SessionOptions extends MembershipOptions {
 export class Session implements ReadingOwner {
   readonly user: string;
   readonly connection: Connection;
-  /** Called when the session needs `sweep` again. */
+  /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
   /** Called when the first frame has been sent. */
   onOpen: () => void = () => undefined;
