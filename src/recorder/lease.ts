@@ -2,9 +2,8 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { BEGINNING } from '../message/position.ts';
 import type { ListeningPeriod } from './listening-period.ts';
 import type { LeaseAnswer, LeaseRequest, PlainSource } from './plain-source.ts';
+import type { RecorderTimes } from './times.ts';
 
-/** How long the lease lasts (ms). A standby, which asks every 250 ms, takes it 1.2 s after the owner died. */
-const LEASE = 900;
 /** Pause before the lease is given up again, if the request was not answered (ms). */
 const AGAIN = 100;
 
@@ -18,18 +17,15 @@ type UpTo = LeaseRequest['upTo'];
  */
 export class Lease {
   readonly #source: PlainSource;
-  readonly #heldLately: number;
+  readonly #times: RecorderTimes;
   readonly #onFailure: (error: unknown) => void;
   /** When any gateway, including this one, was last seen to own the lease (ms). */
   #heldAt = Number.NEGATIVE_INFINITY;
 
-  /**
-   * `heldLately`: for how long (ms) a lease that was in force is taken to be in force still. `onFailure`: called each time that the lease
-   * cannot be given up; it is tried again.
-   */
-  constructor(source: PlainSource, heldLately: number, onFailure: (error: unknown) => void) {
+  /** `onFailure`: called each time that the lease cannot be given up; it is tried again. */
+  constructor(source: PlainSource, times: RecorderTimes, onFailure: (error: unknown) => void) {
     this.#source = source;
-    this.#heldLately = heldLately;
+    this.#times = times;
     this.#onFailure = onFailure;
   }
 
@@ -40,13 +36,13 @@ export class Lease {
 
   /** Whether plain PUBLISHes are being recorded, by this gateway or another. */
   get wasHeldLately(): boolean {
-    return performance.now() - this.#heldAt < this.#heldLately;
+    return performance.now() - this.#heldAt < this.#times.heldLately;
   }
 
   async request(period: ListeningPeriod, wanted: Wanted, upTo?: UpTo, again = false): Promise<LeaseAnswer> {
     const { name, from = BEGINNING, fromCount } = period;
     const askedAt = performance.now();
-    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
+    const answer = await this.#source.lease({ name, ttl: this.#times.lease, from, fromCount, upTo, wanted, again });
     if (answer.isHeld) this.#heldAt = askedAt;
     return answer;
   }

@@ -10,22 +10,8 @@ import { ListeningPeriod } from './listening-period.ts';
 import type { Count, PlainListener, PlainSource } from './plain-source.ts';
 import { Recording } from './recording.ts';
 import { OneAtATime, Rounds } from './rounds.ts';
+import { TIMES } from './times.ts';
 
-/** Interval at which the owner renews the lease, and a standby asks for it (ms). */
-const TURN = 250;
-/** Interval at which an anchor is requested (ms): it proves that the connection is alive, and tells the place on it. */
-const ANCHOR = 700;
-/** Times that a test shortens (ms). */
-export interface RecorderTimes {
-  /** How long the end of a listening period may take. If messages are not recorded by then, readers are told by a gap. */
-  retire: number;
-  /** If no lease was seen in force for this long, plain PUBLISHes may not be recorded at the moment. */
-  heldLately: number;
-  /** Interval at which a spare gateway asks whether it is needed. */
-  spareTurn: number;
-}
-
-const TIMES: RecorderTimes = { retire: 5000, heldLately: 3000, spareTurn: 1000 };
 /** Most messages that may be queued, received and not known to be recorded. Beyond that, this gateway begins a new period. */
 const MAX_QUEUE = 200_000;
 /** Channels on which Sentinel and Redis publish for themselves. */
@@ -46,7 +32,7 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
-  readonly #times: RecorderTimes;
+  readonly #times: typeof TIMES;
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
@@ -68,7 +54,7 @@ export class Recorder implements PlainListener {
     this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
-    this.#lease = new Lease(source, times.heldLately, (error) => this.#warn('recorder_not_released', error));
+    this.#lease = new Lease(source, times, (error) => this.#warn('recorder_not_released', error));
     this.#recording = new Recording({
       source,
       counters,
@@ -91,14 +77,14 @@ export class Recorder implements PlainListener {
 
   start(): void {
     this.#source.start(this);
-    const { spareTurn } = this.#times;
+    const { turn, spareTurn, anchor } = this.#times;
     const isSpare = (): boolean => this.#state === 'spare';
     this.#rounds.repeat(
-      () => (isSpare() ? spareTurn : TURN),
+      () => (isSpare() ? spareTurn : turn),
       () => this.#turn(),
     );
     this.#rounds.repeat(
-      () => (isSpare() ? spareTurn : ANCHOR),
+      () => (isSpare() ? spareTurn : anchor),
       async () => {
         if (this.#period.from !== undefined) await this.#source.anchor(this.#period.name);
       },
@@ -185,7 +171,7 @@ export class Recorder implements PlainListener {
       await this.#source.anchor(period.name);
     } catch (error) {
       this.#warn('recorder_not_listening', error);
-      setTimeout(() => period === this.#period && void this.#begin(), TURN).unref();
+      setTimeout(() => period === this.#period && void this.#begin(), this.#times.turn).unref();
     }
   }
 

@@ -160,7 +160,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'who was seen to record once is believed to record',
     file: 'src/recorder/lease.ts',
-    find: 'return performance.now() - this.#heldAt < this.#heldLately;',
+    find: 'return performance.now() - this.#heldAt < this.#times.heldLately;',
     replace: 'return this.#heldAt > 0;',
     caughtBy: 'unit/recorder',
     only: 'does not know who records',

@@ -14,7 +14,8 @@ import {
   type PlainSource,
   type Recorded,
 } from '../../src/recorder/plain-source.ts';
-import { Recorder, type RecorderTimes } from '../../src/recorder/recorder.ts';
+import { Recorder } from '../../src/recorder/recorder.ts';
+import { TIMES as USUAL } from '../../src/recorder/times.ts';
 import { eventually } from '../support/wait.ts';
 
 /** A Redis of one gateway: what it answers is up to the test, and everything that was asked is kept. */
@@ -123,7 +124,7 @@ class FakeSource implements PlainSource {
 }
 
 /** The times of the recorder, shorter. */
-const TIMES: RecorderTimes = { retire: 1500, heldLately: 1200, spareTurn: 300 };
+const TIMES = { ...USUAL, retire: 1500, heldLately: 1200, spareTurn: 300 };
 
 describe('the recorder', () => {
   let source: FakeSource;

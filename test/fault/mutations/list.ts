@@ -74,9 +74,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a dead recorder keeps its lease for long',
-    file: 'src/recorder/lease.ts',
-    find: 'const LEASE = 900;',
-    replace: 'const LEASE = 30_000;',
+    file: 'src/recorder/times.ts',
+    find: '  lease: 900,',
+    replace: '  lease: 30_000,',
     scenario: 'recorders-in-turn',
   },
   {
