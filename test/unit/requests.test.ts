@@ -203,6 +203,8 @@ describe('the requests that Node reads', () => {
   });
 
   it('for streams get a frame where their head is too long, however many packets it comes in', async () => {
+    // So many packets may take longer than the little patience of the other tests.
+    server.headersTimeout = server.requestTimeout = 10_000;
     for (const size of [66_000, 200_000, 300_000]) {
       for (const piece of [7, 4_000, 1_000_000]) {
         const filler = `X: ${'x'.repeat(1000)}\r\n`.repeat(size / 1000);
