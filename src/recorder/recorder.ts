@@ -20,15 +20,13 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
 /**
  * Turns plain PUBLISHes into recorded messages, exactly once, whatever the number of gateways.
  *
- * `deaf` (no connection, or no anchor received on it yet) → `listening` (a standby: it queues plain PUBLISHes, and removes those that
- * are recorded) → `elected` (it owns the lease, and has not received yet all records from before that) → `leading` (it records its
- * queue). `spare`: two others stand by already. A lost connection ends the listening period, in every state.
+ * Its state is that of the present listening period, and ends with it. A lost connection ends the period, in every state.
  *
  * Invariant: a queue is never used across an interruption of listening, and the script records a place only for the period that owns
  * the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder messages; and a gateway that takes
  * the lease has received everything since the last recorded place, or a gap is written.
  *
- * This class contains only the transitions between these states, and the decisions about them.
+ * This class contains only the transitions between the states, and the decisions about them.
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
@@ -36,7 +34,6 @@ export class Recorder implements PlainListener {
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
-  #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new ListeningPeriod();
   readonly #lease: Lease;
   readonly #recording: Recording;
@@ -59,7 +56,7 @@ export class Recorder implements PlainListener {
       source,
       counters,
       logger,
-      isDue: (period) => period === this.#period && this.#state === 'leading',
+      isDue: (period) => period === this.#period && period.state === 'leading',
       onFenced: () => this.#fence(),
       onFailure: (error) => this.#warn('record_failed', error),
     });
@@ -67,7 +64,8 @@ export class Recorder implements PlainListener {
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
     if (!this.#lease.isKnown) return 'unknown';
-    return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
+    const { state } = this.#period;
+    return state === 'leading' ? 'leader' : state === 'spare' ? 'spare' : 'standby';
   }
 
   /** Whether plain PUBLISHes are being recorded, by this gateway or another. */
@@ -78,7 +76,7 @@ export class Recorder implements PlainListener {
   start(): void {
     this.#source.start(this);
     const { turn, spareTurn, anchor } = this.#times;
-    const isSpare = (): boolean => this.#state === 'spare';
+    const isSpare = (): boolean => this.#period.state === 'spare';
     this.#rounds.repeat(
       () => (isSpare() ? spareTurn : turn),
       () => this.#turn(),
@@ -113,7 +111,7 @@ export class Recorder implements PlainListener {
   plain(channel: string, payload: Buffer): void {
     const period = this.#period;
     period.hear(channel, payload, isChannel(channel) && !NOT_PLAIN.test(channel));
-    if (this.#state === 'leading') this.#record();
+    if (period.state === 'leading') this.#record();
     // Once, when the bound is passed: messages still arrive until the period has ended.
     if (period.queue.length !== MAX_QUEUE + 1) return;
     this.#logger.error({ event: 'recorder_queue_full' });
@@ -124,7 +122,7 @@ export class Recorder implements PlainListener {
   recorded(id: Position, place: Place | undefined): void {
     this.#period.recorded(id);
     // The leader removes a batch from its queue when the script has answered.
-    if (place && this.#state !== 'leading') this.#period.forget(place);
+    if (place && this.#period.state !== 'leading') this.#period.forget(place);
   }
 
   anchored(id: Position, name: string, count: Count): void {
@@ -136,24 +134,23 @@ export class Recorder implements PlainListener {
       this.#logger.warn({ event: 'recorder_overcounts' }, right);
     }
     if (!isOwn) return;
-    if (this.#state === 'elected') {
+    if (this.#period.state === 'elected') {
       // Queue a question here, so that gateways that asked while nobody listened are answered without asking again.
       this.#period.settle(id);
       this.#lead();
     }
     if (this.#period.from !== undefined) return;
     this.#period.begin();
-    this.#state = 'listening';
     this.#turnNow();
   }
 
   settle(id: Position): void {
     this.#period.settle(id);
-    if (this.#state === 'leading') void this.#record();
+    if (this.#period.state === 'leading') void this.#record();
   }
 
   settled(id: Position): void {
-    if (this.#state !== 'leading') this.#period.forget(placeOf(id));
+    if (this.#period.state !== 'leading') this.#period.forget(placeOf(id));
   }
 
   released(): void {
@@ -165,8 +162,10 @@ export class Recorder implements PlainListener {
     const period = this.#newPeriod();
     try {
       const { role } = await this.#lease.request(period, 'ask');
-      this.#state = role === 'spare' ? 'spare' : 'deaf';
-      if (role === 'spare') return;
+      if (role === 'spare') {
+        period.state = 'spare';
+        return;
+      }
       await this.#source.listen();
       await this.#source.anchor(period.name);
     } catch (error) {
@@ -182,13 +181,12 @@ export class Recorder implements PlainListener {
   async #end(): Promise<void> {
     const period = this.#period;
     if (period.from === undefined) return;
-    if (this.#state === 'elected') this.#lead();
+    if (period.state === 'elected') this.#lead();
     const { retire } = this.#times;
     const until = Date.now() + retire;
-    if (this.#state === 'leading') await Promise.race([this.#record(), wait(retire, undefined, { ref: false })]);
-    const wanted = this.#isIdle(period) ? 'release' : 'leave';
+    if (period.state === 'leading') await Promise.race([this.#record(), wait(retire, undefined, { ref: false })]);
+    const wanted = period.isIdle ? 'release' : 'leave';
     const upTo = wanted === 'release' ? period.place : undefined;
-    this.#state = 'deaf';
     this.#newPeriod();
     const again = (): boolean => wanted === 'release' && !this.#stopped;
     await this.#lease.giveUp(period, { wanted, upTo, again }, until);
@@ -201,15 +199,15 @@ export class Recorder implements PlainListener {
   /** Renews the lease, or asks whether it is available. */
   async #turn(): Promise<void> {
     const period = this.#period;
-    if (this.#state === 'spare') {
+    if (period.state === 'spare') {
       if ((await this.#lease.request(period, 'ask')).role === 'room') await this.#begin();
       return;
     }
     if (period.from === undefined) return;
-    const { role, place } = await this.#lease.request(period, 'keep', this.#isIdle(period) ? period.place : undefined);
+    const { role, place } = await this.#lease.request(period, 'keep', period.isIdle ? period.place : undefined);
     if (period !== this.#period) return;
     if (role === 'leader') await this.#win(place);
-    else if (this.#state === 'leading' || this.#state === 'elected') this.#fence();
+    else if (period.state === 'leading' || period.state === 'elected') this.#fence();
     else if (role === 'spare') await this.#rest();
     else period.forget(place);
   }
@@ -219,17 +217,17 @@ export class Recorder implements PlainListener {
    * are still queued then are not recorded.
    */
   async #win(place: Place): Promise<void> {
-    if (this.#state === 'leading') void this.#record();
-    if (this.#state !== 'listening') return;
+    if (this.#period.state === 'leading') void this.#record();
+    if (this.#period.state !== 'listening') return;
     this.#period.forget(place);
-    this.#state = 'elected';
+    this.#period.state = 'elected';
     await this.#source.anchor(this.#period.name);
   }
 
   #lead(): void {
     this.#counters.recorderLeads();
     this.#logger.info({ event: 'recorder_leads', queued: this.#period.queue.length });
-    this.#state = 'leading';
+    this.#period.state = 'leading';
     void this.#record();
   }
 
@@ -237,24 +235,18 @@ export class Recorder implements PlainListener {
   #fence(): void {
     this.#counters.recorderFenced();
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#period.queue.length });
-    this.#state = 'listening';
+    this.#period.state = 'listening';
   }
 
   /** Stops listening, because two other gateways stand by already. */
   async #rest(): Promise<void> {
-    this.#state = 'spare';
-    this.#newPeriod();
+    this.#newPeriod().state = 'spare';
     await this.#source.deafen();
   }
 
   #newPeriod(): ListeningPeriod {
     this.#period = new ListeningPeriod(this.#period.overcounts);
     return this.#period;
-  }
-
-  /** Whether this gateway leads, and has recorded everything that it has received. */
-  #isIdle({ queue }: ListeningPeriod): boolean {
-    return this.#state === 'leading' && queue.length === 0;
   }
 
   #record(): Promise<void> {

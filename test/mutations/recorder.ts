@@ -18,7 +18,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'the lease is given back by an owner that has not recorded all it heard',
     file: RECORDER,
-    find: "wait(retire, undefined, { ref: false })]);\n    const wanted = this.#isIdle(period) ? 'release' : 'leave';",
+    find: "wait(retire, undefined, { ref: false })]);\n    const wanted = period.isIdle ? 'release' : 'leave';",
     replace: "wait(200, undefined, { ref: false })]);\n    const wanted = 'release';",
     caughtBy: 'unit/recorder',
     only: 'while it owes',

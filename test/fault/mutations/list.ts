@@ -33,15 +33,15 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new recorder begins with an empty queue',
     file: RECORDER,
-    find: "    this.#period.forget(place);\n    this.#state = 'elected';",
-    replace: "    this.#period.queue = [];\n    this.#state = 'elected';",
+    find: "    this.#period.forget(place);\n    this.#period.state = 'elected';",
+    replace: "    this.#period.queue = [];\n    this.#period.state = 'elected';",
     scenario: 'recorders-in-turn',
   },
   {
     mistake: 'a standby keeps nothing of what it hears',
     file: RECORDER,
-    find: "    if (this.#state === 'leading') this.#record();\n    // Once",
-    replace: "    if (this.#state === 'leading') this.#record();\n    else period.queue = [];\n    // Once",
+    find: "    if (period.state === 'leading') this.#record();\n    // Once",
+    replace: "    if (period.state === 'leading') this.#record();\n    else period.queue = [];\n    // Once",
     scenario: 'recorders-in-turn',
   },
   {
