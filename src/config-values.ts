@@ -25,7 +25,7 @@ export function duration(least: string, most: string) {
     if (value === undefined) {
       throw new Mistake(`is no duration: expected a whole number and ms, s, m, h or d, such as 500ms, 15s or 24h`);
     }
-    if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
+    if (value < min || value > max) throw new Mistake(`is out of bounds: expected ${least} to ${most}`);
     return value;
   };
 }
@@ -37,7 +37,7 @@ export function size(least: string, most: string) {
     const value = toBytes(text);
     if (value === undefined)
       throw new Mistake(`is no size: expected a whole number and KB or MB, such as 256KB or 1MB`);
-    if (value < min || value > max) throw new Mistake(`is out of bounds: ${least} to ${most} is right`);
+    if (value < min || value > max) throw new Mistake(`is out of bounds: expected ${least} to ${most}`);
     return value;
   };
 }
@@ -46,7 +46,7 @@ export function oneOf<const T extends string>(words: readonly T[]) {
   return (text: string): T => {
     const word = words.find((candidate) => candidate === text);
     if (word !== undefined) return word;
-    throw new Mistake(`is none of ${words.join(', ')}`);
+    throw new Mistake(`is not valid: expected one of ${words.join(', ')}`);
   };
 }
 
@@ -90,7 +90,7 @@ export function rules(text: string): { pattern: string; length: number }[] {
     const at = rule.lastIndexOf('=');
     const length = /^\d{1,7}$/.test(rule.slice(at + 1)) ? Number(rule.slice(at + 1)) : 0;
     if (at > 0 && length >= 1 && length <= 1_000_000) return { pattern: pattern(rule.slice(0, at)), length };
-    throw new Mistake(`holds ${JSON.stringify(rule)}: pattern=length is right, such as sticker:*=1, from 1 to 1000000`);
+    throw new Mistake(`holds ${JSON.stringify(rule)}: expected pattern=length, such as sticker:*=1, from 1 to 1000000`);
   });
 }
 
@@ -98,8 +98,8 @@ export function origins(text: string): string[] {
   return list(text).map((origin) => {
     const right = originOf(origin);
     if (right === origin) return origin;
-    const instead = right ?? 'scheme://host[:port] without a path and without *, such as https://app.example.com,';
-    throw new Mistake(`holds ${JSON.stringify(origin)}: ${instead} is right`);
+    const instead = right ?? 'scheme://host[:port] without a path and without *, such as https://app.example.com';
+    throw new Mistake(`holds ${JSON.stringify(origin)}: expected ${instead}`);
   });
 }
 
@@ -130,13 +130,15 @@ export function keyPrefix(text: string): string {
 
 function pattern(text: string): string {
   if (text.startsWith('sisyphus:')) {
-    throw new Mistake(`holds ${JSON.stringify(text)}: names under sisyphus: are the gateway's own, leave it out`);
+    throw new Mistake(`holds ${JSON.stringify(text)}: expected no name under sisyphus:, which are the gateway's own`);
   }
   if (PATTERN.test(text) && hasOpenSet(text)) {
-    throw new Mistake(`holds ${JSON.stringify(text)}: [ opens a set that is not closed, expected such as room:[0-9]*`);
+    throw new Mistake(
+      `holds ${JSON.stringify(text)}: [ opens a set that is not closed: expected a ], such as in room:[0-9]*`,
+    );
   }
   if (PATTERN.test(text)) return text;
-  throw new Mistake(`holds ${JSON.stringify(text)}: a pattern of Redis is right, such as room:* or user:[0-9]*`);
+  throw new Mistake(`holds ${JSON.stringify(text)}: expected a pattern of Redis, such as room:* or user:[0-9]*`);
 }
 
 /** Splits a text at its commas; an empty text is an empty list. */

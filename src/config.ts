@@ -175,7 +175,7 @@ export function loadConfig(flags: Texts, env: Texts): Config {
     const said = from === 'flag' ? `--${variable.flag}` : variable.name;
     try {
       if (text === '' && from !== 'default' && !variable.mayBeEmpty) {
-        throw new Mistake('is empty: leave it out or name one');
+        throw new Mistake('is empty: expected a value, or that it is left out');
       }
       values[variable.key] = text === undefined ? undefined : variable.parse(text);
     } catch (error) {
@@ -242,8 +242,8 @@ function tooLittleRoom(all: Map<Name, Setting>): string[] {
   const [buffer, message] = [all.get('SISYPHUS_MAX_BUFFER')!.text, all.get('SISYPHUS_MAX_MESSAGE')!.text];
   if (!isLess(buffer, message)) return [];
   return [
-    `SISYPHUS_MAX_BUFFER=${buffer} is less than SISYPHUS_MAX_MESSAGE=${message}: a stream could never send ` +
-      `the largest message; SISYPHUS_MAX_BUFFER=${message} or more is right`,
+    `SISYPHUS_MAX_BUFFER=${buffer} is less than SISYPHUS_MAX_MESSAGE=${message}: expected ` +
+      `SISYPHUS_MAX_BUFFER=${message} or more, because a stream could never send the largest message`,
   ];
 }
 

@@ -59,6 +59,10 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     recordsPlain,
     retention,
     settled,
+    onFlushed: () => store.configure(),
+    // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
+    onReversed: () => sessions.closeAll('redis'),
+    onHealed: () => void sessions.rereadAll(),
     counters,
     logger: logger.child({ component: 'hub' }),
   });
@@ -75,9 +79,6 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const hasSpoken = (): boolean => store.hasSpoken();
   const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
-  hub.onFlushed = () => store.configure();
-  // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
-  hub.onReversed = () => sessions.closeAll('redis');
 
   const server = createHttpServer({
     config,

@@ -5,7 +5,6 @@ import { type Context, type ContextOptions, createContext } from './context.ts';
 import { exposureOf, shortSecret } from './exposure.ts';
 import type { Logger } from './logger.ts';
 import { within } from './patience.ts';
-import { Failures } from './repeats.ts';
 
 /** How long a start waits for Redis (ms). After that the gateway listens all the same, and sends `error` until Redis answers. */
 const START_PATIENCE = 2000;
@@ -19,7 +18,6 @@ export class Gateway {
   readonly context: Context;
   readonly #config: Config;
   readonly #logger: Logger;
-  readonly #failures: Failures;
   readonly #warnings: () => string[];
   /** What makes the gateway less safe than it looks, as far as its own configuration tells. */
   readonly #exposures: string[] = [];
@@ -30,7 +28,6 @@ export class Gateway {
     const { config, logger } = options;
     this.#config = config;
     this.#logger = logger;
-    this.#failures = new Failures(logger);
     this.#warnings = warnings;
     const isDraining = (): boolean => this.#isDraining;
     this.context = createContext({ ...options, isDraining, warnings: () => this.#allWarnings() });
@@ -42,9 +39,6 @@ export class Gateway {
 
   async start(): Promise<void> {
     const { store, hub, sessions, recorder, outage, server } = this.context;
-    hub.onHealed = () => {
-      sessions.rereadAll().catch((error: unknown) => this.#failures.log('reread_failed', error));
-    };
     store.start();
     hub.start();
     sessions.start();

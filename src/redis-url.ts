@@ -18,8 +18,8 @@ const DATABASE = /^(?:0|[1-9]\d{0,8})$/;
 const HOST = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})$/;
 const PARAMETERS = ['db', 'username', 'password', 'protocol'];
 const FORMS =
-  'redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path[?db=<db>] ' +
-  'or redis+sentinel://[user:password@]host:port,host:port/service[/db], with TLS rediss+sentinel://…, is right';
+  'expected redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path[?db=<db>] ' +
+  'or redis+sentinel://[user:password@]host:port,host:port/service[/db], with TLS rediss+sentinel://…';
 
 /**
  * Parses the address of a Redis. Every part of the address is either used or refused.

@@ -31,7 +31,10 @@ export function cookieOf(request: HttpRequest, name: string): string | undefined
   return undefined;
 }
 
-/** A credential has visible ASCII characters only. Repeating one may be an attack: parts in front may have checked another. */
+/**
+ * The only one of these credentials, if it has visible ASCII characters only. Several are malformed: a proxy in front may have checked
+ * another one than the gateway would.
+ */
 function only(values: string[]): Found {
   const [credential = ''] = values;
   return values.length === 1 && /^[!-~]+$/.test(credential) ? { credential } : 'malformed';

@@ -16,9 +16,11 @@ export class KeysUnavailable extends Error {
 /**
  * The keys that an issuer publishes (RFC 7517, 5). They are read when they are first needed, when a token names an unknown one, and again
  * every few minutes. If they cannot be read again, the known ones stay: a token that was good a moment ago still is.
+ *
+ * @param cooldown see `COOLDOWN` (ms)
  */
-export function jwks(url: URL, tell: Tell): JWTVerifyGetKey {
-  const remote = createRemoteJWKSet(url, { cooldownDuration: COOLDOWN, cacheMaxAge: Number.POSITIVE_INFINITY });
+export function jwks(url: URL, tell: Tell, cooldown = COOLDOWN): JWTVerifyGetKey {
+  const remote = createRemoteJWKSet(url, { cooldownDuration: cooldown, cacheMaxAge: Number.POSITIVE_INFINITY });
   let readAt = Number.NEGATIVE_INFINITY;
   let triedAt = Number.NEGATIVE_INFINITY;
   const isDue = (now: number): boolean => now - readAt >= REFRESH && now - triedAt >= AGAIN && !remote.reloading;

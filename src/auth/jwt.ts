@@ -26,9 +26,9 @@ export interface JwtOptions {
 type Verify = (token: string) => Promise<JWTPayload>;
 
 /** `SISYPHUS_AUTH=jwt`: the client brings a signed token (RFC 7519). The algorithm is configured; what the token says is only compared. */
-export function jwtMode(options: JwtOptions, tell: Tell): Authenticator {
+export function jwtMode(options: JwtOptions, tell: Tell, cooldown?: number): Authenticator {
   const { cookie, jwtJwksUrl, jwtUserClaim } = options;
-  const verify = createVerify(options, tell);
+  const verify = createVerify(options, tell, cooldown);
   return {
     parameters: [ACCESS_TOKEN],
     asks: jwtJwksUrl !== undefined,
@@ -51,13 +51,17 @@ export function jwtMode(options: JwtOptions, tell: Tell): Authenticator {
   };
 }
 
-function createVerify({ jwtSecret, jwtKey, jwtJwksUrl, ...options }: JwtOptions, tell: Tell): Verify {
+function createVerify(
+  { jwtSecret, jwtKey, jwtJwksUrl, ...options }: JwtOptions,
+  tell: Tell,
+  cooldown: number | undefined,
+): Verify {
   const usual = jwtSecret !== undefined ? ['HS256'] : jwtKey ? algorithmsFor(jwtKey).slice(0, 1) : OF_JWKS;
   const checks: JWTVerifyOptions = { algorithms: options.jwtAlgorithms ?? usual, clockTolerance: AHEAD };
   if (options.jwtIssuer) checks.issuer = options.jwtIssuer;
   if (options.jwtAudience) checks.audience = options.jwtAudience;
   if (jwtJwksUrl !== undefined) {
-    const keys = jwks(new URL(jwtJwksUrl), tell);
+    const keys = jwks(new URL(jwtJwksUrl), tell, cooldown);
     return (token) => verifyByAny(token, keys, checks);
   }
   const key = jwtKey ?? createSecretKey(jwtSecret!, 'utf8');

@@ -43,7 +43,10 @@ export function judgeSlice({ after, head, entries, ttl, now, knownSince = BEGINN
   return { messages, gap };
 }
 
-/** Whether messages after `after` may have been forgotten: the store knows none before those that it keeps. */
+/**
+ * Whether the store may have forgotten messages after `after`. That is so if it knows of no message before those that it keeps, and has
+ * known the channel only since a later position.
+ */
 export function isForgotten(lastMissing: Position, after: Position, knownSince: Position): boolean {
   return lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
 }

@@ -44,7 +44,9 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
     });
     const [least, most] = command.positionals;
     if (positionals.length < least || positionals.length > most) {
-      throw new UsageError(`${`bin/sisyphus ${command.name} ${command.parameters}`.trim()} is right`);
+      const usage = `bin/sisyphus ${command.name} ${command.parameters}`.trim();
+      const problem = positionals.length < least ? 'an argument is missing' : 'one argument or more is too many';
+      throw new UsageError(`${problem}: expected ${usage}`);
     }
     const entries = Object.entries(values as Invocation['options']);
     return {

@@ -43,7 +43,7 @@ export class Credit {
   readonly #all: number;
   readonly #look: number;
   readonly #debts = new Map<Debtor, Debt>();
-  /** Bytes taken on credit. Reset to 0 when there are no debtors left, and every 5 s. */
+  /** Bytes that all streams together have taken on credit. Reset to 0 when there are no debtors left, and every 5 s. */
   #spent = 0;
   /** Checks so far. */
   #looks = 0;

@@ -10,6 +10,8 @@ const LINGER = 2000;
 export interface SocketWriterOptions {
   /** Whether the writer may write past Node's stream (see direct-write.ts). */
   direct?: boolean;
+  /** See `LINGER` (ms). */
+  linger?: number;
 }
 
 /**
@@ -19,13 +21,15 @@ export interface SocketWriterOptions {
 export class SocketWriter implements Writer {
   readonly #socket: Socket;
   readonly #isDirect: boolean;
+  readonly #linger: number;
   /** Whether the kernel may not have taken everything that was written. If `false`, `unsent` is 0 without a look at the socket. */
   #congested = false;
   /** Bytes that were written past Node's stream, and that the kernel has not taken yet. */
   #pending = 0;
 
-  constructor(socket: Socket, { direct = true }: SocketWriterOptions = {}) {
+  constructor(socket: Socket, { direct = true, linger = LINGER }: SocketWriterOptions = {}) {
     this.#socket = socket;
+    this.#linger = linger;
     this.#isDirect = direct;
     socket.on('error', ignore);
   }
@@ -88,7 +92,7 @@ export class SocketWriter implements Writer {
     return queued === 0 ? undefined : this.taken - queued;
   }
 
-  end(last?: Buffer, patience = LINGER): void {
+  end(last?: Buffer, patience = this.#linger): void {
     if (last) this.#socket.write(last);
     this.#socket.end();
     const timer = setTimeout(() => this.#socket.destroy(), patience).unref();

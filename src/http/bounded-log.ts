@@ -27,13 +27,18 @@ interface Bucket {
 export class BoundedLog {
   readonly #logger: Pick<Logger, Level>;
   readonly #now: () => number;
+  readonly #refill: number;
   readonly #buckets = new Map<string, Bucket>();
   readonly #told = new Map<string, number>();
 
-  /** @param now a monotonic clock (ms) */
-  constructor(logger: Pick<Logger, Level>, now: () => number = performance.now.bind(performance)) {
+  /**
+   * @param now a monotonic clock (ms)
+   * @param refill see `REFILL` (ms)
+   */
+  constructor(logger: Pick<Logger, Level>, now: () => number = performance.now.bind(performance), refill = REFILL) {
     this.#logger = logger;
     this.#now = now;
+    this.#refill = refill;
   }
 
   info(fields: Fields): void {
@@ -60,7 +65,7 @@ export class BoundedLog {
     if (bucket.room === 0) {
       bucket.leftOut++;
       // If no other line follows that could carry the count, write one for it.
-      bucket.timer ??= setTimeout(() => this.#write(level, { event: fields.event }), 2 * REFILL).unref();
+      bucket.timer ??= setTimeout(() => this.#write(level, { event: fields.event }), 2 * this.#refill).unref();
       return false;
     }
     bucket.room--;
@@ -78,8 +83,8 @@ export class BoundedLog {
       bucket = { room: LINES, filled: now, leftOut: 0, timer: undefined };
       this.#buckets.set(event, bucket);
     }
-    const gained = Math.floor((now - bucket.filled) / REFILL);
-    bucket.filled += gained * REFILL;
+    const gained = Math.floor((now - bucket.filled) / this.#refill);
+    bucket.filled += gained * this.#refill;
     bucket.room = Math.min(LINES, bucket.room + gained);
     return bucket;
   }

@@ -10,7 +10,7 @@ export function mediaTypeOf(contentType = ''): string {
     .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/.exec(parameter)?.[1])
     .find(Boolean);
   if (charset !== undefined && !/^utf-?8$/.test(charset)) {
-    throw new SisyphusError('unsupported_type', `charset ${JSON.stringify(charset.slice(0, 40))}: utf-8 is right`);
+    throw new SisyphusError('unsupported_type', `charset ${JSON.stringify(charset.slice(0, 40))}: expected utf-8`);
   }
   return type.trim();
 }
@@ -26,7 +26,7 @@ export function textOf(body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
   } catch (error) {
-    throw new SisyphusError('bad_json', 'the body is no valid UTF-8', { cause: error });
+    throw new SisyphusError('bad_json', 'the body has bytes that are no UTF-8: expected UTF-8', { cause: error });
   }
 }
 
@@ -56,7 +56,7 @@ export class JsonObject {
    */
   constructor(value: unknown, source: string, known: readonly string[], { what, example }: Named) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      throw new SisyphusError('bad_request', `${what} is a JSON object: expected ${example}`);
+      throw new SisyphusError('bad_request', `${what} is no JSON object: expected ${example}`);
     }
     const stranger = Object.keys(value).find((key) => !known.includes(key));
     if (stranger !== undefined) {
@@ -115,5 +115,5 @@ interface Named {
  */
 export function requireSize(data: Buffer, maxMessage: number, which = ''): void {
   if (data.length <= maxMessage) return;
-  throw new SisyphusError('too_large', `${which}data has ${data.length} bytes: up to ${maxMessage} are right`);
+  throw new SisyphusError('too_large', `${which}data has ${data.length} bytes: expected up to ${maxMessage}`);
 }

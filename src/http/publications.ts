@@ -96,7 +96,7 @@ function toPublication(value: unknown, source: string): Publication {
 
 function limit(count: number): void {
   if (count <= MAX_MESSAGES) return;
-  throw new SisyphusError('bad_request', `more than ${MAX_MESSAGES} messages: send several batches`);
+  throw new SisyphusError('bad_request', `more than ${MAX_MESSAGES} messages: expected several batches`);
 }
 
 /** Runs `act`; an error gets the message of the batch in front, such as `message [2]`, counted from 0 as in an array. */

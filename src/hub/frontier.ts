@@ -4,6 +4,9 @@ import { type Gap, isSameGap, type Mark } from './channel-source.ts';
 /** A claim about the store that came as a message and is not confirmed yet: it has a gap, or a new life. */
 export type Hint = Gap | { born: Position };
 
+/** The part of a mark that shows in which life the store is, and what was lost in it. */
+type Life = Pick<Mark, 'born' | 'gaps'>;
+
 /** What was new in a mark. */
 export interface Learned {
   /** The store has begun a new life, and this process already knew an earlier one. */
@@ -45,19 +48,23 @@ export class Frontier {
     return this.#gaps;
   }
 
+  /** Every message up to this position has been delivered, or its loss has been announced. */
   reached(position: Position): void {
     this.#position = laterOf(this.#position, position);
   }
 
+  /** Sets the position at the end of a healing. It is lower than before if the ids of the store have gone back. */
   restart(position: Position): void {
     this.#position = position;
   }
 
+  /** Called for each message that is received, also if it is queued, unless the store can hardly have given out its id. */
   hear(id: Position): void {
     this.#heard = laterOf(this.#heard, id);
   }
 
-  learn({ born, gaps }: Pick<Mark, 'born' | 'gaps'>): Learned {
+  /** Takes over the life and the gaps of a mark, which has all of them. */
+  learn({ born, gaps }: Life): Learned {
     const before = this.#gaps;
     const isNew = this.#born !== born;
     const isFlushed = isNew && this.#born !== BEGINNING;
@@ -72,7 +79,7 @@ export class Frontier {
   }
 
   /** Whether the store has begun a new life, has other gaps, or knows more about one of them. */
-  differsFrom({ born, gaps }: Pick<Mark, 'born' | 'gaps'>): boolean {
+  differsFrom({ born, gaps }: Life): boolean {
     const known = this.#gaps;
     return born !== this.#born || gaps.length !== known.length || gaps.some((gap, i) => !isSameGap(gap, known[i]!));
   }

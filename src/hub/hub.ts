@@ -1,20 +1,18 @@
 import type { BacklogReader, Retention } from '../backlog/backlog.ts';
 import type { Counters } from '../counters.ts';
-import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
-import { FOLLOWING, within } from '../patience.ts';
 import type { ChannelSource, Gap, SourceListener } from './channel-source.ts';
 import { FanOut } from './fan-out.ts';
+import { FollowedChannels } from './followed-channels.ts';
 import { Frontier, type Hint } from './frontier.ts';
 import { Healing } from './healing.ts';
 import type { Heard } from './healing-queue.ts';
 import { Link } from './link.ts';
 import { SelfCheck } from './self-check.ts';
-import { SubscribeQueue } from './subscribe-queue.ts';
 import type { Reader, Subscription } from './subscription.ts';
 import { Subscriptions } from './subscriptions.ts';
 
@@ -28,6 +26,12 @@ export interface HubOptions {
   retention: (channel: string) => Retention;
   /** Settles when readers have taken the messages that were delivered, or after a while: healing waits for it between two pages. */
   settled?: () => Promise<void>;
+  /** Called when the store has lost its memory, so that it can be configured again. */
+  onFlushed?: () => void;
+  /** Called when the store's ids have gone back: new ids would not be above the positions that readers have. */
+  onReversed?: () => void;
+  /** Called when everything that was missed since the last connection has been made up for. */
+  onHealed?: () => void;
   now?: () => number;
 }
 
@@ -46,43 +50,27 @@ export class Hub implements SourceListener {
   readonly #frontier = new Frontier();
   readonly #fanOut: FanOut;
   readonly #healing: Healing;
-  readonly #opening: SubscribeQueue;
+  readonly #followed: FollowedChannels;
   readonly #selfCheck: SelfCheck;
-  /** Channels that have no readers any more and are still subscribed. */
-  readonly #idle = new Set<string>();
-  /** Called when the store has lost its memory, so that it can be configured again. */
-  onFlushed: () => void = () => undefined;
-  /** Called when the store's ids have gone back: new ids would not be above the positions that readers have. */
-  onReversed: () => void = () => undefined;
-  /** Called when everything that was missed since the last connection has been made up for. */
-  onHealed: () => void = () => undefined;
 
   constructor(options: HubOptions) {
     const { source, logger, settled = async () => undefined, now = Date.now } = options;
+    const { onFlushed = ignore, onReversed = ignore, onHealed = ignore } = options;
     this.#options = options;
     this.#source = source;
     this.#subscriptions = new Subscriptions(options.retention, now);
     this.#link = new Link(now);
     const parts = { link: this.#link, frontier: this.#frontier, subscriptions: this.#subscriptions };
     this.#fanOut = new FanOut(this.#frontier, this.#subscriptions);
+    this.#followed = new FollowedChannels({ ...parts, source, logger });
+    const hear = (entry: Heard): void => this.#hear(entry);
+    const onOpen = (): void => this.#opened();
     this.#healing = new Healing(
-      {
-        ...parts,
-        fanOut: this.#fanOut,
-        hear: (entry) => this.#hear(entry),
-        onOpen: () => this.#opened(),
-        onHealed: () => this.onHealed(),
-      },
-      { ...options, settled, onFlushed: () => this.onFlushed(), onReversed: () => this.onReversed() },
+      { ...parts, fanOut: this.#fanOut, hear, onOpen, onHealed },
+      { ...options, settled, onFlushed, onReversed },
     );
-    this.#opening = new SubscribeQueue(this.#link, this.#frontier, source, logger);
-    this.#selfCheck = new SelfCheck({
-      ...parts,
-      source,
-      logger,
-      heal: (channels) => this.heal(channels),
-      sweep: () => this.sweep(),
-    });
+    const heal = (channels: string[] | undefined): Promise<void> => this.heal(channels);
+    this.#selfCheck = new SelfCheck({ ...parts, source, logger, heal, sweep: () => this.sweep() });
   }
 
   get position(): Position {
@@ -142,16 +130,8 @@ export class Hub implements SourceListener {
    * message is known, and the hub is open: messages that are published from then on are received.
    * @throws SisyphusError `redis_unavailable` after `FOLLOWING`
    */
-  async follow(reader: Reader, channels: string[]): Promise<void> {
-    const begun: Promise<void>[] = [];
-    for (const channel of channels) {
-      const subscription = this.#subscriptionOf(channel);
-      subscription.readers.add(reader);
-      if (subscription.head === undefined) begun.push(subscription.begun());
-    }
-    if (begun.length === 0 && this.isOpen) return;
-    if (await this.#isOpenAfter(Promise.all(begun))) return;
-    throw new SisyphusError('redis_unavailable', 'Redis cannot be reached');
+  follow(reader: Reader, channels: string[]): Promise<void> {
+    return this.#followed.follow(reader, channels);
   }
 
   leave(reader: Reader, channels: Iterable<string>): void {
@@ -163,7 +143,7 @@ export class Hub implements SourceListener {
     let { connectionNumber } = this.#link;
     let { position } = await this.#source.mark([]);
     // While the hub heals, its position stays.
-    if (!this.isOpen && (await this.#isOpenAfter())) {
+    if (!this.isOpen && (await this.#link.opensAfter())) {
       connectionNumber = this.#link.connectionNumber;
       position = (await this.#source.mark([])).position;
     }
@@ -175,8 +155,8 @@ export class Hub implements SourceListener {
   /** Settles when every plain PUBLISH made before the call is recorded and its record received, see `ChannelSource.settle`. */
   async settle(): Promise<void> {
     await this.#source.settle();
-    // While the hub heals, the records are held. A session that went on now would not know which rights changed with them.
-    if (!this.isOpen) await this.#isOpenAfter();
+    // While the hub heals, the records are queued. A session that went on now would not know of the changes of rights that they carry.
+    if (!this.isOpen) await this.#link.opensAfter();
   }
 
   /** The messages of the channel after `after`, if all of them are in memory; else `undefined`. */
@@ -241,8 +221,7 @@ export class Hub implements SourceListener {
   /** Unsubscribes channels that have had no readers for a while, and drops old messages from memory. */
   sweep(): void {
     this.#subscriptions.forgetBefore(this.position);
-    for (const channel of this.#subscriptions.sweep()) this.#idle.add(channel);
-    this.#letGo();
+    this.#followed.sweep();
   }
 
   /**
@@ -261,40 +240,10 @@ export class Hub implements SourceListener {
     else this.#hint(entry);
   }
 
-  /** The subscription of this channel. If there is none, it is created and queued for SUBSCRIBE. */
-  #subscriptionOf(channel: string): Subscription {
-    let subscription = this.#subscriptions.get(channel);
-    if (!subscription) {
-      subscription = this.#subscriptions.create(channel);
-      this.#opening.add(subscription);
-    }
-    subscription.idleSince = undefined;
-    return subscription;
-  }
-
   #opened(): void {
-    for (const subscription of this.#subscriptions.values()) {
-      if (subscription.head === undefined) this.#opening.add(subscription);
-    }
+    this.#followed.opened();
     this.#link.settleWaiting();
   }
-
-  /** Settles when `done` has settled and the hub is open. Answers whether that took less than `FOLLOWING`. */
-  async #isOpenAfter(done: Promise<unknown> = Promise.resolve()): Promise<boolean> {
-    const givenUp = new AbortController();
-    const isOpen = await within(
-      FOLLOWING,
-      done.then(() => this.#link.untilOpen(givenUp.signal)),
-    );
-    if (!isOpen) givenUp.abort();
-    return isOpen;
-  }
-
-  /** Unsubscribes idle channels, unless the hub is healing: it may be subscribing them. A lost connection has unsubscribed them anyway. */
-  #letGo(): void {
-    if (!this.isOpen && !this.#link.isDown) return;
-    const idle = [...this.#idle].filter((channel) => !this.#subscriptions.has(channel));
-    this.#idle.clear();
-    if (idle.length > 0 && this.isOpen) this.#source.unsubscribe(idle);
-  }
 }
+
+const ignore = (): void => undefined;

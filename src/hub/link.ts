@@ -1,3 +1,5 @@
+import { FOLLOWING, within } from '../patience.ts';
+
 /**
  * The state of the connection on which the hub receives messages from the store.
  *
@@ -76,6 +78,17 @@ export class Link {
         givenUp.addEventListener('abort', settle, { once: true });
       });
     }
+  }
+
+  /** Settles when `done` has settled and the link is open. Answers whether that took less than `FOLLOWING`. */
+  async opensAfter(done: Promise<unknown> = Promise.resolve()): Promise<boolean> {
+    const givenUp = new AbortController();
+    const isOpen = await within(
+      FOLLOWING,
+      done.then(() => this.untilOpen(givenUp.signal)),
+    );
+    if (!isOpen) givenUp.abort();
+    return isOpen;
   }
 
   /** Lets each pending `untilOpen` look at the state again. */

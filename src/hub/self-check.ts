@@ -33,6 +33,8 @@ export interface SelfCheckOptions {
   heal(channels: string[] | undefined): Promise<void>;
   /** Called every period, whether or not the hub is open. */
   sweep(): void;
+  /** See `PERIOD` (ms). */
+  period?: number;
 }
 
 /**
@@ -63,7 +65,7 @@ export class SelfCheck {
         this.#options.sweep();
         this.#now().finally(() => this.#timer && this.start());
       },
-      PERIOD * (0.8 + Math.random() * 0.4),
+      (this.#options.period ?? PERIOD) * (0.8 + Math.random() * 0.4),
     );
     this.#timer.unref();
   }

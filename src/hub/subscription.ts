@@ -85,7 +85,7 @@ export class Subscription {
     this.head = message.id;
   }
 
-  /** The channel's history has changed: continues from `head`, without the messages in memory. */
+  /** Called when the channel's history has changed: forgets the messages in memory, and continues from `head`. */
   restart(head: Position): void {
     this.head = head;
     this.#last = NONE;

@@ -21,7 +21,7 @@ export interface Message {
   readonly rights: RightsChange | undefined;
 }
 
-/** Tells messages from the gaps and resets that are received in order with them: only a message has an id. */
+/** Distinguishes messages from the gaps and resets that are received in order with them: only a message has an id. */
 export function isMessage(entry: object): entry is Message {
   return 'id' in entry;
 }

@@ -68,13 +68,13 @@ class Scanner {
 
   run(): void {
     const forbidden = this.#text.search(FORBIDDEN);
-    if (forbidden >= 0) throw this.#wrong('a control character has no place in XML', forbidden);
+    if (forbidden >= 0) throw this.#wrong('a control character: expected none', forbidden);
     if (this.#text.charCodeAt(0) === 0xfeff) this.#at = 1;
     this.#declaration();
     while (this.#at < this.#text.length) this.#next();
     const unclosed = this.#open.at(-1);
-    if (unclosed) throw this.#wrong(`<${unclosed.name}> is not closed`, unclosed.start);
-    if (!this.#rootSeen) throw this.#wrong('an element is missing');
+    if (unclosed) throw this.#wrong(`<${unclosed.name}> is not closed: expected </${unclosed.name}>`, unclosed.start);
+    if (!this.#rootSeen) throw this.#wrong('an element is missing: expected one that holds all');
   }
 
   #next(): void {
@@ -93,7 +93,7 @@ class Scanner {
     const declaration = this.#text.slice(start, this.#at);
     const encoding = /encoding[ \t\r\n]*=[ \t\r\n]*["']([^"']*)["']/.exec(declaration)?.[1];
     if (encoding !== undefined && !/^(utf-?8|us-ascii)$/i.test(encoding)) {
-      throw this.#wrong(`encoding ${JSON.stringify(encoding)}: UTF-8 is right`);
+      throw this.#wrong(`encoding ${JSON.stringify(encoding)}: expected UTF-8`);
     }
   }
 
@@ -104,7 +104,7 @@ class Scanner {
       const code = this.#text.charCodeAt(this.#at);
       if (code === AMP) this.#reference();
       else if (code !== BRACKET) break;
-      else if (this.#text.startsWith(']]>', this.#at)) throw this.#wrong(']]> in a text: ]]&gt; is right');
+      else if (this.#text.startsWith(']]>', this.#at)) throw this.#wrong(']]> in a text: expected ]]&gt;');
       else this.#at += 1;
     }
     this.#tellText(this.#text.slice(start, this.#at), start);
@@ -125,7 +125,7 @@ class Scanner {
     const name = this.#name('an element');
     const attributes = this.#attributes();
     const isEmpty = this.#take('/');
-    if (!this.#take('>')) throw this.#wrong(`<${name}: > or an attribute is missing`);
+    if (!this.#take('>')) throw this.#wrong(`<${name} is not closed: expected > or an attribute`);
     const element = { name, attributes, depth, start, contentStart: this.#at, contentEnd: this.#at };
     if (isEmpty) this.#visitor.element(element);
     else this.#open.push(element);
@@ -137,7 +137,7 @@ class Scanner {
       const hasSpace = this.#skip(SPACE);
       const code = this.#text.charCodeAt(this.#at);
       if (code === GT || code === SLASH || Number.isNaN(code)) return attributes ?? NO_ATTRIBUTES;
-      if (!hasSpace) throw this.#wrong('a space before the attribute is missing');
+      if (!hasSpace) throw this.#wrong('no space before an attribute: expected one');
       attributes ??= new Map();
       if (attributes.size >= MAX_ATTRIBUTES) throw this.#wrong(`too many attributes: expected up to ${MAX_ATTRIBUTES}`);
       const name = this.#name('an attribute');
@@ -160,38 +160,38 @@ class Scanner {
       this.#reference();
     }
     const value = this.#text.slice(start, this.#at);
-    if (!this.#take(quote)) throw this.#wrong(`attribute ${name} is not closed, or holds <: &lt; is right`);
+    if (!this.#take(quote)) throw this.#wrong(`attribute ${name} is not closed, or holds <: expected &lt; for a <`);
     return decodeReferences(value);
   }
 
   #endTag(): void {
     const element = this.#open.pop();
-    if (!element) throw this.#wrong('an end tag without a start');
+    if (!element) throw this.#wrong('an end tag without a start tag: expected none');
     element.contentEnd = this.#at;
     this.#at += 2;
     if (this.#name('an end tag') !== element.name) {
-      throw this.#wrong(`</${element.name}> is right here`, element.contentEnd);
+      throw this.#wrong(`an end tag of another element: expected </${element.name}>`, element.contentEnd);
     }
     this.#skip(SPACE);
-    if (!this.#take('>')) throw this.#wrong(`</${element.name}: > is missing`);
+    if (!this.#take('>')) throw this.#wrong(`</${element.name} is not closed: expected >`);
     this.#visitor.element(element);
   }
 
   #comment(): void {
     if (!this.#text.startsWith('<!--', this.#at)) throw this.#wrong('<!- : expected <!--');
     const end = this.#text.indexOf('--', this.#at + 4);
-    if (end < 0) throw this.#wrong('a comment is not closed');
-    if (this.#text[end + 2] !== '>') throw this.#wrong('-- inside a comment', end);
+    if (end < 0) throw this.#wrong('a comment is not closed: expected -->');
+    if (this.#text[end + 2] !== '>') throw this.#wrong('-- inside a comment: expected -->', end);
     this.#at = end + 3;
   }
 
   #cdata(): void {
     if (!this.#text.startsWith('<![CDATA[', this.#at) || this.#open.length === 0) {
-      throw this.#wrong('DOCTYPE, entities and other declarations are not taken: leave them out');
+      throw this.#wrong('DOCTYPE, an entity or another declaration: expected none');
     }
     const start = this.#at + 9;
     const end = this.#text.indexOf(']]>', start);
-    if (end < 0) throw this.#wrong('CDATA is not closed');
+    if (end < 0) throw this.#wrong('CDATA is not closed: expected ]]>');
     this.#tellText(this.#text.slice(start, end), start);
     this.#at = end + 3;
   }
@@ -199,21 +199,22 @@ class Scanner {
   #instruction(): void {
     const start = this.#at;
     this.#at += 2;
-    if (/^xml$/i.test(this.#name('an instruction'))) throw this.#wrong('<?xml … ?> may only stand at the start', start);
+    if (/^xml$/i.test(this.#name('an instruction')))
+      throw this.#wrong('<?xml … ?> in the middle: expected it at the start', start);
     const end = this.#text.indexOf('?>', this.#at);
-    if (end < 0) throw this.#wrong('an instruction is not closed', start);
+    if (end < 0) throw this.#wrong('an instruction is not closed: expected ?>', start);
     this.#at = end + 2;
   }
 
   #reference(): void {
     const start = this.#at;
     if (!this.#skip(REFERENCE)) {
-      throw this.#wrong('& that begins none of &amp; &lt; &gt; &quot; &apos; &#…; : &amp; is right');
+      throw this.#wrong('& alone: expected &amp;, or one of &lt; &gt; &quot; &apos; &#…;');
     }
     if (this.#text[start + 1] !== '#') return;
     const digits = this.#text.slice(start + 2, this.#at - 1);
     if (isCharacter(digits[0] === 'x' ? Number.parseInt(digits.slice(1), 16) : Number(digits))) return;
-    throw this.#wrong(`&#${digits}; is no character of XML`, start);
+    throw this.#wrong(`&#${digits}; is no character of XML: expected one that is`, start);
   }
 
   #name(of: string): string {
@@ -221,7 +222,7 @@ class Scanner {
     // The short expression first: nearly all names are ASCII, and the standard's expression takes four times as long.
     if (!this.#skip(ASCII_NAME) || this.#text.charCodeAt(this.#at) > 127) {
       this.#at = start;
-      if (!this.#skip(NAME)) throw this.#wrong(`a name of ${of} is missing; < in a text is written &lt;`);
+      if (!this.#skip(NAME)) throw this.#wrong(`a name is missing: expected that of ${of}, or &lt; for a < in a text`);
     }
     if (this.#at - start > MAX_NAME) throw this.#wrong(`a name is too long: expected up to ${MAX_NAME} characters`);
     return this.#text.slice(start, this.#at);

@@ -30,7 +30,7 @@ export function parseXmlBatch(body: Buffer, most = Number.POSITIVE_INFINITY): Xm
       if (element.depth === 0) requireRoot(element);
       else if (element.depth === 1) messages.push(toMessage(element, text, messages.length));
       if (messages.length > most)
-        throw new SisyphusError('bad_request', `more than ${most} messages: send several batches`);
+        throw new SisyphusError('bad_request', `more than ${most} messages: expected several batches`);
     },
     text: (depth, found) => {
       if (depth > 0 || found.trim() === '') return;
@@ -116,7 +116,7 @@ function decodeUtf8(body: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
   } catch (error) {
-    throw new SisyphusError('bad_xml', 'XML: the body is no valid UTF-8', { cause: error });
+    throw new SisyphusError('bad_xml', 'XML: the body has bytes that are no UTF-8: expected UTF-8', { cause: error });
   }
 }
 

@@ -5,25 +5,33 @@ import type { Counters } from '../counters.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
-import type { MessageFilter } from './channels.ts';
+import type { Channels } from './channels.ts';
+import type { ReadingOwner } from './reading-owner.ts';
 
 /**
  * The client of one reading, and its position.
  *
- * Invariant: the client was sent every message with an id up to `position` that the filter allows, each once and in the order of ids, or
+ * Invariant: the client was sent every message with an id up to `position` that the channels allow, each once and in the order of ids, or
  * it was notified by a reset. Nothing else writes to the connection or moves the position.
  */
 export class Client {
   readonly #connection: Connection;
   readonly #counters: Counters;
-  readonly #filter: MessageFilter;
+  readonly #channels: Pick<Channels, 'isQuiet' | 'allows' | 'denied'>;
+  readonly #owner: Pick<ReadingOwner, 'onOpen'>;
   #position = BEGINNING;
   #isOpened = false;
 
-  constructor(connection: Connection, counters: Counters, filter: MessageFilter) {
+  constructor(
+    connection: Connection,
+    counters: Counters,
+    channels: Pick<Channels, 'isQuiet' | 'allows' | 'denied'>,
+    owner: Pick<ReadingOwner, 'onOpen'>,
+  ) {
     this.#connection = connection;
     this.#counters = counters;
-    this.#filter = filter;
+    this.#channels = channels;
+    this.#owner = owner;
   }
 
   get position(): Position {
@@ -49,20 +57,19 @@ export class Client {
     this.#position = laterOf(this.#position, position);
   }
 
+  /** Sends the first frame, and behind it the channels that the client may not read, unless it has left. */
   open(): void {
+    if (this.hasLeft) return;
     this.#isOpened = true;
     this.#connection.open('ok', this.#position);
-  }
-
-  /** Tells the client that it may not read this channel. */
-  deny(channel: string): void {
-    this.#connection.denied(channel, this.#position);
+    for (const channel of this.#channels.denied) this.#connection.denied(channel, this.#position);
+    this.#owner.onOpen();
   }
 
   give(delivery: Delivery): void {
     const { message } = delivery;
     if (!isAfter(message.id, this.#position)) return;
-    if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;
+    if (!this.#channels.isQuiet && !this.#channels.allows(message)) return;
     this.#position = message.id;
     this.#connection.message(delivery);
     if (message.oversize) this.#countReset('oversize');

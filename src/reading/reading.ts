@@ -1,31 +1,25 @@
-import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Ending } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
-import type { Hub } from '../hub/hub.ts';
 import { type Delivery, isDelivery } from '../message/delivery.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import { isExpected } from '../repeats.ts';
-import { type Additions, follow, insertAdded, readAdded } from './additions.ts';
+import type { Additions } from './additions.ts';
 import { NO_BARRIER } from './barrier.ts';
 import type { Channels } from './channels.ts';
 import { Client } from './client.ts';
 import { Gate, type Reset } from './gate.ts';
-import { giveReplay } from './give-replay.ts';
-import { persistently } from './persistently.ts';
 import type { Wanted } from './read-channels.ts';
 import type { ReadingOwner } from './reading-owner.ts';
-import { openMissed, openReplay, type Replay, type ReplayOptions } from './replay.ts';
+import { openReplay } from './replay.ts';
+import { Replayer, type ReplayerOptions } from './replayer.ts';
 import { positionOf, type Start } from './start.ts';
 
-export interface ReadingOptions {
-  hub: Hub;
-  backlog: BacklogReader;
+export interface ReadingOptions extends ReplayerOptions {
   connection: Connection;
   counters: Counters;
-  recordsPlain: (channel: string) => boolean;
   /** The most bytes of messages that are held. If there are more, they are dropped and read again. */
   maxBuffer: number;
 }
@@ -41,7 +35,8 @@ export interface Opening {
 }
 
 /**
- * What one client reads: subscribe, replay, cut over, live. The reading does not decide which channels it follows, nor who may read them.
+ * What one client reads: subscribe, replay, cut over, live. The reading decides when an entry may pass to the client: `Client` writes it,
+ * `Replayer` reads what was missed. Its owner decides which channels are followed, and who may read them.
  *
  * Invariant: while there is a `#gate`, every message that is received is held behind it: the reading opens, reads a backlog, looks up its
  * channels, or waits at its barrier. Without a gate the reading is live, and messages go straight to the client.
@@ -54,20 +49,20 @@ export class Reading {
   readonly #additions: Additions;
   readonly #options: ReadingOptions;
   readonly #client: Client;
+  readonly #replayer: Replayer;
   #gate: Gate | undefined;
   #isDraining = false;
   #isHeld = false;
   /** The missed messages have been given, so held messages may follow. */
   #hasBegun = false;
-  /** Aborts the backlog reads that are under way. */
-  #leaving: AbortController | undefined;
 
   constructor(owner: ReadingOwner, channels: Channels, additions: Additions, options: ReadingOptions) {
     this.#owner = owner;
     this.#channels = channels;
     this.#additions = additions;
     this.#options = options;
-    this.#client = new Client(options.connection, options.counters, channels);
+    this.#client = new Client(options.connection, options.counters, channels, owner);
+    this.#replayer = new Replayer(this.#client, channels, additions, options);
     this.#gate = new Gate(options.maxBuffer);
   }
 
@@ -93,12 +88,12 @@ export class Reading {
     if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {
       // `ok` is sent before the backlogs are read, so that the client knows at once that it is connected.
       this.#client.beginAt(positionOf(start, seam));
-      this.#open();
+      this.#client.open();
     }
     await settle();
     if (this.#client.hasLeft) return;
     if (start.kind === 'now') this.#additions.haveRead(seam);
-    else await this.#replay(seam, (options) => openReplay(start, seam, owedAfter, options));
+    else await this.#replayer.replay(seam, (options) => openReplay(start, seam, owedAfter, options));
     this.#hasBegun = true;
     await this.#drain();
   }
@@ -108,8 +103,7 @@ export class Reading {
       this.#client.give(delivery);
       return;
     }
-    this.#closeGate();
-    this.#gate!.add(delivery, this.barrier.count);
+    this.#closeGate().add(delivery, this.barrier.count);
     this.#kick();
   }
 
@@ -128,7 +122,7 @@ export class Reading {
     this.#kick();
   }
 
-  /** Its channels or its barrier have changed: messages that are received from now on are held until the change is handled. */
+  /** Called when its channels or its barrier have changed: messages that are received from now on are held until the change is handled. */
   review(): void {
     this.#closeGate();
     this.#kick();
@@ -148,60 +142,16 @@ export class Reading {
   }
 
   close(reason: CloseReason, ending?: Ending): void {
-    this.#leaving?.abort();
+    this.#replayer.close();
     this.#gate = new Gate(0);
     this.#client.close(reason, ending);
   }
 
-  #closeGate(): void {
-    if (this.#gate) return;
+  #closeGate(): Gate {
+    if (this.#gate) return this.#gate;
     this.#gate = new Gate(this.#options.maxBuffer);
     this.#owner.onHold();
-  }
-
-  /** Sends the resets and the messages that were missed up to the seam; before them the first frame, if it has not been sent yet. */
-  async #replay(seam: Position, open: (options: ReplayOptions) => Promise<Replay>): Promise<void> {
-    try {
-      const replay = await this.#openReplay(open);
-      // A change of rights from here on has a place behind the seam, so all pages can be filtered with the rights as they are now.
-      this.#additions.haveRead(seam);
-      this.#client.beginAt(replay.position);
-      if (!this.isOpened) this.#open();
-      await giveReplay(replay, this.#client, seam, (ask) => this.#ask(ask));
-    } catch (error) {
-      // A client that has left is owed nothing, and its reads were aborted.
-      if (!this.#client.hasLeft) throw error;
-    }
-  }
-
-  #openReplay(open: (options: ReplayOptions) => Promise<Replay>): Promise<Replay> {
-    this.#leaving = new AbortController();
-    const { signal } = this.#leaving;
-    const { hub, backlog, recordsPlain } = this.#options;
-    const withdrawn = { open: (requests: ReadRequest[]) => backlog.open(requests, signal) };
-    return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
-  }
-
-  /** Repeats the same request, so up to the same seam: later messages are held, and may change which messages are allowed. */
-  async #ask<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    try {
-      return await ask();
-    } catch (error) {
-      // Before its `ok`, a client is notified of the failure within 2 s; after it, only the grace ends the stream.
-      if (!this.isOpened || this.#client.hasLeft) throw error;
-      return this.#persistently(ask);
-    }
-  }
-
-  #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    return persistently(ask, () => this.#client.hasLeft);
-  }
-
-  #open(): void {
-    if (this.#client.hasLeft) return;
-    this.#client.open();
-    for (const channel of this.#channels.denied) this.#client.deny(channel);
-    this.#owner.onOpen();
+    return this.#gate;
   }
 
   #kick(): void {
@@ -240,14 +190,15 @@ export class Reading {
   #work(gate: Gate): Promise<void> | undefined {
     if (this.#channels.isStale) return this.#renew();
     const dropped = gate.takeDropped(this.#areSettled);
-    if (dropped !== undefined) return this.#catchUp(dropped);
-    return this.#additions.isEmpty ? undefined : this.#readAdded(gate);
+    if (dropped !== undefined) return this.#replayer.catchUp(dropped);
+    if (this.#additions.isEmpty) return undefined;
+    return this.#replayer.readAdded(gate, this.#owner, () => this.barrier.count);
   }
 
   async #renew(): Promise<void> {
     const seam = this.#options.hub.position;
     await this.#owner.renew();
-    await this.#catchUp(seam);
+    await this.#replayer.catchUp(seam);
   }
 
   readonly #areSettled = (count: number): boolean => this.barrier.areSettled(count);
@@ -258,38 +209,5 @@ export class Reading {
       else this.#client.reset(entry.channel, entry.reason);
     }
     await this.#client.drained();
-  }
-
-  /** Reads messages again that are not held, or that could not be filtered when they came: from the hub's memory, or the backlogs. */
-  async #catchUp(upTo: Position): Promise<void> {
-    if (this.#client.hasLeft) return;
-    const { position } = this.#client;
-    const wanted = [...this.#channels.followed].map((channel) => {
-      const added = this.#additions.owedOf(channel, position);
-      return added ?? { channel, after: this.#channels.startOf(channel, position), isRead: true };
-    });
-    await this.#replay(upTo, (options) => openMissed(wanted, position, upTo, options));
-  }
-
-  /**
-   * Follows the channels that were added, from the place at which they were added, or from the reader's position if that is later. Puts
-   * their messages in their places among the held ones.
-   */
-  async #readAdded(gate: Gate): Promise<void> {
-    const { hub, backlog, recordsPlain } = this.#options;
-    const added = this.#additions.take();
-    await this.#persistently(() => follow(added, hub, this.#owner));
-    if (this.#client.hasLeft) return;
-    const { position } = this.#client;
-    const found = await this.#persistently(() =>
-      readAdded(added, position, hub.position, { hub, backlog, filter: this.#channels, gaps: hub.gaps, recordsPlain }),
-    );
-    const resets = found.resets.filter(({ channel }) => {
-      // If the channel was added, dropped and added again, messages that are gone from its backlog may be held since the first time.
-      const from = found.gaps.get(channel);
-      const head = hub.subscription(channel)?.head;
-      return from === undefined || head === undefined || !gate.hasAll(channel, found.deliveries, from, head);
-    });
-    insertAdded(gate, added, { deliveries: found.deliveries, resets }, position, this.barrier.count);
   }
 }

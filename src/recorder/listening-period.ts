@@ -9,6 +9,13 @@ const BATCH_BYTES = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /**
+ * `deaf` (no connection, or no anchor received on it yet) → `listening` (a standby: it queues plain PUBLISHes, and removes those that
+ * are recorded) → `elected` (it owns the lease, and has not received yet all records from before that) → `leading` (it records its
+ * queue). `spare`: two others stand by already.
+ */
+export type ListeningState = 'deaf' | 'listening' | 'elected' | 'leading' | 'spare';
+
+/**
  * One unbroken period of listening on one connection: the id at which it began, the place that it has reached, and the plain
  * PUBLISHes received in it.
  *
@@ -18,6 +25,7 @@ const NOTHING = Buffer.alloc(0);
 export class ListeningPeriod {
   /** Names the owner of the lease: the right to record belongs to a listening period, not to a gateway, and ends with it. */
   readonly name = randomUUID();
+  state: ListeningState = 'deaf';
   /** The id of the first anchor; places are known from there on. `undefined` before it. */
   from: Position | undefined;
   fromCount: Count = { life: '', number: 0 };
@@ -61,6 +69,7 @@ export class ListeningPeriod {
   begin(): void {
     this.from = this.#place.id;
     this.fromCount = this.#count;
+    this.state = 'listening';
   }
 
   /** Called for each plain PUBLISH. It is counted, and queued if `isRecorded`: if PUBLISHes on its channel are recorded. */
@@ -94,6 +103,11 @@ export class ListeningPeriod {
   /** Removes the first messages of the queue, because they were sent and recorded. Not by place: a forged anchor may falsify places. */
   forgetFirst(messages: number): void {
     this.queue.splice(0, messages);
+  }
+
+  /** Whether this gateway leads, and has recorded everything that it has received. */
+  get isIdle(): boolean {
+    return this.state === 'leading' && this.queue.length === 0;
   }
 
   get hasFullBatch(): boolean {

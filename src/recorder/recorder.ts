@@ -3,25 +3,15 @@ import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import { isChannel } from '../message/names.ts';
 import { type Place, placeOf } from '../message/place.ts';
-import { BEGINNING, type Position } from '../message/position.ts';
+import type { Position } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
+import { Lease } from './lease.ts';
 import { ListeningPeriod } from './listening-period.ts';
-import type { Count, LeaseAnswer, LeaseRequest, PlainListener, PlainSource } from './plain-source.ts';
+import type { Count, PlainListener, PlainSource } from './plain-source.ts';
 import { Recording } from './recording.ts';
 import { OneAtATime, Rounds } from './rounds.ts';
+import { TIMES } from './times.ts';
 
-/** How long the lease lasts (ms). A standby, which asks every `TURN`, takes it 1.2 s after the owner died. */
-const LEASE = 900;
-/** Interval at which the owner renews the lease, and a standby asks for it (ms). */
-const TURN = 250;
-/** Interval at which a spare gateway asks whether it is needed (ms). */
-const SPARE_TURN = 1000;
-/** If no lease was seen in force for this long (ms), plain PUBLISHes may not be recorded at the moment. */
-const HELD_LATELY = 3000;
-/** Interval at which an anchor is requested (ms): it proves that the connection is alive, and tells the place on it. */
-const ANCHOR = 700;
-/** How long the end of a listening period may take (ms). If messages are not recorded by then, readers are told by a gap. */
-const RETIRE = 5000;
 /** Most messages that may be queued, received and not known to be recorded. Beyond that, this gateway begins a new period. */
 const MAX_QUEUE = 200_000;
 /** Channels on which Sentinel and Redis publish for themselves. */
@@ -30,68 +20,69 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
 /**
  * Turns plain PUBLISHes into recorded messages, exactly once, whatever the number of gateways.
  *
- * `deaf` (no connection, or no anchor received on it yet) → `listening` (a standby: it queues plain PUBLISHes, and removes those that
- * are recorded) → `elected` (it owns the lease, and has not received yet all records from before that) → `leading` (it records its
- * queue). `spare`: two others stand by already. A lost connection ends the listening period, in every state.
+ * Its state is that of the present listening period, and ends with it. A lost connection ends the period, in every state.
  *
  * Invariant: a queue is never used across an interruption of listening, and the script records a place only for the period that owns
  * the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder messages; and a gateway that takes
  * the lease has received everything since the last recorded place, or a gap is written.
  *
- * This class contains only the transitions between these states, and the decisions about them.
+ * This class contains only the transitions between the states, and the decisions about them.
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;
+  readonly #times: typeof TIMES;
   readonly #counters: Counters;
   readonly #logger: Logger;
   readonly #failures: Failures;
-  #state: 'deaf' | 'listening' | 'elected' | 'leading' | 'spare' = 'deaf';
   #period = new ListeningPeriod();
+  readonly #lease: Lease;
   readonly #recording: Recording;
   /** Settles when the previous period has ended: its queue is recorded, and the lease given back, if that was possible. */
   #ended: Promise<void> = Promise.resolve();
-  /** When any gateway, including this one, was last seen to own the lease (ms). */
-  #heldAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
   readonly #rounds = new Rounds((error) => this.#warn('recorder_turn_failed', error));
   readonly #turns = new OneAtATime(() =>
     this.#turn().catch((error: Error) => this.#warn('recorder_turn_failed', error)),
   );
 
-  constructor(source: PlainSource, counters: Counters, logger: Logger) {
+  constructor(source: PlainSource, counters: Counters, logger: Logger, times = TIMES) {
     this.#source = source;
+    this.#times = times;
     this.#counters = counters;
     this.#logger = logger;
     this.#failures = new Failures(logger);
+    this.#lease = new Lease(source, times, (error) => this.#warn('recorder_not_released', error));
     this.#recording = new Recording({
       source,
       counters,
       logger,
-      isDue: (period) => period === this.#period && this.#state === 'leading',
+      isDue: (period) => period === this.#period && period.state === 'leading',
       onFenced: () => this.#fence(),
       onFailure: (error) => this.#warn('record_failed', error),
     });
   }
 
   get role(): 'unknown' | 'leader' | 'standby' | 'spare' {
-    if (this.#heldAt === Number.NEGATIVE_INFINITY) return 'unknown';
-    return this.#state === 'leading' ? 'leader' : this.#state === 'spare' ? 'spare' : 'standby';
+    if (!this.#lease.isKnown) return 'unknown';
+    const { state } = this.#period;
+    return state === 'leading' ? 'leader' : state === 'spare' ? 'spare' : 'standby';
   }
 
   /** Whether plain PUBLISHes are being recorded, by this gateway or another. */
   get isRecording(): boolean {
-    return performance.now() - this.#heldAt < HELD_LATELY;
+    return this.#lease.wasHeldLately;
   }
 
   start(): void {
     this.#source.start(this);
-    const isSpare = (): boolean => this.#state === 'spare';
+    const { turn, spareTurn, anchor } = this.#times;
+    const isSpare = (): boolean => this.#period.state === 'spare';
     this.#rounds.repeat(
-      () => (isSpare() ? SPARE_TURN : TURN),
+      () => (isSpare() ? spareTurn : turn),
       () => this.#turn(),
     );
     this.#rounds.repeat(
-      () => (isSpare() ? SPARE_TURN : ANCHOR),
+      () => (isSpare() ? spareTurn : anchor),
       async () => {
         if (this.#period.from !== undefined) await this.#source.anchor(this.#period.name);
       },
@@ -120,7 +111,7 @@ export class Recorder implements PlainListener {
   plain(channel: string, payload: Buffer): void {
     const period = this.#period;
     period.hear(channel, payload, isChannel(channel) && !NOT_PLAIN.test(channel));
-    if (this.#state === 'leading') this.#record();
+    if (period.state === 'leading') this.#record();
     // Once, when the bound is passed: messages still arrive until the period has ended.
     if (period.queue.length !== MAX_QUEUE + 1) return;
     this.#logger.error({ event: 'recorder_queue_full' });
@@ -131,7 +122,7 @@ export class Recorder implements PlainListener {
   recorded(id: Position, place: Place | undefined): void {
     this.#period.recorded(id);
     // The leader removes a batch from its queue when the script has answered.
-    if (place && this.#state !== 'leading') this.#period.forget(place);
+    if (place && this.#period.state !== 'leading') this.#period.forget(place);
   }
 
   anchored(id: Position, name: string, count: Count): void {
@@ -143,24 +134,23 @@ export class Recorder implements PlainListener {
       this.#logger.warn({ event: 'recorder_overcounts' }, right);
     }
     if (!isOwn) return;
-    if (this.#state === 'elected') {
+    if (this.#period.state === 'elected') {
       // Queue a question here, so that gateways that asked while nobody listened are answered without asking again.
       this.#period.settle(id);
       this.#lead();
     }
     if (this.#period.from !== undefined) return;
     this.#period.begin();
-    this.#state = 'listening';
     this.#turnNow();
   }
 
   settle(id: Position): void {
     this.#period.settle(id);
-    if (this.#state === 'leading') void this.#record();
+    if (this.#period.state === 'leading') void this.#record();
   }
 
   settled(id: Position): void {
-    if (this.#state !== 'leading') this.#period.forget(placeOf(id));
+    if (this.#period.state !== 'leading') this.#period.forget(placeOf(id));
   }
 
   released(): void {
@@ -171,14 +161,16 @@ export class Recorder implements PlainListener {
     if (this.#stopped) return;
     const period = this.#newPeriod();
     try {
-      const { role } = await this.#lease(period, 'ask');
-      this.#state = role === 'spare' ? 'spare' : 'deaf';
-      if (role === 'spare') return;
+      const { role } = await this.#lease.request(period, 'ask');
+      if (role === 'spare') {
+        period.state = 'spare';
+        return;
+      }
       await this.#source.listen();
       await this.#source.anchor(period.name);
     } catch (error) {
       this.#warn('recorder_not_listening', error);
-      setTimeout(() => period === this.#period && void this.#begin(), TURN).unref();
+      setTimeout(() => period === this.#period && void this.#begin(), this.#times.turn).unref();
     }
   }
 
@@ -189,22 +181,15 @@ export class Recorder implements PlainListener {
   async #end(): Promise<void> {
     const period = this.#period;
     if (period.from === undefined) return;
-    if (this.#state === 'elected') this.#lead();
-    const until = Date.now() + RETIRE;
-    if (this.#state === 'leading') await Promise.race([this.#record(), wait(RETIRE, undefined, { ref: false })]);
-    const wanted = this.#isIdle(period) ? 'release' : 'leave';
+    if (period.state === 'elected') this.#lead();
+    const { retire } = this.#times;
+    const until = Date.now() + retire;
+    if (period.state === 'leading') await Promise.race([this.#record(), wait(retire, undefined, { ref: false })]);
+    const wanted = period.isIdle ? 'release' : 'leave';
     const upTo = wanted === 'release' ? period.place : undefined;
-    this.#state = 'deaf';
     this.#newPeriod();
-    while (Date.now() < until) {
-      try {
-        await this.#lease(period, wanted, upTo);
-        return;
-      } catch (error) {
-        this.#warn('recorder_not_released', error);
-        await wait(100);
-      }
-    }
+    const again = (): boolean => wanted === 'release' && !this.#stopped;
+    await this.#lease.giveUp(period, { wanted, upTo, again }, until);
   }
 
   #turnNow(): void {
@@ -214,15 +199,15 @@ export class Recorder implements PlainListener {
   /** Renews the lease, or asks whether it is available. */
   async #turn(): Promise<void> {
     const period = this.#period;
-    if (this.#state === 'spare') {
-      if ((await this.#lease(period, 'ask')).role === 'room') await this.#begin();
+    if (period.state === 'spare') {
+      if ((await this.#lease.request(period, 'ask')).role === 'room') await this.#begin();
       return;
     }
     if (period.from === undefined) return;
-    const { role, place } = await this.#lease(period, 'keep', this.#isIdle(period) ? period.place : undefined);
+    const { role, place } = await this.#lease.request(period, 'keep', period.isIdle ? period.place : undefined);
     if (period !== this.#period) return;
     if (role === 'leader') await this.#win(place);
-    else if (this.#state === 'leading' || this.#state === 'elected') this.#fence();
+    else if (period.state === 'leading' || period.state === 'elected') this.#fence();
     else if (role === 'spare') await this.#rest();
     else period.forget(place);
   }
@@ -232,17 +217,17 @@ export class Recorder implements PlainListener {
    * are still queued then are not recorded.
    */
   async #win(place: Place): Promise<void> {
-    if (this.#state === 'leading') void this.#record();
-    if (this.#state !== 'listening') return;
+    if (this.#period.state === 'leading') void this.#record();
+    if (this.#period.state !== 'listening') return;
     this.#period.forget(place);
-    this.#state = 'elected';
+    this.#period.state = 'elected';
     await this.#source.anchor(this.#period.name);
   }
 
   #lead(): void {
     this.#counters.recorderLeads();
     this.#logger.info({ event: 'recorder_leads', queued: this.#period.queue.length });
-    this.#state = 'leading';
+    this.#period.state = 'leading';
     void this.#record();
   }
 
@@ -250,37 +235,18 @@ export class Recorder implements PlainListener {
   #fence(): void {
     this.#counters.recorderFenced();
     this.#logger.warn({ event: 'recorder_fenced', queued: this.#period.queue.length });
-    this.#state = 'listening';
+    this.#period.state = 'listening';
   }
 
   /** Stops listening, because two other gateways stand by already. */
   async #rest(): Promise<void> {
-    this.#state = 'spare';
-    this.#newPeriod();
+    this.#newPeriod().state = 'spare';
     await this.#source.deafen();
   }
 
   #newPeriod(): ListeningPeriod {
     this.#period = new ListeningPeriod(this.#period.overcounts);
     return this.#period;
-  }
-
-  /** Whether this gateway leads, and has recorded everything that it has received. */
-  #isIdle({ queue }: ListeningPeriod): boolean {
-    return this.#state === 'leading' && queue.length === 0;
-  }
-
-  async #lease(
-    period: ListeningPeriod,
-    wanted: LeaseRequest['wanted'],
-    upTo?: LeaseRequest['upTo'],
-  ): Promise<LeaseAnswer> {
-    const { name, from = BEGINNING, fromCount } = period;
-    const again = wanted === 'release' && !this.#stopped;
-    const askedAt = performance.now();
-    const answer = await this.#source.lease({ name, ttl: LEASE, from, fromCount, upTo, wanted, again });
-    if (answer.isHeld) this.#heldAt = askedAt;
-    return answer;
   }
 
   #record(): Promise<void> {

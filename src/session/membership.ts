@@ -8,7 +8,7 @@ import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Additions } from '../reading/additions.ts';
 import type { Channels } from '../reading/channels.ts';
-import { persistently } from '../reading/persistently.ts';
+import { type Pauses, persistently } from '../reading/persistently.ts';
 import type { Wanted } from '../reading/read-channels.ts';
 import { Timeline } from './timeline.ts';
 
@@ -34,6 +34,8 @@ export interface MembershipOptions {
   maxChannels?: number;
   /** Whether the channels on the user's list in the store are followed, too; by default `true`. */
   hasList?: boolean;
+  /** How long to wait before a failed request is repeated. */
+  pauses?: Pauses | undefined;
   /** The time (ms). */
   now?: () => number;
 }
@@ -321,7 +323,7 @@ export class Membership implements Channels {
   }
 
   #persistently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    return persistently(ask, () => this.#left);
+    return persistently(ask, () => this.#left, this.#options.pauses);
   }
 }
 

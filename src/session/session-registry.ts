@@ -154,9 +154,9 @@ export class SessionRegistry {
     this.closeAll('shutdown');
   }
 
-  /** Reads all lists again, after a lost connection to Redis. */
+  /** Reads all lists again, after a lost connection to Redis. Never rejects: a failure is logged, and each list has its turn anyway. */
   async rereadAll(): Promise<void> {
-    await this.#reread([...this.#sessions]);
+    await this.#reread([...this.#sessions]).catch((error: unknown) => this.#failures.log('reread_failed', error));
   }
 
   async #turn(): Promise<void> {

@@ -45,7 +45,7 @@ export class Session implements ReadingOwner {
   readonly connection: Connection;
   /** The streams of the client's address, if they are counted. All of them share the object. */
   address: AddressCount | undefined;
-  /** Called when the session needs `sweep` again. */
+  /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
   /** Called when the first frame has been sent. */
   onOpen: () => void = () => undefined;

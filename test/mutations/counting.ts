@@ -63,9 +63,9 @@ export const COUNTING_MUTATIONS: Mutation[] = [
   {
     name: 'a stream opens whose reader was turned away',
     ...SESSION,
-    file: 'src/reading/reading.ts',
-    find: '    if (this.#client.hasLeft) return;\n    this.#client.open();\n',
-    replace: '    this.#client.open();\n',
+    file: 'src/reading/client.ts',
+    find: '    if (this.hasLeft) return;\n    this.#isOpened = true;\n',
+    replace: '    this.#isOpened = true;\n',
     only: 'turned away meanwhile',
   },
   {

@@ -27,7 +27,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   {
     name: 'a stranger has the keys read again for each name',
     file: 'src/auth/jwks.ts',
-    find: 'cooldownDuration: COOLDOWN',
+    find: 'cooldownDuration: cooldown',
     replace: 'cooldownDuration: 0',
     caughtBy: 'unit/jwt',
     only: 'not asked again',

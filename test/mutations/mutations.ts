@@ -12,9 +12,9 @@ export interface Mutation {
 export const MUTATIONS: Mutation[] = [
   {
     name: 'ok is said before the subscription is acknowledged',
-    file: 'src/hub/hub.ts',
-    find: '      done.then(() => this.#link.untilOpen(givenUp.signal)),\n',
-    replace: '      this.#link.untilOpen(givenUp.signal),\n',
+    file: 'src/hub/link.ts',
+    find: '      done.then(() => this.untilOpen(givenUp.signal)),\n',
+    replace: '      this.untilOpen(givenUp.signal),\n',
     caughtBy: 'integration/after-ok',
   },
   {
@@ -428,9 +428,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'channels that nobody reads stay subscribed',
-    file: 'src/hub/hub.ts',
-    find: 'if (idle.length > 0 && this.isOpen) this',
-    replace: 'if (idle.length < 0 && this.isOpen) this',
+    file: 'src/hub/followed-channels.ts',
+    find: 'if (idle.length > 0 && this.#link.isOpen) this',
+    replace: 'if (idle.length < 0 && this.#link.isOpen) this',
     caughtBy: 'conformance/churn',
   },
   {

@@ -18,8 +18,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'the lease is given back by an owner that has not recorded all it heard',
     file: RECORDER,
-    find: "wait(RETIRE, undefined, { ref: false })]);\n    const wanted = this.#isIdle(period) ? 'release' : 'leave';",
-    replace: "wait(1000, undefined, { ref: false })]);\n    const wanted = 'release';",
+    find: "wait(retire, undefined, { ref: false })]);\n    const wanted = period.isIdle ? 'release' : 'leave';",
+    replace: "wait(200, undefined, { ref: false })]);\n    const wanted = 'release';",
     caughtBy: 'unit/recorder',
     only: 'while it owes',
   },
@@ -159,8 +159,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'who was seen to record once is believed to record',
-    file: RECORDER,
-    find: 'return performance.now() - this.#heldAt < HELD_LATELY;',
+    file: 'src/recorder/lease.ts',
+    find: 'return performance.now() - this.#heldAt < this.#times.heldLately;',
     replace: 'return this.#heldAt > 0;',
     caughtBy: 'unit/recorder',
     only: 'does not know who records',

@@ -76,7 +76,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'what was more than is held is forgotten',
     file: READING,
-    find: 'if (dropped !== undefined) return this.#catchUp(dropped);',
+    find: 'if (dropped !== undefined) return this.#replayer.catchUp(dropped);',
     replace: 'if (dropped !== undefined) this.#client.hasAllUpTo(dropped);',
     ...WAITING,
   },
@@ -110,7 +110,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gap is told although what is missing in the backlog is held',
-    file: READING,
+    file: 'src/reading/replayer.ts',
     find: '!gate.hasAll(channel, found.deliveries, from, head)',
     replace: 'head > 0',
     caughtBy: 'unit/session',
@@ -216,8 +216,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'channels that are added to a reading are not read',
     file: READING,
-    find: 'this.#additions.isEmpty ? undefined : this.#readAdded(gate)',
-    replace: 'undefined',
+    find: 'if (this.#additions.isEmpty) return undefined;',
+    replace: 'if (this.#additions) return undefined;',
     caughtBy: 'unit/reading',
   },
   {
@@ -244,7 +244,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'everything seems to be recorded while the hub holds the records',
     file: 'src/hub/hub.ts',
-    find: '    if (!this.isOpen) await this.#isOpenAfter();\n',
+    find: '    if (!this.isOpen) await this.#link.opensAfter();\n',
     replace: '',
     caughtBy: 'unit/hub',
     only: 'whether everything is recorded',

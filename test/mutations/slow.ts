@@ -3,7 +3,7 @@ import type { Mutation } from './mutations.ts';
 const QUEUE = { file: 'src/store/redis/rights-queue.ts', caughtBy: 'unit/rights-queue' };
 
 const OUTAGE = { file: 'src/session/outage.ts', caughtBy: 'unit/outage' };
-const HUB = { file: 'src/hub/hub.ts', caughtBy: 'unit/hub', only: 'nobody reads any more' };
+const HUB = { file: 'src/hub/followed-channels.ts', caughtBy: 'unit/hub', only: 'nobody reads any more' };
 
 /** Mistakes that push over a Redis that is slow. */
 export const SLOW_MUTATIONS: Mutation[] = [
@@ -96,7 +96,7 @@ export const SLOW_MUTATIONS: Mutation[] = [
   {
     name: 'a channel that nobody reads is let go of while it is being subscribed',
     ...HUB,
-    find: '    if (!this.isOpen && !this.#link.isDown) return;\n    const idle',
+    find: '    if (!this.#link.isOpen && !this.#link.isDown) return;\n    const idle',
     replace: '    const idle',
   },
 ];

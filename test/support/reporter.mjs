@@ -1,9 +1,13 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import Mocha from 'mocha';
 
 /** What is still open when all tests are through gets so long (ms) to close by itself. */
 const PATIENCE = 10_000;
 
-/** Mocha's own report, and a last line that a script can read: `12 passed, 0 failed`. */
+/**
+ * Mocha's own report, and a last line that a script can read: `12 passed, 0 failed`. If TEST_TALLY names a file, it counts the tests of
+ * the runs before this one, too, which have left their counts there.
+ */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
@@ -11,9 +15,19 @@ export default class Reporter extends Mocha.reporters.Spec {
     runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats;
       endInTime();
-      console.log(`${passes} passed, ${failures + pending} failed`);
+      const [passed, failed] = addUp(passes, failures + pending);
+      console.log(`${passed} passed, ${failed} failed`);
     });
   }
+}
+
+function addUp(passed, failed) {
+  const tally = process.env.TEST_TALLY;
+  if (tally === undefined) return [passed, failed];
+  const [before = 0, failedBefore = 0] = readFileSync(tally, 'utf8').split(' ').filter(Boolean).map(Number);
+  const sums = [before + passed, failedBefore + failed];
+  writeFileSync(tally, sums.join(' '));
+  return sums;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { createHook } from 'node:async_hooks';
 
-/** What is over with this turn of the event loop. */
-const NOTHING = ['PROMISE', 'TickObject', 'Microtask'];
+/** What is over with this turn of the event loop. The request for random bytes is made, and answered at once, by `randomUUID`. */
+const NOTHING = ['PROMISE', 'TickObject', 'Microtask', 'RANDOMBYTESREQUEST'];
 
 /** What `act` begins: timers, sockets, processes, requests; also such as would not keep the process alive. */
 export function resourcesOf(act: () => void): string[] {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { BoundedLog, type Fields } from '../../src/http/bounded-log.ts';
+import { eventually } from '../support/wait.ts';
 
 describe('a log of what strangers cause', () => {
   let now: number;
@@ -9,9 +10,17 @@ describe('a log of what strangers cause', () => {
   beforeEach(() => {
     now = 0;
     lines = [];
-    const write = (line: Fields) => void lines.push(line);
-    log = new BoundedLog({ info: write, warn: write } as ConstructorParameters<typeof BoundedLog>[0], () => now);
+    log = aLog();
   });
+
+  function aLog(refill?: number): BoundedLog {
+    const write = (line: Fields) => void lines.push(line);
+    return new BoundedLog(
+      { info: write, warn: write } as ConstructorParameters<typeof BoundedLog>[0],
+      () => now,
+      refill,
+    );
+  }
 
   it('has twenty lines at once, then one a second, which counts what was left out', () => {
     for (let i = 0; i < 1000; i++) log.warn({ event: 'a' });
@@ -33,9 +42,12 @@ describe('a log of what strangers cause', () => {
   });
 
   it('says what was left out also where nothing follows', async () => {
-    for (let i = 0; i < 25; i++) log.warn({ event: 'a' });
-    now = 2500;
-    await new Promise((resolve) => setTimeout(resolve, 2200));
+    const quick = aLog(50);
+    for (let i = 0; i < 25; i++) quick.warn({ event: 'a' });
+    now = 125;
+    await new Promise((resolve) => setTimeout(resolve, 90));
+    expect(lines).to.have.length(20);
+    await eventually(() => lines.length > 20);
     expect(lines.at(-1)).to.deep.equal({ event: 'a', left_out: 5 });
   });
 

@@ -64,20 +64,23 @@ describe('the flusher', () => {
 
   it('tells each stream the time, a little late at most', async () => {
     const flusher = new Flusher();
+    /** How much this process has worked (ms): what other processes do meanwhile makes nothing late. */
+    const worked = (): number => Object.values(process.cpuUsage()).reduce((sum, part) => sum + part) / 1000;
     const late: number[] = [];
+    let told = { at: Number.NaN, from: 0 };
     const slow = {
       flush: (now: number) => {
-        late.push(performance.now() - now);
-        const until = performance.now() + 0.1;
-        while (performance.now() < until);
+        expect(now).to.be.at.most(performance.now());
+        if (now !== told.at) told = { at: now, from: worked() };
+        late.push(worked() - told.from);
+        const until = worked() + 0.1;
+        while (worked() < until);
       },
     };
     for (let i = 0; i < 300; i++) flusher.add(slow, false);
     flusher.add(slow, true);
     await eventually(() => late.length === 301);
-    expect(Math.min(...late)).to.be.at.least(0);
-    // The process may be interrupted once.
-    expect(late.sort((a, b) => a - b)[290]).to.be.below(20);
+    expect(Math.max(...late)).to.be.below(20);
   });
 
   it('pauses for as long as a long round took, so that others have half of the time', async () => {

@@ -153,7 +153,8 @@ describe('the hub', () => {
 
     it('reads from the backlogs what it dropped, at once and in every channel', async function () {
       this.timeout(10_000);
-      const { hub, backlog, source } = aHub({ kept: 100_000 });
+      let reread = 0;
+      const { hub, backlog, source } = aHub({ kept: 100_000, onHealed: () => reread++ });
       const heard: string[] = [];
       const reader: Reader = {
         ...silent,
@@ -164,8 +165,7 @@ describe('the hub', () => {
       source.start(hub);
       await eventually(() => hub.isOpen);
       await hub.follow(reader, ['room:loud', 'room:quiet']);
-      let reread = 0;
-      hub.onHealed = () => reread++;
+      reread = 0;
       const release = holdMark(source);
       void hub.heal(undefined);
       const loud = Array.from({ length: MOST_HELD }, () => ({ channel: 'room:loud', data: Buffer.from('text') }));
@@ -632,9 +632,8 @@ describe('the hub', () => {
 
   describe('when ids begin anew below those that readers have', () => {
     it('says so, for no reader would get anything any more', async () => {
-      const { hub, source } = aHub();
       let reversals = 0;
-      hub.onReversed = () => reversals++;
+      const { hub, source } = aHub({ onReversed: () => reversals++ });
       source.start(hub);
       await eventually(() => hub.isOpen);
       await hub.follow(silent, ['room:1']);

@@ -38,8 +38,8 @@ describe('a token of an issuer', () => {
     said = [];
   });
 
-  function mode(options: Partial<JwtOptions>): Authenticator {
-    return jwtMode({ ...NONE, ...options }, (text) => said.push(text));
+  function mode(options: Partial<JwtOptions>, cooldown?: number): Authenticator {
+    return jwtMode({ ...NONE, ...options }, (text) => said.push(text), cooldown);
   }
 
   function ask(authenticator: Authenticator, token: string): Promise<Identity> {
@@ -218,25 +218,25 @@ describe('a token of an issuer', () => {
     });
 
     it('is verified with a key that came after the others were read', async () => {
-      const jwt = mode({ jwtJwksUrl: url });
+      const jwt = mode({ jwtJwksUrl: url }, 200);
       await ask(jwt, await sign(first));
       const second = await issuerKey('second');
       issuer.keys = [second];
-      await new Promise((resolve) => setTimeout(resolve, 2100));
+      await new Promise((resolve) => setTimeout(resolve, 250));
       expect(await ask(jwt, await sign(second))).to.include({ user: '7' });
       expect(issuer.requests).to.equal(2);
       expect(await ask(jwt, await sign(first))).to.deep.equal({ refusal: 'signature' });
     }).timeout(10_000);
 
     it('is still good while the keys cannot be read; what only new keys could tell is unavailable', async () => {
-      const jwt = mode({ jwtJwksUrl: url });
+      const jwt = mode({ jwtJwksUrl: url }, 200);
       issuer.isDown = true;
       expect(await ask(jwt, await sign(first))).to.deep.equal({ refusal: 'unavailable' });
       expect(said[0]).to.match(/^the keys at 127\.0\.0\.1:\d+ cannot be read: /);
       issuer.isDown = false;
       expect(await ask(jwt, await sign(first))).to.include({ user: '7' });
       issuer.isDown = true;
-      await new Promise((resolve) => setTimeout(resolve, 2100));
+      await new Promise((resolve) => setTimeout(resolve, 250));
       expect(await ask(jwt, await sign(await issuerKey('second')))).to.deep.equal({ refusal: 'unavailable' });
       expect(await ask(jwt, await sign(first))).to.include({ user: '7' });
     }).timeout(10_000);

@@ -15,6 +15,7 @@ import {
   type Recorded,
 } from '../../src/recorder/plain-source.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
+import { TIMES as USUAL } from '../../src/recorder/times.ts';
 import { eventually } from '../support/wait.ts';
 
 /** A Redis of one gateway: what it answers is up to the test, and everything that was asked is kept. */
@@ -122,6 +123,9 @@ class FakeSource implements PlainSource {
   }
 }
 
+/** The times of the recorder, shorter. */
+const TIMES = { ...USUAL, retire: 1500, heldLately: 1200, spareTurn: 300 };
+
 describe('the recorder', () => {
   let source: FakeSource;
   let counters: Counters;
@@ -129,7 +133,7 @@ describe('the recorder', () => {
   beforeEach(() => {
     source = new FakeSource();
     counters = new Counters();
-    recorder = new Recorder(source, counters, createLogger('silent'));
+    recorder = new Recorder(source, counters, createLogger('silent'), TIMES);
   });
   afterEach(async () => {
     source.beforeRecord = source.afterRecord = async () => undefined;
@@ -392,7 +396,7 @@ describe('the recorder', () => {
       await eventually(() => recorder.isRecording);
       expect(recorder.role).to.equal('standby');
       source.isHeld = false;
-      await pause(2500);
+      await pause(TIMES.heldLately - 500);
       expect(recorder.isRecording, 'the lease may be between two owners').to.equal(true);
       await eventually(() => !recorder.isRecording, 1500);
       expect(recorder.role).to.equal('standby');
@@ -439,7 +443,7 @@ describe('the recorder', () => {
     });
 
     it('does not give the lease back while it owes: where it cannot record, it lets it run out', async function () {
-      this.slow(14_000);
+      this.slow(6000);
       await lead();
       const { name } = source;
       source.beforeRecord = () => Promise.reject(new Error('OOM'));
@@ -447,10 +451,10 @@ describe('the recorder', () => {
       source.listener.down();
       source.listener.up();
       const tried = source.times('record');
-      await eventually(() => source.times('record') > tried + 20);
+      await eventually(() => source.times('record') > tried + 6);
       expect(source.times('listen'), 'still ending').to.equal(1);
-      // After 5 s it is of more use hearing again.
-      await eventually(() => source.times('listen') === 2, 8000);
+      // After a while it is of more use hearing again.
+      await eventually(() => source.times('listen') === 2, TIMES.retire + 3000);
       await eventually(() => source.leases.some((lease) => lease.name !== name && lease.wanted === 'keep'));
       expect(source.times('release')).to.equal(0);
       const last = source.leases.findLastIndex((lease) => lease.name === name);

@@ -83,7 +83,9 @@ describe('the body of POST /grant and /revoke', () => {
       /^bad_channel channel "918" is a number: expected/,
     );
     expect(refusal(() => read('{"channel":"room:1"}'))).to.match(/^bad_user user is missing/);
-    expect(refusal(() => read('[{"user":"7","channel":"room:1"}]'))).to.match(/^bad_request the body is a JSON object/);
+    expect(refusal(() => read('[{"user":"7","channel":"room:1"}]'))).to.match(
+      /^bad_request the body is no JSON object/,
+    );
   });
 
   for (const [what, { type = JSON_TYPE, body = (members: string) => `{${members},"data":"x"}` }] of Object.entries(

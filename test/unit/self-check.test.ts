@@ -37,7 +37,16 @@ function checked(count: number) {
   } as unknown as ChannelSource;
   const logger = createLogger('silent');
   const frontier = new Frontier();
-  const check = new SelfCheck({ link, frontier, subscriptions, source, logger, heal, sweep: () => undefined });
+  const check = new SelfCheck({
+    link,
+    frontier,
+    subscriptions,
+    source,
+    logger,
+    heal,
+    sweep: () => undefined,
+    period: 70,
+  });
   return { check, heads, asked, healed, state };
 }
 

@@ -124,7 +124,7 @@ class World {
   session(client: Client, connection = client.connection(), now = Date.now): Session {
     const { hub, backlog, counters } = this;
     const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
-    return new Session({ ...options, connection });
+    return new Session({ ...options, connection, pauses: { first: 10, last: 100 } });
   }
 
   async close(): Promise<void> {
@@ -252,8 +252,10 @@ describe('a session, at the seam between what is read and what comes live', () =
     await world.session(client).open({ kind: 'now' });
     // As if the hub did not remember: what it remembers it would not read.
     world.hub.recent = () => undefined;
-    world.beforeRead = async () => {
-      world.beforeRead = async () => undefined;
+    const { follow } = world.hub;
+    world.hub.follow = async (...asked) => {
+      world.hub.follow = follow;
+      await world.hub.follow(...asked);
       await world.publish('room:a', '1');
       await world.publish('room:a', '2');
     };

@@ -26,9 +26,11 @@ function inMessage(inner: string): string {
 /** The shortest of five tries (ms): what the machine does besides must not count. */
 function fastest(act: () => void): number {
   const times = Array.from({ length: 5 }, () => {
-    const start = performance.now();
+    // The process's own work: what other processes do meanwhile takes no longer here.
+    const start = process.cpuUsage();
     act();
-    return performance.now() - start;
+    const { user, system } = process.cpuUsage(start);
+    return (user + system) / 1000;
   });
   return Math.min(...times);
 }
@@ -81,10 +83,10 @@ describe('an XML batch', () => {
     ['', /element is missing/],
     ['hello', /text outside/],
     ['<message channel="a">x</message>', /<messages><message channel=/],
-    ['<messages><message channel="a">x</messages>', /<\/message> is right/],
+    ['<messages><message channel="a">x</messages>', /expected <\/message>/],
     ['<messages><message channel="a">', /<message> is not closed/],
-    ['<messages></message>', /<\/messages> is right/],
-    ['<messages/></messages>', /without a start/],
+    ['<messages></message>', /expected <\/messages>/],
+    ['<messages/></messages>', /without a start tag/],
     ['<messages/><messages/>', /second element/],
     ['<messages/>x', /text outside/],
     ['<messages><msg/></messages>', /message \[0\]: <msg>/],
@@ -95,27 +97,27 @@ describe('an XML batch', () => {
     ['<messages><message channel=a/></messages>', /no quotes/],
     ['<messages><message channel/></messages>', /no value/],
     ['<messages><message channel="a"event="b"/></messages>', /space before/],
-    ['<messages><message channel="<"/></messages>', /&lt; is right/],
-    [inMessage('<a></b>'), /<\/a> is right/],
-    [inMessage('<a></ab>'), /<\/a> is right/],
+    ['<messages><message channel="<"/></messages>', /expected &lt;/],
+    [inMessage('<a></b>'), /expected <\/a>/],
+    [inMessage('<a></ab>'), /expected <\/a>/],
     [inMessage('a < b'), /&lt;/],
-    [inMessage('AT&T'), /&amp; is right/],
-    [inMessage('&nbsp;'), /& that begins none/],
+    [inMessage('AT&T'), /expected &amp;/],
+    [inMessage('&nbsp;'), /& alone: expected &amp;/],
     [inMessage('&#0;'), /no character/],
     [inMessage('&#xD800;'), /no character/],
     [inMessage('&#x110000;'), /no character/],
-    [inMessage('a]]>b'), /]]&gt; is right/],
+    [inMessage('a]]>b'), /expected ]]&gt;/],
     [inMessage('<!-- a -- b -->'), /-- inside/],
     [inMessage('<!-- a'), /comment is not closed/],
     [inMessage('<![CDATA[ a'), /CDATA is not closed/],
-    [inMessage('<?xml version="1.0"?>'), /only stand at the start/],
+    [inMessage('<?xml version="1.0"?>'), /expected it at the start/],
     [inMessage('\0'), /control character/],
-    ['<?xml version="1.0" encoding="utf-16"?><messages/>', /UTF-8 is right/],
+    ['<?xml version="1.0" encoding="utf-16"?><messages/>', /expected UTF-8/],
     ['<!DOCTYPE messages><messages/>', /DOCTYPE/],
     ['<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><messages/>', /DOCTYPE/],
     [inMessage('<!ENTITY a "b">'), /DOCTYPE/],
-    ['<![CDATA[ ]]><messages/>', /declarations are not taken/],
-    ['<messages/><![CDATA[ ]]>', /declarations are not taken/],
+    ['<![CDATA[ ]]><messages/>', /declaration: expected none/],
+    ['<messages/><![CDATA[ ]]>', /declaration: expected none/],
   ];
 
   for (const [text, expected] of MALFORMED) {

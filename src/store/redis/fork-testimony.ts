@@ -10,7 +10,7 @@ const MOST_LOST = 501;
 export class ForkTestimony {
   readonly #functions: RecorderFunctions;
   readonly #witness: Witness;
-  /** All that is known of forks up to this position has been reported. */
+  /** This gateway has reported what it knows about every fork that ended at or before this position. */
   #upTo = BEGINNING;
 
   constructor(functions: RecorderFunctions, witness: Witness) {

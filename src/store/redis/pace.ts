@@ -48,7 +48,7 @@ export class Pace {
     this.#now = now;
   }
 
-  /** The connection failed; `isRefusal`: Redis replied with an error. */
+  /** Called when the connection has failed. `isRefusal`: Redis has answered, with an error. */
   failed(isRefusal: boolean): void {
     this.#wasRefused = isRefusal;
   }

@@ -33,15 +33,15 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'a new recorder begins with an empty queue',
     file: RECORDER,
-    find: "    this.#period.forget(place);\n    this.#state = 'elected';",
-    replace: "    this.#period.queue = [];\n    this.#state = 'elected';",
+    find: "    this.#period.forget(place);\n    this.#period.state = 'elected';",
+    replace: "    this.#period.queue = [];\n    this.#period.state = 'elected';",
     scenario: 'recorders-in-turn',
   },
   {
     mistake: 'a standby keeps nothing of what it hears',
     file: RECORDER,
-    find: "    if (this.#state === 'leading') this.#record();\n    // Once",
-    replace: "    if (this.#state === 'leading') this.#record();\n    else period.queue = [];\n    // Once",
+    find: "    if (period.state === 'leading') this.#record();\n    // Once",
+    replace: "    if (period.state === 'leading') this.#record();\n    else period.queue = [];\n    // Once",
     scenario: 'recorders-in-turn',
   },
   {
@@ -74,9 +74,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a dead recorder keeps its lease for long',
-    file: RECORDER,
-    find: 'const LEASE = 900;',
-    replace: 'const LEASE = 30_000;',
+    file: 'src/recorder/times.ts',
+    find: '  lease: 900,',
+    replace: '  lease: 30_000,',
     scenario: 'recorders-in-turn',
   },
   {
@@ -194,7 +194,7 @@ export const MUTATIONS: Mutation[] = [
   {
     mistake: 'where a change of rights stands among the messages is not looked at',
     file: CLIENT,
-    find: '    if (!this.#filter.isQuiet && !this.#filter.allows(message)) return;\n',
+    find: '    if (!this.#channels.isQuiet && !this.#channels.allows(message)) return;\n',
     replace: '',
     scenario: 'calm',
   },

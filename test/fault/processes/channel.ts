@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** A process of the run's own, spoken to in JSON both ways; it ends when the run does, whatever way that ends. */
@@ -9,8 +10,8 @@ export class Helper<Order, Report> {
   #ending = false;
 
   constructor(file: string, onReport: (report: Report) => void, onCrash: (what: string) => void) {
-    const path = fileURLToPath(new URL(file, import.meta.url));
-    const child = fork(path, [], { execArgv: ['--import=tsx'], stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const { path, execArgv } = programOf(file);
+    const child = fork(path, [], { execArgv, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     this.#child = child;
     this.pid = child.pid ?? -1;
     let errors = '';
@@ -35,6 +36,16 @@ export class Helper<Order, Report> {
     this.#child.kill('SIGKILL');
     await this.ended;
   }
+}
+
+/**
+ * The program of a process, and how Node has to be called for it. If TEST_PROCESSES names a folder, it is there as JavaScript: bin/test has built it, because
+ * TypeScript costs 0.3 s of a core more at each start, and a run starts some two hundred.
+ */
+function programOf(file: string): { path: string; execArgv: string[] } {
+  const built = process.env.TEST_PROCESSES;
+  if (built !== undefined) return { path: join(built, file.replace(/\.ts$/, '.js')), execArgv: [] };
+  return { path: fileURLToPath(new URL(file, import.meta.url)), execArgv: ['--import=tsx'] };
 }
 
 /** The other side of `Helper`, in the process itself. */
