@@ -1,5 +1,6 @@
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
+import { HOSTILE_MUTATIONS } from './hostile.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
@@ -22,6 +23,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
+  ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
