@@ -5,8 +5,11 @@ import { beginExchange } from './exchange.ts';
 import { beginsAsStream, readStreamRequest } from './stream-request.ts';
 
 export interface StreamDoorOptions {
-  /** Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream. */
-  late?: (socket: Socket) => void;
+  /**
+   * Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream, and the time is
+   * over or the client has ended its side.
+   */
+  unfinished?: (socket: Socket, reason: 'late' | 'ended') => void;
   /** Whether a new connection may stay; if not, the callback has closed it. */
   admits?: (socket: Socket) => boolean;
 }
@@ -26,7 +29,7 @@ export function openStreamDoor(
   server: Server,
   patience: number,
   open: (socket: Socket, request: HttpRequest) => void,
-  { late, admits }: StreamDoorOptions = {},
+  { unfinished, admits }: StreamDoorOptions = {},
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
@@ -45,7 +48,7 @@ export function openStreamDoor(
       return;
     }
     silent.delete(this);
-    this.off('data', onFirst).off('close', onClose).off('error', ignore);
+    this.off('data', onFirst).off('end', onEnd).off('close', onClose).off('error', ignore);
     const request = isStream ? readStreamRequest(bytes, this) : undefined;
     if (request) {
       // Nothing more is expected of the client, so when it ends its side it has left.
@@ -62,10 +65,22 @@ export function openStreamDoor(
     silent.delete(this);
   }
 
+  // Node's HTTP lets clients end their side early. A client that has asked for nothing by then waits for nothing.
+  function onEnd(this: Socket): void {
+    giveUp(this, 'ended');
+  }
+
+  const giveUp = (socket: Socket, reason: 'late' | 'ended'): void => {
+    silent.delete(socket);
+    socket.off('data', onFirst).off('end', onEnd);
+    if (unfinished && begun.has(socket)) unfinished(socket.resume(), reason);
+    else socket.destroy();
+  };
+
   server.on('connection', (socket: Socket) => {
     if (admits && !admits(socket)) return;
     silent.set(socket, Date.now());
-    socket.on('data', onFirst).once('close', onClose).on('error', ignore);
+    socket.on('data', onFirst).on('end', onEnd).once('close', onClose).on('error', ignore);
   });
 
   let timer: NodeJS.Timeout | undefined;
@@ -74,10 +89,7 @@ export function openStreamDoor(
     const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
     for (const [socket, since] of silent) {
       if (since > until) return;
-      silent.delete(socket);
-      socket.off('data', onFirst);
-      if (late && begun.has(socket)) late(socket.resume());
-      else socket.destroy();
+      giveUp(socket, 'late');
     }
   };
   server.on('listening', () => {

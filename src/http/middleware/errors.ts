@@ -2,9 +2,13 @@ import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isExpected, Repeats } from '../../repeats.ts';
+import type { BoundedLog } from '../bounded-log.ts';
+
+/** How much of a path is quoted (characters): anybody can send one of 64 KB. */
+const MAX_PATH = 200;
 
 /** Answers each error with a JSON body that has a code and a sentence, and writes a line to the log. */
-export function errors(logger: Logger): Middleware {
+export function errors(logger: Logger, log: BoundedLog): Middleware {
   const repeats = new Repeats();
   return async (ctx: Context, next: Next) => {
     try {
@@ -15,10 +19,10 @@ export function errors(logger: Logger): Middleware {
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       // Redis refuses every publisher for the same reason, so these lines are limited however many publishers there are.
-      const times = isExpected(error) ? repeats.due(`${error.code} ${error.message}`) : 1;
-      const { method, path } = ctx;
       const { code, message: reason } = error;
-      if (times > 0) logger.warn({ event: 'request_refused', method, path, code, reason, ...(times > 1 && { times }) });
+      const times = isExpected(error) ? repeats.due(`${code} ${reason}`) : 1;
+      const line = { event: 'request_refused', method: ctx.method, path: shown(ctx.path), code, reason };
+      if (times > 0) log.warn(times > 1 ? { ...line, times } : line);
       ctx.status = error.status;
       if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
       if (error.status === 503) ctx.set('Retry-After', '2');
@@ -30,11 +34,15 @@ export function errors(logger: Logger): Middleware {
 /** @throws SisyphusError if no route has responded; the router has already set `Allow`, which a 405 must carry (RFC 9110, 15.5.6) */
 function requireRoute(ctx: Context): void {
   if (ctx.status === 404) {
-    throw new SisyphusError('not_found', `there is nothing at ${ctx.path}; GET /?user=7 opens a stream`);
+    throw new SisyphusError('not_found', `there is nothing at ${shown(ctx.path)}; GET /?user=7 opens a stream`);
   }
   if (ctx.status === 405 || ctx.status === 501) {
     throw new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');
   }
+}
+
+function shown(path: string): string {
+  return path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}…` : path;
 }
 
 function unexpected(thrown: unknown, logger: Logger): SisyphusError {
