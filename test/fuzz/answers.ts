@@ -8,26 +8,29 @@ const HEADER = /^([\w!#$%&'*+.^`|~-]+): ?([\t -~]*)$/;
  * mistake of the gateway's own.
  *
  * @param mayHaveNoBody a request of the connection may have been HEAD, whose answer has a length and no body
+ * @returns a word for each answer: its status, its error code, or `stream`
  * @throws Error that says what is wrong
  */
-export function checkAnswers(bytes: Buffer, mayHaveNoBody: boolean): void {
+export function checkAnswers(bytes: Buffer, mayHaveNoBody: boolean): string[] {
+  const words: string[] = [];
   let rest = bytes;
   while (rest.length > 0) {
     const { status, headers, end } = headOf(rest);
     rest = rest.subarray(end);
+    words.push(String(status));
     if (status < 200 || status === 204 || status === 304) continue;
     if (status === 500) throw new Error(`status 500: ${rest.toString('latin1', 0, 300)}`);
     if (headers.get('content-type') === 'text/event-stream') {
       if (rest.length === 0 && mayHaveNoBody) continue;
-      checkFrames(rest);
-      return;
+      return [...words, ...checkFrames(rest)];
     }
     const isBodiless = mayHaveNoBody && (rest.length === 0 || rest.toString('latin1', 0, 9) === 'HTTP/1.1 ');
     if (isBodiless) continue;
     const { body, after } = bodyOf(rest, headers);
-    checkBody(body.toString(), status, headers);
+    words.push(...checkBody(body.toString(), status, headers));
     rest = after;
   }
+  return words;
 }
 
 /** The body of an answer by its length, by its chunks, or by the end of the connection, and what comes behind it. */
@@ -81,8 +84,8 @@ function headOf(bytes: Buffer): Head {
   return { status: Number(status), headers, end: end + 4 };
 }
 
-function checkBody(text: string, status: number, headers: Map<string, string>): void {
-  if (text === '') return;
+function checkBody(text: string, status: number, headers: Map<string, string>): string[] {
+  if (text === '') return [];
   const type = headers.get('content-type') ?? '';
   if (!type.startsWith('application/json')) throw new Error(`an answer of the type ${type}: ${text.slice(0, 300)}`);
   const { error, message } = JSON.parse(text) as { error?: string; message?: string };
@@ -90,13 +93,15 @@ function checkBody(text: string, status: number, headers: Map<string, string>): 
     throw new Error(`an answer without a code: ${text.slice(0, 300)}`);
   }
   if (error === 'internal') throw new Error(`a mistake in the gateway: ${text}`);
+  return error === undefined ? [] : [error];
 }
 
-function checkFrames(bytes: Buffer): void {
+function checkFrames(bytes: Buffer): string[] {
   const reader = new FrameReader();
   const [first] = reader.push(bytes, 0);
   if (reader.unfinished.length > 0)
     throw new Error(`half a frame: ${reader.unfinished.toString('latin1').slice(0, 300)}`);
   if (first?.fields.join() !== 'id,data,retry') throw new Error(`a first frame with ${first?.fields.join()}`);
   if (first.comments.some((comment) => comment === 'internal')) throw new Error('a mistake in the gateway');
+  return [/ok/.test(first.data ?? '') ? 'stream' : (first.comments[0] ?? 'a refusal')];
 }

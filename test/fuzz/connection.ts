@@ -8,8 +8,9 @@ export interface Sent {
 
 /** How long the gateway may take to answer and to close after that: a second, and what the machine needs. */
 export const PATIENCE = 8000;
-/** How long the client waits before it ends its side (ms): most answers have come by then. */
-const PAUSE = 25;
+/** How long the client waits for the first byte before it ends its side, and how long after that (ms). */
+const PAUSE = 150;
+const LAST_PAUSE = 5;
 
 /** Sends the pieces, ends this side a moment later, and reads until the gateway has closed. @throws Error if it does not in time */
 export function send(port: number, pieces: readonly Buffer[]): Promise<Sent> {
@@ -25,7 +26,14 @@ export function send(port: number, pieces: readonly Buffer[]): Promise<Sent> {
         ),
       );
     }, PATIENCE);
-    socket.on('data', (chunk) => chunks.push(chunk));
+    const end = (): void => {
+      ended ||= performance.now();
+      socket.end();
+    };
+    socket.on('data', (chunk) => {
+      chunks.push(chunk);
+      if (chunks.length === 1) setTimeout(end, LAST_PAUSE);
+    });
     // A gateway that has answered may reset a connection on which more is sent.
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -33,12 +41,8 @@ export function send(port: number, pieces: readonly Buffer[]): Promise<Sent> {
       resolve({ bytes: Buffer.concat(chunks), took: performance.now() - (ended || performance.now()) });
     });
     socket.on('end', () => socket.end());
-    const end = (): void => {
-      ended = performance.now();
-      socket.end();
-    };
     const next = (at: number): void => {
-      if (socket.destroyed) return;
+      if (socket.destroyed || ended > 0) return;
       if (at === pieces.length) setTimeout(end, PAUSE);
       else socket.write(pieces[at]!, () => setTimeout(next, at + 1 < pieces.length ? 3 : 0, at + 1));
     };

@@ -1,3 +1,4 @@
+import { expect } from 'chai';
 import { Stage } from './stage.ts';
 
 /** How long requests are sent with each seed (s). `npm run fuzz -- --seconds N --seed S` takes longer. */
@@ -18,6 +19,11 @@ describe('whatever is sent to a gateway', function () {
     const fresh = Date.now() % 0x7fffffff;
     console.log(`      a fresh seed: ${fresh}`);
     await stage.run(fresh, SECONDS);
+  });
+
+  it('was of every kind: what opens streams, what publishes, and what is refused', () => {
+    const usual = ['stream', '200', '404', '405', '415', 'bad_request', 'bad_json', 'missing', 'malformed'];
+    expect([...stage.answers.keys()]).to.include.members(usual);
   });
 
   it('reaches nobody whom it is not for', () => stage.judgeWitness());

@@ -1,223 +1,29 @@
 import fc from 'fast-check';
 import { NAMES } from '../hostile/names.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
+import {
+  BAD_LINES,
+  BITS,
+  GOOD_HEADERS,
+  GOOD_QUERIES,
+  HEADERS,
+  JSON_TEXTS,
+  METHODS,
+  PARAMETERS,
+  PATHS,
+  POSITIONS,
+  POSTS,
+  TOKENS,
+  TYPES,
+  VALUES,
+  XML_TEXTS,
+} from './pools.ts';
 
 /** What is sent on one connection: to which gateway, and in which pieces. */
 export interface Attempt {
   gateway: number;
   pieces: Buffer[];
 }
-
-/** All paths. A new route gets its line here, and its body in `BODIES`. */
-const PATHS = [
-  '/',
-  '/stream',
-  '/publish',
-  '/grant',
-  '/revoke',
-  '/tokens',
-  '/disconnect',
-  '/healthz',
-  '/readyz',
-  '/status',
-];
-const METHODS = [
-  'GET',
-  'POST',
-  'HEAD',
-  'OPTIONS',
-  'DELETE',
-  'PUT',
-  'PATCH',
-  'CONNECT',
-  'TRACE',
-  'PRI',
-  'get',
-  'M-SEARCH',
-];
-const PARAMETERS = [
-  'user',
-  'format',
-  'lastEventId',
-  'since',
-  'overlap',
-  'access_token',
-  'c',
-  '__proto__',
-  'toString',
-  'user[]',
-  '',
-];
-const POSITIONS = [
-  '0',
-  '1795206467123456',
-  '-1',
-  '1e400',
-  '99999999999999999999',
-  '9007199254740993',
-  '0x10',
-  ' 5',
-  '5,6',
-  'NaN',
-];
-const TOKENS = [
-  'a.b.c',
-  'eyJhbGciOiJub25lIn0.eyJzdWIiOiI3In0.',
-  'x'.repeat(5000),
-  '',
-  '.',
-  '....',
-  'a b',
-  PUBLISH_SECRET,
-];
-const JSON_TEXTS = [
-  '{"channel":"room:fuzz","data":"x"}',
-  '{"channel":"room:fuzz","channel":"room:fuzz2","data":{"a":1e400,"b":-0,"__proto__":{"x":1}}}',
-  '[{"channel":"room:fuzz","data":"x","event":"e"},{"channel":"room:fuzz","data":["\\ud800"]}]',
-  '{"channel":"room:fuzz","data":"\\ud800"}',
-  '{"__proto__":{"channel":"room:fuzz"},"constructor":1,"data":1}',
-  '{"user":"fuzz","channel":"room:fuzz"}',
-  '{"user":12345678901234567890,"channel":"room:fuzz"}',
-  '{"user":"fuzz","ttl":"1e9h"}',
-  '{"user":1e400,"channel":[],"data":null,"event":{}}',
-  `${'['.repeat(3000)}${']'.repeat(3000)}`,
-  `{"channel":${'[{"a":'.repeat(9000)}1${'}]'.repeat(9000)},"data":1}`,
-  '{"channel":"\\u2028\\u2029\\u0085\\u009b2J\\u0000\\n{\\"level\\":\\"info\\"}","data":1}',
-  '"',
-  '{',
-  'null',
-  '1e1000',
-  '\ufeff{}',
-  '{"a":1}\n{"a":2}',
-];
-const XML_TEXTS = [
-  '<messages><message channel="room:fuzz">x</message></messages>',
-  '<messages><message channel="room:fuzz" event="e"><![CDATA[ ]]>]]&gt;<!-- - --></message></messages>',
-  '<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;&a;">]><messages><message channel="room:fuzz">&b;</message></messages>',
-  '<messages><message channel="&#x72;oom:fuzz">&#0;&#xd800;&#x110000;&nope;</message></messages>',
-  '<?xml version="1.0" encoding="UTF-16"?><messages/>',
-  `<messages>${'<a>'.repeat(2000)}`,
-  '<messages><message channel="room:fuzz" channel="x">x</message></messages>',
-];
-const TYPES = [
-  ...['application/json', 'application/x-ndjson', 'application/jsonl', 'application/xml', 'text/xml; charset="utf-8"'],
-  ...['application/json; charset=utf-16', 'multipart/form-data; boundary=x', 'text/plain', '', 'a'.repeat(300)],
-];
-const HEADERS = [
-  ...[
-    'Authorization',
-    'Cookie',
-    'Last-Event-ID',
-    'Origin',
-    'Content-Type',
-    'Content-Encoding',
-    'Idempotency-Key',
-    'Expect',
-  ],
-  ...[
-    'Connection',
-    'Upgrade',
-    'Transfer-Encoding',
-    'Content-Length',
-    'TE',
-    'Trailer',
-    'Host',
-    'X-Forwarded-For',
-    'Accept',
-  ],
-  ...['X-Sisyphus-User', 'X-Sisyphus-Secret', 'X_Sisyphus_User', 'x-sisyphus-USER', 'X-HTTP-Method-Override', 'Range'],
-  ...['Access-Control-Request-Method', 'Access-Control-Request-Headers', '__proto__', 'constructor', 'If-None-Match'],
-];
-const VALUES = [
-  ...['chunked', 'chunked, identity', 'identity', 'gzip', '0', '5', '+5', '5, 5', '0x5', '99999999999999999999', '-1'],
-  ...[
-    'keep-alive',
-    'close',
-    'Upgrade',
-    'websocket',
-    'h2c',
-    '100-continue',
-    'null',
-    'https://a.example',
-    'bytes=0-',
-    '*',
-  ],
-  ...[
-    '127.0.0.1',
-    '::1, 10.0.0.1',
-    '300.1.1.1',
-    'application/json',
-    's=1; s=2',
-    'session="a',
-    '7',
-    'user:*',
-    '../',
-    '\t',
-  ],
-  ...[`Bearer ${PUBLISH_SECRET}`, 'Bearer', 'bearer  x', 'Basic eDp5', 'Bearer a.b.c', 'é', 'x'.repeat(9000)],
-];
-/** Lines that are no good header lines. */
-const BAD_LINES = [
-  ...[
-    'Host : a',
-    ' folded: yes',
-    '\tfolded',
-    'X-Sisyphus-User: 7\r\n 8',
-    'A: b\rC: d',
-    'A: b\nC: d',
-    ': no name',
-    'no colon',
-    'A: \0',
-  ],
-  ...[
-    'Content-Length: 5\r\nContent-Length: 6',
-    'Content-Length: 5\r\nTransfer-Encoding: chunked',
-    'Transfer-Encoding: chunked, identity',
-  ],
-  ...[
-    'Transfer-Encoding:\x0bchunked',
-    'Transfer-Encoding: xchunked',
-    'Ho\x80st: a',
-    'A\u00a0B: c',
-    '\r',
-    'Cookie: a=b\x7f',
-    'Cookie: s=\x01',
-  ],
-];
-/** What an attacker would put anywhere. */
-const BITS = [
-  ...[
-    '\r\n',
-    '\n',
-    '\r',
-    '\0',
-    '\r\n\r\n',
-    '%00',
-    '%0d%0a',
-    '%u0000',
-    '../',
-    '%',
-    ' ',
-    '\t',
-    '\x0b',
-    '\x7f',
-    '\xff',
-    '\xc0\x80',
-    '\xed\xa0\x80',
-  ],
-  ...[
-    '0\r\n\r\n',
-    'ffffffffffffffff\r\n',
-    'GET / HTTP/1.1\r\n',
-    'HTTP/1.1 200 OK\r\n',
-    '{"level":"info"}',
-    '\x16\x03\x01',
-    ';a=b',
-    '#',
-    '@',
-    '\u00e2\u0080\u00a8',
-  ],
-];
 
 const oneOf = (texts: readonly string[]): fc.Arbitrary<string> => fc.constantFrom(...texts);
 const hostile = fc.oneof(
@@ -231,11 +37,17 @@ const encoded = fc.oneof(
   { weight: 3, arbitrary: hostile.map((text) => encodeURIComponent(wellFormed(text))) },
   { weight: 1, arbitrary: hostile },
 );
-const query = fc
-  .array(fc.tuple(oneOf(PARAMETERS), encoded), { maxLength: 4 })
-  .map((pairs) => (pairs.length === 0 ? '' : `?${pairs.map(([name, value]) => `${name}=${value}`).join('&')}`));
+const pairs = fc
+  .array(fc.tuple(oneOf(PARAMETERS), encoded), { minLength: 1, maxLength: 3 })
+  .map((all) => all.map(([name, value]) => `${name}=${value}`).join('&'));
+const query = fc.oneof(
+  oneOf(GOOD_QUERIES),
+  pairs.map((text) => `?${text}`),
+  fc.tuple(oneOf(GOOD_QUERIES.slice(1)), pairs).map(([good, text]) => `${good}&${text}`),
+);
 const path = fc.oneof(
-  { weight: 12, arbitrary: oneOf(PATHS) },
+  { weight: 10, arbitrary: oneOf(PATHS.slice(0, 2)) },
+  { weight: 6, arbitrary: oneOf(PATHS) },
   { weight: 1, arbitrary: oneOf(['*', '//', '/%', '/..', '/publish/', '/PUBLISH', '']) },
 );
 const target = fc
@@ -249,11 +61,13 @@ const target = fc
   )
   .map((parts) => parts.join(''));
 const header = fc.oneof(
-  { weight: 8, arbitrary: fc.tuple(oneOf(HEADERS), hostile).map(([name, value]) => `${name}: ${value}`) },
+  { weight: 10, arbitrary: oneOf(GOOD_HEADERS) },
+  { weight: 2, arbitrary: fc.tuple(oneOf(HEADERS), hostile).map(([name, value]) => `${name}: ${value}`) },
   { weight: 1, arbitrary: oneOf(BAD_LINES) },
 );
 const body = fc.oneof(
   fc.constant(''),
+  oneOf(JSON_TEXTS.slice(0, 8)).map((text) => text),
   oneOf(JSON_TEXTS).map((text) => Buffer.from(text).toString('latin1')),
   oneOf(XML_TEXTS),
   fc.string({ maxLength: 200 }),
@@ -261,7 +75,7 @@ const body = fc.oneof(
 
 /** How the length of a body is said. */
 const framing = fc.oneof(
-  { weight: 6, arbitrary: fc.constant((text: string) => [`Content-Length: ${text.length}\r\n`, text]) },
+  { weight: 12, arbitrary: fc.constant((text: string) => [`Content-Length: ${text.length}\r\n`, text]) },
   { weight: 3, arbitrary: fc.constant((text: string) => ['Transfer-Encoding: chunked\r\n', chunked(text)]) },
   { weight: 1, arbitrary: fc.constant((text: string) => [`Content-Length: ${text.length + 3}\r\n`, text]) },
   {
@@ -278,7 +92,13 @@ const get = fc
   .tuple(fc.constantFrom('GET', 'GET', 'GET', 'HEAD'), target, fc.array(header, { maxLength: 3 }))
   .map(([method, where, headers]) => `${[`${method} ${where} HTTP/1.1`, 'Host: a', ...headers].join('\r\n')}\r\n\r\n`);
 const post = fc
-  .tuple(oneOf(PATHS.slice(2, 7)), oneOf(TYPES), fc.array(header, { maxLength: 2 }), body, framing)
+  .tuple(
+    oneOf(POSTS),
+    fc.oneof(oneOf(TYPES.slice(0, 1)), oneOf(TYPES)),
+    fc.array(header, { maxLength: 2 }),
+    body,
+    framing,
+  )
   .map(([where, type, headers, text, frame]) => {
     const secret = `Authorization: Bearer ${PUBLISH_SECRET}`;
     const [length = '', framed = ''] = frame(text);
@@ -307,16 +127,19 @@ const mutation = fc.tuple(
 );
 
 const request = fc.oneof(
-  { weight: 5, arbitrary: get },
-  { weight: 5, arbitrary: post },
+  { weight: 8, arbitrary: get },
+  { weight: 8, arbitrary: post },
   { weight: 3, arbitrary: any },
   { weight: 1, arbitrary: garbage },
 );
 
 const text = fc
   .tuple(
-    fc.array(request, { minLength: 1, maxLength: 3 }),
-    fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(mutation, { maxLength: 4 }) }),
+    fc.oneof(
+      { weight: 3, arbitrary: request.map((one) => [one]) },
+      { weight: 1, arbitrary: fc.array(request, { minLength: 2, maxLength: 4 }) },
+    ),
+    fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(mutation, { maxLength: 4 }) }),
   )
   .map(([requests, mutations]) => mutations.reduce(mutate, requests.join('')));
 

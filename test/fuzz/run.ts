@@ -13,6 +13,8 @@ try {
   await stage.run(seed, seconds);
   await stage.judgeWitness();
   await stage.judge();
+  const answers = [...stage.answers].sort(([, a], [, b]) => b - a).map(([word, times]) => `${word} ${times}`);
+  console.log(`${answers.join(', ')}\nheaps grew by ${stage.growth.join(', ')} bytes`);
   console.log(`${stage.connections} connections, and all is well`);
 } catch (error) {
   console.error(error);
