@@ -119,12 +119,11 @@ const any = fc
   );
 const garbage = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes).toString('latin1'));
 
+/** A place in a text. */
+const share = fc.double({ min: 0, max: 1, noNaN: true });
+
 /** Changes a text at a random place: puts something in, takes something away, or repeats something. */
-const mutation = fc.tuple(
-  fc.double({ min: 0, max: 1, noNaN: true }),
-  fc.nat(40),
-  fc.oneof(oneOf(BITS), fc.constant(''), fc.constant(undefined)),
-);
+const mutation = fc.tuple(share, fc.nat(40), fc.oneof(oneOf(BITS), fc.constant(''), fc.constant(undefined)));
 
 const request = fc.oneof(
   { weight: 8, arbitrary: get },
@@ -142,14 +141,20 @@ const text = fc
     fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: fc.array(mutation, { maxLength: 4 }) }),
   )
   .map(([requests, mutations]) => mutations.reduce(mutate, requests.join('')));
+/** Also the beginning of a request, and nothing. */
+const whole = fc.oneof(
+  { weight: 12, arbitrary: text },
+  { weight: 1, arbitrary: fc.tuple(text, share).map(([all, part]) => all.slice(0, Math.floor(part * all.length))) },
+  { weight: 1, arbitrary: fc.tuple(text, fc.nat(12)).map(([all, length]) => all.slice(0, length)) },
+);
 
 /** Valid requests with hostile values and mistakes, several on a connection, and plain bytes. @param gateways how many there are */
 export function attempts(gateways: number): fc.Arbitrary<Attempt[]> {
-  const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 2 });
+  const cuts = fc.array(share, { maxLength: 2 });
   const attempt = fc
     .tuple(
       fc.nat(gateways - 1),
-      text,
+      whole,
       fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: cuts }),
     )
     .map(([gateway, sent, at]) => ({ gateway, pieces: cut(Buffer.from(sent, 'latin1'), at) }));
