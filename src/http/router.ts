@@ -11,7 +11,8 @@ import { type OpenStream, stream } from './routes/stream.ts';
 const STREAM = ['/', '/stream'];
 
 export function createRouter(context: HttpContext, openStream: OpenStream, descriptors: Descriptors): Router {
-  const router = new Router();
+  // A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end.
+  const router = new Router({ sensitive: true, strict: true });
   const publishers = publisher(context.config.publishSecret, context.isDraining);
 
   router.get(STREAM, stream(openStream));

@@ -145,4 +145,20 @@ export const HOSTILE_MUTATIONS: Mutation[] = [
     caughtBy: 'hostile/identity',
     only: 'answers in odd ways',
   },
+  {
+    name: 'a path that a proxy keeps from the public is reached in capitals',
+    file: 'src/http/router.ts',
+    find: '{ sensitive: true, strict: true }',
+    replace: '{ strict: true }',
+    caughtBy: 'hostile/requests',
+    only: 'in capitals',
+  },
+  {
+    name: 'a path that a proxy keeps from the public is reached with a slash',
+    file: 'src/http/router.ts',
+    find: '{ sensitive: true, strict: true }',
+    replace: '{ sensitive: true }',
+    caughtBy: 'hostile/requests',
+    only: 'a slash at its end',
+  },
 ];
