@@ -57,6 +57,9 @@ function call(fn: string, make: (name: string) => string[]): Door['knock'] {
     );
 }
 
+const batch = (channel: string, event: string): string[] => ['', '', '1000', channel, 'x', event];
+const change = (user: string, channel: string): string[] => ['', '', '1000', 'grant', user, channel];
+
 function command(make: (name: string) => string[]): Door['knock'] {
   return async (name, { redisUrl }) => {
     const { code, stderr } = await runCommand(make(name), { env: { REDIS_URL: redisUrl } });
@@ -139,6 +142,30 @@ export const DOORS: Door[] = [
     'event',
     call('sisyphus_publish', (event) => ['room:door', 'x', event]),
     ROOM,
+  ),
+  door(
+    'FCALL sisyphus_publish_batch',
+    'channel',
+    call('sisyphus_publish_batch', (name) => batch(name, '')),
+    keysOfChannel,
+  ),
+  door(
+    'FCALL sisyphus_publish_batch, the event',
+    'event',
+    call('sisyphus_publish_batch', (name) => batch('room:door', name)),
+    ROOM,
+  ),
+  door(
+    'FCALL sisyphus_change, the user',
+    'user',
+    call('sisyphus_change', (name) => change(name, 'room:door')),
+    keysOfUser,
+  ),
+  door(
+    'FCALL sisyphus_change, the channel',
+    'channel',
+    call('sisyphus_change', (name) => change('door', name)),
+    () => keysOfUser('door'),
   ),
   door(
     'FCALL sisyphus_grant, the user',

@@ -1,10 +1,12 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { expect } from 'chai';
-import { SignJWT } from 'jose';
+import { exportJWK, SignJWT } from 'jose';
 import { Application } from '../support/application.ts';
+import { issuerKey, sign } from '../support/jwks-server.ts';
 import { RawSocket } from '../support/raw-socket.ts';
 import { openStream, type RawRequest } from '../support/raw-stream.ts';
+import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
@@ -168,6 +170,35 @@ describe('a hostile token', function () {
   });
 
   it('is never in the log', () => judgeLog(world));
+});
+
+describe('an issuer that sends its keys a byte at a time', function () {
+  this.timeout(30_000);
+
+  it('keeps nobody waiting for longer than two seconds, and is asked again', async () => {
+    const issuer = new Application();
+    let isSlow = true;
+    const key = await issuerKey('one');
+    const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(key.publicKey)), kid: 'one' }] });
+    issuer.answer = (_request, response) => {
+      if (!isSlow) json(response, jwks);
+      else drip(response);
+    };
+    const world = await startWorld({ SISYPHUS_AUTH: 'jwt', SISYPHUS_JWT_JWKS_URL: await issuer.start() });
+    try {
+      const request = { port: world.gateway.port, path: `/?access_token=${await sign(key)}` };
+      const began = performance.now();
+      const words = await Promise.all(Array.from({ length: 20 }, () => wordOf(request)));
+      expect(words).to.deep.equal(Array.from({ length: 20 }, () => 'unavailable'));
+      expect(performance.now() - began).to.be.lessThan(2500);
+      isSlow = false;
+      await eventually(async () => (await wordOf(request)) === 'ok', 10_000);
+      expect(issuer.requests.length).to.be.lessThan(5);
+    } finally {
+      issuer.stop();
+      await world.stop();
+    }
+  });
 });
 
 /** What a hostile or broken application does with a request: the stream is refused with the word, in time. */
