@@ -5,6 +5,12 @@ import { type Dropped, Output } from './output.ts';
 export type { Logger };
 
 /**
+ * Characters that JSON need not escape, and that some readers of a log take for the end of a line, or a terminal for a command: DEL, the
+ * controls behind it, the separators of Unicode, and what changes the direction of a text.
+ */
+const ODD = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
+
+/**
  * Creates a logger that writes JSON lines to standard output: `logger.info({ event: 'listening', port }, 'listening on …')`.
  * Each fact has one event name, and each component its own `logger.child({ component: 'hub' })`.
  */
@@ -22,12 +28,17 @@ export function createLogger(level: string, stream: DestinationStream = new Outp
         data: measure,
         body: measure,
       },
-      hooks: { streamWrite: mask },
+      hooks: { streamWrite: (line) => mask(line).replace(ODD, escapeOf) },
     },
     stream,
   );
   if (stream instanceof Output) stream.onDropped = (dropped) => sayDropped(logger, dropped);
   return logger;
+}
+
+/** The escape that stands for the character in a string of JSON. */
+function escapeOf(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 function sayDropped(logger: Logger, { lines, since, reason }: Dropped): void {

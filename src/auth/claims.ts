@@ -1,4 +1,4 @@
-import { isChannel, isUser } from '../message/names.ts';
+import { isChannel, isUser, jsonOf } from '../message/names.ts';
 import type { Identity } from './authenticator.ts';
 
 /** What somebody who vouches for a client says about it: the claims of a token, or the answer of the application. */
@@ -36,6 +36,6 @@ export function identityOf({ user, expires, channels }: Claims, name: string, te
 }
 
 function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'missing';
+  const text = jsonOf(value) ?? 'missing';
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

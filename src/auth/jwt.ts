@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { type CryptoKey, errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { algorithmsFor } from '../auth-values.ts';
 import { type Authenticator, type Identity, NOBODY } from './authenticator.ts';
 import { identityOf, type Tell } from './claims.ts';
@@ -11,6 +11,9 @@ const AHEAD = 5;
 
 /** What tokens may be signed with if only the address of the keys is configured: the usual ones, and never a shared secret. */
 const OF_JWKS = ['RS256', 'ES256', 'EdDSA'];
+
+/** How many keys are tried if a token does not name its own: each costs up to 0.1 ms, and anybody can send such a token. */
+const MAX_TRIED = 20;
 
 export interface JwtOptions {
   jwtSecret: string | undefined;
@@ -62,21 +65,49 @@ function createVerify(
   if (options.jwtAudience) checks.audience = options.jwtAudience;
   if (jwtJwksUrl !== undefined) {
     const keys = jwks(new URL(jwtJwksUrl), tell, cooldown);
-    return (token) => verifyByAny(token, keys, checks);
+    return (token) => verifyByAny(token, keys, checks, tell);
   }
   const key = jwtKey ?? createSecretKey(jwtSecret!, 'utf8');
-  return async (token) => (await jwtVerify(token, key, checks)).payload;
+  return (token) => verifyBy(token, key, checks, tell);
 }
 
-/** An issuer need not name the key in the token (`kid`). Then each key of the right kind is tried. */
-async function verifyByAny(token: string, keys: JWTVerifyGetKey, checks: JWTVerifyOptions): Promise<JWTPayload> {
+/** A key that cannot be used, such as one of RSA with 1024 bits, has signed nothing: the operator is told, and the token is refused. */
+async function verifyBy(
+  token: string,
+  key: KeyObject | CryptoKey | JWTVerifyGetKey,
+  checks: JWTVerifyOptions,
+  tell: Tell,
+): Promise<JWTPayload> {
   try {
-    return (await jwtVerify(token, keys, checks)).payload;
+    return (await (typeof key === 'function' ? jwtVerify(token, key, checks) : jwtVerify(token, key, checks))).payload;
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof KeysUnavailable) throw error;
+    tell(`a key that tokens are signed with cannot be used: ${(error as Error).message}`);
+    throw new errors.JWSSignatureVerificationFailed(undefined, { cause: error });
+  }
+}
+
+/** An issuer need not name the key in the token (`kid`). Then each key of the right kind is tried, up to `MAX_TRIED`. */
+async function verifyByAny(
+  token: string,
+  keys: JWTVerifyGetKey,
+  checks: JWTVerifyOptions,
+  tell: Tell,
+): Promise<JWTPayload> {
+  try {
+    return await verifyBy(token, keys, checks, tell);
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error;
+    let tried = 0;
     for await (const key of error) {
+      if (++tried > MAX_TRIED) {
+        tell(
+          `tokens do not name their key, and more than ${MAX_TRIED} may have signed them: expected tokens with a kid`,
+        );
+        break;
+      }
       try {
-        return (await jwtVerify(token, key, checks)).payload;
+        return await verifyBy(token, key, checks, tell);
       } catch (failure) {
         if (!(failure instanceof errors.JWSSignatureVerificationFailed)) throw failure;
       }

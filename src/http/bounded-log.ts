@@ -7,11 +7,11 @@ const REFILL = 1000;
 const REPEAT = 60_000;
 const MAX_FACTS = 500;
 
-export type Fields = Record<string, unknown> & { event: string };
+export type Fields = Record<string, unknown> & { event: string; code?: string };
 
 type Level = 'info' | 'warn';
 
-/** The token bucket of one event. */
+/** The token bucket of one event, or of one code of it. */
 interface Bucket {
   room: number;
   /** When `room` was refilled last (ms). */
@@ -22,7 +22,8 @@ interface Bucket {
 
 /**
  * A rate-limited log for events that any stranger can cause: after twenty lines, each event gets one line a second, which counts
- * the lines that were left out (`left_out`).
+ * the lines that were left out (`left_out`). Each error code of an event counts by itself, so that strangers cannot hide what publishers
+ * do wrong.
  */
 export class BoundedLog {
   readonly #logger: Pick<Logger, Level>;
@@ -61,11 +62,15 @@ export class BoundedLog {
 
   /** @returns whether the line was written */
   #write(level: Level, fields: Fields): boolean {
-    const bucket = this.#bucketOf(fields.event);
+    const { event, code } = fields;
+    const bucket = this.#bucketOf(code === undefined ? event : `${event} ${code}`);
     if (bucket.room === 0) {
       bucket.leftOut++;
       // If no other line follows that could carry the count, write one for it.
-      bucket.timer ??= setTimeout(() => this.#write(level, { event: fields.event }), 2 * this.#refill).unref();
+      bucket.timer ??= setTimeout(
+        () => this.#write(level, code === undefined ? { event } : { event, code }),
+        2 * this.#refill,
+      ).unref();
       return false;
     }
     bucket.room--;
@@ -76,12 +81,12 @@ export class BoundedLog {
     return true;
   }
 
-  #bucketOf(event: string): Bucket {
+  #bucketOf(key: string): Bucket {
     const now = this.#now();
-    let bucket = this.#buckets.get(event);
+    let bucket = this.#buckets.get(key);
     if (!bucket) {
       bucket = { room: LINES, filled: now, leftOut: 0, timer: undefined };
-      this.#buckets.set(event, bucket);
+      this.#buckets.set(key, bucket);
     }
     const gained = Math.floor((now - bucket.filled) / this.#refill);
     bucket.filled += gained * this.#refill;

@@ -20,7 +20,7 @@ import { createRouter } from './router.ts';
 import { type OpenStream, streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
-import { answerSlow, answerUnreadable } from './unreadable.ts';
+import { answerUnfinished, answerUnreadable } from './unreadable.ts';
 
 /** How long a client may take to send its first bytes, and the head of each request (ms). */
 const PATIENCE = 10_000;
@@ -50,11 +50,11 @@ export function createHttpServer(context: HttpContext): Server {
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, openStream, descriptors, limits).callback(), openStream, pending);
+  listenForRequests(server, createKoa(context, openStream, descriptors, limits, log).callback(), openStream, pending);
   answerUnreadable(server, { log, heads, counters, position: () => hub.position });
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
-    late: (socket) => answerSlow(socket, log),
+    unfinished: (socket, reason) => answerUnfinished(socket, reason, log),
     admits: createAdmission(server, descriptors, counters, log, pending),
     pending,
   });
@@ -66,13 +66,19 @@ export function createHttpServer(context: HttpContext): Server {
   return server;
 }
 
-function createKoa(context: HttpContext, openStream: OpenStream, descriptors: Descriptors, limits: ClientLimits): Koa {
+function createKoa(
+  context: HttpContext,
+  openStream: OpenStream,
+  descriptors: Descriptors,
+  limits: ClientLimits,
+  log: BoundedLog,
+): Koa {
   const app = new Koa();
   const router = createRouter(context, openStream, descriptors, limits);
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(pageHeaders);
-  app.use(errors(context.logger));
+  app.use(errors(context.logger, log));
   app.use(requireHead);
   app.use(cors(context.config.origins));
   app.use(sameSite);

@@ -17,7 +17,8 @@ export function createRouter(
   descriptors: Descriptors,
   clients: ClientLimits,
 ): Router {
-  const router = new Router();
+  // A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end.
+  const router = new Router({ sensitive: true, strict: true });
   const { config, counters, isDraining } = context;
   const { maxPublishes } = config;
   const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });

@@ -6,8 +6,11 @@ import type { PendingHeads } from './pending-heads.ts';
 import { beginsAsStream, readStreamRequest, SocketPeer } from './stream-request.ts';
 
 export interface StreamDoorOptions {
-  /** Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream. */
-  late?: (socket: Socket) => void;
+  /**
+   * Called instead of closing the socket if some bytes have arrived, but too few to tell whether they request a stream, and the time is
+   * over or the client has ended its side.
+   */
+  unfinished?: (socket: Socket, reason: 'late' | 'ended') => void;
   /** Whether a new connection may stay; if not, the callback has closed it. */
   admits?: (socket: Socket) => boolean;
   /** The connections whose first head has not arrived, including those that were passed to Node's HTTP: it reports their requests. */
@@ -29,7 +32,7 @@ export function openStreamDoor(
   server: Server,
   patience: number,
   open: (socket: Socket, request: HttpRequest) => void,
-  { late, admits, pending }: StreamDoorOptions = {},
+  { unfinished, admits, pending }: StreamDoorOptions = {},
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
@@ -63,15 +66,22 @@ export function openStreamDoor(
     for (const listener of toHttp) listener.call(server, this);
   }
 
-  /** A client that ends its side without having sent anything has left: a port scanner, or the check of a balancer. */
-  function onEnd(this: Socket): void {
-    if (!begun.has(this)) this.destroy();
-  }
-
   function onClose(this: Socket): void {
     silent.delete(this);
     pending?.delete(this);
   }
+
+  // Node's HTTP lets clients end their side early. A client that has asked for nothing by then waits for nothing.
+  function onEnd(this: Socket): void {
+    giveUp(this, 'ended');
+  }
+
+  const giveUp = (socket: Socket, reason: 'late' | 'ended'): void => {
+    silent.delete(socket);
+    socket.off('data', onFirst).off('end', onEnd);
+    if (unfinished && begun.has(socket)) unfinished(socket.resume(), reason);
+    else socket.destroy();
+  };
 
   server.on('connection', (socket: Socket) => {
     if (admits && !admits(socket)) return;
@@ -87,10 +97,7 @@ export function openStreamDoor(
     const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
     for (const [socket, since] of silent) {
       if (since > until) return;
-      silent.delete(socket);
-      socket.off('data', onFirst);
-      if (late && begun.has(socket)) late(socket.resume());
-      else socket.destroy();
+      giveUp(socket, 'late');
     }
   };
   server.on('listening', () => {

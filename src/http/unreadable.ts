@@ -59,9 +59,9 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
   });
 }
 
-/** Answers a request of which only the first few bytes came in time. */
-export function answerSlow(socket: Socket, log: BoundedLog): void {
-  const refusal = refusalOf({ code: 'ERR_HTTP_REQUEST_TIMEOUT' });
+/** Answers a request of which only the first few bytes came: in time, or before the client ended its side. */
+export function answerUnfinished(socket: Socket, reason: 'late' | 'ended', log: BoundedLog): void {
+  const refusal = refusalOf({ code: reason === 'late' ? 'ERR_HTTP_REQUEST_TIMEOUT' : 'HPE_INVALID_EOF_STATE' });
   log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
   endWith(socket, httpAnswer(refusal));
 }

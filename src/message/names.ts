@@ -70,6 +70,16 @@ function requireText(what: string, value: unknown, code: ErrorCode, example: str
 
 function quote(value: unknown): string {
   if (value === undefined) return 'is missing';
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  const text = typeof value === 'string' ? value : (jsonOf(value) ?? String(value));
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
+/** The JSON of a value, for a message. `JSON.parse` reads what is nested deeper than `JSON.stringify` can write. */
+export function jsonOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return Array.isArray(value) ? '[[…' : '{{…';
+  }
 }

@@ -49,6 +49,16 @@ const REFUSED: [string, string, string | Buffer<ArrayBuffer>][] = [
   ['an object without a channel', JSON_TYPE, '{"data":"x"}'],
   ['a channel that is an array', JSON_TYPE, '{"channel":["room:1"],"data":"x"}'],
   ['a channel that is an object', JSON_TYPE, '{"channel":{"toString":"room:1"},"data":"x"}'],
+  [
+    'a channel that is nested 50,000 deep',
+    JSON_TYPE,
+    `{"channel":${'['.repeat(50_000)}${']'.repeat(50_000)},"data":1}`,
+  ],
+  [
+    'an event that is nested 50,000 deep',
+    JSON_TYPE,
+    `{"channel":"room:1","data":1,"event":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_000)}}`,
+  ],
   ['a channel behind __proto__', JSON_TYPE, '{"__proto__":{"channel":"room:1"},"data":"x"}'],
   ['a channel with a line feed', JSON_TYPE, '{"channel":"room:1\\n","data":"x"}'],
   ['an event with a line feed', JSON_TYPE, '{"channel":"room:1","data":"x","event":"a\\nid: 1"}'],

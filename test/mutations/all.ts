@@ -2,6 +2,7 @@ import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { GUIDE_MUTATIONS } from './guides.ts';
+import { HOSTILE_MUTATIONS } from './hostile.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
@@ -30,6 +31,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...LIMIT_MUTATIONS,
+  ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
   ...COUNTING_MUTATIONS,

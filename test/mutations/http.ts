@@ -119,7 +119,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a few bytes that come to nothing are not answered',
     file: 'src/http/stream-door.ts',
-    find: 'if (late && begun.has(socket)) late(socket.resume());\n      else socket.destroy();',
+    find: 'if (unfinished && begun.has(socket)) unfinished(socket.resume(), reason);\n    else socket.destroy();',
     replace: 'socket.destroy();',
     caughtBy: REQUESTS,
     only: 'a few bytes',

@@ -192,8 +192,8 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'the log has the path as the client wrote it',
     file: 'src/http/middleware/errors.ts',
-    find: 'const path = shownPath(ctx.url);',
-    replace: 'const { path } = ctx;',
+    find: 'path: shownPath(ctx.url), code',
+    replace: 'path: ctx.path, code',
     caughtBy: 'integration/leaks',
     only: '(open)',
   },

@@ -25,6 +25,8 @@ export interface Gateway {
   /** Everything it logged, parsed. */
   readonly logs: LogLine[];
   readonly exited: Promise<Exit>;
+  /** Its standard output as it is. */
+  output(): string;
   /** Ends it, and fails when it had ended by itself, crashed on the way, or does not end. */
   stop(): Promise<void>;
   /** From here on the end of the process is expected. */
@@ -71,6 +73,10 @@ class Process implements Gateway {
       await this.#child.exited;
       throw error;
     }
+  }
+
+  output(): string {
+    return this.#child.stdout;
   }
 
   waitForLog(matches: (line: LogLine) => boolean, deadlineMs = 5_000): Promise<LogLine> {

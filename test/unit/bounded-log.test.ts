@@ -41,6 +41,15 @@ describe('a log of what strangers cause', () => {
     expect(lines.at(-1)).to.deep.equal({ event: 'b' });
   });
 
+  it('keeps the lines of one error code for it, so that strangers hide nothing of what others do wrong', async () => {
+    for (let i = 0; i < 25; i++) log.warn({ event: 'a', code: 'not_found', path: 'x' });
+    log.warn({ event: 'a', code: 'bad_channel' });
+    expect(lines.at(-1)).to.deep.equal({ event: 'a', code: 'bad_channel' });
+    now = 2500;
+    await new Promise((resolve) => setTimeout(resolve, 2200));
+    expect(lines.at(-1)).to.deep.equal({ event: 'a', code: 'not_found', left_out: 5 });
+  });
+
   it('says what was left out also where nothing follows', async () => {
     const quick = aLog(50);
     for (let i = 0; i < 25; i++) quick.warn({ event: 'a' });

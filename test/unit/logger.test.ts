@@ -55,4 +55,11 @@ describe('log', () => {
     createLogger('trace', stream).trace({ payload: Buffer.from('hunter2'), data: 'hunter2' }, 'sent');
     expect(JSON.parse(lines[0])).to.deep.include({ payload: { bytes: 7 }, data: { bytes: 7 } });
   });
+
+  it('escapes what a reader of the log may take for the end of a line, or a terminal for a command', () => {
+    const reason = 'a\u2028{"level":"info"}\u2029b\u0085c\u009b2Jd\u202ee\u2066f\u007fg\nh\u001b[2Ji\ud800j';
+    createLogger('info', stream).info({ event: 'x', reason });
+    expect(lines[0]).to.match(/^[ -~]+\n$/);
+    expect(JSON.parse(lines[0])).to.include({ reason });
+  });
 });

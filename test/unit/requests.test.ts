@@ -9,7 +9,7 @@ import { inTurn, leaveHttp } from '../../src/http/leave-http.ts';
 import { listenForRequests } from '../../src/http/requests.ts';
 import { openStreamDoor } from '../../src/http/stream-door.ts';
 import { StreamHeads } from '../../src/http/stream-head.ts';
-import { answerSlow, answerUnreadable } from '../../src/http/unreadable.ts';
+import { answerUnfinished, answerUnreadable } from '../../src/http/unreadable.ts';
 import type { Position } from '../../src/message/position.ts';
 import { RawSocket } from '../support/raw-socket.ts';
 import { eventually } from '../support/wait.ts';
@@ -53,7 +53,7 @@ describe('the requests that Node reads', () => {
     listenForRequests(server, handle, open);
     const position = () => 7 as Position;
     answerUnreadable(server, { log, heads: new StreamHeads([]), position, counters: new Counters() });
-    openStreamDoor(server, 200, open, { late: (socket) => answerSlow(socket, log) });
+    openStreamDoor(server, 200, open, { unfinished: (socket, reason) => answerUnfinished(socket, reason, log) });
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });
 

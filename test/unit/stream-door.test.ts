@@ -54,6 +54,26 @@ describe('the door for streams', () => {
     await eventually(() => /by Node/.test(read.join('')));
   });
 
+  it('closes at once what ends without a request, and says so if one had begun', async () => {
+    server.close();
+    server = createServer();
+    const reasons: string[] = [];
+    openStreamDoor(server, 60_000, (socket) => socket.destroy(), {
+      unfinished: (socket, reason) => {
+        reasons.push(reason);
+        socket.end('unfinished');
+      },
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    for (const text of ['', 'GET /str']) {
+      const { client, read } = open();
+      client.end(text);
+      await once(client, 'close');
+      expect(read.join('')).to.equal(text === '' ? '' : 'unfinished');
+    }
+    expect(reasons).to.deep.equal(['ended']);
+  }).timeout(5000);
+
   it('closes what stays silent, sooner while the server is being closed', async () => {
     const silent = open().client;
     await once(silent, 'connect');

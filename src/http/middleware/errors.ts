@@ -2,10 +2,11 @@ import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import type { Logger } from '../../logger.ts';
 import { isExpected, Repeats } from '../../repeats.ts';
+import type { BoundedLog } from '../bounded-log.ts';
 import { shownPath } from '../shown-path.ts';
 
 /** Answers each error with a JSON body that has a code and a sentence, and writes a line to the log. */
-export function errors(logger: Logger): Middleware {
+export function errors(logger: Logger, log: BoundedLog): Middleware {
   const repeats = new Repeats();
   return async (ctx: Context, next: Next) => {
     try {
@@ -17,11 +18,10 @@ export function errors(logger: Logger): Middleware {
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
       // Redis refuses every publisher for the same reason, and a limit is for those who ask too often, so these lines are limited.
       const isRepeated = isExpected(error) || error.code === 'too_many_requests';
-      const times = isRepeated ? repeats.due(`${error.code} ${error.message}`) : 1;
-      const { method } = ctx;
-      const path = shownPath(ctx.url);
       const { code, message: reason } = error;
-      if (times > 0) logger.warn({ event: 'request_refused', method, path, code, reason, ...(times > 1 && { times }) });
+      const times = isRepeated ? repeats.due(`${code} ${reason}`) : 1;
+      const line = { event: 'request_refused', method: ctx.method, path: shownPath(ctx.url), code, reason };
+      if (times > 0) log.warn(times > 1 ? { ...line, times } : line);
       ctx.status = error.status;
       if (error.code === 'unauthorized') ctx.set('WWW-Authenticate', 'Bearer');
       if (error.status === 503) ctx.set('Retry-After', '2');
