@@ -124,7 +124,7 @@ class FakeSource implements PlainSource {
 }
 
 /** The times of the recorder, shorter. */
-const TIMES = { ...USUAL, retire: 1500, heldLately: 1200, spareTurn: 300 };
+const TIMES = { ...USUAL, turn: 80, anchor: 220, retire: 1500, heldLately: 1200, spareTurn: 300 };
 
 describe('the recorder', () => {
   let source: FakeSource;

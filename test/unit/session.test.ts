@@ -112,7 +112,7 @@ class World {
   static async open(length: number): Promise<World> {
     const world = new World(length);
     world.hub.start();
-    await eventually(() => world.hub.isOpen);
+    await eventually(() => world.hub.isOpen, 5000, 1);
     return world;
   }
 
@@ -512,7 +512,7 @@ describe('a session, through any history', () => {
     }
     await opening;
     const sentinel = await world.publish('user:7', 'the end');
-    await eventually(() => client.messages.at(-1)?.id === sentinel);
+    await eventually(() => client.messages.at(-1)?.id === sentinel, 5000, 1);
     await world.close();
     judge(client, truth);
   }
