@@ -63,6 +63,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     noopInterval: config.noopInterval,
     maxStreams: config.maxStreams,
     maxStreamsPerUser: config.maxStreamsPerUser,
+    fleetLimit: store.fleetLimit,
     hub,
     backlog,
     counters,

@@ -1,4 +1,5 @@
 import type { RightsReader } from '../backlog/backlog.ts';
+import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
@@ -24,6 +25,8 @@ export interface RegistryOptions {
   noopInterval: number;
   maxStreams: number;
   maxStreamsPerUser: number;
+  /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
+  fleetLimit?: FleetLimit | undefined;
   /** The time by a monotonic clock (ms). */
   now?: () => number;
   /** The date (ms since 1970). */
@@ -65,6 +68,8 @@ export class SessionRegistry {
     this.#date = options.date ?? Date.now;
     this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
+    const streamsOf = (user: string): number => this.#perUser.get(user) ?? 0;
+    options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf });
   }
 
   get streams(): number {
@@ -75,7 +80,7 @@ export class SessionRegistry {
     return this.#perUser.size;
   }
 
-  /** Whether there is room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
+  /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string): boolean {
     const { maxStreams, maxStreamsPerUser } = this.#options;
     const isFull = this.#sessions.size >= maxStreams;
@@ -84,8 +89,11 @@ export class SessionRegistry {
     return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
   }
 
-  /** @param expires when the session's credential expires (ms since 1970) */
-  add(session: Session, expires?: number): void {
+  /**
+   * @param expires when the session's credential expires (ms since 1970)
+   * @returns whether the user may have the stream besides those at other gateways; if not, the caller refuses it. `undefined`: yes
+   */
+  add(session: Session, expires?: number): Promise<boolean> | undefined {
     this.#sessions.add(session);
     this.#perUser.set(session.user, (this.#perUser.get(session.user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
@@ -93,6 +101,12 @@ export class SessionRegistry {
     this.#unsettled.add(session);
     if (expires !== undefined) this.#expires.set(session, expires);
     this.#look(session, this.#now() + this.#options.noopInterval);
+    return this.#options.fleetLimit && this.#isAdmitted(session, this.#options.fleetLimit);
+  }
+
+  /** Forgets a session that was refused: it counts no longer, even if its client has not closed the connection yet. */
+  refused(session: Session): void {
+    this.#remove(session, 'capacity');
   }
 
   start(): void {
@@ -196,16 +210,23 @@ export class SessionRegistry {
    * If the system cannot tell which readers have disappeared, closes the oldest stream of the user; its reader comes back if it is
    * alive. At most once in two noop intervals, because otherwise the tabs of a user with too many would close each other's streams.
    */
-  #makeRoom(user: string): boolean {
+  #makeRoom(user: string, except?: Session): boolean {
     const last = this.#madeRoom.get(user) ?? Number.NEGATIVE_INFINITY;
     if (this.#now() - last < 2 * this.#options.noopInterval) return false;
     for (const session of this.#sessions) {
-      if (session.user !== user) continue;
+      if (session.user !== user || session === except) continue;
       this.#madeRoom.set(user, this.#now());
       session.close('capacity');
       return true;
     }
     return false;
+  }
+
+  async #isAdmitted(session: Session, fleetLimit: FleetLimit): Promise<boolean> {
+    const { user } = session;
+    if (await fleetLimit.admits(user, () => !this.#sessions.has(session))) return true;
+    this.#ghosts.hurry();
+    return !this.#ghosts.canTell && this.#makeRoom(user, session);
   }
 
   /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */
@@ -234,6 +255,7 @@ export class SessionRegistry {
       this.#perUser.delete(session.user);
       this.#madeRoom.delete(session.user);
     }
+    this.#options.fleetLimit?.closed(session.user);
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);
     else this.#options.counters.streamClosed(reason);

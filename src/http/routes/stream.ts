@@ -31,6 +31,9 @@ const FAILURES = new Set<Refusal>([
 /** Factors on the retry delay: who has too many streams should not ask again every few seconds. */
 const TIMES: Partial<Record<Name, number>> = { SISYPHUS_MAX_STREAMS_PER_USER: 6, SISYPHUS_MAX_CHANNELS: 6 };
 
+/** The user has as many streams as one may have, at all gateways together. */
+const FULL: Refused = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER' };
+
 /** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
 export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
 
@@ -87,8 +90,11 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
       const { user } = admitted;
       const rights = rightsOf(admitted, context);
       const session = new Session({ ...context, ...rights, user, connection, maxBuffer: config.maxBuffer });
-      context.sessions.add(session, admitted.expires);
-      void openInTurn(session, start, until, context, { ...options, admission });
+      const fleet = context.sessions.add(session, admitted.expires)?.then((isAdmitted) => {
+        if (!isAdmitted && !connection.closed) refuse(connection, positionOf(start, hub.position), FULL, log);
+        if (!isAdmitted) context.sessions.refused(session);
+      });
+      void openInTurn(session, start, until, context, { ...options, admission, fleet });
     }
   };
 }
@@ -130,13 +136,14 @@ function refuse(connection: EventStream, position: Position, { refusal, limit }:
  * Opens the session when it is its turn, or turns it away.
  *
  * @param until when the session is turned away at the latest, by `performance.now` (ms)
+ * `fleet` settles when the session is admitted or refused by the limits of all gateways
  */
 async function openInTurn(
   session: Session,
   start: Start,
   until: number,
   context: HttpContext,
-  { admission, log }: StreamOpenerOptions & { admission: Admission },
+  { admission, fleet, log }: StreamOpenerOptions & { admission: Admission; fleet: Promise<void> | undefined },
 ): Promise<void> {
   const { hub, sessions } = context;
   // Each step has a limit of its own, but all of them together might take longer than a client should wait.
@@ -146,7 +153,7 @@ async function openInTurn(
   const turn = await admission.enter(() => session.connection.closed);
   if ('done' in turn) {
     session.onOpen = turn.done;
-    await open(session, start, context);
+    await open(session, start, context, fleet);
     turn.done();
   } else if (hub.isAnswered) {
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
@@ -155,8 +162,13 @@ async function openInTurn(
   clearTimeout(timer);
 }
 
-async function open(session: Session, start: Start, { sessions, logger }: HttpContext): Promise<void> {
-  await session.open(start).then(
+async function open(
+  session: Session,
+  start: Start,
+  { sessions, logger }: HttpContext,
+  fleet: Promise<void> | undefined,
+): Promise<void> {
+  await session.open(start, fleet).then(
     () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
     (error: unknown) => {
       if (isExpected(error)) {

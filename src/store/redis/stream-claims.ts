@@ -1,0 +1,129 @@
+import type { FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
+
+/** A stream that may begin once the store has answered. */
+interface Applicant {
+  isGone: Parameters<FleetLimit['admits']>[1];
+  /** When a refusal is final (ms). */
+  until: number;
+  settle: (isAdmitted: boolean) => void;
+}
+
+/** The number of a user's streams at this gateway, as one call reports it. */
+export interface Claim {
+  user: string;
+  /** Streams that the user has, without the applicants. */
+  held: number;
+  /** Streams that the user wants to have besides, in the order in which they came. */
+  applicants: Applicant[];
+}
+
+/**
+ * What this gateway has to report to the store, and what it waits for.
+ *
+ * Invariant: a user is in one call at a time, so a claim never depends on a call whose answer is not known yet. Claims are absolute, so
+ * that one that is lost or repeated changes nothing that the next one would not put right.
+ */
+export class StreamClaims {
+  readonly #local: LocalStreams;
+  readonly #applicants = new Map<string, Applicant[]>();
+  /** Users whose applicants have to be asked for. */
+  readonly #asking = new Set<string>();
+  /** Users of whom a stream has ended since the last claim. */
+  readonly #changed = new Set<string>();
+  /** Users whose applicants were refused, and are asked for again. */
+  readonly #refused = new Set<string>();
+  /** Users in a call that is under way. */
+  readonly #claimed = new Set<string>();
+
+  constructor(local: LocalStreams) {
+    this.#local = local;
+  }
+
+  /** Whether applicants were refused, and have to be asked for again. */
+  get hasRefused(): boolean {
+    return this.#refused.size > 0;
+  }
+
+  get hasAsking(): boolean {
+    return this.#asking.size > 0;
+  }
+
+  get hasChanged(): boolean {
+    return this.#changed.size > 0;
+  }
+
+  apply(user: string, applicant: Applicant): void {
+    const others = this.#applicants.get(user);
+    if (others) others.push(applicant);
+    else this.#applicants.set(user, [applicant]);
+    this.#asking.add(user);
+  }
+
+  /** A stream of the user has ended: there may be room for applicants that were refused. */
+  change(user: string): void {
+    if (this.#refused.delete(user)) this.#asking.add(user);
+    this.#changed.add(user);
+  }
+
+  /** Makes every user be reported, because the store knows of none. */
+  begin(): void {
+    this.#claimed.clear();
+    for (const user of this.#local.users()) this.#changed.add(user);
+    for (const user of this.#applicants.keys()) this.#asking.add(user);
+  }
+
+  askAgain(): void {
+    for (const user of this.#refused) this.#asking.add(user);
+    this.#refused.clear();
+  }
+
+  /** The next claims, those with applicants first. `withChanges`: whether users are reported of whom streams have only ended. */
+  take(most: number, withChanges: boolean): Claim[] {
+    const claims: Claim[] = [];
+    for (const users of withChanges ? [this.#asking, this.#changed] : [this.#asking]) {
+      for (const user of users) {
+        if (claims.length >= most) return claims;
+        if (!this.#claimed.has(user)) claims.push(this.#claim(user));
+      }
+    }
+    return claims;
+  }
+
+  /** `admitted`: how many applicants of each claim the store has admitted. */
+  answered(claims: Claim[], admitted: (claim: number) => number, now: number): void {
+    for (const [i, { user, applicants }] of claims.entries()) {
+      this.#claimed.delete(user);
+      if (applicants.length === 0) continue;
+      const room = admitted(i);
+      const settled = new Set(applicants.filter(({ until }, place) => place < room || until <= now));
+      this.#forget(user, settled);
+      for (const [place, applicant] of applicants.entries()) {
+        if (place < room && applicant.isGone()) this.#changed.add(user);
+        if (settled.has(applicant)) applicant.settle(place < room);
+      }
+      if (settled.size < applicants.length) this.#refused.add(user);
+    }
+  }
+
+  /** Admits everybody, because the store cannot tell who is to be admitted. */
+  admitAll(): void {
+    const all = [...this.#applicants.values()].flat();
+    for (const users of [this.#applicants, this.#asking, this.#changed, this.#refused, this.#claimed]) users.clear();
+    for (const { settle } of all) settle(true);
+  }
+
+  #claim(user: string): Claim {
+    for (const users of [this.#asking, this.#changed, this.#refused]) users.delete(user);
+    const gone = new Set(this.#applicants.get(user)?.filter(({ isGone }) => isGone()));
+    if (gone.size > 0) this.#forget(user, gone);
+    const applicants = [...(this.#applicants.get(user) ?? [])];
+    this.#claimed.add(user);
+    return { user, held: this.#local.streamsOf(user) - applicants.length, applicants };
+  }
+
+  #forget(user: string, gone: Set<Applicant>): void {
+    const left = this.#applicants.get(user)?.filter((applicant) => !gone.has(applicant)) ?? [];
+    if (left.length > 0) this.#applicants.set(user, left);
+    else this.#applicants.delete(user);
+  }
+}
