@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { type Gateway, startGateway } from '../support/gateway.ts';
@@ -106,6 +108,18 @@ describe('the limit of streams per user, over all gateways', function () {
       expect(await isAdmitted(next)).to.equal(true);
       last = next;
     }
+  });
+
+  it('does not count a stream that it refused and whose client does not close the connection', async () => {
+    const [one, other] = await startTwo();
+    const [first] = await opened(one, LIMIT);
+    const socket = connect({ port: other.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write('GET /?user=1 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket.resume(), 'end');
+    first!.close();
+    await eventually(async () => (await counted()) === LIMIT - 1);
+    expect(socket.writable).to.equal(true);
+    socket.destroy();
   });
 
   it('forgets the streams of a gateway that was killed, within seconds', async () => {

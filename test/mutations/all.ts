@@ -1,5 +1,6 @@
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
+import { FLEET_MUTATIONS } from './fleet.ts';
 import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
@@ -24,5 +25,6 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...INSTALLATION_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...COUNTING_MUTATIONS,
+  ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
 ];

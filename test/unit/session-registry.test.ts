@@ -189,6 +189,23 @@ describe('the registry of sessions', () => {
     expect(other.closed).to.deep.equal(['capacity']);
   });
 
+  it('has another one make room for a stream if too many are at other gateways, and nobody can tell who has gone', async () => {
+    const answers = [false, true, false];
+    const fleetLimit = { follow: () => undefined, admits: async () => answers.shift()!, closed: () => undefined };
+    registry = new SessionRegistry({ ...options, fleetLimit, kernelQueues: async () => undefined });
+    registry.start();
+    clock += 3000;
+    await looked();
+    const alone = new FakeSession();
+    expect(await registry.add(alone as unknown as Session)).to.equal(false);
+    expect(alone.closed).to.deep.equal([]);
+    registry.refused(alone as unknown as Session);
+    const sessions = [new FakeSession(), new FakeSession()];
+    const admitted = sessions.map((session) => registry.add(session as unknown as Session));
+    expect(await Promise.all(admitted)).to.deep.equal([true, true]);
+    expect(sessions.map(({ closed }) => closed)).to.deep.equal([['capacity'], []]);
+  });
+
   function pass(ms: number): void {
     clock += ms;
     date += ms;

@@ -8,8 +8,8 @@ import type { Parts } from './parts.ts';
 import { toSisyphusError } from './redis-error.ts';
 import { type Claim, StreamClaims } from './stream-claims.ts';
 
-/** Users in one call: Redis needs half a millisecond for them. */
-const USERS = 1000;
+/** Users in one call: Redis needs a millisecond for them. */
+const USERS = 500;
 /** Calls that are under way at a time. */
 const CALLS = 2;
 /** Streams that end within so long (ms) are reported together. */
@@ -28,6 +28,8 @@ export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
   redis: Redis;
   /** The most streams of a user. */
   limit: number;
+  /** The time by a monotonic clock (ms). */
+  now?: () => number;
 }
 
 /**
@@ -40,6 +42,7 @@ export class RedisFleetLimit implements FleetLimit {
   readonly #options: RedisFleetLimitOptions;
   readonly #failures: Failures;
   readonly #name = randomUUID();
+  readonly #now: () => number;
   #claims: StreamClaims | undefined;
   #state: 'unknown' | 'beginning' | 'known' = 'unknown';
   #turn = 0;
@@ -54,6 +57,7 @@ export class RedisFleetLimit implements FleetLimit {
   constructor(options: RedisFleetLimitOptions) {
     this.#options = options;
     this.#failures = new Failures(options.logger);
+    this.#now = options.now ?? performance.now.bind(performance);
     options.redis.on('ready', () => this.#begin());
     options.redis.on('close', () => this.#forget());
   }
@@ -71,7 +75,7 @@ export class RedisFleetLimit implements FleetLimit {
     const claims = this.#claims;
     if (!claims || this.#state === 'unknown') return Promise.resolve(true);
     return new Promise((settle) => {
-      claims.apply(user, { isGone, until: performance.now() + PATIENCE, settle });
+      claims.apply(user, { isGone, until: this.#now() + PATIENCE, settle });
       this.#schedule();
     });
   }
@@ -154,7 +158,7 @@ export class RedisFleetLimit implements FleetLimit {
       }
       const room = new Map<number, number>();
       for (let i = 0; i + 1 < short.length; i += 2) room.set(short[i]! - 1, short[i + 1]!);
-      this.#claims!.answered(claims, (i) => room.get(i) ?? Number.POSITIVE_INFINITY, performance.now());
+      this.#claims!.answered(claims, (i) => room.get(i) ?? Number.POSITIVE_INFINITY, this.#now());
       if (this.#claims!.hasRefused) this.#again ??= setTimeout(() => this.#askAgain(), AGAIN).unref();
       this.#schedule();
     });
