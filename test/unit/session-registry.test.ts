@@ -190,20 +190,23 @@ describe('the registry of sessions', () => {
   });
 
   it('has another one make room for a stream if too many are at other gateways, and nobody can tell who has gone', async () => {
-    const answers = [false, true, false];
-    const fleetLimit = { follow: () => undefined, admits: async () => answers.shift()!, closed: () => undefined };
+    let isAdmitted = true;
+    const fleetLimit = { follow: () => undefined, admits: async () => isAdmitted, closed: () => undefined };
     registry = new SessionRegistry({ ...options, fleetLimit, kernelQueues: async () => undefined });
     registry.start();
     clock += 3000;
     await looked();
-    const alone = new FakeSession();
-    expect(await registry.add(alone as unknown as Session)).to.equal(false);
+    const [alone, older, newer] = [new FakeSession(), new FakeSession(), new FakeSession()];
+    const add = (session: FakeSession) => registry.add(session as unknown as Session);
+    isAdmitted = false;
+    expect(await add(alone)).to.equal(false);
     expect(alone.closed).to.deep.equal([]);
     registry.refused(alone as unknown as Session);
-    const sessions = [new FakeSession(), new FakeSession()];
-    const admitted = sessions.map((session) => registry.add(session as unknown as Session));
-    expect(await Promise.all(admitted)).to.deep.equal([true, true]);
-    expect(sessions.map(({ closed }) => closed)).to.deep.equal([['capacity'], []]);
+    isAdmitted = true;
+    expect(await add(older)).to.equal(true);
+    isAdmitted = false;
+    expect(await add(newer)).to.equal(true);
+    expect([older.closed, newer.closed]).to.deep.equal([['capacity'], []]);
   });
 
   function pass(ms: number): void {
