@@ -10,6 +10,7 @@ import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import type { Session } from './session.ts';
 import { TimerWheel } from './timer-wheel.ts';
+import { Vacancies } from './vacancies.ts';
 
 /** The list of every session's user is read again this often (ms), some of them every second. */
 const REREAD = 30_000;
@@ -52,6 +53,7 @@ export class SessionRegistry {
   /** The sessions that need `sweep`. */
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
+  readonly #vacancies: Vacancies;
   /** When the credential of a session expires (ms since 1970). A session without an entry has none that expires. */
   readonly #expires = new Map<Session, number>();
   /** When a stream of the user was last closed to make room for another (ms). */
@@ -68,6 +70,7 @@ export class SessionRegistry {
     this.#date = options.date ?? Date.now;
     this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
+    this.#vacancies = new Vacancies(options.maxStreamsPerUser);
     const streamsOf = (user: string): number => this.#perUser.get(user) ?? 0;
     options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf });
   }
@@ -87,6 +90,11 @@ export class SessionRegistry {
     if (!isFull && (this.#perUser.get(user) ?? 0) < maxStreamsPerUser) return true;
     this.#ghosts.hurry();
     return !isFull && !this.#ghosts.canTell && this.#makeRoom(user);
+  }
+
+  /** Waits for a stream of the user to end, but not for long. */
+  async vacancy(user: string): Promise<void> {
+    await this.#vacancies.wait(user);
   }
 
   /**
@@ -255,6 +263,7 @@ export class SessionRegistry {
       this.#perUser.delete(session.user);
       this.#madeRoom.delete(session.user);
     }
+    this.#vacancies.vacated(session.user);
     this.#options.fleetLimit?.closed(session.user);
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { type Gateway, startGateway } from '../support/gateway.ts';
@@ -97,7 +98,7 @@ describe('the limit of streams per user, over all gateways', function () {
     expect(admitted.filter(Boolean)).to.have.length(LIMIT);
   });
 
-  it('never turns away a page that is loaded again', async () => {
+  it('never turns away a page that is loaded again at another gateway', async () => {
     const [one, other] = await startTwo();
     await opened(one, 2);
     let [last] = await opened(other, 2);
@@ -106,6 +107,18 @@ describe('the limit of streams per user, over all gateways', function () {
       const next = open(to);
       last!.close();
       expect(await isAdmitted(next)).to.equal(true);
+      last = next;
+    }
+  });
+
+  it('never turns away a page that is loaded again at the same gateway', async () => {
+    const gateway = await start();
+    let last: RawStream | undefined = (await opened(gateway, LIMIT))[0];
+    for (let round = 0; round < 4; round++) {
+      const next = open(gateway);
+      await pause(50);
+      last!.close();
+      await next.ok(300);
       last = next;
     }
   });

@@ -82,7 +82,12 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const identity = refusal ? { refusal } : await identification.identify(request, connection);
     // The client has left during the identification.
     if (connection.closed) return;
-    const admitted = admit(identity, socket, context, options);
+    let admitted = admit(identity, socket, context, options);
+    if ('user' in identity && 'limit' in admitted && admitted.limit === FULL.limit) {
+      await context.sessions.vacancy(identity.user);
+      if (connection.closed) return;
+      admitted = admit(identity, socket, context, options);
+    }
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       refuse(connection, positionOf(start, hub.position), admitted, log);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
-import { within } from '../../patience.ts';
+import { LEAVING, within } from '../../patience.ts';
 import { Failures } from '../../repeats.ts';
 import { callFunction } from './functions.ts';
 import type { Parts } from './parts.ts';
@@ -16,8 +16,6 @@ const CALLS = 2;
 const JOINED = 100;
 /** How long after a refusal the store is asked again (ms): the stream that a client has just left may be reported meanwhile. */
 const AGAIN = 120;
-/** How long a stream may wait for others of its user to end (ms), before it is refused. */
-const PATIENCE = 400;
 /** How long a stream waits for the store's answer (ms), before it is admitted without one. */
 const ANSWER = 1000;
 
@@ -75,7 +73,7 @@ export class RedisFleetLimit implements FleetLimit {
     const claims = this.#claims;
     if (!claims || this.#state === 'unknown') return Promise.resolve(true);
     return new Promise((settle) => {
-      claims.apply(user, { isGone, until: this.#now() + PATIENCE, settle });
+      claims.apply(user, { isGone, until: this.#now() + LEAVING, settle });
       this.#schedule();
     });
   }

@@ -20,8 +20,8 @@ export interface Claim {
 /**
  * What this gateway has to report to the store, and what it waits for.
  *
- * Invariant: a user is in one call at a time, so a claim never depends on a call whose answer is not known yet. Claims are absolute, so
- * that one that is lost or repeated changes nothing that the next one would not put right.
+ * Invariant: a claim is absolute. It names all streams of the user, those whose answer is still on its way as applicants, so the last claim
+ * that the store has carried out is right whatever became of those before it.
  */
 export class StreamClaims {
   readonly #local: LocalStreams;
@@ -32,8 +32,6 @@ export class StreamClaims {
   readonly #changed = new Set<string>();
   /** Users whose applicants were refused, and are asked for again. */
   readonly #refused = new Set<string>();
-  /** Users in a call that is under way. */
-  readonly #claimed = new Set<string>();
 
   constructor(local: LocalStreams) {
     this.#local = local;
@@ -67,7 +65,6 @@ export class StreamClaims {
 
   /** Makes every user be reported, because the store knows of none. */
   begin(): void {
-    this.#claimed.clear();
     for (const user of this.#local.users()) this.#changed.add(user);
     for (const user of this.#applicants.keys()) this.#asking.add(user);
   }
@@ -83,7 +80,7 @@ export class StreamClaims {
     for (const users of withChanges ? [this.#asking, this.#changed] : [this.#asking]) {
       for (const user of users) {
         if (claims.length >= most) return claims;
-        if (!this.#claimed.has(user)) claims.push(this.#claim(user));
+        claims.push(this.#claim(user));
       }
     }
     return claims;
@@ -92,13 +89,11 @@ export class StreamClaims {
   /** `admitted`: how many applicants of each claim the store has admitted. */
   answered(claims: Claim[], admitted: (claim: number) => number, now: number): void {
     for (const [i, { user, applicants }] of claims.entries()) {
-      this.#claimed.delete(user);
       if (applicants.length === 0) continue;
       const room = admitted(i);
       const settled = new Set(applicants.filter(({ until }, place) => place < room || until <= now));
       this.#forget(user, settled);
       for (const [place, applicant] of applicants.entries()) {
-        if (place < room && applicant.isGone()) this.#changed.add(user);
         if (settled.has(applicant)) applicant.settle(place < room);
       }
       if (settled.size < applicants.length) this.#refused.add(user);
@@ -108,7 +103,7 @@ export class StreamClaims {
   /** Admits everybody, because the store cannot tell who is to be admitted. */
   admitAll(): void {
     const all = [...this.#applicants.values()].flat();
-    for (const users of [this.#applicants, this.#asking, this.#changed, this.#refused, this.#claimed]) users.clear();
+    for (const users of [this.#applicants, this.#asking, this.#changed, this.#refused]) users.clear();
     for (const { settle } of all) settle(true);
   }
 
@@ -117,7 +112,6 @@ export class StreamClaims {
     const gone = new Set(this.#applicants.get(user)?.filter(({ isGone }) => isGone()));
     if (gone.size > 0) this.#forget(user, gone);
     const applicants = [...(this.#applicants.get(user) ?? [])];
-    this.#claimed.add(user);
     return { user, held: this.#local.streamsOf(user) - applicants.length, applicants };
   }
 
