@@ -130,7 +130,8 @@ describe('the limit of streams per user, over all gateways', function () {
     socket.write('GET /?user=1 HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(socket.resume(), 'end');
     first!.close();
-    await eventually(async () => (await counted()) === LIMIT - 1);
+    await opened(other, 1);
+    await eventually(async () => (await counted()) === LIMIT);
     expect(socket.writable).to.equal(true);
     socket.destroy();
   });
