@@ -14,8 +14,10 @@ export interface Claim {
   /** Streams that the user has, without the applicants. */
   held: number;
   /** Streams that the user wants to have besides, in the order in which they came. */
-  applicants: Applicant[];
+  applicants: readonly Applicant[];
 }
+
+const NOBODY: readonly Applicant[] = [];
 
 /**
  * What this gateway has to report to the store, and what it waits for.
@@ -25,7 +27,8 @@ export interface Claim {
  */
 export class StreamClaims {
   readonly #local: LocalStreams;
-  readonly #applicants = new Map<string, Applicant[]>();
+  /** The lists are replaced and never changed, because claims share them. */
+  readonly #applicants = new Map<string, readonly Applicant[]>();
   /** Users whose applicants have to be asked for. */
   readonly #asking = new Set<string>();
   /** Users of whom a stream has ended since the last claim. */
@@ -52,8 +55,7 @@ export class StreamClaims {
 
   apply(user: string, applicant: Applicant): void {
     const others = this.#applicants.get(user);
-    if (others) others.push(applicant);
-    else this.#applicants.set(user, [applicant]);
+    this.#applicants.set(user, others ? [...others, applicant] : [applicant]);
     this.#asking.add(user);
   }
 
@@ -91,12 +93,12 @@ export class StreamClaims {
     for (const [i, { user, applicants }] of claims.entries()) {
       if (applicants.length === 0) continue;
       const room = admitted(i);
-      const settled = new Set(applicants.filter(({ until }, place) => place < room || until <= now));
+      const settled = applicants.filter(({ until }, place) => place < room || until <= now);
       this.#forget(user, settled);
-      for (const [place, applicant] of applicants.entries()) {
-        if (settled.has(applicant)) applicant.settle(place < room);
+      for (const [place, { until, settle }] of applicants.entries()) {
+        if (place < room || until <= now) settle(place < room);
       }
-      if (settled.size < applicants.length) this.#refused.add(user);
+      if (settled.length < applicants.length) this.#refused.add(user);
     }
   }
 
@@ -109,14 +111,14 @@ export class StreamClaims {
 
   #claim(user: string): Claim {
     for (const users of [this.#asking, this.#changed, this.#refused]) users.delete(user);
-    const gone = new Set(this.#applicants.get(user)?.filter(({ isGone }) => isGone()));
-    if (gone.size > 0) this.#forget(user, gone);
-    const applicants = [...(this.#applicants.get(user) ?? [])];
+    const gone = (this.#applicants.get(user) ?? NOBODY).filter(({ isGone }) => isGone());
+    if (gone.length > 0) this.#forget(user, gone);
+    const applicants = this.#applicants.get(user) ?? NOBODY;
     return { user, held: this.#local.streamsOf(user) - applicants.length, applicants };
   }
 
-  #forget(user: string, gone: Set<Applicant>): void {
-    const left = this.#applicants.get(user)?.filter((applicant) => !gone.has(applicant)) ?? [];
+  #forget(user: string, gone: readonly Applicant[]): void {
+    const left = (this.#applicants.get(user) ?? NOBODY).filter((applicant) => !gone.includes(applicant));
     if (left.length > 0) this.#applicants.set(user, left);
     else this.#applicants.delete(user);
   }
