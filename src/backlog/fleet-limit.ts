@@ -3,6 +3,8 @@ export interface LocalStreams {
   users(): Iterable<string>;
   /** How many streams the user has at this gateway, with those for which `FleetLimit.admits` has not answered yet. */
   streamsOf(user: string): number;
+  /** Called if a stream of a user of this gateway was refused elsewhere: readers that have gone should be found soon. */
+  search(): void;
 }
 
 /** Limits the streams of each user over all gateways that share a store. */

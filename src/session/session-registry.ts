@@ -72,7 +72,8 @@ export class SessionRegistry {
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
     this.#vacancies = new Vacancies(options.maxStreamsPerUser);
     const streamsOf = (user: string): number => this.#perUser.get(user) ?? 0;
-    options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf });
+    const search = (): void => this.#ghosts.hurry();
+    options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf, search });
   }
 
   get streams(): number {

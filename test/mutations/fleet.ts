@@ -16,6 +16,21 @@ export const FLEET_MUTATIONS: Mutation[] = [
     caughtBy: 'redis/streams',
   },
   {
+    name: 'no other gateway searches readers that have gone if a stream is refused',
+    file: LUA,
+    find: '        tell_holders(others, claim.user)\n',
+    replace: '',
+    caughtBy: 'redis/streams',
+  },
+  {
+    name: 'readers that have gone are searched for each stream that another gateway refuses',
+    file: LIMIT,
+    find: '    if (this.#now() - this.#searchedAt < SEARCHED) return;\n',
+    replace: '',
+    caughtBy: UNIT,
+    only: 'has readers searched',
+  },
+  {
     name: 'streams of a gateway that was killed count for minutes',
     file: LUA,
     find: 'local LEASE = 5000',

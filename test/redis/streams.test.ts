@@ -33,10 +33,10 @@ describe('the count of streams in Redis', () => {
 
   it('admits what there is room for, over all gateways', async () => {
     await begin('a', 'u 2 0 v 1 0');
-    expect(await begin('b', 'u 0 1 v 0 1')).to.deep.equal([2]);
-    expect(await keep('b', 'u 1 1 v 1 3 w 0 4')).to.deep.equal([2, 1, 0, 2, 1, 3, 3]);
+    expect(await begin('b', 'u 0 1 v 0 1')).to.deep.equal([2, 0]);
+    expect(await keep('b', 'u 1 1 v 1 3 w 0 4')).to.deep.equal([2, 0, 1, 0, 2, 1, 3, 3]);
     expect(await contents()).to.deep.equal({
-      a: { ':': '1', u: '2', v: '1' },
+      a: { ':': '1', ':missed': '1', u: '2', v: '1' },
       b: { ':': '1', u: '1', v: '2', w: '3' },
     });
   });
@@ -55,14 +55,26 @@ describe('the count of streams in Redis', () => {
     }
   });
 
+  it('tells a gateway once that a stream of one of its users was refused elsewhere', async () => {
+    await begin('a', 'u 3 0');
+    await begin('b', 'v 3 0');
+    await begin('c', 'u 0 1 w 0 3');
+    expect([await keep('a'), await keep('b'), await keep('c')]).to.deep.equal([
+      [3, 1],
+      [3, 0],
+      [3, 0],
+    ]);
+    expect(await keep('a')).to.deep.equal([3, 0]);
+  });
+
   it('forgets a gateway that has not called for 5 s, and keeps nothing for longer', async () => {
     await begin('a', 'u 3 0');
     await begin('b');
     for (const key of [LIST, `${LIST}:a`, `${LIST}:b`]) expect(await client.pttl(key)).to.be.within(4000, 5000);
     await client.pexpire(`${LIST}:a`, 30);
-    expect(await keep('b', 'u 0 1')).to.deep.equal([2, 1, 0]);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([2, 0, 1, 0]);
     await pause(40);
-    expect(await keep('b', 'u 0 1')).to.deep.equal([1]);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([1, 0]);
     expect(await client.smembers(LIST)).to.deep.equal(['b']);
     expect(await keep('a', 'u 3 0')).to.deep.equal(['lost']);
   });
@@ -70,21 +82,21 @@ describe('the count of streams in Redis', () => {
   it('does not count a lease that is longer than any, because the clock was set back', async () => {
     await begin('a', 'u 3 0');
     await client.pexpire(`${LIST}:a`, 60_000);
-    expect(await begin('b', 'u 0 1')).to.deep.equal([1]);
+    expect(await begin('b', 'u 0 1')).to.deep.equal([1, 0]);
     await keep('a');
-    expect(await keep('b', 'u 1 1')).to.deep.equal([2, 1, 0]);
+    expect(await keep('b', 'u 1 1')).to.deep.equal([2, 0, 1, 0]);
   });
 
   it('mends keys of another type', async () => {
     await begin('a', 'u 3 0');
     await begin('b', 'u 0 0');
     await client.set(`${LIST}:a`, 'broken', 'PX', 4000);
-    expect(await keep('b', 'u 0 1')).to.deep.equal([2]);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([2, 0]);
     expect(await keep('a', 'u 3 0')).to.deep.equal(['lost']);
-    expect(await begin('a', 'u 3 0')).to.deep.equal([2]);
+    expect(await begin('a', 'u 3 0')).to.deep.equal([2, 0]);
     await client.set(LIST, 'broken');
-    expect(await keep('b', 'u 1 1')).to.deep.equal([1]);
-    expect(await keep('a')).to.deep.equal([2]);
-    expect(await keep('b', 'u 2 1')).to.deep.equal([2, 1, 0]);
+    expect(await keep('b', 'u 1 1')).to.deep.equal([1, 0]);
+    expect(await keep('a')).to.deep.equal([2, 0]);
+    expect(await keep('b', 'u 2 1')).to.deep.equal([2, 0, 1, 0]);
   });
 });

@@ -55,6 +55,7 @@ class Gateway {
   readonly redis = new FakeRedis();
   readonly limit: RedisFleetLimit;
   readonly streams = new Set<Stream>();
+  searches = 0;
   /** The name under which it reports, once it has called. */
   name = '';
 
@@ -62,7 +63,7 @@ class Gateway {
     const redis = this.redis as unknown as Redis;
     this.limit = new RedisFleetLimit({ redis, keys: new Keys(undefined, 0), limit: LIMIT, logger, now });
     const users = () => new Set([...this.streams].map(({ user }) => user));
-    this.limit.follow({ users, streamsOf: (user) => this.of(user).length });
+    this.limit.follow({ users, streamsOf: (user) => this.of(user).length, search: () => this.searches++ });
     this.redis.connect();
   }
 
@@ -248,6 +249,21 @@ describe('the limit of streams over all gateways', function () {
     expect(stream.state).to.equal('admitted');
     await settle();
     expectCounted('the answer came too late');
+  });
+
+  it('has readers searched that have gone, where a stream was refused for others at this gateway', async () => {
+    const [one, other] = gateways as [Gateway, Gateway];
+    for (let i = 0; i < LIMIT; i++) one.open('u');
+    await settle();
+    for (const searches of [1, 1]) {
+      other.open('u');
+      await settle();
+      expect([one.searches, other.searches]).to.deep.equal([searches, 0]);
+    }
+    await pass(10_000);
+    other.open('u');
+    await settle();
+    expect([one.searches, other.searches]).to.deep.equal([2, 0]);
   });
 
   it('asks for the streams of one turn in one call, and makes two calls at a time', async () => {

@@ -16,10 +16,12 @@ const CALLS = 2;
 const JOINED = 100;
 /** How long after a refusal the store is asked again (ms): the stream that a client has just left may be reported meanwhile. */
 const AGAIN = 120;
+/** Readers that have gone are searched at most so often (ms), however many streams other gateways refuse. */
+const SEARCHED = 10_000;
 /** How long a stream waits for the store's answer (ms), before it is admitted without one. */
 const ANSWER = 1000;
 
-type Answer = ['lost'] | [living: number, ...short: number[]];
+type Answer = ['lost'] | [living: number, missed: number, ...short: number[]];
 
 export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
   /** The connection on which lists are read: an answer comes with the list of its stream. */
@@ -41,7 +43,9 @@ export class RedisFleetLimit implements FleetLimit {
   readonly #failures: Failures;
   readonly #name = randomUUID();
   readonly #now: () => number;
+  #local: LocalStreams | undefined;
   #claims: StreamClaims | undefined;
+  #searchedAt = Number.NEGATIVE_INFINITY;
   #state: 'unknown' | 'beginning' | 'known' = 'unknown';
   #turn = 0;
   #calls = 0;
@@ -66,6 +70,7 @@ export class RedisFleetLimit implements FleetLimit {
   }
 
   follow(local: LocalStreams): void {
+    this.#local = local;
     this.#claims = new StreamClaims(local);
   }
 
@@ -149,17 +154,24 @@ export class RedisFleetLimit implements FleetLimit {
     let text = '';
     for (const { user, held, applicants } of claims) text += `${user} ${held} ${applicants.length} `;
     const asked = this.#ask('keep', text).finally(() => this.#calls--);
-    this.#answered(asked, this.#turn, ([living, ...short]) => {
+    this.#answered(asked, this.#turn, ([living, missed, ...short]) => {
       if (living === 'lost') {
         this.#begin();
         return;
       }
+      if (missed === 1) this.#search();
       const room = new Map<number, number>();
       for (let i = 0; i + 1 < short.length; i += 2) room.set(short[i]! - 1, short[i + 1]!);
       this.#claims!.answered(claims, (i) => room.get(i) ?? Number.POSITIVE_INFINITY, this.#now());
       if (this.#claims!.hasRefused) this.#again ??= setTimeout(() => this.#askAgain(), AGAIN).unref();
       this.#schedule();
     });
+  }
+
+  #search(): void {
+    if (this.#now() - this.#searchedAt < SEARCHED) return;
+    this.#searchedAt = this.#now();
+    this.#local?.search();
   }
 
   #askAgain(): void {

@@ -26,7 +26,7 @@ const NOBODY: readonly Applicant[] = [];
  * that the store has carried out is right whatever became of those before it.
  */
 export class StreamClaims {
-  readonly #local: LocalStreams;
+  readonly #local: Pick<LocalStreams, 'users' | 'streamsOf'>;
   /** The lists are replaced and never changed, because claims share them. */
   readonly #applicants = new Map<string, readonly Applicant[]>();
   /** Users whose applicants have to be asked for. */
@@ -36,7 +36,7 @@ export class StreamClaims {
   /** Users whose applicants were refused, and are asked for again. */
   readonly #refused = new Set<string>();
 
-  constructor(local: LocalStreams) {
+  constructor(local: Pick<LocalStreams, 'users' | 'streamsOf'>) {
     this.#local = local;
   }
 

@@ -4,8 +4,8 @@
 -- Arguments: the name of the gateway; the turn, which the gateway names anew with each `begin`; `begin` (the gateway will report all of its
 --   users), `keep` (it has), or `leave` (it is being stopped: its streams count no longer); the most streams of a user. In one text, with
 --   spaces between: users, how many streams each has at this gateway, and how many it wants to have besides.
--- Result: [how many gateways live, (place of a user in the text, how many of its wanted streams are admitted)*], without those users whose
---   streams are all admitted. Or [`lost`]: the store does not know this turn of this gateway; nothing was changed, and the gateway has to
+-- Result: [how many gateways live, 1 if a user of this gateway was refused a stream elsewhere since its last call or 0, (place of a user in
+--   the text, how many of its wanted streams are admitted)*], without those users whose streams are all admitted. Or [`lost`]: the store does not know this turn of this gateway; nothing was changed, and the gateway has to
 --   begin anew.
 -- Errors: only those of every function.
 --
@@ -13,8 +13,8 @@
 
 -- A gateway that has not called for so long (ms) is taken for dead, and its streams do not count. Gateways call every 700 ms.
 local LEASE = 5000
--- No user can have this name.
-local TURN = ':'
+-- No user can have these names: the turn, and whether a user was refused a stream at another gateway.
+local TURN, MISSED = ':', ':missed'
 
 local function key_of(gateway)
   return PREFIX .. 'streams:' .. gateway
@@ -32,6 +32,7 @@ local function others_than(me, names)
   for _, name in ipairs(names) do
     local left = name ~= me and redis.call('PTTL', key_of(name)) or 0
     if left > 0 and left <= LEASE then
+      require_permission('HSET', key_of(name))
       keys[#keys + 1] = key_of(name)
     elseif name ~= me then
       dead[#dead + 1] = name
@@ -88,8 +89,17 @@ local function store_counts(mine, claims)
   end
 end
 
+-- Tells the other gateways that have streams of the user that one more was refused: readers that have gone may be among them.
+local function tell_holders(keys, user)
+  for _, key in ipairs(keys) do
+    if redis.pcall('HGET', key, user) and not is_mistyped(key, 'hash') then
+      redis.call('HSET', key, MISSED, 1)
+    end
+  end
+end
+
 -- Admits wanted streams, as many as there is room for. Answers the places of the claims for which there was too little, and the room.
-local function admit(claims, elsewhere, limit)
+local function admit(claims, others, elsewhere, limit)
   local short, asked = {}, 0
   for place, claim in ipairs(claims) do
     if claim.wanted > 0 then
@@ -97,6 +107,7 @@ local function admit(claims, elsewhere, limit)
       local room = math.max(0, limit - elsewhere[asked] - claim.held)
       if room < claim.wanted then
         short[#short + 1], short[#short + 2] = place, room
+        tell_holders(others, claim.user)
       end
       claim.held = claim.held + math.min(room, claim.wanted)
     end
@@ -129,11 +140,13 @@ define('streams', { 'allow-oom' }, function(args)
     return { #others }
   end
   redis.call('HSET', mine, TURN, turn)
+  local missed = redis.call('HDEL', mine, MISSED)
   redis.call('PEXPIRE', mine, LEASE)
   redis.call('SADD', list, me)
   redis.call('PEXPIRE', list, LEASE)
-  local answer = admit(claims, elsewhere, limit)
+  local answer = admit(claims, others, elsewhere, limit)
   store_counts(mine, claims)
   table.insert(answer, 1, #others + 1)
+  table.insert(answer, 2, missed)
   return answer
 end)
