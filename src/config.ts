@@ -97,7 +97,7 @@ const TABLE = {
   maxStreams: row('SISYPHUS_MAX_STREAMS', '10000', integer(1, 10_000_000),
     'open streams'),
   maxStreamsPerUser: row('SISYPHUS_MAX_STREAMS_PER_USER', '20', integer(1, 10_000_000),
-    'open streams of one user'),
+    'open streams of one user, at all gateways together'),
   maxStreamsPerAddress: row('SISYPHUS_MAX_STREAMS_PER_ADDRESS', '1000 public', perAddress,
     'open streams of one client address (IPv6: of one /64); `public`: loopback and private ones are not counted'),
   maxOpens: row('SISYPHUS_MAX_OPENS', '10000', integer(1, 10_000_000),

@@ -168,6 +168,17 @@ describe('the limit of streams per user, over all gateways', function () {
     await eventually(async () => (await counted()) === LIMIT - 1);
   });
 
+  it('loads the functions again, and counts anew, if they are lost', async () => {
+    const [one, other] = await startTwo();
+    await opened(one, 2);
+    await opened(other, 1);
+    await client.call('FUNCTION', 'FLUSH');
+    await client.del('sisyphus:{0}:streams');
+    await opened(one, 1);
+    await eventually(async () => (await counted()) === LIMIT && (await client.scard('sisyphus:{0}:streams')) === 2);
+    expect(await isAdmitted(open(other))).to.equal(false);
+  });
+
   it('counts anew after the connections to Redis were lost', async () => {
     const [one, other] = await startTwo();
     const [first] = await opened(one, 2);

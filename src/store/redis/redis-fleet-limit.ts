@@ -5,7 +5,7 @@ import { LEAVING, within } from '../../patience.ts';
 import { Failures } from '../../repeats.ts';
 import { callFunction } from './functions.ts';
 import type { Parts } from './parts.ts';
-import { toSisyphusError } from './redis-error.ts';
+import { rethrow } from './redis-error.ts';
 import { type Claim, StreamClaims } from './stream-claims.ts';
 
 /** Users in one call: Redis needs a millisecond for them. */
@@ -190,7 +190,7 @@ export class RedisFleetLimit implements FleetLimit {
         if (!isInTime && turn === this.#turn) this.#forget();
       })
       .catch((error: unknown) => {
-        this.#failures.log('fleet_limit_failed', toSisyphusError(error));
+        this.#failures.log('fleet_limit_failed', error);
         if (turn === this.#turn) this.#forget();
       })
       .finally(() => {
@@ -201,6 +201,11 @@ export class RedisFleetLimit implements FleetLimit {
   #ask(verb: 'begin' | 'keep' | 'leave', claims: string): Promise<Answer> {
     const { redis, keys, limit } = this.#options;
     const args = [this.#name, this.#turn, verb, limit, claims];
-    return callFunction(redis, keys, 'sisyphus_streams', args) as Promise<Answer>;
+    // Only `begin` may load a missing library and be called again: another call could then be carried out after a later one.
+    const asked =
+      verb === 'begin'
+        ? callFunction(redis, keys, 'sisyphus_streams', args)
+        : redis.fcall('sisyphus_streams', 1, keys.declared, ...args);
+    return asked.catch(rethrow) as Promise<Answer>;
   }
 }
