@@ -58,7 +58,7 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'other plain channels', state: 'usual', args: ['anchor', 'a', 'room:*'] },
   { name: 'settings', state: 'usual', args: configure('b', 'folder:*') },
   { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
-  { name: 'streams at one of two gateways', state: 'usual', args: ['streams', 'a', '1', 'keep', '20', '7 1 1 8 0 0'] },
+  { name: 'streams at one of two gateways', state: 'usual', args: ['streams', 'a', '1', 'keep', '4', '7 1 1 8 0 0'] },
   { name: 'streams at a new gateway', state: 'usual', args: ['streams', 'c', '1', 'begin', '20', ''] },
   { name: 'what a fork has cost', state: 'forked', args: ['lost', '5', '9', '@some', 'room:1'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
@@ -108,9 +108,10 @@ describe('a caller who may not do all that a function does', function () {
       count: 'life:0',
       patterns: '*:*',
     });
-    for (const [gateway, held] of Object.entries({ a: '7 2 0 8 1 0', b: '7 3 0', dead: '7 1 0' }))
+    for (const [gateway, held] of Object.entries({ a: '7 2 0 8 1 0', b: '7 3 0' }))
       await call(redis, ['streams', gateway, '1', 'begin', '20', held]);
-    await redis.del(`${KEY}:streams:dead`);
+    // A set of several members may be restored in another order.
+    await redis.srem(`${KEY}:streams`, 'a');
     states.usual = await everyKey(redis);
     await redis.del(`${KEY}:channel:room:1:msg_id`);
     await redis.set(`${KEY}:channel:room:2:msg_id`, 'broken');
