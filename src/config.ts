@@ -46,11 +46,11 @@ const TABLE = {
   redisUrl: row('REDIS_URL', undefined, redisUrl,
     'the Redis; without it a private one, or memory', { secret: 'address' }),
   redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
-    '`rediss://`: the CA that signed the certificate of Redis, in PEM or as the path of a file', { secret: true }),
+    '`rediss://`: the CA that signed the certificate of Redis, in PEM or as the path of a file', { secret: 'pem' }),
   redisCert: row('SISYPHUS_REDIS_CERT', undefined, certificates,
-    '`rediss://`: a certificate for a Redis that asks for one, in PEM or as the path of a file', { secret: true }),
+    '`rediss://`: a certificate for a Redis that asks for one, in PEM or as the path of a file', { secret: 'pem' }),
   redisKey: row('SISYPHUS_REDIS_KEY', undefined, privateKey,
-    '`rediss://`: the key of that certificate, in PEM or as the path of a file', { secret: true }),
+    '`rediss://`: the key of that certificate, in PEM or as the path of a file', { secret: 'pem' }),
   namespace: row('SISYPHUS_NAMESPACE', undefined, namespace,
     'a name for all keys and topics, where several share a Redis'),
   auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt']),
@@ -76,7 +76,7 @@ const TABLE = {
   jwtSecret: row('SISYPHUS_JWT_SECRET', undefined, secret,
     '`jwt`: the shared secret (HS256)', { secret: true }),
   jwtKey: row('SISYPHUS_JWT_KEY', undefined, publicKey,
-    '`jwt`: the public key, in PEM or as the path of a file', { secret: true }),
+    '`jwt`: the public key, in PEM or as the path of a file', { secret: 'pem' }),
   jwtJwksUrl: row('SISYPHUS_JWT_JWKS_URL', undefined, serviceUrl,
     '`jwt`: where the issuer publishes its keys', { secret: 'address' }),
   jwtAlgorithms: row('SISYPHUS_JWT_ALGORITHMS', undefined, algorithms,
@@ -108,7 +108,7 @@ const TABLE = {
   maxStreams: row('SISYPHUS_MAX_STREAMS', '10000', integer(1, 10_000_000),
     'open streams'),
   maxStreamsPerUser: row('SISYPHUS_MAX_STREAMS_PER_USER', '20', integer(1, 10_000_000),
-    'open streams of one user'),
+    'open streams of one user, at all gateways together'),
   maxStreamsPerAddress: row('SISYPHUS_MAX_STREAMS_PER_ADDRESS', '1000 public', perAddress,
     'open streams of one client address (IPv6: of one /64); `public`: loopback and private ones are not counted'),
   maxOpens: row('SISYPHUS_MAX_OPENS', '10000', integer(1, 10_000_000),
@@ -332,8 +332,8 @@ function unknownNames(flags: Texts, env: Texts): string[] {
 }
 
 interface Marks {
-  /** Messages must not quote the value. `address`: it may be shown with its password masked. */
-  secret?: true | 'address';
+  /** Messages must not quote the value. `address`: it may be shown with its password masked; `pem`: it may be shown if it is a path. */
+  secret?: true | 'address' | 'pem';
   /** An empty text is a value, and means none. For all other variables an empty text is an error. */
   mayBeEmpty?: true;
 }

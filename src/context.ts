@@ -71,6 +71,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     maxStreams: config.maxStreams,
     maxStreamsPerUser: config.maxStreamsPerUser,
     maxStreamsPerAddress: config.maxStreamsPerAddress.most,
+    fleetLimit: store.fleetLimit,
     hub,
     backlog,
     counters,

@@ -25,6 +25,11 @@ export const SETTLING = 1500;
 export const TESTIMONY = 1200;
 /** How long to wait for a connection on which an answer was lost to be back; then the gateway repeats the command. */
 export const RECONNECTING = 1200;
+/**
+ * How long a stream beyond its user's limit waits for another one of the user to end: a page that is loaded again may open its new
+ * stream before the end of the old one is noticed.
+ */
+export const LEAVING = 400;
 /** How long one command may take. After that, the command line reports that Redis cannot be reached. */
 export const COMMAND = TOLD;
 

@@ -54,6 +54,7 @@ async function tryRedis(config: Config): Promise<string | undefined> {
 }
 
 /** An address with its secrets masked; any other secret value is replaced as a whole, because it may look like an address. */
-function hide(text: string, secret: true | 'address'): string {
-  return secret === 'address' ? mask(text) : '***';
+function hide(text: string, secret: true | 'address' | 'pem'): string {
+  if (secret === 'address') return mask(text);
+  return secret === 'pem' && !text.includes('-----BEGIN') ? text : '***';
 }

@@ -1,4 +1,5 @@
 import type { RightsReader } from '../backlog/backlog.ts';
+import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
@@ -10,6 +11,7 @@ import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import type { Session } from './session.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
 import { TimerWheel } from './timer-wheel.ts';
+import { Vacancies } from './vacancies.ts';
 
 /** The list of every session's user is read again this often (ms), some of them every second. */
 const REREAD = 30_000;
@@ -27,6 +29,8 @@ export interface RegistryOptions {
   maxStreamsPerUser: number;
   /** By default any number. */
   maxStreamsPerAddress?: number;
+  /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
+  fleetLimit?: FleetLimit | undefined;
   /** The time by a monotonic clock (ms). */
   now?: () => number;
   /** The date (ms since 1970). */
@@ -53,6 +57,7 @@ export class SessionRegistry {
   /** The sessions that need `sweep`. */
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
+  readonly #vacancies: Vacancies;
   /** When the credential of a session expires (ms since 1970). A session without an entry has none that expires. */
   readonly #expires = new Map<Session, number>();
   /** When a stream of the user was last closed to make room for another (ms). */
@@ -69,6 +74,10 @@ export class SessionRegistry {
     this.#date = options.date ?? Date.now;
     this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
+    this.#vacancies = new Vacancies(options.maxStreamsPerUser);
+    const streamsOf = (user: string): number => this.#perUser.get(user) ?? 0;
+    const search = (): void => this.#ghosts.hurry();
+    options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf, search });
   }
 
   get streams(): number {
@@ -79,7 +88,7 @@ export class SessionRegistry {
     return this.#perUser.size;
   }
 
-  /** Whether there is room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
+  /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string | undefined): boolean {
     const { maxStreams, maxStreamsPerUser } = this.#options;
     const isFull = this.#sessions.size >= maxStreams;
@@ -96,11 +105,17 @@ export class SessionRegistry {
     return false;
   }
 
+  /** Waits for a stream of the user to end, but not for long. */
+  async vacancy(user: string): Promise<void> {
+    await this.#vacancies.wait(user);
+  }
+
   /**
    * @param expires when the session's credential expires (ms since 1970)
    * @param address the client's address, if it is counted
+   * @returns whether the user may have the stream besides those at other gateways; if not, the caller refuses it. `undefined`: yes
    */
-  add(session: Session, expires?: number, address?: string): void {
+  add(session: Session, expires?: number, address?: string): Promise<boolean> | undefined {
     this.#sessions.add(session);
     const { user } = session;
     if (address !== undefined) session.address = this.#perAddress.add(address);
@@ -110,6 +125,13 @@ export class SessionRegistry {
     this.#unsettled.add(session);
     if (expires !== undefined) this.#expires.set(session, expires);
     this.#look(session, this.#now() + this.#options.noopInterval);
+    const { fleetLimit } = this.#options;
+    return fleetLimit && user !== undefined ? this.#isAdmitted(session, user, fleetLimit) : undefined;
+  }
+
+  /** Forgets a session that was refused: it counts no longer, even if its client has not closed the connection yet. */
+  refused(session: Session): void {
+    this.#remove(session, 'capacity');
   }
 
   start(): void {
@@ -213,16 +235,22 @@ export class SessionRegistry {
    * If the system cannot tell which readers have disappeared, closes the oldest stream of the user; its reader comes back if it is
    * alive. At most once in two noop intervals, because otherwise the tabs of a user with too many would close each other's streams.
    */
-  #makeRoom(user: string): boolean {
+  #makeRoom(user: string, except?: Session): boolean {
     const last = this.#madeRoom.get(user) ?? Number.NEGATIVE_INFINITY;
     if (this.#now() - last < 2 * this.#options.noopInterval) return false;
     for (const session of this.#sessions) {
-      if (session.user !== user) continue;
+      if (session.user !== user || session === except) continue;
       this.#madeRoom.set(user, this.#now());
       session.close('capacity');
       return true;
     }
     return false;
+  }
+
+  async #isAdmitted(session: Session, user: string, fleetLimit: FleetLimit): Promise<boolean> {
+    if (await fleetLimit.admits(user, () => !this.#sessions.has(session))) return true;
+    this.#ghosts.hurry();
+    return !this.#ghosts.canTell && this.#makeRoom(user, session);
   }
 
   /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */
@@ -260,11 +288,12 @@ export class SessionRegistry {
 
   #forget(user: string): void {
     const left = (this.#perUser.get(user) ?? 1) - 1;
-    if (left > 0) {
-      this.#perUser.set(user, left);
-      return;
+    if (left > 0) this.#perUser.set(user, left);
+    else {
+      this.#perUser.delete(user);
+      this.#madeRoom.delete(user);
     }
-    this.#perUser.delete(user);
-    this.#madeRoom.delete(user);
+    this.#vacancies.vacated(user);
+    this.#options.fleetLimit?.closed(user);
   }
 }

@@ -93,13 +93,16 @@ export class Session implements ReadingOwner {
     return !this.#reading.isHolding && this.#membership.timeline.isQuiet && (this.#expected?.isEmpty ?? true);
   }
 
-  /** @throws SisyphusError `redis_unavailable`. The caller closes the session then, or if opening takes longer than `OPENING`. */
-  async open(start: Start): Promise<void> {
+  /**
+   * @param admission the first frame is not sent before it settles; the caller closes the session if it is not admitted
+   * @throws SisyphusError `redis_unavailable`. The caller closes the session then, or if opening takes longer than `OPENING`.
+   */
+  async open(start: Start, admission?: Promise<unknown>): Promise<void> {
     const membership = this.#membership;
     let listed: Pick<Rights, 'channels' | 'version' | 'unsettled'> = NO_LIST;
     await this.#reading.open(start, {
       follow: async () => {
-        listed = await membership.open();
+        [listed] = await Promise.all([membership.open(), admission]);
         const { named } = this.#options;
         if (named && membership.denied.length === named.size) this.close('denied');
       },

@@ -12,7 +12,7 @@ import type { Store } from './store.ts';
  * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
  */
 export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
-  const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels } = config;
+  const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels, maxStreamsPerUser } = config;
   const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
@@ -26,6 +26,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     backlog,
     maxMessage,
     maxBuffer,
+    maxStreamsPerUser,
     rawChannels,
     logger: logger.child({ component: 'redis' }),
   });

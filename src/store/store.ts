@@ -1,4 +1,5 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
+import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { PlainSource } from '../recorder/plain-source.ts';
@@ -11,9 +12,11 @@ export interface Store {
   readonly backlog: Backlog;
   /** `undefined` if no plain PUBLISHes are recorded. */
   readonly plain: PlainSource | undefined;
+  /** `undefined` if no other gateway can share the store, or no limit is set. */
+  readonly fleetLimit: FleetLimit | undefined;
   /** `undefined` if no other gateway can share the store. */
   readonly settings: Agreement | undefined;
-  /** Whether the settings shared by all gateways are known, and this gateway can keep its guarantees with them. */
+  /** Whether the settings shared by all gateways are known and this gateway can keep its guarantees with them, and streams can be counted. */
   readonly isSettled: boolean;
   /** The largest message (bytes), as now in effect for all gateways. */
   readonly maxMessage: number;

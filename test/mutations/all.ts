@@ -1,6 +1,7 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
+import { FLEET_MUTATIONS } from './fleet.ts';
 import { GUIDE_MUTATIONS } from './guides.ts';
 import { HOSTILE_MUTATIONS } from './hostile.ts';
 import { HTTP_MUTATIONS } from './http.ts';
@@ -35,6 +36,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
   ...COUNTING_MUTATIONS,
+  ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
   ...GUIDE_MUTATIONS,
 ];

@@ -101,7 +101,7 @@ export const HOSTILE_MUTATIONS: Mutation[] = [
   {
     name: 'a session that has ended counts for ever',
     file: 'src/session/session-registry.ts',
-    find: '    this.#perUser.delete(user);\n',
+    find: '      this.#perUser.delete(user);\n',
     replace: '',
     caughtBy: 'fuzz/fuzz',
   },

@@ -250,8 +250,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a client that has left is opened a stream, once it is known whose it was',
     file: 'src/http/routes/stream.ts',
-    find: '    if (connection.closed) return;\n',
-    replace: '',
+    find: 'the identification.\n    if (connection.closed) return;\n',
+    replace: 'the identification.\n',
     caughtBy: STREAM_ROUTE,
     only: 'costs nothing',
   },

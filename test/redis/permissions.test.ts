@@ -14,6 +14,7 @@ const KEYS = [
   ...['', ':clock', ':gaps', ':recorder', ':standbys', ':idempotency:*'].map((name) => KEY + name),
   ...CHANNELS.flatMap((name) => ['id', 'last', 'backlog'].map((part) => `${KEY}:channel:${name}:msg_${part}`)),
   ...['7', '8', '9'].flatMap((user) => ['rights', 'changes'].map((part) => `${KEY}:user:${user}:${part}`)),
+  ...['', ':a', ':b'].map((gateway) => `${KEY}:streams${gateway}`),
   ...LISTS,
 ];
 const TOPICS = [
@@ -57,6 +58,8 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'other plain channels', state: 'usual', args: ['anchor', 'a', 'room:*'] },
   { name: 'settings', state: 'usual', args: configure('b', 'folder:*') },
   { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
+  { name: 'streams at one of two gateways', state: 'usual', args: ['streams', 'a', '1', 'keep', '4', '7 1 1 8 0 0'] },
+  { name: 'streams at a new gateway', state: 'usual', args: ['streams', 'c', '1', 'begin', '20', ''] },
   { name: 'what a fork has cost', state: 'forked', args: ['lost', '5', '9', '@some', 'room:1'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
@@ -105,6 +108,10 @@ describe('a caller who may not do all that a function does', function () {
       count: 'life:0',
       patterns: '*:*',
     });
+    for (const [gateway, held] of Object.entries({ a: '7 2 0 8 1 0', b: '7 3 0' }))
+      await call(redis, ['streams', gateway, '1', 'begin', '20', held]);
+    // A set of several members may be restored in another order.
+    await redis.hdel(`${KEY}:streams`, 'a');
     states.usual = await everyKey(redis);
     await redis.del(`${KEY}:channel:room:1:msg_id`);
     await redis.set(`${KEY}:channel:room:2:msg_id`, 'broken');

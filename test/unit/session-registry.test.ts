@@ -189,6 +189,26 @@ describe('the registry of sessions', () => {
     expect(other.closed).to.deep.equal(['capacity']);
   });
 
+  it('has another one make room for a stream if too many are at other gateways, and nobody can tell who has gone', async () => {
+    let isAdmitted = true;
+    const fleetLimit = { follow: () => undefined, admits: async () => isAdmitted, closed: () => undefined };
+    registry = new SessionRegistry({ ...options, fleetLimit, kernelQueues: async () => undefined });
+    registry.start();
+    clock += 3000;
+    await looked();
+    const [alone, older, newer] = [new FakeSession(), new FakeSession(), new FakeSession()];
+    const add = (session: FakeSession) => registry.add(session as unknown as Session);
+    isAdmitted = false;
+    expect(await add(alone)).to.equal(false);
+    expect(alone.closed).to.deep.equal([]);
+    registry.refused(alone as unknown as Session);
+    isAdmitted = true;
+    expect(await add(older)).to.equal(true);
+    isAdmitted = false;
+    expect(await add(newer)).to.equal(true);
+    expect([older.closed, newer.closed]).to.deep.equal([['capacity'], []]);
+  });
+
   function pass(ms: number): void {
     clock += ms;
     date += ms;

@@ -41,6 +41,9 @@ const FAILURES = new Set<Refusal>([
   ...(['untrusted', 'headers_too_large'] as const),
 ]);
 
+/** The user has as many streams as one may have, at all gateways together. */
+const FULL = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER' } as const satisfies Refused;
+
 /** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
 export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
 
@@ -115,7 +118,12 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     if (!refused && 'refusal' in identity) await limits.failed(counted, identity.refusal);
     // The client has left during the identification.
     if (connection.closed) return;
-    const admitted = admit(identity, named, counted, socket, context, options);
+    let admitted = admit(identity, named, counted, socket, context, options);
+    if ('user' in identity && 'limit' in admitted && admitted.limit === FULL.limit) {
+      await context.sessions.vacancy(identity.user);
+      if (connection.closed) return;
+      admitted = admit(identity, named, counted, socket, context, options);
+    }
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       if (admitted.limit) context.counters.limitReached(admitted.limit);
@@ -129,8 +137,13 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
           if (!session.isHolding) session.noop();
         };
       }
-      context.sessions.add(session, admitted.expires, counted.streams);
-      void openInTurn(session, start, until, context, { ...options, admission });
+      const fleet = context.sessions.add(session, admitted.expires, counted.streams)?.then((isAdmitted) => {
+        if (isAdmitted) return;
+        context.counters.limitReached(FULL.limit);
+        if (!connection.closed) refuse(connection, positionOf(start, hub.position), FULL, log);
+        context.sessions.refused(session);
+      });
+      void openInTurn(session, start, until, context, { ...options, admission, fleet });
     }
   };
 }
@@ -210,13 +223,14 @@ function refuse(connection: Connection, position: Position, { refusal, limit }: 
  * Opens the session when it is its turn, or turns it away.
  *
  * @param until when the session is turned away at the latest, by `performance.now` (ms)
+ * `fleet` settles when the session is admitted or refused by the limits of all gateways
  */
 async function openInTurn(
   session: Session,
   start: Start,
   until: number,
   context: HttpContext,
-  { admission, log }: StreamOpenerOptions & { admission: Admission },
+  { admission, fleet, log }: StreamOpenerOptions & { admission: Admission; fleet: Promise<void> | undefined },
 ): Promise<void> {
   const { hub, sessions } = context;
   // Each step has a limit of its own, but all of them together might take longer than a client should wait.
@@ -226,7 +240,7 @@ async function openInTurn(
   const turn = await admission.enter(() => session.connection.closed);
   if ('done' in turn) {
     session.onOpen = turn.done;
-    await open(session, start, context);
+    await open(session, start, context, fleet);
     turn.done();
   } else if (hub.isAnswered) {
     log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
@@ -235,8 +249,13 @@ async function openInTurn(
   clearTimeout(timer);
 }
 
-async function open(session: Session, start: Start, { sessions, logger }: HttpContext): Promise<void> {
-  await session.open(start).then(
+async function open(
+  session: Session,
+  start: Start,
+  { sessions, logger }: HttpContext,
+  fleet: Promise<void> | undefined,
+): Promise<void> {
+  await session.open(start, fleet).then(
     () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
     (error: unknown) => {
       if (isExpected(error)) {

@@ -19,6 +19,7 @@ export class MemoryStore implements Store {
   readonly backlog: MemoryBacklog;
   readonly plain = undefined;
   readonly settings = undefined;
+  readonly fleetLimit = undefined;
   readonly isSettled = true;
   readonly maxMessage: number;
   readonly retention: MemoryStoreOptions['retention'];

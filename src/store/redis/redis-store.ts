@@ -11,6 +11,7 @@ import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
 import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { RedisFleetLimit } from './redis-fleet-limit.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
@@ -19,7 +20,7 @@ import { Standing } from './standing.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
 export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> &
-  Partial<Pick<Config, 'namespace' | 'keyPrefix' | 'maxBuffer'>> & {
+  Partial<Pick<Config, 'namespace' | 'keyPrefix' | 'maxBuffer' | 'maxStreamsPerUser'>> & {
     url: RedisTarget;
     logger: Logger;
     /** The Redis ends with the gateway: it is not expected to keep anything. */
@@ -36,6 +37,7 @@ export class RedisStore implements Store {
   readonly backlog: RedisBacklog;
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
+  readonly fleetLimit: RedisFleetLimit | undefined;
   readonly #options: RedisStoreOptions;
   readonly #commands: Redis;
   readonly #replays: Redis;
@@ -74,6 +76,8 @@ export class RedisStore implements Store {
     this.#names = names;
     this.#setup = setup;
     this.settings = settings;
+    const { maxStreamsPerUser: limit } = options;
+    this.fleetLimit = limit === undefined ? limit : new RedisFleetLimit({ redis: replays, keys, limit, logger });
     const ttl = (): number => settings.current.backlog.ttl;
     const onNoList = (user: string): void => hint.noList(user);
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
@@ -89,7 +93,8 @@ export class RedisStore implements Store {
   }
 
   get isSettled(): boolean {
-    return this.settings.version > 0 && this.settings.problems.length === 0;
+    const isCounted = this.fleetLimit?.hasBegun ?? true;
+    return this.settings.version > 0 && this.settings.problems.length === 0 && isCounted;
   }
 
   retention(channel: string): Retention {
@@ -116,6 +121,7 @@ export class RedisStore implements Store {
       void this.ping();
       void this.#isAnswered(this.#replays);
       this.#setup.remind();
+      this.fleetLimit?.beat();
     }, HEARTBEAT).unref();
   }
 
@@ -165,7 +171,7 @@ export class RedisStore implements Store {
   async #close(): Promise<void> {
     clearInterval(this.#heartbeat);
     this.#setup.close();
-    await this.settings.leave();
+    await Promise.all([this.settings.leave(), this.fleetLimit?.close()]);
     await Promise.all([this.source.close(), ...this.#connections.map(closeConnection)]);
   }
 }

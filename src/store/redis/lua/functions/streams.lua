@@ -1,0 +1,161 @@
+-- FCALL sisyphus_streams 1 <key> <gateway> <turn> <begin|keep|leave> <limit> [<user> <held> <wanted> …]
+-- Counts the streams of each user over all gateways, and says how many more a user may have.
+-- Keys: the streams of each gateway, and the list of the gateways that have some.
+-- Arguments: the name of the gateway; the turn, which the gateway names anew with each `begin`; `begin` (the gateway will report all of its
+--   users), `keep` (it has), or `leave` (it is being stopped: its streams count no longer); the most streams of a user. In one text, with
+--   spaces between: users, how many streams each has at this gateway, and how many it wants to have besides.
+-- Result: [how many gateways live, 1 if a user of this gateway was refused a stream elsewhere since its last call or 0, (place of a user in
+--   the text, how many of its wanted streams are admitted)*], without those users whose streams are all admitted. Or [`lost`]: the store does not know this turn of this gateway; nothing was changed, and the gateway has to
+--   begin anew.
+-- Errors: only those of every function.
+--
+-- Invariant: if a stream is admitted, the user has no more than `limit` streams by what the gateways that live have reported.
+
+-- A gateway that has not called for so long (ms) is taken for dead, and its streams do not count. Gateways call every 700 ms.
+local LEASE = 5000
+-- No user can have these names: the turn, and whether a user was refused a stream at another gateway.
+local TURN, MISSED = ':', ':missed'
+
+local function key_of(gateway)
+  return PREFIX .. 'streams:' .. gateway
+end
+
+local function require_streams(list, mine)
+  require_permissions(list, { 'TYPE', 'HGETALL', 'HSET', 'HDEL', 'DEL', 'PEXPIRE' })
+  require_permissions(mine, { 'HGET', 'HSET', 'HDEL', 'HMGET', 'DEL', 'PEXPIRE', 'PTTL' })
+end
+
+-- The gateways on the list. It is a hash, so that an ACL need not allow the commands of sets.
+local function names_in(list)
+  local stored, names = redis.call('HGETALL', list), {}
+  for i = 1, #stored, 2 do
+    names[#names + 1] = stored[i]
+  end
+  return names
+end
+
+-- The keys of the other gateways that live, and the names of those that do not. A lease that is longer than it was made is from before
+-- Redis's clock was set back.
+local function others_than(me, names)
+  local keys, dead = {}, {}
+  for _, name in ipairs(names) do
+    local left = name ~= me and redis.call('PTTL', key_of(name)) or 0
+    if left > 0 and left <= LEASE then
+      require_permission('HSET', key_of(name))
+      keys[#keys + 1] = key_of(name)
+    elseif name ~= me then
+      dead[#dead + 1] = name
+    end
+  end
+  return keys, dead
+end
+
+-- The streams that the users have at the gateways with these keys, in the order of the users.
+local function count_streams(keys, users)
+  local counts = {}
+  for i = 1, #users do
+    counts[i] = 0
+  end
+  for _, key in ipairs(#users > 0 and keys or {}) do
+    local theirs = redis.pcall('HMGET', key, unpack(users))
+    if theirs.err and not is_mistyped(key, 'hash') then
+      error(theirs)
+    end
+    for i = 1, #users do
+      counts[i] = counts[i] + (whole(theirs[i]) or 0)
+    end
+  end
+  return counts
+end
+
+-- The claims in the text, and the users among them that want more.
+local function read_claims(text)
+  local claims, asking = {}, {}
+  for user, held, wanted in string.gmatch(text or '', '(%S+) (%d+) (%d+)') do
+    local claim = { user = user, held = tonumber(held), wanted = tonumber(wanted) }
+    claims[#claims + 1] = claim
+    if claim.wanted > 0 then
+      asking[#asking + 1] = user
+    end
+  end
+  return claims, asking
+end
+
+local function store_counts(mine, claims)
+  local counts, gone = {}, {}
+  for _, claim in ipairs(claims) do
+    if claim.held > 0 then
+      counts[#counts + 1], counts[#counts + 2] = claim.user, claim.held
+    else
+      gone[#gone + 1] = claim.user
+    end
+  end
+  if #counts > 0 then
+    redis.call('HSET', mine, unpack(counts))
+  end
+  if #gone > 0 then
+    redis.call('HDEL', mine, unpack(gone))
+  end
+end
+
+-- Tells the other gateways that have streams of the user that one more was refused: readers that have gone may be among them.
+local function tell_holders(keys, user)
+  for _, key in ipairs(keys) do
+    if redis.pcall('HGET', key, user) and not is_mistyped(key, 'hash') then
+      redis.call('HSET', key, MISSED, 1)
+    end
+  end
+end
+
+-- Admits wanted streams, as many as there is room for. Answers the places of the claims for which there was too little, and the room.
+local function admit(claims, others, elsewhere, limit)
+  local short, asked = {}, 0
+  for place, claim in ipairs(claims) do
+    if claim.wanted > 0 then
+      asked = asked + 1
+      local room = math.max(0, limit - elsewhere[asked] - claim.held)
+      if room < claim.wanted then
+        short[#short + 1], short[#short + 2] = place, room
+        tell_holders(others, claim.user)
+      end
+      claim.held = claim.held + math.min(room, claim.wanted)
+    end
+  end
+  return short
+end
+
+define('streams', { 'allow-oom' }, function(args)
+  local me, turn, verb, limit = args[1], args[2], args[3], tonumber(args[4])
+  local mine, list = key_of(me), PREFIX .. 'streams'
+  require_streams(list, mine)
+  local is_broken = is_mistyped(list, 'hash')
+  local others, dead = others_than(me, is_broken and {} or names_in(list))
+  local claims, asking = read_claims(args[5])
+  local elsewhere = count_streams(others, asking)
+  if verb == 'keep' and redis.pcall('HGET', mine, TURN) ~= turn then
+    return { 'lost' }
+  end
+  if is_broken then
+    redis.call('DEL', list)
+  end
+  if #dead > 0 then
+    redis.call('HDEL', list, unpack(dead))
+  end
+  if verb ~= 'keep' then
+    redis.call('DEL', mine)
+  end
+  if verb == 'leave' then
+    redis.call('HDEL', list, me)
+    return { #others }
+  end
+  redis.call('HSET', mine, TURN, turn)
+  local missed = redis.call('HDEL', mine, MISSED)
+  redis.call('PEXPIRE', mine, LEASE)
+  redis.call('HSET', list, me, 1)
+  redis.call('PEXPIRE', list, LEASE)
+  local answer = admit(claims, others, elsewhere, limit)
+  store_counts(mine, claims)
+  table.insert(answer, 1, #others + 1)
+  table.insert(answer, 2, missed)
+  return answer
+end)

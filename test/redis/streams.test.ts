@@ -1,0 +1,102 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { Redis } from 'ioredis';
+import { loadFunctions } from '../../src/store/redis/functions.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
+import { Random } from '../fault/random.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { StreamsModel } from '../support/streams-model.ts';
+
+const LIST = 'sisyphus:{0}:streams';
+const LIMIT = '3';
+
+describe('the count of streams in Redis', () => {
+  let server: RedisServer;
+  let client: Redis;
+  before(async () => {
+    server = await startRedis();
+    client = server.client();
+    await loadFunctions(client, new Keys(undefined, 0));
+  });
+  beforeEach(() => client.flushall());
+  after(() => server.stop());
+
+  const call = (...args: string[]) => client.fcall('sisyphus_streams', 0, ...args) as Promise<unknown[]>;
+  const begin = (gateway: string, text = '') => call(gateway, '1', 'begin', LIMIT, text);
+  const keep = (gateway: string, text = '') => call(gateway, '1', 'keep', LIMIT, text);
+
+  async function contents(): Promise<Record<string, Record<string, string>>> {
+    const names = (await client.hkeys(LIST)).sort();
+    const hashes = await Promise.all(names.map((name) => client.hgetall(`${LIST}:${name}`)));
+    return Object.fromEntries(names.map((name, i) => [name, hashes[i]!]));
+  }
+
+  it('admits what there is room for, over all gateways', async () => {
+    await begin('a', 'u 2 0 v 1 0');
+    expect(await begin('b', 'u 0 1 v 0 1')).to.deep.equal([2, 0]);
+    expect(await keep('b', 'u 1 1 v 1 3 w 0 4')).to.deep.equal([2, 0, 1, 0, 2, 1, 3, 3]);
+    expect(await contents()).to.deep.equal({
+      a: { ':': '1', ':missed': '1', u: '2', v: '1' },
+      b: { ':': '1', u: '1', v: '2', w: '3' },
+    });
+  });
+
+  it('answers and stores the same as its model, whatever is called', async () => {
+    const random = new Random(7);
+    const model = new StreamsModel();
+    for (let step = 0; step < 1500; step++) {
+      const gateway = random.pick(['a', 'b', 'c']);
+      const users = ['u', 'v', 'w'].filter(() => random.chance(0.5));
+      const text = users.map((user) => `${user} ${random.integer(0, 2)} ${random.integer(0, 2)}`).join(' ');
+      const verb = random.pick(['begin', 'keep', 'keep', 'keep', 'keep', 'leave']);
+      const args = [gateway, random.pick(['1', '1', '1', '2']), verb, LIMIT, text];
+      expect(await call(...args), `step ${step}: ${args}`).to.deep.equal(model.call(args));
+      if (step % 10 === 0) expect(await contents(), `step ${step}`).to.deep.equal(model.contents);
+    }
+  });
+
+  it('tells a gateway once that a stream of one of its users was refused elsewhere', async () => {
+    await begin('a', 'u 3 0');
+    await begin('b', 'v 3 0');
+    await begin('c', 'u 0 1 w 0 3');
+    expect([await keep('a'), await keep('b'), await keep('c')]).to.deep.equal([
+      [3, 1],
+      [3, 0],
+      [3, 0],
+    ]);
+    expect(await keep('a')).to.deep.equal([3, 0]);
+  });
+
+  it('forgets a gateway that has not called for 5 s, and keeps nothing for longer', async () => {
+    await begin('a', 'u 3 0');
+    await begin('b');
+    for (const key of [LIST, `${LIST}:a`, `${LIST}:b`]) expect(await client.pttl(key)).to.be.within(4000, 5000);
+    await client.pexpire(`${LIST}:a`, 30);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([2, 0, 1, 0]);
+    await pause(40);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([1, 0]);
+    expect(await client.hkeys(LIST)).to.deep.equal(['b']);
+    expect(await keep('a', 'u 3 0')).to.deep.equal(['lost']);
+  });
+
+  it('does not count a lease that is longer than any, because the clock was set back', async () => {
+    await begin('a', 'u 3 0');
+    await client.pexpire(`${LIST}:a`, 60_000);
+    expect(await begin('b', 'u 0 1')).to.deep.equal([1, 0]);
+    await keep('a');
+    expect(await keep('b', 'u 1 1')).to.deep.equal([2, 0, 1, 0]);
+  });
+
+  it('mends keys of another type', async () => {
+    await begin('a', 'u 3 0');
+    await begin('b', 'u 0 0');
+    await client.set(`${LIST}:a`, 'broken', 'PX', 4000);
+    expect(await keep('b', 'u 0 1')).to.deep.equal([2, 0]);
+    expect(await keep('a', 'u 3 0')).to.deep.equal(['lost']);
+    expect(await begin('a', 'u 3 0')).to.deep.equal([2, 0]);
+    await client.set(LIST, 'broken');
+    expect(await keep('b', 'u 1 1')).to.deep.equal([1, 0]);
+    expect(await keep('a')).to.deep.equal([2, 0]);
+    expect(await keep('b', 'u 2 1')).to.deep.equal([2, 0, 1, 0]);
+  });
+});
