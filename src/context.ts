@@ -74,6 +74,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   hub.onFlushed = () => store.configure();
   // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
   hub.onReversed = () => sessions.closeAll('redis');
+  hub.onDisconnected = (disconnect) => void sessions.disconnect(disconnect);
 
   const server = createHttpServer({
     config,

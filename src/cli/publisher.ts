@@ -17,6 +17,8 @@ export type RightsVerb = 'grant' | 'revoke';
 export interface Publisher {
   publish(publication: Publication): Promise<Receipt>;
   change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
+  /** Ends the streams of the user; answers the id of the disconnect. */
+  disconnect(user: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -57,20 +59,31 @@ async function overRedis(url: string, namespace: string | undefined): Promise<Pu
       const { id, revision } = await publisher[verb](user, channel, data);
       return { id: formatPosition(id), revision };
     },
+    disconnect: async (user) => formatPosition(await publisher.disconnect(user)),
     close,
   };
 }
 
 function overHttp(url: string, secret: string): Publisher {
-  const post = (path: string, body: Record<string, string | undefined>) => send(`${url}${path}`, secret, body);
+  const post = async (path: string, body: Record<string, string | undefined>): Promise<Receipt> => {
+    const { id, revision } = await send(`${url}${path}`, secret, body, ['id', 'revision']);
+    return { id: String(id), revision: Number(revision) };
+  };
   return {
     publish: ({ channel, data, event }) => post('/publish', { channel, data: data.toString(), event }),
     change: (verb, user, channel, data) => post(`/${verb}`, { user, channel, data: data?.toString() }),
+    disconnect: async (user) => String((await send(`${url}/disconnect`, secret, { user }, ['id'])).id),
     close: async () => {},
   };
 }
 
-async function send(url: string, secret: string, body: Record<string, string | undefined>): Promise<Receipt> {
+/** @param members what a gateway's answer has */
+async function send(
+  url: string,
+  secret: string,
+  body: Record<string, string | undefined>,
+  members: string[],
+): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
@@ -82,9 +95,7 @@ async function send(url: string, secret: string, body: Record<string, string | u
   });
   const text = await response.text();
   const answer = parseAnswer(text);
-  if (response.ok && typeof answer.id === 'string' && typeof answer.revision === 'number') {
-    return { id: answer.id, revision: answer.revision };
-  }
+  if (response.ok && members.every((name) => answer[name] !== undefined)) return answer;
   const said = typeof answer.message === 'string' ? answer.message : JSON.stringify(text.slice(0, 200));
   throw new Error(`${url} answered ${response.status}: ${said}`);
 }

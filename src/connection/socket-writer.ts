@@ -88,10 +88,10 @@ export class SocketWriter implements Writer {
     return queued === 0 ? undefined : this.taken - queued;
   }
 
-  end(last?: Buffer): void {
+  end(last?: Buffer, within = LINGER): void {
     if (last) this.#socket.write(last);
     this.#socket.end();
-    setTimeout(() => this.#socket.destroy(), LINGER).unref();
+    setTimeout(() => this.#socket.destroy(), within).unref();
   }
 
   destroy(): void {

@@ -24,8 +24,8 @@ export interface Writer {
   drained(): Promise<void>;
   /** How many of the written bytes the client has acknowledged; `undefined` if it has acknowledged all of them, or if unknown. */
   acknowledged(queues: KernelQueues): number | undefined;
-  /** Ends the response with these bytes, if given. A client that does not take them is disconnected after 2 s. */
-  end(last?: Buffer): void;
+  /** Ends the response with these bytes, if given. A client that does not take them is disconnected after `within` ms, by default 2 s. */
+  end(last?: Buffer, within?: number): void;
   /** Closes the transport at once, and drops the bytes that it has not taken. */
   destroy(): void;
   /** Closes the transport at once, and drops all bytes that the client has not acknowledged, including those already taken. */

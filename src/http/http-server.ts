@@ -38,6 +38,7 @@ export function createHttpServer(context: HttpContext): Server {
   const authenticator = createAuthenticator(config, (reason) =>
     log.warnOnce(reason, { event: 'identity_problem', reason }),
   );
+  context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
   const descriptors = new Descriptors();
   const openStream = streamOpener(context, { authenticator, heads, log, descriptors });

@@ -3,6 +3,7 @@ import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
+import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
@@ -21,6 +22,7 @@ export function createRouter(context: HttpContext, openStream: OpenStream, descr
   router.post('/publish', publishers, publish(context));
   router.post('/grant', publishers, rights(context, 'grant'));
   router.post('/revoke', publishers, rights(context, 'revoke'));
+  router.post('/disconnect', publishers, disconnect(context));
 
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));

@@ -3,6 +3,7 @@ import type { Counters } from '../counters.ts';
 import { SisyphusError } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Delivery } from '../message/delivery.ts';
+import type { Disconnect } from '../message/disconnect.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
@@ -56,6 +57,8 @@ export class Hub implements SourceListener {
   onReversed: () => void = () => undefined;
   /** Called when everything that was missed since the last connection has been made up for. */
   onHealed: () => void = () => undefined;
+  /** Called when streams are to end, whether or not the hub is open. */
+  onDisconnected: (disconnect: Disconnect) => void = () => undefined;
 
   constructor(options: HubOptions) {
     const { source, logger, settled = async () => undefined, now = Date.now } = options;
@@ -203,6 +206,10 @@ export class Hub implements SourceListener {
   changed(user: string, change: RightsChange): void {
     if (this.isOpen) this.#fanOut.changed(user, change);
     else this.#healing.hold({ user, change });
+  }
+
+  disconnected(disconnect: Disconnect): void {
+    this.onDisconnected(disconnect);
   }
 
   gap(gap: Gap): void {

@@ -11,7 +11,7 @@ const CHANNELS = ['room:1', 'room:2', 'room:3', 'user:7', 'user:8', 'user:9'];
 
 /** Every key that a function may touch; and every topic on which one may speak. */
 const KEYS = [
-  ...['', ':clock', ':gaps', ':recorder', ':standbys', ':idempotency:*'].map((name) => KEY + name),
+  ...['', ':clock', ':gaps', ':recorder', ':standbys', ':disconnects', ':idempotency:*'].map((name) => KEY + name),
   ...CHANNELS.flatMap((name) => ['id', 'last', 'backlog'].map((part) => `${KEY}:channel:${name}:msg_${part}`)),
   ...['7', '8', '9'].flatMap((user) => ['rights', 'changes'].map((part) => `${KEY}:user:${user}:${part}`)),
   ...LISTS,
@@ -23,6 +23,7 @@ const TOPICS = [
   '@recorder',
   '@settle',
   '@settled',
+  '@disconnect',
 ].map((name) => `sisyphus{0}/${name}`);
 
 /** What is called; `state` is the store that it is called in. */
@@ -58,6 +59,8 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'settings', state: 'usual', args: configure('b', 'folder:*') },
   { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
   { name: 'what a fork has cost', state: 'forked', args: ['lost', '5', '9', '@some', 'room:1'] },
+  { name: 'a disconnect', state: 'usual', args: ['disconnect', '7'] },
+  { name: 'a disconnect after a promotion', state: 'promoted', args: ['disconnect', '7'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },

@@ -89,6 +89,7 @@ class World {
       publish: (publications) => backlog.publish(publications),
       grant: (...args) => backlog.grant(...args),
       revoke: (...args) => backlog.revoke(...args),
+      disconnect: (user) => backlog.disconnect(user),
       rights: async (users) => {
         await this.beforeRead();
         return backlog.rights(users);

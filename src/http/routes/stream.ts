@@ -70,7 +70,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   const admission = new Admission();
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   return async (socket, request, refusal) => {
-    const until = performance.now() + OPENING;
+    const begun = performance.now();
+    const until = begun + OPENING;
     const { format, start, notes } = readStreamQuery(request, authenticator.parameters);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
@@ -79,14 +80,15 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const identity = refusal ? { refusal } : await identification.identify(request, connection);
     // The client has left during the identification.
     if (connection.closed) return;
-    const admitted = admit(identity, socket, context, options);
+    const admitted = admit(identity, begun, socket, context, options);
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       refuse(connection, positionOf(start, hub.position), admitted, log);
     } else {
-      const { user } = admitted;
+      const { user, credential } = admitted;
       const rights = rightsOf(admitted, context);
-      const session = new Session({ ...context, ...rights, user, connection, maxBuffer: config.maxBuffer });
+      const person = { user, credential, begun: sinceOf(admitted, begun) };
+      const session = new Session({ ...context, ...rights, ...person, connection, maxBuffer: config.maxBuffer });
       context.sessions.add(session, admitted.expires);
       void openInTurn(session, start, until, context, { ...options, admission });
     }
@@ -95,11 +97,14 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
 
 function admit(
   identity: Identity,
+  begun: number,
   socket: Socket,
   { config, isDraining, sessions }: HttpContext,
   { descriptors }: StreamOpenerOptions,
 ): Identity {
   if ('refusal' in identity) return identity;
+  const disconnected = sessions.reasonAgainst(identity, sinceOf(identity, begun));
+  if (disconnected) return { refusal: disconnected };
   if (isDraining()) return { refusal: 'draining' };
   if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
   if ((identity.channels?.length ?? 0) > config.maxChannels && config.rights !== 'redis') {
@@ -108,6 +113,11 @@ function admit(
   if (sessions.admits(identity.user)) return identity;
   const isFull = sessions.streams >= config.maxStreams;
   return { refusal: 'capacity', limit: isFull ? 'SISYPHUS_MAX_STREAMS' : 'SISYPHUS_MAX_STREAMS_PER_USER' };
+}
+
+/** Since when it is known who the client is (ms). `begun`: when its request began. */
+function sinceOf({ since }: Identified, begun: number): number {
+  return since === undefined ? begun : Math.min(since, begun);
 }
 
 /** Which channels the user may follow: those on the list in the store, those of the credential, or both. */

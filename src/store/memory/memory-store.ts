@@ -32,6 +32,7 @@ export class MemoryStore implements Store {
     this.backlog = new MemoryBacklog({
       log: this.#log,
       tell: (message) => this.source.publish(message),
+      disconnect: (user) => this.source.disconnect({ user, at: performance.now() }),
       maxMessage,
       now,
     });
