@@ -44,7 +44,7 @@ const TABLE = {
     'the Redis; without it a private one, or memory', { secret: true }),
   namespace: row('SISYPHUS_NAMESPACE', undefined, namespace,
     'a name for all keys and topics, where several share a Redis'),
-  auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt']),
+  auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt', 'token']),
     'how the gateway finds out who a client is: `open` trusts `?user=`'),
   cookie: row('SISYPHUS_COOKIE', undefined, cookieName,
     'the cookie that may hold the credential, for `jwt` and `token`'),

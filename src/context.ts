@@ -80,6 +80,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
+    tokens: store.tokens,
     backlog,
     hub,
     sessions,

@@ -1,6 +1,7 @@
 import type { Publication } from '../backlog/backlog.ts';
 import { loadConfig, type Texts } from '../config.ts';
 import { formatPosition } from '../message/position.ts';
+import { newToken, parseToken } from '../message/token.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { UsageError } from './command.ts';
 import { reasonOf } from './reason.ts';
@@ -19,6 +20,10 @@ export interface Publisher {
   change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
   /** Ends the streams of the user; answers the id of the disconnect. */
   disconnect(user: string): Promise<string>;
+  /** Makes a token that is valid for `ttl` ms; `expires`: when it ends (ms since 1970). */
+  mint(user: string, ttl: number): Promise<{ token: string; expires: number }>;
+  /** Revokes one token, or all of a user; answers how many. */
+  revokeTokens(which: { token: string } | { user: string }): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -49,7 +54,7 @@ export function onlyMine(env: Texts): Texts {
 }
 
 async function overRedis(url: string, namespace: string | undefined): Promise<Publisher> {
-  const { publisher, close } = await connectPublisher(url, namespace);
+  const { publisher, tokens, close } = await connectPublisher(url, namespace);
   return {
     async publish(publication) {
       const [published] = await publisher.publish([publication]);
@@ -60,32 +65,46 @@ async function overRedis(url: string, namespace: string | undefined): Promise<Pu
       return { id: formatPosition(id), revision };
     },
     disconnect: async (user) => formatPosition(await publisher.disconnect(user)),
+    async mint(user, ttl) {
+      const { token, hash } = newToken(user);
+      return { token, expires: await tokens.add({ user, hash }, ttl) };
+    },
+    revokeTokens: (which) => tokens.revoke('token' in which ? parseToken(which.token)! : which),
     close,
   };
 }
 
 function overHttp(url: string, secret: string): Publisher {
   const post = async (path: string, body: Record<string, string | undefined>): Promise<Receipt> => {
-    const { id, revision } = await send(`${url}${path}`, secret, body, ['id', 'revision']);
+    const { id, revision } = await send('POST', `${url}${path}`, secret, body, ['id', 'revision']);
     return { id: String(id), revision: Number(revision) };
   };
   return {
     publish: ({ channel, data, event }) => post('/publish', { channel, data: data.toString(), event }),
     change: (verb, user, channel, data) => post(`/${verb}`, { user, channel, data: data?.toString() }),
-    disconnect: async (user) => String((await send(`${url}/disconnect`, secret, { user }, ['id'])).id),
+    disconnect: async (user) => String((await send('POST', `${url}/disconnect`, secret, { user }, ['id'])).id),
+    async mint(user, ttl) {
+      const { token, expires } = await send('POST', `${url}/tokens`, secret, { user, ttl: `${ttl}ms` }, [
+        'token',
+        'expires',
+      ]);
+      return { token: String(token), expires: Number(expires) };
+    },
+    revokeTokens: async (which) => Number((await send('DELETE', `${url}/tokens`, secret, which, ['revoked'])).revoked),
     close: async () => {},
   };
 }
 
 /** @param members what a gateway's answer has */
 async function send(
+  method: 'POST' | 'DELETE',
   url: string,
   secret: string,
   body: Record<string, string | undefined>,
   members: string[],
 ): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
-    method: 'POST',
+    method,
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
     body: JSON.stringify(body),
     redirect: 'error',

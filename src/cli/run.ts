@@ -12,8 +12,9 @@ import { reasonOf } from './reason.ts';
 import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
 import { tail } from './tail.ts';
+import { token } from './token.ts';
 
-export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, tail, checkConfig];
+export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {

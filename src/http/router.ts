@@ -8,6 +8,7 @@ import { healthz, readyz, status } from './routes/health.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
 import { type OpenStream, stream } from './routes/stream.ts';
+import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
 
@@ -23,6 +24,8 @@ export function createRouter(context: HttpContext, openStream: OpenStream, descr
   router.post('/grant', publishers, rights(context, 'grant'));
   router.post('/revoke', publishers, rights(context, 'revoke'));
   router.post('/disconnect', publishers, disconnect(context));
+  router.post('/tokens', publishers, mintToken(context));
+  router.delete('/tokens', publishers, revokeTokens(context));
 
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));

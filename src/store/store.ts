@@ -1,6 +1,7 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
+import type { Tokens } from '../message/token.ts';
 import type { PlainSource } from '../recorder/plain-source.ts';
 import type { Agreement } from './settings.ts';
 
@@ -9,6 +10,7 @@ export interface Store {
   readonly kind: 'redis' | 'memory';
   readonly source: ChannelSource;
   readonly backlog: Backlog;
+  readonly tokens: Tokens;
   /** `undefined` if no plain PUBLISHes are recorded. */
   readonly plain: PlainSource | undefined;
   /** `undefined` if no other gateway can share the store. */

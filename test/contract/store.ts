@@ -14,6 +14,7 @@ import { publishingContract } from './publishing.ts';
 import { readingContract } from './reading.ts';
 import { rightsContract } from './rights.ts';
 import { sourceContract } from './source.ts';
+import { tokensContract } from './tokens.ts';
 
 export interface Settings {
   backlog: Retention & { rules: { pattern: string; length: number }[] };
@@ -45,6 +46,7 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
     rightsContract(open);
     sourceContract(open);
     disconnectsContract(open);
+    tokensContract(open);
   });
 }
 

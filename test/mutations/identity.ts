@@ -105,8 +105,8 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
     file: 'src/store/redis/redis-source.ts',
     find: 'this.#disconnects.hear(payload);',
     replace: 'this.#disconnects;',
-    caughtBy: 'integration/disconnect',
-    only: 'gets no stream if',
+    caughtBy: 'contract/redis-store',
+    only: 'is heard by everybody',
   },
   {
     name: 'a disconnect that is read late counts from when it is read',
