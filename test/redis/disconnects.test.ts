@@ -164,6 +164,42 @@ describe('disconnects in Redis', function () {
     });
   });
 
+  it('that Redis does not show to a gateway cost it nothing else, and are read once it does', async () => {
+    const mayNot = [
+      'reset',
+      'on',
+      'nopass',
+      '&*',
+      '+@all',
+      '~user:*',
+      ...['', ':c*', ':g*', ':s*'].map((end) => `~${KEY}${end}`),
+    ];
+    await redis.call('ACL', 'SETUSER', 'gate', ...mayNot);
+    const lines: string[] = [];
+    const logger = createLogger('info', { write: (line: string) => lines.push(line) });
+    const gate = new RedisStore({
+      url: `redis://gate:any@127.0.0.1:${server.port}`,
+      logger,
+      ...DEFAULTS,
+      rawChannels: [],
+    });
+    gate.start();
+    try {
+      const other = await Ear.at(gate);
+      await gate.source.mark([]);
+      const id = Number(await disconnect('7'));
+      for (let i = 0; i < 3; i++) expect((await gate.source.mark([])).position).to.be.at.least(id);
+      expect(disconnectsIn(other)).to.deep.equal([]);
+      expect(lines.filter((line) => line.includes('disconnects_unread'))).to.have.length(1);
+      await redis.call('ACL', 'SETUSER', 'gate', `~${KEY}*`);
+      await gate.source.mark([]);
+      expect(disconnectsIn(other).map(({ user }) => user)).to.deep.equal(['7']);
+    } finally {
+      await gate.close();
+      await redis.call('ACL', 'DELUSER', 'gate');
+    }
+  });
+
   it('are read from a Redis that takes no writes', async () => {
     await marked();
     await cutWhile(async () => {
