@@ -133,6 +133,22 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
     only: 'ids have gone back',
   },
   {
+    name: 'a disconnect that the store has lost is not noted again',
+    file: 'src/store/redis/missed-disconnects.ts',
+    find: '    if (this.#hasLost) await this.#noteAgain();\n',
+    replace: '',
+    caughtBy: 'redis/disconnects',
+    only: 'has lost',
+  },
+  {
+    name: 'a disconnect that is noted again ends the streams of whoever has come back since',
+    file: 'src/store/redis/missed-disconnects.ts',
+    find: 'made: made === undefined ? id : (parsePosition(made) ?? id)',
+    replace: 'made: id',
+    caughtBy: 'redis/disconnects',
+    only: 'has lost',
+  },
+  {
     name: 'a stream that is being opened slips through a disconnect',
     file: 'src/http/routes/stream.ts',
     find: '  if (disconnected) return { refusal: disconnected };\n',

@@ -164,6 +164,54 @@ describe('disconnects in Redis', function () {
     });
   });
 
+  it('that the store has lost are noted again by a gateway that knows them, for one that was cut off', async () => {
+    const other = new RedisStore({ url: server.url, logger: createLogger('silent'), ...DEFAULTS, rawChannels: [] });
+    other.start();
+    const knowing = await Ear.at(other);
+    await Promise.all([marked(), other.source.mark([])]);
+    let made = 0;
+    await cutWhile(async () => {
+      await disconnect('7');
+      await redis.call('FCALL', 'sisyphus_revoke_tokens', '1', KEY, 'hash', '8', 'h'.repeat(43));
+      made = performance.now();
+      await eventually(() => disconnectsIn(knowing).length >= 2);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      await redis.flushall();
+    });
+    expect(users()).to.deep.equal([]);
+    // Either may be the first to find that the store is another one.
+    await marked();
+    await other.source.mark([]);
+    await marked();
+    expect(disconnectsIn(ear).map(({ user, credential }) => [user, credential])).to.deep.equal([
+      ['7', undefined],
+      ['8', 'h'.repeat(43)],
+    ]);
+    for (const { at } of disconnectsIn(ear)) expect(at).to.be.within(made - 200, made + 200);
+    const before = await redis.hget(`${KEY}:clock`, 'disconnected');
+    for (let i = 0; i < 3; i++) await Promise.all([marked(), other.source.mark([])]);
+    expect(await redis.hget(`${KEY}:clock`, 'disconnected')).to.equal(before);
+    await other.close();
+  });
+
+  it('that a replica has not got are noted again once it takes writes', async () => {
+    await disconnect('6');
+    await marked();
+    await disconnect('7');
+    await eventually(() => users().includes('7'));
+    const [, first] = (await redis.zrange(`${KEY}:disconnects`, '0', '-1', 'WITHSCORES')) as string[];
+    await redis.zrem(`${KEY}:disconnects`, 'user 7');
+    await redis.hset(`${KEY}:clock`, 'disconnected', first!);
+    await redis.call('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    await marked();
+    await redis.call('CONFIG', 'SET', 'min-replicas-to-write', '0');
+    expect((await redis.zrange(`${KEY}:disconnects`, '0', '-1')).length).to.equal(1);
+    await eventually(async () => {
+      await marked();
+      return (await redis.zrange(`${KEY}:disconnects`, '0', '-1')).some((entry) => entry.startsWith('user 7 '));
+    });
+  });
+
   it('that Redis does not show to a gateway cost it nothing else, and are read once it does', async () => {
     const mayNot = [
       'reset',

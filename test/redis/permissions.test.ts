@@ -64,6 +64,7 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'the end of a gateway', state: 'usual', args: ['leave', 'b', '10000'] },
   { name: 'what a fork has cost', state: 'forked', args: ['lost', '5', '9', '@some', 'room:1'] },
   { name: 'a disconnect', state: 'usual', args: ['disconnect', '7'] },
+  { name: 'a disconnect that was lost', state: 'usual', args: ['disconnect_again', 'user 7', `${Date.now()}000`] },
   { name: 'a disconnect after a promotion', state: 'promoted', args: ['disconnect', '7'] },
   { name: 'a token', state: 'usual', args: ['token', '7', '1h'] },
   { name: 'the hash of a token', state: 'usual', args: ['add_token', '8', HASH, '60000'] },

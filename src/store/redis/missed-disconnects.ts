@@ -4,9 +4,14 @@ import type { Disconnect } from '../../message/disconnect.ts';
 import { isUser } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { Failures } from '../../repeats.ts';
-import { readFunction } from './functions.ts';
+import { callFunction, readFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
-import { isReply } from './redis-error.ts';
+import { isReply, refusesWrites } from './redis-error.ts';
+
+/** How long a disconnect is remembered, in case that the store loses it (ms): no gateway keeps streams longer without hearing of the store. */
+const REMEMBERED = 60_000;
+/** The most that are remembered. */
+const MOST = 1000;
 
 export interface MissedDisconnectsOptions {
   /** The connection of the hub, so that a disconnect is read after the messages that were published before it. */
@@ -33,6 +38,8 @@ export interface DisconnectMark {
  * a reason to read them, so none can be forged, and none is lost with a connection.
  *
  * Invariant: every disconnect with an id up to `#upTo` was passed on.
+ *
+ * If the store has lost disconnects, those that are remembered here are noted again, for gateways that have not read them.
  */
 export class MissedDisconnects {
   readonly #options: MissedDisconnectsOptions;
@@ -43,6 +50,12 @@ export class MissedDisconnects {
   /** When the last mark was answered, by the store's clock. */
   #heard = BEGINNING;
   #born: Position | undefined;
+  /** The id of the last one that was read. */
+  #newest = BEGINNING;
+  /** Whether the store has lost some, and they are not noted again yet. */
+  #hasLost = false;
+  /** By what ends: with which id it was made, and until when it is remembered (ms). In the order of the ends. */
+  readonly #remembered = new Map<string, { made: Position; until: number }>();
   #isReading = false;
   #isWanted = false;
 
@@ -66,11 +79,14 @@ export class MissedDisconnects {
   async learn({ disconnected = BEGINNING, position = BEGINNING, born, now }: DisconnectMark): Promise<void> {
     // The ids of a new life may be lower.
     if (born !== this.#born) this.#upTo = BEGINNING;
+    const isEmptied = born !== this.#born && this.#born !== undefined;
+    this.#hasLost ||= isEmptied || isAfter(this.#newest, disconnected);
     if (disconnected !== this.#last && !(await this.#read())) return;
     this.#last = disconnected;
     this.#upTo = position;
     this.#heard = now;
     this.#born = born;
+    if (this.#hasLost) await this.#noteAgain();
   }
 
   /** Answers whether Redis has answered. */
@@ -100,18 +116,57 @@ export class MissedDisconnects {
     if (isIncomplete === '1') tell({ user: undefined, at: answered });
     for (let i = 0; i < entries.length; i += 2) {
       const id = parsePosition(entries[i + 1]!) ?? BEGINNING;
-      // Ids are ahead of the clock if it was set back: then the disconnect counts from now on.
-      const age = Math.max(0, Number(now) - id) / 1000;
-      const person = personIn(entries[i]!);
-      if (person) tell({ ...person, at: answered - age });
+      const found = parseEntry(entries[i]!, id);
+      if (found) {
+        // Ids are ahead of the clock if it was set back: then the disconnect counts from now on.
+        const age = Math.max(0, Number(now) - found.made) / 1000;
+        tell({ user: found.user, credential: found.credential, at: answered - age });
+        this.#remember(found, answered - age + REMEMBERED);
+      }
+      this.#newest = id;
       if (isAfter(id, this.#upTo)) this.#upTo = id;
+    }
+  }
+
+  #remember({ what, made }: Entry, until: number): void {
+    this.#remembered.delete(what);
+    this.#remembered.set(what, { made, until });
+    for (const [oldest, { until: end }] of this.#remembered) {
+      if (end > performance.now() && this.#remembered.size <= MOST) break;
+      this.#remembered.delete(oldest);
+    }
+  }
+
+  async #noteAgain(): Promise<void> {
+    const { redis, keys } = this.#options;
+    const lost = [...this.#remembered].filter(([, { until }]) => until > performance.now());
+    const args = lost.flatMap(([what, { made }]) => [what, made]);
+    try {
+      if (args.length > 0) await callFunction(redis, keys, 'sisyphus_disconnect_again', args);
+      this.#hasLost = false;
+      this.#newest = BEGINNING;
+    } catch (error) {
+      if (!isReply(error)) throw error;
+      // It is tried again with the next mark: a replica that has just been promoted may not take writes yet.
+      if (!refusesWrites(error)) this.#failures.log('disconnects_unread', error);
     }
   }
 }
 
-/** Parses `user <user>` and `credential <hash> <user>`; `undefined` for anything else, which somebody else has put there. */
-function personIn(entry: string): (Pick<Disconnect, 'credential'> & { user: string }) | undefined {
-  const [kind, first = '', second = ''] = entry.split(' ');
-  if (kind === 'user' && isUser(first)) return { user: first };
-  return kind === 'credential' && isUser(second) ? { user: second, credential: first } : undefined;
+interface Entry {
+  what: string;
+  user: string;
+  credential: string | undefined;
+  /** The id with which it was made. */
+  made: Position;
+}
+
+/**
+ * Parses `user <user>` and `credential <hash> <user>`; the id with which it was made may follow, if that is not its own `id`. `undefined` for
+ * anything else, which somebody else has put there.
+ */
+function parseEntry(text: string, id: Position): Entry | undefined {
+  const [, what = '', kind, hash, user = '', made] = /^((user|credential (\S+)) (\S+))(?: (\d+))?$/.exec(text) ?? [];
+  if (kind === undefined || !isUser(user)) return undefined;
+  return { what, user, credential: hash, made: made === undefined ? id : (parsePosition(made) ?? id) };
 }

@@ -1,6 +1,7 @@
 -- Disconnects: the streams of a user, or those of one credential, are to end.
 --
--- `<key>:disconnects` is a sorted set of `user <user>` and `credential <hash> <user>` by the id at which each was made last. The clock's field
+-- `<key>:disconnects` is a sorted set of `user <user>` and `credential <hash> <user>` by the id at which each was made last. If a gateway has noted
+-- one again that was lost, the id with which it was made stands behind it. The clock's field
 -- `disconnected` has the id of the last one, which comes with each mark; the topic `@disconnect` carries the same id at once. Either makes a
 -- gateway read the set. So a gateway that was cut off reads what it has missed, and nobody can forge a disconnect by a PUBLISH.
 --
