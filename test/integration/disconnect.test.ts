@@ -138,6 +138,22 @@ describe('a user who is disconnected', function () {
     expect(late.closed).to.equal(false);
   });
 
+  it('loses them also if Redis has lost its memory in between: another gateway still knows', async () => {
+    const [stream, here] = await Promise.all([open(remote, '16').ok(), open(world.gateway, '16').ok()]);
+    cut();
+    await fcall('16');
+    await expectRevoked(here);
+    await world.client.flushall();
+    await wait(100);
+    const late = open(remote, '16');
+    await wait(100);
+    relay.refusing = false;
+    await expectRevoked(stream, 3000);
+    await late.ok();
+    await wait(1000);
+    expect(late.closed).to.equal(false);
+  });
+
   it('loses the streams of a gateway whose connection is silent, and not only once it is open again', async () => {
     const stream = await open(remote, '12').ok();
     for (const link of relay.links) link.down.hold();
