@@ -20,9 +20,7 @@ export const token: Command = {
     const isOne =
       [positionals[0], options.revoke, options['revoke-all']].filter((one) => one !== undefined).length === 1;
     if (!isOne || (isRevocation && options.ttl !== undefined)) {
-      throw new UsageError(
-        'bin/sisyphus token <user> [--ttl 1h] is right, or --revoke <token>, or --revoke-all <user>',
-      );
+      throw new UsageError('expected bin/sisyphus token <user> [--ttl 1h], --revoke <token> or --revoke-all <user>');
     }
     return isRevocation ? revoke(invocation) : mint(invocation);
   },

@@ -133,6 +133,15 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
     only: 'ids have gone back',
   },
   {
+    name: 'who floods the topic of disconnects holds up the marks',
+    file: 'src/store/redis/missed-disconnects.ts',
+    find: '      await this.#readAll();\n      return true;',
+    replace:
+      '      do {\n        this.#isWanted = false;\n        await this.#readAll();\n      } while (this.#isWanted);\n      return true;',
+    caughtBy: 'unit/missed-disconnects',
+    only: 'floods',
+  },
+  {
     name: 'a disconnect that the store has lost is not noted again',
     file: 'src/store/redis/missed-disconnects.ts',
     find: '    if (this.#hasLost) await this.#noteAgain();\n',

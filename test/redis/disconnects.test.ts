@@ -164,6 +164,28 @@ describe('disconnects in Redis', function () {
     });
   });
 
+  it('are read in a moment, whatever else is said on the topic', async () => {
+    let isOver = false;
+    const flood = (async (): Promise<void> => {
+      const batch = Array.from({ length: 50 }, () => ['publish', 'sisyphus{0}/@disconnect', '1']);
+      while (!isOver) await redis.pipeline(batch).exec();
+    })();
+    try {
+      const client = server.client();
+      for (const user of ['7', '8']) {
+        await client.call('FCALL', 'sisyphus_disconnect', '1', KEY, user);
+        const began = performance.now();
+        await marked();
+        expect(performance.now() - began).to.be.below(1000);
+        expect(users()).to.include(user);
+      }
+      client.disconnect();
+    } finally {
+      isOver = true;
+      await flood;
+    }
+  });
+
   it('that the store has lost are noted again by a gateway that knows them, for one that was cut off', async () => {
     const other = new RedisStore({ url: server.url, logger: createLogger('silent'), ...DEFAULTS, rawChannels: [] });
     other.start();

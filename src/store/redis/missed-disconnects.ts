@@ -56,6 +56,7 @@ export class MissedDisconnects {
   #hasLost = false;
   /** By what ends: with which id it was made, and until when it is remembered (ms). In the order of the ends. */
   readonly #remembered = new Map<string, { made: Position; until: number }>();
+  /** Whether disconnects are read because of a message, and whether another message has come since that began. */
   #isReading = false;
   #isWanted = false;
 
@@ -67,12 +68,9 @@ export class MissedDisconnects {
   /** Handles a message on the topic. */
   hear(payload: Buffer): void {
     if (parsePosition(payload.toString('latin1')) === this.#last) return;
-    if (this.#isReading) {
-      this.#isWanted = true;
-      return;
-    }
+    this.#isWanted = true;
     // If the connection is lost, the first mark on the next one finds the disconnect.
-    this.#read().catch(() => undefined);
+    if (!this.#isReading) this.#readWhileWanted().catch(() => undefined);
   }
 
   /** Settles when every disconnect from before the mark is passed on, or Redis refuses to answer. Rejects if Redis does not answer. */
@@ -89,25 +87,32 @@ export class MissedDisconnects {
     if (this.#hasLost) await this.#noteAgain();
   }
 
-  /** Answers whether Redis has answered. */
-  async #read(): Promise<boolean> {
+  /** Reads once for all messages that have come meanwhile. A mark reads for itself, so that no flood of messages can hold it up. */
+  async #readWhileWanted(): Promise<void> {
     this.#isReading = true;
     try {
-      do {
+      while (this.#isWanted) {
         this.#isWanted = false;
-        await this.#readOnce();
-      } while (this.#isWanted);
-      return true;
-    } catch (error) {
-      if (!isReply(error)) throw error;
-      this.#failures.log('disconnects_unread', error);
-      return false;
+        await this.#read();
+      }
     } finally {
       this.#isReading = false;
     }
   }
 
-  async #readOnce(): Promise<void> {
+  /** Answers whether Redis has answered. */
+  async #read(): Promise<boolean> {
+    try {
+      await this.#readAll();
+      return true;
+    } catch (error) {
+      if (!isReply(error)) throw error;
+      this.#failures.log('disconnects_unread', error);
+      return false;
+    }
+  }
+
+  async #readAll(): Promise<void> {
     const { redis, keys, tell } = this.#options;
     const args = [this.#upTo, this.#heard];
     const answer = (await readFunction(redis, keys, 'sisyphus_disconnects_ro', args)) as (Buffer | number)[];
