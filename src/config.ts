@@ -53,7 +53,7 @@ const TABLE = {
     '`rediss://`: the key of that certificate, in PEM or as the path of a file', { secret: 'pem' }),
   namespace: row('SISYPHUS_NAMESPACE', undefined, namespace,
     'a name for all keys and topics, where several share a Redis'),
-  auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt']),
+  auth: row('SISYPHUS_AUTH', 'open', oneOf(['open', 'header', 'forward', 'jwt', 'token']),
     'how the gateway finds out who a client is: `open` trusts `?user=`'),
   cookie: row('SISYPHUS_COOKIE', undefined, cookieName,
     'the cookie that may hold the credential, for `jwt` and `token`'),

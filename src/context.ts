@@ -63,6 +63,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
     onReversed: () => sessions.closeAll('redis'),
     onHealed: () => void sessions.rereadAll(),
+    onDisconnected: (disconnect) => void sessions.disconnect(disconnect),
     counters,
     logger: logger.child({ component: 'hub' }),
   });
@@ -86,6 +87,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     maxMessage: () => store.maxMessage,
     publisher: backlog,
     secrets: secrets ?? new PublishSecrets(config.publishSecret),
+    tokens: store.tokens,
     backlog,
     hub,
     sessions,

@@ -13,6 +13,11 @@ export interface Identified {
   channels?: readonly string[] | undefined;
   /** What the client has shown, hashed (`hashOf`): a stream can be ended by it. Only modes whose credentials can be revoked set it. */
   credential?: string | undefined;
+  /**
+   * Since when this is known (ms of `performance.now`), if that is longer than the request: a disconnect that was made since then ends the
+   * stream. Only modes set it that use an answer again.
+   */
+  since?: number | undefined;
 }
 
 export interface Refused {
@@ -40,6 +45,6 @@ export interface Authenticator {
    * @param signal fires if the client has disconnected, or if the time for identifying it is over
    */
   authenticate(request: HttpRequest, signal: AbortSignal): Promise<Identity>;
-  /** Drops everything that is remembered of the user's credentials, because the user was disconnected. */
-  forget?(user: string): void;
+  /** Drops everything that is remembered of the user's credentials, because the user was disconnected; `undefined`: of anybody's. */
+  forget?(user: string | undefined): void;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import http, { type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import { LRUCache } from 'lru-cache';
-import { type Authenticator, type Identity, NOBODY } from './authenticator.ts';
+import { type Authenticator, type Identified, type Identity, NOBODY } from './authenticator.ts';
 import { identityOf, type Tell } from './claims.ts';
 import { ACCESS_TOKEN, cookieOf, credentialOf } from './credential.ts';
 import type { HttpRequest } from './http-request.ts';
@@ -48,8 +48,8 @@ export class ForwardMode implements Authenticator {
   readonly #agent: http.Agent;
   readonly #tell: Tell;
   /** By the hash of what was shown. */
-  readonly #answers: LRUCache<string, Identity & { user: string }>;
-  readonly #asking = new Map<string, Promise<Identity>>();
+  readonly #answers: LRUCache<string, Identified>;
+  readonly #asking = new Map<string, { since: number; answer: Promise<Identity> }>();
   /** How often `forget` was called: an answer from before it is not kept. */
   #forgotten = 0;
 
@@ -69,17 +69,22 @@ export class ForwardMode implements Authenticator {
     const key = hashOf(shown);
     const known = this.#answers.get(key);
     if (known) return known;
-    let asking = this.#asking.get(key);
-    if (!asking) {
-      asking = this.#ask(request, shown, key).finally(() => this.#asking.delete(key));
-      this.#asking.set(key, asking);
+    const asking = this.#asking.get(key);
+    if (asking) {
+      const identity = await asking.answer;
+      return 'user' in identity ? { ...identity, since: asking.since } : identity;
     }
-    return asking;
+    const since = performance.now();
+    const answer = this.#ask(request, shown, key, since).finally(() => this.#asking.delete(key));
+    this.#asking.set(key, { since, answer });
+    return answer;
   }
 
-  forget(user: string): void {
+  forget(user: string | undefined): void {
     this.#forgotten++;
-    for (const [key, identity] of this.#answers.entries()) if (identity.user === user) this.#answers.delete(key);
+    for (const [key, identity] of this.#answers.entries()) {
+      if (user === undefined || identity.user === user) this.#answers.delete(key);
+    }
   }
 
   /** If a cookie is configured, the others are left out: they would change often, and the answer would be asked for again. */
@@ -96,7 +101,7 @@ export class ForwardMode implements Authenticator {
     return { cookie, authorization, origin: request.valuesOf('origin').join(', ') || undefined };
   }
 
-  async #ask(request: HttpRequest, shown: Shown, key: string): Promise<Identity> {
+  async #ask(request: HttpRequest, shown: Shown, key: string, since: number): Promise<Identity> {
     const forgotten = this.#forgotten;
     const hops = [...request.valuesOf('x-forwarded-for'), request.remoteAddress].filter(Boolean).join(', ');
     const headers = Object.fromEntries(
@@ -108,7 +113,7 @@ export class ForwardMode implements Authenticator {
       const { forwardCache } = this.#options;
       if ('user' in identity && forwardCache > 0 && forgotten === this.#forgotten) {
         const life = (identity.expires ?? Number.POSITIVE_INFINITY) - Date.now();
-        if (life > 0) this.#answers.set(key, identity, { ttl: Math.ceil(Math.min(life, forwardCache)) });
+        if (life > 0) this.#answers.set(key, { ...identity, since }, { ttl: Math.ceil(Math.min(life, forwardCache)) });
       }
       return identity;
     } catch (error) {

@@ -113,6 +113,10 @@ export interface Publisher {
   /** Changes the user's list, and publishes `data` on the user's channel. The idempotency key works as in `publish`. */
   grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
+  /** Ends all open streams of the user, on every gateway, within a second. Answers the id of the disconnect. */
+  disconnect(user: string): Promise<Position>;
+  /** The id of now: whatever was published before has a lower one, and whatever is published later a higher one. */
+  position(): Promise<Position>;
 }
 
 /** Reads which channels users may read. */

@@ -2,6 +2,7 @@ import type { Publication } from '../backlog/backlog.ts';
 import { loadConfig, type Texts } from '../config.ts';
 import { channelOfUser } from '../message/names.ts';
 import { formatPosition } from '../message/position.ts';
+import { newToken, parseToken } from '../message/token.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
 import type { SecretList } from '../secret-list.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
@@ -21,6 +22,12 @@ export type RightsVerb = 'grant' | 'revoke';
 export interface Publisher {
   publish(publication: Publication): Promise<Receipt>;
   change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
+  /** Ends the streams of the user; answers the id of the disconnect. */
+  disconnect(user: string): Promise<string>;
+  /** Makes a token that is valid for `ttl` ms; `expires`: when it ends (ms since 1970). */
+  mint(user: string, ttl: number): Promise<{ token: string; expires: number }>;
+  /** Revokes one token, or all of a user; answers how many. */
+  revokeTokens(which: { token: string } | { user: string }): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -56,7 +63,7 @@ export function onlyMine(env: Texts): Texts {
 }
 
 async function overRedis(target: RedisTarget, namespace: string | undefined): Promise<Publisher> {
-  const { publisher, close } = await connectPublisher(target, namespace);
+  const { publisher, tokens, close } = await connectPublisher(target, namespace);
   return {
     async publish(publication) {
       const [published] = await publisher.publish([publication]);
@@ -66,17 +73,38 @@ async function overRedis(target: RedisTarget, namespace: string | undefined): Pr
       const { id, revision } = await publisher[verb](user, channel, data);
       return { id: formatPosition(id), revision };
     },
+    disconnect: async (user) => formatPosition(await publisher.disconnect(user)),
+    async mint(user, ttl) {
+      const { token, hash } = newToken(user);
+      return { token, expires: await tokens.add({ user, hash }, ttl) };
+    },
+    revokeTokens: (which) => tokens.revoke('token' in which ? parseToken(which.token)! : which),
     close,
   };
 }
 
 function overHttp(url: string, list: SecretList): Publisher {
-  const post = (path: string, channels: string[], body: Record<string, string | undefined>) =>
-    send(`${url}${path}`, secretFor(list, channels), body);
+  const ask = (method: Method, path: string, channels: string[], body: Body, members: string[]) =>
+    send(method, `${url}${path}`, secretFor(list, channels), body, members);
+  const post = async (path: string, channels: string[], body: Body): Promise<Receipt> => {
+    const { id, revision } = await ask('POST', path, channels, body, ['id', 'revision']);
+    return { id: String(id), revision: Number(revision) };
+  };
   return {
     publish: ({ channel, data, event }) => post('/publish', [channel], { channel, data: data.toString(), event }),
     change: (verb, user, channel, data) =>
       post(`/${verb}`, [channelOfUser(user), channel], { user, channel, data: data?.toString() }),
+    disconnect: async (user) => String((await ask('POST', '/disconnect', [channelOfUser(user)], { user }, ['id'])).id),
+    async mint(user, ttl) {
+      const body = { user, ttl: `${ttl}ms` };
+      const { token, expires } = await ask('POST', '/tokens', [channelOfUser(user)], body, ['token', 'expires']);
+      return { token: String(token), expires: Number(expires) };
+    },
+    async revokeTokens(which) {
+      const user = 'user' in which ? which.user : parseToken(which.token)?.user;
+      const channels = user === undefined ? [] : [channelOfUser(user)];
+      return Number((await ask('DELETE', '/tokens', channels, which, ['revoked'])).revoked);
+    },
     close: async () => {},
   };
 }
@@ -93,9 +121,19 @@ export function secretFor({ secrets }: SecretList, channels: string[]): string {
   return (fitting ?? candidates[0]!).text;
 }
 
-async function send(url: string, secret: string, body: Record<string, string | undefined>): Promise<Receipt> {
+type Method = 'POST' | 'DELETE';
+type Body = Record<string, string | undefined>;
+
+/** @param members what a gateway's answer has */
+async function send(
+  method: Method,
+  url: string,
+  secret: string,
+  body: Body,
+  members: string[],
+): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
-    method: 'POST',
+    method,
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
     body: JSON.stringify(body),
     redirect: 'error',
@@ -105,9 +143,7 @@ async function send(url: string, secret: string, body: Record<string, string | u
   });
   const text = await response.text();
   const answer = parseAnswer(text);
-  if (response.ok && typeof answer.id === 'string' && typeof answer.revision === 'number') {
-    return { id: answer.id, revision: answer.revision };
-  }
+  if (response.ok && members.every((name) => answer[name] !== undefined)) return answer;
   const said = typeof answer.message === 'string' ? answer.message : JSON.stringify(text.slice(0, 200));
   throw new Error(`${url} answered ${response.status}: ${said}`);
 }

@@ -5,14 +5,16 @@ import { nearest } from '../nearest.ts';
 import { VERSION } from '../version.ts';
 import { checkConfig } from './check-config.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
+import { disconnect } from './disconnect.ts';
 import { helpText } from './help.ts';
 import { publish } from './publish.ts';
 import { reasonOf } from './reason.ts';
 import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
 import { tail } from './tail.ts';
+import { token } from './token.ts';
 
-export const COMMANDS: Command[] = [serve, publish, grant, revoke, tail, checkConfig];
+export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {

@@ -26,6 +26,9 @@ import type { Writer } from './writer.ts';
 /** Unsent bytes up to which a replay continues without waiting: about a socket's own buffer. Half of `maxBuffer`, if that is less. */
 const HIGH_WATER = 128 * 1024;
 
+/** How long a client that was disconnected may take to read what is still unsent (ms). Within a second its stream has ended. */
+const PROMPT = 900;
+
 export interface EventStreamOptions {
   writer: Writer;
   head: ResponseHead;
@@ -134,14 +137,15 @@ export class EventStream implements Connection, Debtor {
       return;
     }
     const status = statusOf(reason);
+    const within = reason === 'revoked' ? PROMPT : undefined;
     if (this.#first) {
       this.open(status, position, { refusal, limit, times });
-      this.#writer.end();
+      this.#writer.end(undefined, within);
     } else {
       this.flush();
       const retry = retryAfter(reason === 'shutdown' ? 'ok' : status, this.#random, times);
       if (reason === 'shutdown') this.#writer.end(encodeGoodbye(position, retry, this.#format));
-      else this.#writer.end(encodeStatus(status, position, retry, this.#format, { refusal, limit }));
+      else this.#writer.end(encodeStatus(status, position, retry, this.#format, { refusal, limit }), within);
     }
     this.#reason = reason;
   }

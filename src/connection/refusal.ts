@@ -12,10 +12,11 @@ export const REFUSALS = {
   not_yet: 'the credential is not valid yet',
   signature: 'the token is not signed by a known key with an allowed algorithm',
   audience: 'the token is for another audience, or from another issuer',
-  refused: 'the application does not let the client in, or none of the named channels may be read',
+  refused:
+    'the application does not let the client in, the token is not known, or none of the named channels may be read',
   revoked: 'the credential was revoked, or the user was disconnected',
   untrusted: 'the header with the user did not come from a trusted proxy',
-  unavailable: 'the application, or the service that has the keys, did not answer',
+  unavailable: 'the application, the service that has the keys, or the store of the tokens did not answer',
   headers_too_large: 'the head of the request is larger than 64 KB',
   capacity: 'a limit is reached; the frame names the variable that sets it',
   busy: 'more streams are being opened than Redis can answer; the more there are, the later the client comes back',

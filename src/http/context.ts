@@ -5,6 +5,7 @@ import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
+import type { Tokens } from '../message/token.ts';
 import type { PublishSecrets } from '../publish-secrets.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -20,6 +21,7 @@ export interface HttpContext {
   publisher: Publisher;
   /** The publish secrets in force. */
   secrets: PublishSecrets;
+  tokens: Tokens;
   /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;

@@ -39,9 +39,9 @@ const SERVER_OPTIONS = {
 export function createHttpServer(context: HttpContext): Server {
   const { config, counters, hub, logger } = context;
   const log = new BoundedLog(logger);
-  const authenticator = createAuthenticator(config, (reason) =>
-    log.warnOnce(reason, { event: 'identity_problem', reason }),
-  );
+  const tell = (reason: string): void => log.warnOnce(reason, { event: 'identity_problem', reason });
+  const authenticator = createAuthenticator(config, tell, context.tokens);
+  context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
   const descriptors = new Descriptors();
   const limits = new ClientLimits(config);

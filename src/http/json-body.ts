@@ -61,7 +61,8 @@ export class JsonObject {
     const stranger = Object.keys(value).find((key) => !known.includes(key));
     if (stranger !== undefined) {
       const name = JSON.stringify(stranger.slice(0, 60));
-      const expected = `expected ${known.slice(0, -1).join(', ')} and ${known.at(-1)}`;
+      const others = known.slice(0, -1).join(', ');
+      const expected = `expected ${others && `${others} and `}${known.at(-1)}`;
       throw new SisyphusError('bad_request', `member ${name} is unknown: ${expected}`);
     }
     this.#members = value as Record<string, unknown>;
@@ -100,6 +101,24 @@ export class JsonObject {
   #sourceOf(name: string): string {
     return membersOf(this.#source).get(name)!;
   }
+}
+
+/**
+ * Parses a body that is one JSON object.
+ *
+ * @param known the names of all members that the route knows
+ * @throws SisyphusError `bad_json`, `bad_request`, `unsupported_type`
+ */
+export function jsonObjectOf(
+  contentType: string | undefined,
+  body: Buffer,
+  known: string[],
+  example: string,
+): JsonObject {
+  const type = mediaTypeOf(contentType);
+  if (type !== 'application/json') throw unsupported(type, 'application/json');
+  const text = textOf(body);
+  return new JsonObject(parseJson(text, 'the body', example), text, known, { what: 'the body', example });
 }
 
 interface Named {

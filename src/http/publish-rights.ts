@@ -6,7 +6,7 @@ import type { ShownSecret } from '../publish-secrets.ts';
 
 /** What a publisher has done to a user. */
 export interface Act {
-  action: 'grant' | 'revoke' | 'token' | 'disconnect';
+  action: 'grant' | 'revoke' | 'token' | 'revoke_tokens' | 'disconnect';
   user?: string | undefined;
   channel?: string | undefined;
   /** The id of the message that says so, as text. */
@@ -41,10 +41,20 @@ export function audit(logger: Pick<Logger, 'info'>, ctx: Context, act: Act): voi
   logger.info({ event: 'audit', ...act, by: secretOf(ctx).name });
 }
 
-/** Writes the audit line of an act that failed, if Redis did not answer: then it is not known whether it was done. */
-export function auditUnknown(logger: Pick<Logger, 'info'>, ctx: Context, act: Act, error: unknown): void {
-  if (!(error instanceof SisyphusError) || error.code !== 'redis_unavailable') return;
-  logger.info({ event: 'audit', ...act, by: secretOf(ctx).name, unknown: true });
+/** Does the act. If Redis does not answer, it is not known whether it was done, and its audit line says so; else the caller writes the line. */
+export async function audited<Answer>(
+  logger: Pick<Logger, 'info'>,
+  ctx: Context,
+  act: Act,
+  run: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await run();
+  } catch (error) {
+    const isUnknown = error instanceof SisyphusError && error.code === 'redis_unavailable';
+    if (isUnknown) logger.info({ event: 'audit', ...act, by: secretOf(ctx).name, unknown: true });
+    throw error;
+  }
 }
 
 /** The secret that the middleware `publisher` has found. */

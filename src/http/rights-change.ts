@@ -1,5 +1,5 @@
 import { requireChannel, requireUser } from '../message/names.ts';
-import { JsonObject, mediaTypeOf, parseJson, requireSize, textOf, unsupported } from './json-body.ts';
+import { jsonObjectOf, requireSize } from './json-body.ts';
 
 export interface RightsChange {
   user: string;
@@ -22,11 +22,7 @@ export function parseRightsChange(
   body: Buffer,
   limits: { maxMessage: number },
 ): RightsChange {
-  const type = mediaTypeOf(contentType);
-  if (type !== 'application/json') throw unsupported(type, 'application/json');
-  const text = textOf(body);
-  const names = { what: 'the body', example: EXAMPLE };
-  const object = new JsonObject(parseJson(text, 'the body', EXAMPLE), text, MEMBERS, names);
+  const object = jsonObjectOf(contentType, body, MEMBERS, EXAMPLE);
   const data = object.bytes('data');
   if (data) requireSize(data, limits.maxMessage);
   return { user: requireUser(object.textOrInteger('user')), channel: requireChannel(object.get('channel')), data };

@@ -4,10 +4,13 @@ import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
+import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
+import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
+import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
 
@@ -31,7 +34,11 @@ export function createRouter(
   router.post('/publish', publishers, publish(context));
   router.post('/grant', publishers, rights(context, 'grant'));
   router.post('/revoke', publishers, rights(context, 'revoke'));
+  router.post('/disconnect', publishers, disconnect(context));
+  router.post('/tokens', publishers, mintToken(context));
+  router.delete('/tokens', publishers, revokeTokens(context));
 
+  router.get('/position', position(context));
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));
   router.get('/status', status(context));

@@ -1,3 +1,4 @@
+import type { Disconnect } from '../message/disconnect.ts';
 import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -21,6 +22,8 @@ export interface SourceListener {
   plain(user: string, payload: Buffer): void;
   /** A read of the user's list found a change that no message carries. */
   changed(user: string, change: RightsChange): void;
+  /** Streams are to end. May be called again with the same disconnect, and while the connection is lost. */
+  disconnected(disconnect: Disconnect): void;
 }
 
 /** A range of ids in which messages were lost, which no backlog shows: a reader with a position before `to` may have missed some. */

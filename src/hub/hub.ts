@@ -2,6 +2,7 @@ import type { BacklogReader, Retention } from '../backlog/backlog.ts';
 import type { Counters } from '../counters.ts';
 import type { Logger } from '../logger.ts';
 import type { Delivery } from '../message/delivery.ts';
+import type { Disconnect } from '../message/disconnect.ts';
 import { isMessage, type Message } from '../message/message.ts';
 import { isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
@@ -32,6 +33,8 @@ export interface HubOptions {
   onReversed?: () => void;
   /** Called when everything that was missed since the last connection has been made up for. */
   onHealed?: () => void;
+  /** Called when streams are to end, whether or not the hub is open. */
+  onDisconnected?: (disconnect: Disconnect) => void;
   now?: () => number;
 }
 
@@ -183,6 +186,10 @@ export class Hub implements SourceListener {
   changed(user: string, change: RightsChange): void {
     if (this.isOpen) this.#fanOut.changed(user, change);
     else this.#healing.hold({ user, change });
+  }
+
+  disconnected(disconnect: Disconnect): void {
+    this.#options.onDisconnected?.(disconnect);
   }
 
   gap(gap: Gap): void {

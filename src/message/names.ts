@@ -4,8 +4,8 @@ const CHANNEL = /^[A-Za-z0-9_.:-]{1,128}$/;
 const USER = /^[A-Za-z0-9_.@+|-]{1,128}$/;
 const EVENT = /^[A-Za-z0-9_.:-]{1,128}$/;
 const OWN_PREFIX = 'sisyphus:';
-/** The gateway itself sends `reset` events; `open`, `error` and `message` have another meaning in an EventSource. */
-const RESERVED_EVENTS = new Set(['reset', 'open', 'error', 'message']);
+/** The gateway itself sends `reset` and `denied` events; `open`, `error` and `message` have another meaning in an EventSource. */
+const RESERVED_EVENTS = new Set(['reset', 'denied', 'open', 'error', 'message']);
 
 /** Also true for a user's own channel, whose user id may hold `@`, `+` and `|`, and be as long as a whole channel name may be. */
 export function isChannel(name: string): boolean {

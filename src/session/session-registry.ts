@@ -5,9 +5,11 @@ import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
+import type { Disconnect } from '../message/disconnect.ts';
 import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
+import { type Person, RecentDisconnects } from './recent-disconnects.ts';
 import type { Session } from './session.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
 import { TimerWheel } from './timer-wheel.ts';
@@ -42,6 +44,8 @@ export interface RegistryOptions {
 export class SessionRegistry {
   /** Why the last reader was turned away; for the log. */
   turnedAwayFor = '';
+  /** Called with each user who is disconnected, whether or not the user has streams here; `undefined`: it may be anybody. */
+  onDisconnect: (user: string | undefined) => void = () => undefined;
   readonly #options: RegistryOptions;
   readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
@@ -58,6 +62,7 @@ export class SessionRegistry {
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
   readonly #vacancies: Vacancies;
+  readonly #disconnects: RecentDisconnects;
   /** When the credential of a session expires (ms since 1970). A session without an entry has none that expires. */
   readonly #expires = new Map<Session, number>();
   /** When a stream of the user was last closed to make room for another (ms). */
@@ -72,6 +77,7 @@ export class SessionRegistry {
     this.#period = Math.min(1000, options.noopInterval / 10);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#date = options.date ?? Date.now;
+    this.#disconnects = new RecentDisconnects(this.#now);
     this.#due = new TimerWheel(this.#period / 10, this.#now());
     this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
     this.#vacancies = new Vacancies(options.maxStreamsPerUser);
@@ -132,6 +138,30 @@ export class SessionRegistry {
   /** Forgets a session that was refused: it counts no longer, even if its client has not closed the connection yet. */
   refused(session: Session): void {
     this.#remove(session, 'capacity');
+  }
+
+  /** Why a request that began then (ms) gets no session, because its client was disconnected meanwhile. */
+  reasonAgainst(person: Person, begun: number): 'revoked' | 'redis' | undefined {
+    return this.#disconnects.reasonAgainst(person, begun);
+  }
+
+  /** Ends the streams whose requests began before the disconnect, and keeps out those that are being opened. */
+  async disconnect(disconnect: Disconnect): Promise<void> {
+    const { user, credential } = disconnect;
+    this.#disconnects.note(disconnect);
+    this.onDisconnect(user);
+    if (user === undefined) {
+      this.#options.logger.warn({ event: 'disconnects_missed', streams: this.streams });
+      this.closeAll('redis');
+      return;
+    }
+    const sessions = this.#endingWith(user, disconnect);
+    const line = { event: 'disconnected', user, ...(credential !== undefined && { by: 'credential' }) };
+    this.#options.logger.info({ ...line, streams: sessions.length });
+    for (const [i, session] of sessions.entries()) {
+      if (i > 0 && i % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+      session.close('revoked');
+    }
   }
 
   start(): void {
@@ -251,6 +281,19 @@ export class SessionRegistry {
     if (await fleetLimit.admits(user, () => !this.#sessions.has(session))) return true;
     this.#ghosts.hurry();
     return !this.#ghosts.canTell && this.#makeRoom(user, session);
+  }
+
+  #endingWith(user: string, { credential, at }: Disconnect): Session[] {
+    const found: Session[] = [];
+    let left = this.#perUser.get(user) ?? 0;
+    // A user without streams here costs nothing, and all sessions are visited only until the last one of the user is found.
+    for (const session of left > 0 ? this.#sessions : []) {
+      if (session.user !== user) continue;
+      const isMeant = credential === undefined || session.credential === credential;
+      if (isMeant && session.begun <= at && !session.connection.closed) found.push(session);
+      if (--left === 0) break;
+    }
+    return found;
   }
 
   /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */

@@ -31,6 +31,10 @@ export interface SessionOptions extends MembershipOptions {
   maxBuffer: number;
   /** Limits log lines about events that may happen to all sessions at once. */
   repeats?: Repeats;
+  /** What the client was identified by, hashed. */
+  credential?: string | undefined;
+  /** Since when what is known of the client holds (ms of `performance.now`): a later disconnect ends the stream. By default always. */
+  begun?: number;
 }
 
 /**
@@ -45,6 +49,8 @@ export class Session implements ReadingOwner {
   readonly connection: Connection;
   /** The streams of the client's address, if they are counted. All of them share the object. */
   address: AddressCount | undefined;
+  readonly credential: string | undefined;
+  readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
   /** Called when the first frame has been sent. */
@@ -58,6 +64,8 @@ export class Session implements ReadingOwner {
     this.#options = options;
     this.user = options.user;
     this.connection = options.connection;
+    this.credential = options.credential;
+    this.begun = options.begun ?? Number.NEGATIVE_INFINITY;
     const additions = new Additions();
     this.#membership = new Membership(this, additions, options);
     this.#reading = new Reading(this, this.#membership, additions, options);

@@ -2,6 +2,7 @@ import type { Backlog, Retention } from '../backlog/backlog.ts';
 import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
+import type { Tokens } from '../message/token.ts';
 import type { PlainSource } from '../recorder/plain-source.ts';
 import type { Agreement } from './settings.ts';
 
@@ -10,6 +11,7 @@ export interface Store {
   readonly kind: 'redis' | 'memory';
   readonly source: ChannelSource;
   readonly backlog: Backlog;
+  readonly tokens: Tokens;
   /** `undefined` if no plain PUBLISHes are recorded. */
   readonly plain: PlainSource | undefined;
   /** `undefined` if no other gateway can share the store, or no limit is set. */

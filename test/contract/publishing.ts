@@ -54,6 +54,15 @@ export function publishingContract(open: Open): void {
       }
     });
 
+    it('answers a position between what was published before and what is published later', async () => {
+      const store = await open();
+      const ids: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        ids.push((await publishOne(store, 'room:1', `${i}`)).id, await store.backlog.position());
+      }
+      expect(ids).to.deep.equal([...new Set(ids)].sort((a, b) => a - b));
+    });
+
     it('keeps one order when many publish at once: each channel a chain from message to message', async () => {
       const store = await open();
       const channels = Array.from({ length: 5 }, (_, i) => `room:${i}`);
@@ -114,7 +123,7 @@ export function publishingContract(open: Open): void {
       for (const name of NO_NAMES) {
         expect(await refusal(backlog.publish([say(name)])), JSON.stringify(name)).to.equal('bad_channel');
       }
-      for (const event of ['reset', 'open', 'error', 'message', 'a b', 'é', 'a\nb', 'a\r', 'x'.repeat(129)]) {
+      for (const event of ['reset', 'denied', 'open', 'error', 'message', 'a b', 'é', 'a\nb', 'a\r', 'x'.repeat(129)]) {
         expect(await refusal(backlog.publish([say('room:1', 'x', event)])), JSON.stringify(event)).to.equal(
           'bad_event',
         );

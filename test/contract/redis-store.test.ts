@@ -43,12 +43,12 @@ describe('the store in Redis, and Redis', () => {
     const redis = server.client();
     const subscribed = async (): Promise<number> => ((await redis.pubsub('CHANNELS', '*')) as string[]).length;
     await Ear.at(store, 'room:1', 'room:2', 'user:7');
-    // The user's own is heard twice: recorded, and as it is published. And gaps are, and that all is recorded.
+    // The user's own is heard twice: recorded, and as it is published. And gaps are, and that all is recorded, and disconnects.
     // The probe of the connection is subscribed for a moment, too.
-    await eventually(async () => (await subscribed()) === 6);
+    await eventually(async () => (await subscribed()) === 7);
     store.source.unsubscribe(['room:1', 'user:7']);
     // Others that the test before has closed may still be going.
-    await eventually(async () => (await subscribed()) === 3);
+    await eventually(async () => (await subscribed()) === 4);
     await store.close();
     redis.disconnect();
   });

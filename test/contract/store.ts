@@ -1,17 +1,20 @@
 import type { Published, Retention } from '../../src/backlog/backlog.ts';
 import { compileGlob, firstMatch } from '../../src/glob.ts';
 import type { Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
+import type { Disconnect } from '../../src/message/disconnect.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
 import { readSlices } from '../support/read-slices.ts';
 import { eventually } from '../support/wait.ts';
+import { disconnectsContract } from './disconnects.ts';
 import { pagesContract } from './pages.ts';
 import { publishingContract } from './publishing.ts';
 import { readingContract } from './reading.ts';
 import { rightsContract } from './rights.ts';
 import { sourceContract } from './source.ts';
+import { tokensContract } from './tokens.ts';
 
 export interface Settings {
   backlog: Retention & { rules: { pattern: string; length: number }[] };
@@ -42,6 +45,8 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
     pagesContract(open);
     rightsContract(open);
     sourceContract(open);
+    disconnectsContract(open);
+    tokensContract(open);
   });
 }
 
@@ -77,6 +82,7 @@ export class Ear implements SourceListener {
     | { marked: Position }
     | { plain: string }
     | { changed: RightsChange }
+    | { disconnected: Disconnect }
     | 'up'
     | 'down'
   )[] = [];
@@ -131,5 +137,9 @@ export class Ear implements SourceListener {
 
   changed(_user: string, change: RightsChange): void {
     this.heard.push({ changed: change });
+  }
+
+  disconnected(disconnect: Disconnect): void {
+    this.heard.push({ disconnected: disconnect });
   }
 }

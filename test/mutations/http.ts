@@ -173,7 +173,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the body of a grant may hold what is not valid text',
-    file: 'src/http/rights-change.ts',
+    file: 'src/http/json-body.ts',
     find: 'const text = textOf(body);',
     replace: 'const text = body.toString();',
     caughtBy: 'unit/rights-change',

@@ -29,8 +29,8 @@ export const LIMIT_MUTATIONS: Mutation[] = [
   {
     name: 'streams that are opened at a time all pass the limit of their address',
     file: 'src/http/routes/stream.ts',
-    find: '  if (full) return full;\n  if (sessions.admits(listener.user)) return listener;\n',
-    replace: '  if (sessions.admits(listener.user)) return listener;\n',
+    find: '  if (full) return full;\n  if (sessions.admits(user)) return listener;\n',
+    replace: '  if (sessions.admits(user)) return listener;\n',
     caughtBy: 'unit/stream-route',
     only: 'of an address',
   },

@@ -65,8 +65,8 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'a grant that Redis did not answer leaves no line',
     file: 'src/http/publish-rights.ts',
-    find: "error.code !== 'redis_unavailable'",
-    replace: "error.code === 'redis_unavailable'",
+    find: "error.code === 'redis_unavailable'",
+    replace: "error.code !== 'redis_unavailable'",
     caughtBy: 'unit/publish-rights',
   },
   {

@@ -60,7 +60,7 @@ export const USERS: [string, boolean][] = [
 /** Texts, and whether they may be names of events. */
 export const EVENTS: [string, boolean][] = [
   ...['moved', 'a.b:c-d_e', 'Reset', 'e'.repeat(128)].map(is),
-  ...['reset', 'open', 'error', 'message', '', 'e'.repeat(129), 'a\r', 'a\nb', 'a b', 'é', 'a|b'].map(isNot),
+  ...['reset', 'denied', 'open', 'error', 'message', '', 'e'.repeat(129), 'a\r', 'a\nb', 'a b', 'é', 'a|b'].map(isNot),
 ];
 
 /** Texts, and whether they are names of installations. */

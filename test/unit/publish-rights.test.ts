@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Context } from 'koa';
 import { SisyphusError } from '../../src/errors.ts';
-import { audit, auditUnknown, requireAllowed, requireUserAllowed } from '../../src/http/publish-rights.ts';
+import { audit, audited, requireAllowed, requireUserAllowed } from '../../src/http/publish-rights.ts';
 import { PublishSecrets } from '../../src/publish-secrets.ts';
 import { parseSecretList } from '../../src/secret-list.ts';
 
@@ -22,14 +22,23 @@ describe('what a publish secret may do', () => {
     expect(() => requireAllowed(contextOf('two'), ['room:1', 'user:6'], true)).to.throw(`message [1]: ${message}`);
   });
 
-  it('leaves a line that names it, also if nobody knows whether it was done', () => {
+  it('leaves a line that names it, also if nobody knows whether it was done', async () => {
     const lines: unknown[] = [];
     const logger = { info: (line: unknown) => lines.push(line) };
     const ctx = contextOf('two');
     audit(logger, ctx, { action: 'disconnect', user: '5' });
     const act = { action: 'grant', user: '5', channel: 'room:1' } as const;
-    auditUnknown(logger, ctx, act, new SisyphusError('redis_unavailable', 'Redis did not answer'));
-    auditUnknown(logger, ctx, { ...act, user: '4' }, new SisyphusError('redis_refused', 'Redis refused'));
+    for (const [user, code] of [
+      ['5', 'redis_unavailable'],
+      ['4', 'redis_refused'],
+    ] as const) {
+      const error = new SisyphusError(code, 'a reason');
+      const thrown = await audited(logger, ctx, { ...act, user }, () => Promise.reject(error)).catch(
+        (one: unknown) => one,
+      );
+      expect(thrown).to.equal(error);
+    }
+    expect(await audited(logger, ctx, act, async () => 7)).to.equal(7);
     expect(lines).to.deep.equal([
       { event: 'audit', action: 'disconnect', user: '5', by: 'jobs' },
       { event: 'audit', action: 'grant', user: '5', channel: 'room:1', by: 'jobs', unknown: true },

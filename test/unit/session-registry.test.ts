@@ -12,7 +12,9 @@ const INTERVAL = 200;
 
 /** What the registry asks of a session, and a note of what was done with it. */
 class FakeSession {
-  readonly user = 'u';
+  user = 'u';
+  credential: string | undefined;
+  begun = Number.NEGATIVE_INFINITY;
   readonly version = BEGINNING;
   readonly connection = {
     lastSent: 0,
@@ -83,6 +85,40 @@ describe('the registry of sessions', () => {
     await eventually(() => probe.sweeps >= 2);
     probe.connection.onClose('client');
   }
+
+  it('ends the streams of a user who is disconnected that began before, and tells of every user', async () => {
+    const told: (string | undefined)[] = [];
+    registry.onDisconnect = (user) => told.push(user);
+    const [old, other, later, of] = [added(), added(), added(), added()];
+    [other.user, of.user] = ['v', 'v'];
+    registry = new SessionRegistry(options);
+    registry.onDisconnect = (user) => told.push(user);
+    for (const session of [old, other, later, of]) registry.add(session as unknown as Session);
+    later.begun = clock + 1;
+    [other.credential, of.credential] = ['a', 'b'];
+    await registry.disconnect({ user: 'nobody', at: clock });
+    await registry.disconnect({ user: 'u', at: clock });
+    await registry.disconnect({ user: 'v', credential: 'b', at: clock });
+    expect([old, other, later, of].map(({ closed }) => closed)).to.deep.equal([['revoked'], [], [], ['revoked']]);
+    expect(told).to.deep.equal(['nobody', 'u', 'v']);
+    expect(registry.reasonAgainst({ user: 'u' }, clock)).to.equal('revoked');
+    await registry.disconnect({ user: undefined, at: clock });
+    expect([other, later].map(({ closed }) => closed)).to.deep.equal([['redis'], ['redis']]);
+    expect(told.at(-1)).to.equal(undefined);
+  });
+
+  it('lets others have their turn while it ends the streams of somebody with very many', async () => {
+    const sessions = Array.from({ length: 2000 }, () => added());
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (sessions.at(-1)!.closed.length === 0) setImmediate(count);
+    };
+    setImmediate(count);
+    await registry.disconnect({ user: 'u', at: clock });
+    expect(turns).to.be.above(2);
+    expect(sessions.every(({ closed }) => closed.length === 1)).to.equal(true);
+  });
 
   it('sends a noop once an interval to whom nothing else was sent, and to nobody else', async () => {
     const silent = added();

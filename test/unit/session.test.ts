@@ -90,6 +90,8 @@ class World {
       publish: (publications) => backlog.publish(publications),
       grant: (...args) => backlog.grant(...args),
       revoke: (...args) => backlog.revoke(...args),
+      disconnect: (user) => backlog.disconnect(user),
+      position: () => backlog.position(),
       rights: async (users) => {
         await this.beforeRead();
         return backlog.rights(users);

@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import type { HttpContext } from '../context.ts';
 import { idempotencyOf } from '../idempotency.ts';
-import { type Act, audit, auditUnknown, requireUserAllowed } from '../publish-rights.ts';
+import { type Act, audit, audited, requireUserAllowed } from '../publish-rights.ts';
 import { readBody } from '../read-body.ts';
 import { parseRightsChange } from '../rights-change.ts';
 import { resultOf } from './publish.ts';
@@ -15,11 +15,8 @@ export function rights(context: HttpContext, change: 'grant' | 'revoke'): (ctx: 
     const { user, channel, data } = parseRightsChange(ctx.get('Content-Type'), body, { maxMessage });
     requireUserAllowed(ctx, { user, channel });
     const act: Act = { action: change, user, channel };
-    const published = await publisher[change](user, channel, data, idempotencyOf(ctx, body)).catch((error: unknown) => {
-      auditUnknown(logger, ctx, act, error);
-      throw error;
-    });
-    const result = resultOf(published);
+    const run = () => publisher[change](user, channel, data, idempotencyOf(ctx, body));
+    const result = resultOf(await audited(logger, ctx, act, run));
     audit(logger, ctx, { ...act, id: result.id });
     ctx.body = result;
   };

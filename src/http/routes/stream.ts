@@ -103,7 +103,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   const isPublic = publicTest(config.publicChannels);
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   return async (socket, request, refusal) => {
-    const until = performance.now() + OPENING;
+    const begun = performance.now();
+    const until = begun + OPENING;
     const { format, start, named, isPoll, notes } = readStreamQuery(request, authenticator.parameters);
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
@@ -118,20 +119,21 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     if (!refused && 'refusal' in identity) await limits.failed(counted, identity.refusal);
     // The client has left during the identification.
     if (connection.closed) return;
-    let admitted = admit(identity, named, counted, socket, context, options);
+    let admitted = admit(identity, named, begun, counted, socket, context, options);
     if ('user' in identity && 'limit' in admitted && admitted.limit === FULL.limit) {
       await context.sessions.vacancy(identity.user);
       if (connection.closed) return;
-      admitted = admit(identity, named, counted, socket, context, options);
+      admitted = admit(identity, named, begun, counted, socket, context, options);
     }
     if ('refusal' in admitted) {
       context.counters.streamRefused(admitted.refusal);
       if (admitted.limit) context.counters.limitReached(admitted.limit);
       refuse(connection, positionOf(start, hub.position), admitted, log);
     } else {
-      const { user } = admitted;
+      const { user, credential } = admitted;
       const rights = rightsOf(admitted, named, isPublic, context);
-      const session = new Session({ ...context, ...rights, user, connection, maxBuffer, maxChannels });
+      const person = { user, credential, begun: sinceOf(admitted, begun) };
+      const session = new Session({ ...context, ...rights, ...person, connection, maxBuffer, maxChannels });
       if (connection instanceof PollResponse) {
         connection.onReset = () => {
           if (!session.isHolding) session.noop();
@@ -169,6 +171,7 @@ function addressFull({ streams }: Counted, sessions: HttpContext['sessions']): R
 function admit(
   identity: Identity,
   named: ReadonlySet<string> | undefined,
+  begun: number,
   counted: Counted,
   socket: Socket,
   { config, isDraining, sessions }: HttpContext,
@@ -176,6 +179,10 @@ function admit(
 ): Listener | Refused {
   const listener = listenerOf(identity, named);
   if ('refusal' in listener) return listener;
+  const { user } = listener;
+  const since = sinceOf(listener, begun);
+  const disconnected = user === undefined ? undefined : sessions.reasonAgainst({ ...listener, user }, since);
+  if (disconnected) return { refusal: disconnected };
   if (isDraining()) return { refusal: 'draining' };
   if (descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
   const own = config.rights === 'redis' ? 0 : (listener.channels?.length ?? 0);
@@ -185,9 +192,14 @@ function admit(
   // Other streams of the address may have been opened during the identification.
   const full = addressFull(counted, sessions);
   if (full) return full;
-  if (sessions.admits(listener.user)) return listener;
+  if (sessions.admits(user)) return listener;
   const isFull = sessions.streams >= config.maxStreams;
   return { refusal: 'capacity', limit: isFull ? 'SISYPHUS_MAX_STREAMS' : 'SISYPHUS_MAX_STREAMS_PER_USER' };
+}
+
+/** Since when it is known who the client is (ms). `begun`: when its request began. */
+function sinceOf({ since }: Listener, begun: number): number {
+  return since === undefined ? begun : Math.min(since, begun);
 }
 
 /** Who a stream is for: a user, or nobody, who has shown no credential and names the channels to read. */

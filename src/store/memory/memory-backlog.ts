@@ -24,6 +24,8 @@ export interface MemoryBacklogOptions {
   log: MemoryLog;
   /** Called with each message, in the order of ids. */
   tell: (message: Message) => void;
+  /** Called with each user whose streams are to end. */
+  disconnect: (user: string) => void;
   /** Bytes. */
   maxMessage: number;
   /** Milliseconds. */
@@ -61,6 +63,17 @@ export class MemoryBacklog implements Backlog {
 
   async revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published> {
     return this.#once(idempotency, () => [this.#change('revoke', user, channel, data)])[0]!;
+  }
+
+  async position(): Promise<Position> {
+    this.#options.log.requireOpen();
+    return this.#options.log.next();
+  }
+
+  async disconnect(user: string): Promise<Position> {
+    this.#options.log.requireOpen();
+    this.#options.disconnect(requireUser(user));
+    return this.#options.log.next();
   }
 
   async rights(users: { user: string; known?: Position | undefined }[]): Promise<(Rights | undefined)[]> {

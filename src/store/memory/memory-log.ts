@@ -64,9 +64,15 @@ export class MemoryLog {
     return this.#channels.get(channel)?.head ?? BEGINNING;
   }
 
+  /** Gives out an id. */
+  next(): Position {
+    this.#last = laterOf(justAfter(this.#last), positionBefore(0, this.#now()));
+    return this.#last;
+  }
+
   /** Records one message; `rights` is called with its id. */
   append({ channel, data, event }: Publication, rights: (id: Position) => RightsChange | undefined): Message {
-    this.#last = laterOf(justAfter(this.#last), positionBefore(0, this.#now()));
+    this.next();
     const log = this.#channels.get(channel) ?? { head: BEGINNING, revision: 0, entries: [] };
     const message: Message = {
       channel,

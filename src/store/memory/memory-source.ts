@@ -1,4 +1,5 @@
 import type { ChannelSource, Mark, SourceListener } from '../../hub/channel-source.ts';
+import type { Disconnect } from '../../message/disconnect.ts';
 import type { Message } from '../../message/message.ts';
 import type { MemoryLog } from './memory-log.ts';
 
@@ -44,6 +45,10 @@ export class MemorySource implements ChannelSource {
   /** Called for each message, in the order of ids. */
   publish(message: Message): void {
     if (this.#channels.has(message.channel)) this.#happened((listener) => listener?.message(message));
+  }
+
+  disconnect(disconnect: Disconnect): void {
+    this.#happened((listener) => listener?.disconnected(disconnect));
   }
 
   /** Waits for nothing: the store in memory has no plain PUBLISH. */

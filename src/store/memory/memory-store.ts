@@ -3,6 +3,7 @@ import type { Store } from '../store.ts';
 import { MemoryBacklog } from './memory-backlog.ts';
 import { MemoryLog } from './memory-log.ts';
 import { MemorySource } from './memory-source.ts';
+import { MemoryTokens } from './memory-tokens.ts';
 
 export interface MemoryStoreOptions {
   retention: (channel: string) => Retention;
@@ -17,6 +18,7 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly source: MemorySource;
   readonly backlog: MemoryBacklog;
+  readonly tokens: MemoryTokens;
   readonly plain = undefined;
   readonly settings = undefined;
   readonly fleetLimit = undefined;
@@ -33,7 +35,13 @@ export class MemoryStore implements Store {
     this.backlog = new MemoryBacklog({
       log: this.#log,
       tell: (message) => this.source.publish(message),
+      disconnect: (user) => this.source.disconnect({ user, at: performance.now() }),
       maxMessage,
+      now,
+    });
+    this.tokens = new MemoryTokens({
+      requireOpen: () => this.#log.requireOpen(),
+      disconnect: (user, credential) => this.source.disconnect({ user, credential, at: performance.now() }),
       now,
     });
   }

@@ -1,10 +1,12 @@
 import type { Publisher } from '../../backlog/backlog.ts';
 import { SisyphusError } from '../../errors.ts';
+import type { Tokens } from '../../message/token.ts';
 import { COMMAND, within } from '../../patience.ts';
 import { parseRedisUrl } from '../../redis-url.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { RedisTokens } from './redis-tokens.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
 /**
@@ -14,7 +16,7 @@ import { type RedisTarget, urlOf } from './target.ts';
 export async function connectPublisher(
   target: RedisTarget,
   namespace: string | undefined,
-): Promise<{ publisher: Publisher; close(): Promise<void> }> {
+): Promise<{ publisher: Publisher; tokens: Tokens; close(): Promise<void> }> {
   const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   let reason = 'no answer';
@@ -28,5 +30,5 @@ export async function connectPublisher(
   const keys = new Keys(namespace, parseRedisUrl(urlOf(target)).database);
   // Only readers use the ttl.
   const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
-  return { publisher, close };
+  return { publisher, tokens: new RedisTokens({ commands: redis, replays: redis, keys }), close };
 }

@@ -8,6 +8,7 @@ const PARTS = [
   ...['names', 'permission', 'define', 'numbers', 'types', 'glob', 'checks'],
   ...['publishes', 'replication', 'location', 'clock', 'gaps', 'life', 'recorder', 'channel-gaps'],
   ...['length', 'expiry', 'list', 'rights', 'rights-answer', 'channel', 'append', 'once', 'change-list'],
+  ...['disconnects', 'sha256', 'base64url', 'random', 'tokens'],
   ...['gateways', 'settings', 'scan', 'sources', 'page'],
 ];
 

@@ -15,6 +15,8 @@ export type MarkAnswer = [
   // Only from `sisyphus_mark_ro`, the form that writes nothing.
   role?: string,
   isSameBranch?: number,
+  // Not from a library before version 11.
+  disconnected?: string,
 ];
 
 /** `position` and `born` are `undefined` if Redis has no clock of the installation. */
@@ -30,6 +32,8 @@ export interface MarkParts {
   settings: number;
   /** Whether this Redis is a replica, and the clock is of its branch of replication. */
   isReplica: boolean;
+  /** The id of the last disconnect, if there was one. */
+  disconnected: Position | undefined;
 }
 
 export function markOf([
@@ -43,6 +47,7 @@ export function markOf([
   settings = '0',
   role = '',
   branch = 1,
+  disconnected = '',
 ]: MarkAnswer): MarkParts {
   const position = parsePosition(last);
   return {
@@ -56,6 +61,7 @@ export function markOf([
     prefix,
     settings: Number(settings),
     isReplica: role === 'slave' && branch === 1,
+    disconnected: parsePosition(disconnected),
   };
 }
 

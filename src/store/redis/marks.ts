@@ -4,6 +4,7 @@ import { BEGINNING, type Position } from '../../message/position.ts';
 import { suspect } from './connection.ts';
 import { ReadableFunction } from './functions.ts';
 import { type MarkAnswer, markOf } from './mark-answer.ts';
+import type { MissedDisconnects } from './missed-disconnects.ts';
 import type { Parts } from './parts.ts';
 import type { PlausibleIds } from './plausible-ids.ts';
 import { ReadOnlyMarks } from './read-only-marks.ts';
@@ -14,6 +15,7 @@ export interface MarksOptions extends Parts {
   redis: Redis;
   plausible: PlausibleIds;
   setup: Pick<Setup, 'configure' | 'learn'>;
+  disconnects: Pick<MissedDisconnects, 'learn'>;
 }
 
 /** Reads the mark of the store (its clock, gaps, settings), and passes on what follows from it. */
@@ -34,7 +36,7 @@ export class Marks {
    * not show that readers are served again.
    */
   async read(channels: string[], position: Position, isRefused: boolean): Promise<Mark> {
-    const { redis, url, standing, plausible, setup } = this.#options;
+    const { redis, url, standing, plausible, setup, disconnects } = this.#options;
     try {
       const asked = performance.now();
       const floor = this.#readOnly.floor(position);
@@ -44,6 +46,7 @@ export class Marks {
       const { position: last = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
       plausible.learn(last, now, asked);
       if (!isRefused) standing.worked('reading');
+      await disconnects.learn(mark);
       if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };
       this.#readOnly.reset();
       standing.worked('marking');

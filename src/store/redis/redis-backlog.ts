@@ -77,6 +77,14 @@ export class RedisBacklog implements Backlog {
     return this.#change('revoke', user, channel, data, idempotency);
   }
 
+  async position(): Promise<Position> {
+    return parsePosition(String(await this.#write('sisyphus_position', []))) ?? BEGINNING;
+  }
+
+  async disconnect(user: string): Promise<Position> {
+    return parsePosition(String(await this.#write('sisyphus_disconnect', [user]))) ?? BEGINNING;
+  }
+
   async rights(users: ListRequest[]): Promise<(Rights | undefined)[]> {
     return this.#lists.ask(users);
   }

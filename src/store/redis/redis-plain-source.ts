@@ -181,7 +181,10 @@ export class RedisPlainSource implements PlainSource {
       listener.settle(positionIn(payload));
     } else if (topic === '@settled') listener.settled(settledIn(payload));
     else if (topic === '@gap') this.#hearGap(payload.toString('latin1'));
-    else if (topic === '@anchor') this.#hearAnchor(listener, payload.toString('latin1'));
+    else if (topic === '@disconnect') {
+      this.#witness.anchored(positionIn(payload));
+      listener.recorded(positionIn(payload), undefined);
+    } else if (topic === '@anchor') this.#hearAnchor(listener, payload.toString('latin1'));
     else {
       const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);
       const position = parsePosition(id);

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
 import {
@@ -105,7 +105,15 @@ export class RedisSettings implements Agreement {
     const { commands, keys, names } = this.#options;
     const { backlog, maxMessage, rawChannels } = this.#own;
     const kept = [backlog.length, backlog.ttl, formatRules(backlog.rules), maxMessage];
-    const args = [...kept, keys.database, names.prefix, rawChannels.join(' '), this.#name, COUNTS];
+    const args = [
+      ...kept,
+      keys.database,
+      names.prefix,
+      rawChannels.join(' '),
+      this.#name,
+      COUNTS,
+      randomBytes(32).toString('hex'),
+    ];
     try {
       this.#adopt((await callFunction(commands, keys, 'sisyphus_configure', args)) as Answer);
     } finally {

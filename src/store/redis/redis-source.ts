@@ -2,12 +2,14 @@ import type { Redis } from 'ioredis';
 import { SisyphusError } from '../../errors.ts';
 import type { ChannelSource, Gap, Mark, SourceListener } from '../../hub/channel-source.ts';
 import type { Logger } from '../../logger.ts';
+import type { Disconnect } from '../../message/disconnect.ts';
 import { BEGINNING, type Position, parsePosition } from '../../message/position.ts';
 import { closeConnection } from './connection.ts';
 import { callFunction, hasFunctions, loadFunctionsIfAllowed } from './functions.ts';
 import { HeardChannels } from './heard-channels.ts';
 import type { Keys } from './keys.ts';
 import { Marks } from './marks.ts';
+import { MissedDisconnects } from './missed-disconnects.ts';
 import { Backoff } from './pace.ts';
 import { parseGap } from './parse-gap.ts';
 import type { Parts } from './parts.ts';
@@ -36,8 +38,11 @@ export class RedisSource implements ChannelSource {
   readonly #gaps: string;
   /** The topic on which the recorder publishes that everything before an id is recorded. */
   readonly #settledTopic: string;
+  /** The topic on which the store publishes that streams are to end. */
+  readonly #disconnectTopic: string;
   readonly #channels: HeardChannels;
   readonly #marks: Marks;
+  readonly #disconnects: MissedDisconnects;
   readonly #settling: Settling;
   readonly #pause = new Backoff();
   #again: NodeJS.Timeout | undefined;
@@ -55,8 +60,12 @@ export class RedisSource implements ChannelSource {
     this.#standing = standing;
     this.#gaps = `${keys.topicPrefix}@gap`;
     this.#settledTopic = `${keys.topicPrefix}@settled`;
+    this.#disconnectTopic = `${keys.topicPrefix}@disconnect`;
     this.#channels = new HeardChannels({ redis, keys, names, plausible, logger });
-    this.#marks = new Marks({ redis, url, keys, names, standing, plausible, setup, logger });
+    const tell = (disconnect: Disconnect): void => this.#listener?.disconnected(disconnect);
+    const disconnects = new MissedDisconnects({ redis, keys, logger, tell });
+    this.#disconnects = disconnects;
+    this.#marks = new Marks({ redis, url, keys, names, standing, plausible, setup, disconnects, logger });
     this.#settling = new Settling(redis, keys);
   }
 
@@ -126,11 +135,8 @@ export class RedisSource implements ChannelSource {
       const [hasAll] = await Promise.all([hasFunctions(this.#redis, this.#keys), fit]);
       if (!hasAll) await loadFunctionsIfAllowed(this.#redis, this.#keys);
       await this.#readMark([]);
-      await this.#redis.subscribe(this.#gaps, this.#settledTopic).catch((error: Error) => {
-        // Without this subscription, the self-check finds the gaps.
-        if (!isAccessRefusal(error)) throw error;
-        this.#logger.warn({ event: 'channel_refused', channel: this.#gaps, reason: error.message });
-      });
+      await this.#subscribeOwn(this.#gaps, this.#settledTopic);
+      await this.#subscribeOwn(this.#disconnectTopic);
       if (turn !== this.#turn) return;
       this.#pause.reset();
       this.#isRefused = false;
@@ -139,6 +145,14 @@ export class RedisSource implements ChannelSource {
     } catch (error) {
       if (turn === this.#turn) this.#refused(error);
     }
+  }
+
+  /** Without this subscription, the self-check finds the gaps and the disconnects. */
+  async #subscribeOwn(...topics: string[]): Promise<void> {
+    await this.#redis.subscribe(...topics).catch((error: Error) => {
+      if (!isAccessRefusal(error)) throw error;
+      this.#logger.warn({ event: 'channel_refused', channel: topics[0], reason: error.message });
+    });
   }
 
   /**
@@ -162,6 +176,7 @@ export class RedisSource implements ChannelSource {
 
   #hear(listener: SourceListener, name: string, payload: Buffer): void {
     if (name === this.#settledTopic) this.#settling.reached(settledIn(payload));
+    else if (name === this.#disconnectTopic) this.#disconnects.hear(payload);
     else if (name !== this.#gaps) this.#channels.hear(listener, name, payload);
     else {
       const text = payload.toString('latin1');

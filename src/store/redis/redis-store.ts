@@ -15,6 +15,7 @@ import { RedisFleetLimit } from './redis-fleet-limit.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
+import { RedisTokens } from './redis-tokens.ts';
 import { Setup } from './setup.ts';
 import { Standing } from './standing.ts';
 import { type RedisTarget, urlOf } from './target.ts';
@@ -35,6 +36,7 @@ export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
   readonly backlog: RedisBacklog;
+  readonly tokens: RedisTokens;
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
   readonly fleetLimit: RedisFleetLimit | undefined;
@@ -81,6 +83,7 @@ export class RedisStore implements Store {
     const ttl = (): number => settings.current.backlog.ttl;
     const onNoList = (user: string): void => hint.noList(user);
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
+    this.tokens = new RedisTokens({ commands, replays, keys });
     this.source = new RedisSource({ redis, url, keys, names, standing, setup, logger });
     const onName = (name: string): void => hint.heard(name);
     this.plain = hearing && new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });

@@ -29,8 +29,8 @@ local function problem_with_event(event)
   if #event > 128 or #event < 1 or string.find(event, '[^%w_.:-]') then
     return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
   end
-  if event == 'reset' or event == 'open' or event == 'error' or event == 'message' then
-    return redis.error_reply('BADEVENT reset, open, error and message mean something else to an EventSource')
+  if event == 'reset' or event == 'denied' or event == 'open' or event == 'error' or event == 'message' then
+    return redis.error_reply('BADEVENT reset, denied, open, error and message mean something else to an EventSource')
   end
   return nil
 end

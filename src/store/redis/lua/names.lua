@@ -3,6 +3,7 @@
 -- The functions of a server run one at a time, so these are the names of the installation that is being called: `enter` sets them at the
 -- start of each call. TOPIC and LISTS also depend on the location, which is known once the clock has been read (see location.lua).
 local KEY, PREFIX, CHANNELS, TOPIC, LISTS, CLOCK, GAPS, RECORDER, STANDBYS, GATEWAYS, SETTINGS
+local DISCONNECTS
 -- The declared key and the location that the names were built from last. The same ones are not built again, which saves 1 us a call.
 local declared, location
 
@@ -36,6 +37,7 @@ local function enter(keys)
   CLOCK, GAPS = PREFIX .. 'clock', PREFIX .. 'gaps'
   RECORDER, STANDBYS = PREFIX .. 'recorder', PREFIX .. 'standbys'
   GATEWAYS, SETTINGS = PREFIX .. 'gateways', PREFIX .. 'settings'
+  DISCONNECTS = PREFIX .. 'disconnects'
   use_location(false, false)
   return nil
 end

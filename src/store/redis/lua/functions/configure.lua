@@ -1,13 +1,14 @@
--- FCALL sisyphus_configure 1 <key> <length> <ttl> <rules> <max> [<database> <prefix> [<patterns> <gateway> <ms>]]
+-- FCALL sisyphus_configure 1 <key> <length> <ttl> <rules> <max> [<database> <prefix> [<patterns> <gateway> <ms> [<random>]]]
 -- Says what a gateway is configured with, and puts the settings into force that follow (see settings.lua).
 -- Keys: the clock, the gateways, the settings, the recorder.
 -- Arguments: how many messages of a channel are kept, for how long (ms), the rules for other numbers, the largest message (bytes); the number
 --   of the database and the prefix of the lists; the patterns of the plain channels to be recorded, the name of the gateway, and for how long
---   this counts if the gateway does not say it again (ms).
+--   this counts if the gateway does not say it again (ms); random bits (see random.lua).
 -- Result: [number of the settings, length, ttl, rules, max, patterns that gateways ask for, patterns that are recorded now]. Without a
 --   gateway: OK, and these settings are in force at once, until a gateway says something else.
 -- Errors: only those of every function.
 define('configure', { 'allow-oom' }, function(args)
+  add_random_bits(args[10] or '')
   local clock = read_clock()
   require_settings()
   begin_if_due(clock)

@@ -3,11 +3,11 @@
 -- what it has received beyond `last`.
 -- Keys: those of sisyphus_mark.
 -- Arguments: the channels.
--- Result: that of sisyphus_mark, with '' for `last` and `born` if there is no clock; then `master`, `slave` or '', and 1 if the clock is of
---   this branch of replication. A user who may not call INFO is answered '' and 1.
+-- Result: that of sisyphus_mark, with '' for `last` and `born` if there is no clock. The two before the last are `master`, `slave` or '', and
+--   1 if the clock is of this branch of replication. A user who may not call INFO is answered '' and 1.
 -- Errors: only those of every function.
 define('mark_ro', { 'no-writes', 'allow-oom' }, function(args)
-  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'database', 'prefix', 'settings')
+  local stored = redis.pcall('HMGET', CLOCK, 'last', 'born', 'replid', 'database', 'prefix', 'settings', 'disconnected')
   if stored.err then
     stored = {}
   end
@@ -20,6 +20,6 @@ define('mark_ro', { 'no-writes', 'allow-oom' }, function(args)
   return {
     is_there and stored[1] or '', is_there and stored[2] or '', gaps.err and {} or gaps, heads, digits(redis_time()),
     stored[4] or '', stored[5] or '', stored[6] or '0',
-    string.match(info, 'role:(%a+)') or '', (id == nil or id == stored[3]) and 1 or 0,
+    string.match(info, 'role:(%a+)') or '', (id == nil or id == stored[3]) and 1 or 0, stored[7] or '',
   }
 end)
