@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
+import type { Redis } from 'ioredis';
 import { type CommandResult, runCommand } from '../support/command-line.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
@@ -19,15 +20,21 @@ describe('tokens', function () {
   let relay: Relay;
   /** The second parts of all tokens: they must be nowhere. */
   const secrets: string[] = [];
+  /** What MONITOR shows. */
+  const commands: string[] = [];
+  let monitor: Redis;
 
   before(async () => {
     const env = { SISYPHUS_AUTH: 'token', SISYPHUS_COOKIE: 'ticket', SISYPHUS_LOG_LEVEL: 'trace' };
     world = await startWorld(env);
+    monitor = await world.client.monitor();
+    monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
     relay = await startRelay({ targetPort: world.redis.port });
     other = await startGateway({ ...env, REDIS_URL: `redis://127.0.0.1:${relay.port}` });
   });
 
   after(async () => {
+    monitor?.disconnect();
     await other?.stop();
     await relay?.stop();
     await world?.stop();
@@ -219,7 +226,10 @@ describe('tokens', function () {
     const logs = JSON.stringify([world.gateway.logs, other.logs]);
     const keys = await world.client.keys('*');
     const dumps = await Promise.all(keys.map(async (key) => (await world.client.dumpBuffer(key)).toString('latin1')));
-    const text = [logs, ...keys, ...dumps].join('\n');
+    // A function that revokes a token has to be given it.
+    const shown = commands.filter((line) => !/sisyphus_revoke_tokens \S+ \S+ token /.test(line));
+    expect(shown.filter((line) => line.includes('sisyphus_tokens_ro'))).not.to.deep.equal([]);
+    const text = [logs, ...keys, ...dumps, ...shown].join('\n');
     expect(text).to.contain('disconnected');
     for (const secret of secrets) expect(text).not.to.contain(secret);
     expect(text).not.to.contain('s3cr3t');
