@@ -25,7 +25,14 @@ export function leaveHttp(socket: Socket): void {
   socket.on('error', ignore);
   // Nothing more is expected of the client, so when it ends its side it has left.
   socket.once('end', () => socket.destroy());
+  // Node's HTTP may still be parsing what came with the request. If that is a long body, which nobody reads, it pauses the socket, and
+  // nobody would notice that the client has left.
+  socket.on('pause', goOn);
   socket.resume();
+}
+
+function goOn(this: Socket): void {
+  setImmediate(() => this.resume());
 }
 
 /** Listens for data, which is discarded, and for errors, after each of which `close` follows. */

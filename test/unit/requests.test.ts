@@ -147,6 +147,19 @@ describe('the requests that Node reads', () => {
     expect(exchangeOf(streams[0]!).isStream).to.equal(true);
   });
 
+  for (const [what, behind] of [
+    ['a request with a body', `POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n${'x'.repeat(200_000)}`],
+    ['a body of its own', 'x'.repeat(200_000)],
+  ] as const) {
+    it(`see that the reader of a stream has gone, also behind ${what}`, async () => {
+      const own = what === 'a body of its own' ? 'Content-Length: 200000' : 'A: b';
+      const client = connect(`GET /?user=1 HTTP/1.1\r\nHost: a\r\n${own}\r\nExpect: x\r\n\r\n${behind}`);
+      await client.until(/a stream/);
+      client.end();
+      await eventually(() => streams[0]?.destroyed === true, 2000);
+    });
+  }
+
   it('are told before their body that it is expected', async () => {
     const client = connect('POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n');
     await client.until(/^HTTP\/1\.1 100 Continue\r\n\r\n$/);
