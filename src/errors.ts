@@ -19,6 +19,7 @@ export const ERRORS = {
   too_many_requests: 429,
   headers_too_large: 431,
   internal: 500,
+  unavailable: 503,
   redis_unavailable: 503,
   redis_refused: 503,
   draining: 503,

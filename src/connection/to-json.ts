@@ -8,6 +8,12 @@ export function toJson({ channel, revision, id, payload }: Message): string {
   return `{${names},"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
+/** A message of a channel that the answer names elsewhere, as JSON. */
+export function toItem({ id, revision, event, payload }: Message): string {
+  const name = event === undefined ? '' : `"event":${JSON.stringify(event)},`;
+  return `{"id":"${formatPosition(id)}","revision":${revision},${name}"data":${dataOf(payload.toString('utf8'))}}`;
+}
+
 function dataOf(text: string): string {
   if (isJson(text)) {
     // The JSON is not parsed and written again, so that 12345678901234567890 and 1.0 stay as they are. A line break in valid JSON is

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
+import type Router from 'koa-router';
 import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
@@ -7,6 +8,7 @@ import type { HttpContext } from './context.ts';
 import { Descriptors } from './descriptors.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
+import { Identification } from './identification.ts';
 import { keepConnections } from './keep-alive.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
@@ -17,7 +19,7 @@ import { sameSite } from './middleware/same-site.ts';
 import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
-import { type OpenStream, streamOpener } from './routes/stream.ts';
+import { streamOpener } from './routes/stream.ts';
 import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
 import { answerUnfinished, answerUnreadable } from './unreadable.ts';
@@ -46,11 +48,13 @@ export function createHttpServer(context: HttpContext): Server {
   const descriptors = new Descriptors();
   const limits = new ClientLimits(config);
   const pending = new PendingHeads({ counters, log });
+  const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
+  const router = createRouter(context, { openStream, descriptors, limits, identification });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, openStream, descriptors, limits, log).callback(), openStream, pending);
+  listenForRequests(server, createKoa(context, router, log).callback(), openStream, pending);
   answerUnreadable(server, { log, heads, counters, position: () => hub.position });
   keepConnections(server);
   openStreamDoor(server, PATIENCE, openStream, {
@@ -66,15 +70,8 @@ export function createHttpServer(context: HttpContext): Server {
   return server;
 }
 
-function createKoa(
-  context: HttpContext,
-  openStream: OpenStream,
-  descriptors: Descriptors,
-  limits: ClientLimits,
-  log: BoundedLog,
-): Koa {
+function createKoa(context: HttpContext, router: Router, log: BoundedLog): Koa {
   const app = new Koa();
-  const router = createRouter(context, openStream, descriptors, limits);
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(pageHeaders);

@@ -2,10 +2,12 @@ import Router from 'koa-router';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
+import type { Identification } from './identification.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
+import { history } from './routes/history.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
@@ -14,12 +16,15 @@ import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
 
-export function createRouter(
-  context: HttpContext,
-  openStream: OpenStream,
-  descriptors: Descriptors,
-  clients: ClientLimits,
-): Router {
+export interface RouterOptions {
+  openStream: OpenStream;
+  descriptors: Descriptors;
+  limits: ClientLimits;
+  identification: Identification;
+}
+
+export function createRouter(context: HttpContext, options: RouterOptions): Router {
+  const { openStream, descriptors, limits: clients } = options;
   // A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end.
   const router = new Router({ sensitive: true, strict: true });
   const { config, counters, isDraining } = context;
@@ -38,6 +43,7 @@ export function createRouter(
   router.post('/tokens', publishers, mintToken(context));
   router.delete('/tokens', publishers, revokeTokens(context));
 
+  router.get('/channels/:channel/messages', history(context, options));
   router.get('/position', position(context));
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));

@@ -2,11 +2,11 @@ import type { Redis } from 'ioredis';
 import { contents, everyKey } from '../support/keys.ts';
 
 /**
- * Keys that change while nothing happens: gateways renew their leases in them, and look at the list of the witness now and then. The keys
+ * Keys that change while nothing happens: gateways renew their leases in them, count their streams, and look at the list of the witness now and then. The keys
  * `retry:` are the answers that a publisher remembers for one that was lost.
  */
 const RESTLESS =
-  /^sisyphus:\{0\}:(?:(?:clock|recorder|standbys|gateways|settings)$|user:witness:|idempotency:retry:[0-9a-f-]{36}$)/;
+  /^sisyphus:\{0\}:(?:(?:clock|recorder|standbys|gateways|settings)$|streams(?:$|:)|user:witness:|idempotency:retry:[0-9a-f-]{36}$)/;
 
 /** The keys that one publish on this channel may touch. */
 export function keysOfChannel(channel: string): string[] {

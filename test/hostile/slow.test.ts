@@ -88,7 +88,8 @@ describe('slow attackers', function () {
       for (const socket of chunks) socket.write('1\r\n \r\n');
     }, 1000);
     try {
-      await eventually(async () => (await openFiles(world.gateway.pid)) >= before + attackers.length);
+      // The oldest of the half-open ones are closed sooner, because there are so many.
+      await eventually(async () => (await openFiles(world.gateway.pid)) >= before + attackers.length - halves.length);
       const began = performance.now();
       for (let i = 0; i < 4; i++) {
         await expectService();

@@ -73,4 +73,28 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/polls',
     only: 'the same moment',
   },
+  {
+    name: 'the history of a channel needs no right',
+    file: 'src/http/routes/history.ts',
+    find: 'if (!rights?.channels.has(channel)) throw forbidden(channel);',
+    replace: 'if (!rights) throw forbidden(channel);',
+    caughtBy: 'integration/history',
+    only: 'for those who may',
+  },
+  {
+    name: 'the history of a channel begins before the right to it',
+    file: 'src/http/routes/history.ts',
+    find: 'return (message) => timeline.allows(message);',
+    replace: 'return () => true;',
+    caughtBy: 'integration/history',
+    only: 'before the user had',
+  },
+  {
+    name: 'a history does not say what is gone',
+    file: 'src/backlog/history.ts',
+    find: '(after !== undefined && after + 1 < oldest)',
+    replace: 'false',
+    caughtBy: 'integration/history',
+    only: 'gone',
+  },
 ];

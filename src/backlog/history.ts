@@ -1,0 +1,83 @@
+import type { Message } from '../message/message.ts';
+import { BEGINNING, type Position } from '../message/position.ts';
+import type { BacklogReader } from './backlog.ts';
+
+/** Which messages of a channel are asked for; revisions are as in `Message`. */
+export interface HistoryQuery {
+  /** Messages with a later revision, the first ones of them. */
+  after?: number | undefined;
+  /** Messages with an earlier revision, the last ones of them. */
+  before?: number | undefined;
+  /** Messages with a later id, the first ones of them. */
+  since?: Position | undefined;
+  /** How many at most. */
+  limit: number;
+}
+
+export interface History {
+  /** The revision of the first message that is kept, and of the last one; `undefined` if none is. */
+  oldest: number | undefined;
+  newest: number | undefined;
+  /** Whether messages that were asked for are gone, or the revisions have begun anew. */
+  isReset: boolean;
+  /** In the order of revisions. */
+  messages: Message[];
+}
+
+/**
+ * Reads a part of what is kept of a channel. Without `after`, `before` and `since` it is the last messages.
+ *
+ * @param upTo the position of the gateway: it has received everything up to there
+ */
+export async function readHistory(
+  backlog: BacklogReader,
+  channel: string,
+  upTo: Position,
+  { after, before, since, limit }: HistoryQuery,
+): Promise<History> {
+  const read = (start: { after: Position; last?: number }, most: number) =>
+    take(backlog, { channel, upTo, ...start }, most);
+  const [[first], [last]] = await Promise.all([
+    read({ after: BEGINNING }, 1).then(({ messages }) => messages),
+    read({ after: BEGINNING, last: 1 }, 1).then(({ messages }) => messages),
+  ]);
+  const [oldest, newest] = [first?.revision, last?.revision];
+  if (oldest === undefined || newest === undefined) {
+    return { oldest, newest, isReset: (after ?? 0) > 0 || since !== undefined, messages: [] };
+  }
+  if (since !== undefined) {
+    const { messages, isReset } = await read({ after: since }, limit);
+    return { oldest, newest, isReset, messages };
+  }
+  const isAhead = after !== undefined && after > newest;
+  const from = isAhead ? oldest : Math.max(oldest, (after ?? 0) + 1);
+  const to = before === undefined ? newest : Math.min(newest, before - 1);
+  // Only `after` begins at the front; otherwise the last ones are meant.
+  const start = after === undefined ? Math.max(from, to - limit + 1) : from;
+  const isReset = isAhead || (after !== undefined && after + 1 < oldest);
+  if (start > to) return { oldest, newest, isReset, messages: [] };
+  const { messages } = await read({ after: BEGINNING, last: newest - start + 1 }, Math.min(limit, to - start + 1));
+  return { oldest, newest, isReset, messages: messages.filter(({ revision }) => revision >= start && revision <= to) };
+}
+
+/** Reads pages until there are so many messages. */
+async function take(
+  backlog: BacklogReader,
+  request: { channel: string; after: Position; upTo: Position; last?: number },
+  most: number,
+): Promise<{ messages: Message[]; isReset: boolean }> {
+  const leaving = new AbortController();
+  const reading = await backlog.open([request], leaving.signal);
+  const messages: Message[] = [];
+  let isReset = reading.gaps.size > 0;
+  while (messages.length < most) {
+    const page = await reading.next();
+    if (!page) break;
+    isReset ||= page.gaps.size > 0;
+    messages.push(...page.messages);
+  }
+  leaving.abort();
+  // The call says that the last page is no longer needed; it reads nothing more.
+  await reading.next().catch(() => undefined);
+  return { messages: messages.slice(0, most), isReset };
+}
