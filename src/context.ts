@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
 import { createHttpServer } from './http/http-server.ts';

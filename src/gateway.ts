@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { type Context, type ContextOptions, createContext } from './context.ts';
 import { exposureOf, shortSecret } from './exposure.ts';
 import type { Logger } from './logger.ts';

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { PublishSecret, SecretList } from './config/secret-list.ts';
 import { compileGlob, type Glob } from './glob.ts';
-import type { PublishSecret, SecretList } from './secret-list.ts';
 
 /** The secret that a request has shown. */
 export interface ShownSecret {

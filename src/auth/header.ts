@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Range } from '../auth-values.ts';
+import type { Range } from '../config/auth-values.ts';
 import { isUser } from '../message/names.ts';
 import { type Authenticator, type Identity, NOBODY } from './authenticator.ts';
 import type { HttpRequest } from './http-request.ts';

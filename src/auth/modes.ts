@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { TokenReader } from '../message/token.ts';
 import type { Authenticator } from './authenticator.ts';
 import type { Tell } from './claims.ts';

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { Range } from '../auth-values.ts';
+import type { Range } from '../config/auth-values.ts';
 import type { HttpRequest } from './http-request.ts';
 
 export type Address = ReturnType<typeof ipaddr.process>;

@@ -1,4 +1,4 @@
-import { type Config, ConfigError, loadConfig, settings } from '../config.ts';
+import { type Config, ConfigError, loadConfig, settings } from '../config/config.ts';
 import { exposureOf, shortSecret } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';

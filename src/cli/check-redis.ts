@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts';
-import { parseRedisUrl } from '../redis-url.ts';
+import type { Config } from '../config/config.ts';
+import { parseRedisUrl } from '../config/redis-url.ts';
 import { inspectRedis } from '../store/redis/inspect.ts';
 import { Keys } from '../store/redis/keys.ts';
 import { PlainNames } from '../store/redis/plain-names.ts';

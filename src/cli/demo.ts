@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Publisher } from '../backlog/backlog.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { parseSecretList } from '../config/secret-list.ts';
 import { mask } from '../mask.ts';
-import { parseSecretList } from '../secret-list.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { Keys } from '../store/redis/keys.ts';
 import type { Sink } from './command.ts';

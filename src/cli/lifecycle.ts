@@ -1,5 +1,5 @@
 import { isatty } from 'node:tty';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { type PrivateRedis, startPrivateRedis } from '../store/private-redis.ts';

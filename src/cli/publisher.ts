@@ -1,10 +1,10 @@
 import type { Publication } from '../backlog/backlog.ts';
-import { loadConfig, type Texts } from '../config.ts';
+import { loadConfig, type Texts } from '../config/config.ts';
+import type { SecretList } from '../config/secret-list.ts';
 import { channelOfUser } from '../message/names.ts';
 import { formatPosition } from '../message/position.ts';
 import { newToken, parseToken } from '../message/token.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
-import type { SecretList } from '../secret-list.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { type RedisTarget, targetOf } from '../store/redis/target.ts';
 import { UsageError } from './command.ts';

@@ -1,6 +1,6 @@
-import { Mistake } from '../config-values.ts';
+import { readSecretFile, type SecretList } from '../config/secret-list.ts';
+import { Mistake } from '../config/values.ts';
 import type { Logger } from '../logger.ts';
-import { readSecretFile, type SecretList } from '../secret-list.ts';
 
 /** Reads the file of the publish secrets again. If it has become wrong, that is logged, and `use` is not called: the old secrets stay. */
 export function rereadSecrets(path: string, logger: Logger, use: (list: SecretList) => void): void {

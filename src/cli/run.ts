@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
-import { ConfigError, VARIABLES } from '../config.ts';
+import { ConfigError, VARIABLES } from '../config/config.ts';
+import { nearest } from '../config/nearest.ts';
 import { mask } from '../mask.ts';
-import { nearest } from '../nearest.ts';
 import { VERSION } from '../version.ts';
 import { checkConfig } from './check-config.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import { type Config, loadConfig, settings, type Texts } from '../config.ts';
+import { type Config, loadConfig, settings, type Texts } from '../config/config.ts';
 import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger } from '../logger.ts';

@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster';
-import { type Config, ConfigError, type Texts } from '../config.ts';
+import { type Config, ConfigError, type Texts } from '../config/config.ts';
+import { parseSecretList, type SecretList } from '../config/secret-list.ts';
 import { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
-import { parseSecretList, type SecretList } from '../secret-list.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Io } from './command.ts';

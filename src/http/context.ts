@@ -1,5 +1,5 @@
 import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';

@@ -2,12 +2,15 @@ import type { Socket } from 'node:net';
 import type { Counters } from '../counters.ts';
 import type { BoundedLog } from './bounded-log.ts';
 
-/** How many connections may be without a request at a time, before the oldest of them are closed. */
-const MOST = 1000;
+/**
+ * How many connections may be without a request at a time, before the oldest of them are closed. When all clients come at once over slow
+ * networks, or from one busy machine, thousands may wait for more than a second.
+ */
+const MOST = 10_000;
 /** How long a connection is left alone if more than `MOST` are without a request (ms). */
-const CROWDED = 1000;
+const CROWDED = 3000;
 /** How long a connection is left alone if few files are left (ms). */
-const SHORT = 200;
+const SHORT = 1000;
 
 export interface PendingHeadsOptions {
   counters: Pick<Counters, 'connectionDropped'>;

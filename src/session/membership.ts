@@ -3,13 +3,13 @@ import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
-import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Additions } from '../reading/additions.ts';
 import type { Channels } from '../reading/channels.ts';
 import { type Pauses, persistently } from '../reading/persistently.ts';
 import type { Wanted } from '../reading/read-channels.ts';
+import { ConstantChannels, type ConstantChannelsOptions } from './constant-channels.ts';
 import { Timeline } from './timeline.ts';
 
 /**
@@ -18,18 +18,12 @@ import { Timeline } from './timeline.ts';
  */
 const RECORD_PATIENCE = 10_000;
 
-export interface MembershipOptions {
-  /** `undefined`: nobody, who may read public channels only. */
-  user: string | undefined;
+export interface MembershipOptions extends ConstantChannelsOptions {
   hub: Hub;
   backlog: RightsReader;
   logger: Logger;
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
-  /** Channels that may be read for as long as the session lasts: those of the credential, and public ones. */
-  granted?: readonly string[];
-  /** The channels that the request names: only these are read. `undefined`: all that the user may read. */
-  named?: ReadonlySet<string> | undefined;
   /** The most channels that the user may have; by default any number. */
   maxChannels?: number;
   /** Whether the channels on the user's list in the store are followed, too; by default `true`. */
@@ -54,11 +48,12 @@ export interface Member extends Reader {
  * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
  */
 export class Membership implements Channels {
-  /** The user's own channel. It is followed even if it is not named, because its messages tell of changes of rights. */
+  // These are read with each message of each reader, so they are kept in the object itself.
   readonly own: string | undefined;
+  /** Whether the messages on the user's own channel are for the client; `true` if there is none. */
+  readonly isOwnWanted: boolean;
   readonly timeline = new Timeline();
-  /** The channels of the credential, if it has any. */
-  readonly #granted: ReadonlySet<string> | undefined;
+  readonly #constant: ConstantChannels;
   readonly #reader: Member;
   readonly #additions: Additions;
   readonly #options: MembershipOptions;
@@ -77,10 +72,9 @@ export class Membership implements Channels {
     this.#reader = reader;
     this.#additions = additions;
     this.#options = options;
-    const { user, granted = [] } = options;
-    this.own = user === undefined ? undefined : channelOfUser(user);
-    const constant = granted.filter((channel) => channel !== this.own && this.#isNamed(channel));
-    if (constant.length > 0) this.#granted = new Set(constant);
+    this.#constant = new ConstantChannels(options);
+    this.own = this.#constant.own;
+    this.isOwnWanted = this.#constant.isOwnWanted;
   }
 
   /** Whether the store has a list of the user's channels that counts. */
@@ -90,7 +84,7 @@ export class Membership implements Channels {
 
   /** How many channels the user may follow, apart from the user's own. */
   get size(): number {
-    return this.timeline.channels.length + (this.#granted?.size ?? 0);
+    return this.timeline.channels.length + this.#constant.size;
   }
 
   get isStale(): boolean {
@@ -103,7 +97,7 @@ export class Membership implements Channels {
    */
   owedAtFirst(position: Position, listed: Pick<Rights, 'channels' | 'version'>): Wanted[] {
     const { timeline } = this;
-    const wanted: Wanted[] = this.#constant.map((channel) => ({ channel, after: position }));
+    const wanted: Wanted[] = this.#constant.read.map((channel) => ({ channel, after: position }));
     for (const channel of this.#followed) {
       if (listed.channels.has(channel)) {
         wanted.push({ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) });
@@ -118,50 +112,25 @@ export class Membership implements Channels {
 
   /** Whether every message that is received is for the client, until rights change. */
   get isQuiet(): boolean {
-    return this.timeline.isQuiet && this.isOwnWanted;
-  }
-
-  /** Whether the messages on the user's own channel are for the client; `true` if there is none. */
-  get isOwnWanted(): boolean {
-    return this.own === undefined || this.#isNamed(this.own);
+    return this.isOwnWanted && this.timeline.isQuiet;
   }
 
   allows(message: Message): boolean {
     if (message.channel === this.own) return this.isOwnWanted;
-    return this.#isConstant(message.channel) || this.timeline.allows(message);
+    return this.#constant.has(message.channel) || this.timeline.allows(message);
   }
 
   /** The named channels that the client may not read at the moment. */
   get denied(): string[] {
-    const followed = this.followed;
-    return [...(this.#options.named ?? [])].filter((channel) => !followed.has(channel));
+    return this.#constant.missingIn(this.followed);
   }
 
   startOf(channel: string, position: Position): Position {
-    return this.#isConstant(channel) ? position : this.timeline.startOf(channel, position);
+    return this.#constant.has(channel) ? position : this.timeline.startOf(channel, position);
   }
 
   get followed(): Set<string> {
-    return new Set([...this.#constant, ...this.#followed]);
-  }
-
-  /** The channels that are read to the end, whatever is on the list. */
-  get #constant(): string[] {
-    const own = this.own !== undefined && this.isOwnWanted ? [this.own] : [];
-    return [...own, ...(this.#granted ?? [])];
-  }
-
-  /** The same, and the user's own channel also if it is only followed. */
-  get #lasting(): string[] {
-    return this.own === undefined || this.isOwnWanted ? this.#constant : [this.own, ...this.#constant];
-  }
-
-  #isNamed(channel: string): boolean {
-    return this.#options.named?.has(channel) ?? true;
-  }
-
-  #isConstant(channel: string): boolean {
-    return channel === this.own || (this.#granted?.has(channel) ?? false);
+    return new Set([...this.#constant.read, ...this.#followed]);
   }
 
   /** The channels that are followed because of the list. */
@@ -181,7 +150,7 @@ export class Membership implements Channels {
    */
   async open(): Promise<Pick<Rights, 'channels' | 'version' | 'unsettled'>> {
     const { hub } = this.#options;
-    await hub.follow(this.#reader, this.#lasting);
+    await hub.follow(this.#reader, this.#constant.followed);
     let rights: Rights | undefined;
     do {
       this.#isStale = false;
@@ -249,7 +218,7 @@ export class Membership implements Channels {
   leave(): void {
     this.#left = true;
     this.#reading?.abort();
-    this.#options.hub.leave(this.#reader, [...this.#lasting, ...this.timeline.channels, ...this.#ended]);
+    this.#options.hub.leave(this.#reader, [...this.#constant.followed, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
   }
 
@@ -303,10 +272,10 @@ export class Membership implements Channels {
   /** Whether these channels of the list are too many, together with those of the credential. If so, the session has been ended. */
   #isTooLong(listed: ReadonlyMap<string, unknown> | readonly string[]): boolean {
     const { maxChannels = Number.POSITIVE_INFINITY } = this.#options;
-    const granted = this.#granted?.size ?? 0;
+    const granted = this.#constant.size;
     // Names that are also in the credential count once, but only a long list is compared name by name.
     if (('size' in listed ? listed.size : listed.length) + granted <= maxChannels) return false;
-    const others = [...('size' in listed ? listed.keys() : listed)].filter((channel) => !this.#isConstant(channel));
+    const others = [...('size' in listed ? listed.keys() : listed)].filter((channel) => !this.#constant.has(channel));
     const count = others.length + granted;
     if (count <= maxChannels) return false;
     this.#reader.onTooMany?.(count);
@@ -315,7 +284,7 @@ export class Membership implements Channels {
 
   /** Whether the list decides about the channel. */
   #isListed(channel: string): boolean {
-    return !this.#isConstant(channel) && this.#isNamed(channel);
+    return !this.#constant.has(channel) && this.#constant.isNamed(channel);
   }
 
   #leaveOutOthers(): void {

@@ -9,15 +9,15 @@ import type { Disconnect } from '../message/disconnect.ts';
 import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
+import { KeepAlive } from './keep-alive.ts';
 import { type Person, RecentDisconnects } from './recent-disconnects.ts';
 import type { Session } from './session.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
-import { TimerWheel } from './timer-wheel.ts';
-import { Vacancies } from './vacancies.ts';
+import { StreamsPerUser } from './streams-per-user.ts';
 
 /** The list of every session's user is read again this often (ms), some of them every second. */
 const REREAD = 30_000;
-/** Sessions that are visited before the event loop gets a turn; a noop is a write of 8 µs. */
+/** Sessions that are ended before the event loop gets a turn. */
 const SLICE = 500;
 
 export interface RegistryOptions {
@@ -49,24 +49,15 @@ export class SessionRegistry {
   readonly #options: RegistryOptions;
   readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
-  /** The number of sessions of each user. */
-  readonly #perUser = new Map<string, number>();
+  readonly #perUser: StreamsPerUser;
   readonly #perAddress = new StreamsPerAddress();
   /** Interval of the timer (ms). */
   readonly #period: number;
-  readonly #now: () => number;
-  readonly #date: () => number;
-  /** When each session may need a noop, or its credential may have expired. */
-  readonly #due: TimerWheel<Session>;
+  readonly #keepAlive: KeepAlive;
   /** The sessions that need `sweep`. */
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
-  readonly #vacancies: Vacancies;
   readonly #disconnects: RecentDisconnects;
-  /** When the credential of a session expires (ms since 1970). A session without an entry has none that expires. */
-  readonly #expires = new Map<Session, number>();
-  /** When a stream of the user was last closed to make room for another (ms). */
-  readonly #madeRoom = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   /** The sessions whose lists are still to be read in this interval. */
   #rereading: Session[] = [];
@@ -75,15 +66,14 @@ export class SessionRegistry {
     this.#options = options;
     this.#failures = new Failures(options.logger);
     this.#period = Math.min(1000, options.noopInterval / 10);
-    this.#now = options.now ?? performance.now.bind(performance);
-    this.#date = options.date ?? Date.now;
-    this.#disconnects = new RecentDisconnects(this.#now);
-    this.#due = new TimerWheel(this.#period / 10, this.#now());
-    this.#ghosts = new Ghosts({ noopInterval: options.noopInterval, now: this.#now, read: options.kernelQueues });
-    this.#vacancies = new Vacancies(options.maxStreamsPerUser);
-    const streamsOf = (user: string): number => this.#perUser.get(user) ?? 0;
-    const search = (): void => this.#ghosts.hurry();
-    options.fleetLimit?.follow({ users: () => this.#perUser.keys(), streamsOf, search });
+    const { noopInterval, maxStreamsPerUser, fleetLimit, kernelQueues: read, date = Date.now } = options;
+    const now = options.now ?? performance.now.bind(performance);
+    this.#disconnects = new RecentDisconnects(now);
+    this.#keepAlive = new KeepAlive({ noopInterval, step: this.#period / 10, now, date });
+    this.#ghosts = new Ghosts({ noopInterval, now, read });
+    const sessions = this.#sessions;
+    const ghosts = this.#ghosts;
+    this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, fleetLimit, ghosts, now });
   }
 
   get streams(): number {
@@ -91,16 +81,15 @@ export class SessionRegistry {
   }
 
   get users(): number {
-    return this.#perUser.size;
+    return this.#perUser.users;
   }
 
   /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string | undefined): boolean {
-    const { maxStreams, maxStreamsPerUser } = this.#options;
-    const isFull = this.#sessions.size >= maxStreams;
-    if (!isFull && (user === undefined || (this.#perUser.get(user) ?? 0) < maxStreamsPerUser)) return true;
+    const isFull = this.#sessions.size >= this.#options.maxStreams;
+    if (!isFull && (user === undefined || this.#perUser.admits(user))) return true;
     this.#ghosts.hurry();
-    return !isFull && user !== undefined && !this.#ghosts.canTell && this.#makeRoom(user);
+    return !isFull && user !== undefined && this.#perUser.makeRoom(user);
   }
 
   /** Whether there is room for one more stream from this address. If not, streams are searched soon whose readers have disappeared. */
@@ -113,7 +102,7 @@ export class SessionRegistry {
 
   /** Waits for a stream of the user to end, but not for long. */
   async vacancy(user: string): Promise<void> {
-    await this.#vacancies.wait(user);
+    await this.#perUser.vacancy(user);
   }
 
   /**
@@ -125,14 +114,11 @@ export class SessionRegistry {
     this.#sessions.add(session);
     const { user } = session;
     if (address !== undefined) session.address = this.#perAddress.add(address);
-    if (user !== undefined) this.#perUser.set(user, (this.#perUser.get(user) ?? 0) + 1);
     session.connection.onClose = (reason) => this.#remove(session, reason);
     session.onHold = () => this.#unsettled.add(session);
     this.#unsettled.add(session);
-    if (expires !== undefined) this.#expires.set(session, expires);
-    this.#look(session, this.#now() + this.#options.noopInterval);
-    const { fleetLimit } = this.#options;
-    return fleetLimit && user !== undefined ? this.#isAdmitted(session, user, fleetLimit) : undefined;
+    this.#keepAlive.add(session, expires);
+    return user === undefined ? undefined : this.#perUser.add(user, session, this.#isOpen);
   }
 
   /** Forgets a session that was refused: it counts no longer, even if its client has not closed the connection yet. */
@@ -216,7 +202,7 @@ export class SessionRegistry {
       session.sweep();
       if (session.isSettled) this.#unsettled.delete(session);
     }
-    await this.#keepAlive();
+    await this.#keepAlive.turn(this.#isOpen);
     if (this.#ghosts.isDue) void this.#closeGhosts();
     if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
     const count = Math.ceil(((this.#sessions.size * this.#period) / REREAD) * (0.75 + Math.random() / 2));
@@ -225,67 +211,16 @@ export class SessionRegistry {
     this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
   }
 
-  /** Sends noops, and closes sessions whose credential has expired. */
-  async #keepAlive(): Promise<void> {
-    const now = this.#now();
-    let seen = 0;
-    for (const session of this.#due.take(now)) {
-      // The session may have ended while other sessions were visited.
-      if (!this.#sessions.has(session)) continue;
-      if (this.#lifeOf(session) <= 0) session.close('expired');
-      else {
-        const due = session.connection.lastSent + this.#options.noopInterval;
-        if (due <= now) session.noop();
-        this.#look(session, due > now ? due : session.opened ? now + this.#options.noopInterval : now);
-      }
-      if (++seen % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
-  /** Makes the session due at this time (ms), or when its credential expires, if that is sooner. */
-  #look(session: Session, at: number): void {
-    this.#due.add(session, Math.min(at, this.#now() + this.#lifeOf(session)));
-  }
-
-  /**
-   * How long the credential of the session is still valid (ms). It is computed from the date at each visit, because the monotonic clock
-   * stands still while the machine sleeps.
-   */
-  #lifeOf(session: Session): number {
-    const expires = this.#expires.get(session);
-    return expires === undefined ? Number.POSITIVE_INFINITY : expires - this.#date();
-  }
-
   /** Closes streams whose readers have disappeared. */
   async #closeGhosts(): Promise<void> {
     for (const session of await this.#ghosts.find(this.#sessions)) session.close('gone');
   }
 
-  /**
-   * If the system cannot tell which readers have disappeared, closes the oldest stream of the user; its reader comes back if it is
-   * alive. At most once in two noop intervals, because otherwise the tabs of a user with too many would close each other's streams.
-   */
-  #makeRoom(user: string, except?: Session): boolean {
-    const last = this.#madeRoom.get(user) ?? Number.NEGATIVE_INFINITY;
-    if (this.#now() - last < 2 * this.#options.noopInterval) return false;
-    for (const session of this.#sessions) {
-      if (session.user !== user || session === except) continue;
-      this.#madeRoom.set(user, this.#now());
-      session.close('capacity');
-      return true;
-    }
-    return false;
-  }
-
-  async #isAdmitted(session: Session, user: string, fleetLimit: FleetLimit): Promise<boolean> {
-    if (await fleetLimit.admits(user, () => !this.#sessions.has(session))) return true;
-    this.#ghosts.hurry();
-    return !this.#ghosts.canTell && this.#makeRoom(user, session);
-  }
+  readonly #isOpen = (session: Session): boolean => this.#sessions.has(session);
 
   #endingWith(user: string, { credential, at }: Disconnect): Session[] {
     const found: Session[] = [];
-    let left = this.#perUser.get(user) ?? 0;
+    let left = this.#perUser.of(user);
     // A user without streams here costs nothing, and all sessions are visited only until the last one of the user is found.
     for (const session of left > 0 ? this.#sessions : []) {
       if (session.user !== user) continue;
@@ -314,10 +249,9 @@ export class SessionRegistry {
   #remove(session: Session, reason: CloseReason): void {
     if (!this.#sessions.delete(session)) return;
     this.#unsettled.delete(session);
-    this.#due.delete(session);
-    this.#expires.delete(session);
+    this.#keepAlive.delete(session);
     if (session.address) this.#perAddress.remove(session.address);
-    if (session.user !== undefined) this.#forget(session.user);
+    if (session.user !== undefined) this.#perUser.remove(session.user);
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);
     else this.#options.counters.streamClosed(reason);
@@ -327,16 +261,5 @@ export class SessionRegistry {
     this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
     // If the client has closed the connection, the session does not know yet.
     session.close(reason);
-  }
-
-  #forget(user: string): void {
-    const left = (this.#perUser.get(user) ?? 1) - 1;
-    if (left > 0) this.#perUser.set(user, left);
-    else {
-      this.#perUser.delete(user);
-      this.#madeRoom.delete(user);
-    }
-    this.#vacancies.vacated(user);
-    this.#options.fleetLimit?.closed(user);
   }
 }

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { MemoryStore } from './memory/memory-store.ts';
 import { RedisStore } from './redis/redis-store.ts';

@@ -230,15 +230,13 @@ describe('connections that send no request', function () {
     stream.close();
   }
 
-  it('stop nobody else, and are closed before their time if they are many', async () => {
+  it('stop nobody else, and have their time while they are some thousands', async () => {
     come(2500);
     await works('meanwhile');
-    await eventually(() => gone().length >= 1500, 6000);
-    expect(gone()).to.have.length(1500);
-    expect((await world.gateway.status()).counters).to.include({ dropped: 1500 });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(gone()).to.have.length(0);
     await works('afterwards');
-    const line = await world.gateway.waitForLog(({ event }) => event === 'heads_dropped');
-    expect(line.level).to.equal('warn');
+    expect((await world.gateway.status()).counters).to.include({ dropped: 0 });
   });
 
   for (const [what, texts] of [

@@ -104,7 +104,7 @@ export const FLEET_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a page that is loaded again is turned away at the same gateway',
-    file: 'src/session/session-registry.ts',
+    file: 'src/session/streams-per-user.ts',
     find: '    this.#vacancies.vacated(user);\n',
     replace: '',
     caughtBy: FLEET,
@@ -136,14 +136,14 @@ export const FLEET_MUTATIONS: Mutation[] = [
   {
     name: 'a stream that was refused counts until its client closes the connection',
     file: 'src/http/routes/stream.ts',
-    find: '        context.sessions.refused(session);\n',
+    find: '      context.sessions.refused(session);\n',
     replace: '',
     caughtBy: FLEET,
     only: 'does not close',
   },
   {
     name: 'a stream that other gateways leave no room for makes room by closing itself',
-    file: 'src/session/session-registry.ts',
+    file: 'src/session/streams-per-user.ts',
     find: ' || session === except',
     replace: '',
     caughtBy: 'unit/session-registry',

@@ -100,8 +100,8 @@ export const HOSTILE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session that has ended counts for ever',
-    file: 'src/session/session-registry.ts',
-    find: '      this.#perUser.delete(user);\n',
+    file: 'src/session/streams-per-user.ts',
+    find: '      this.#counts.delete(user);\n',
     replace: '',
     caughtBy: 'fuzz/fuzz',
   },

@@ -79,7 +79,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   {
     name: 'the list in Redis takes away what the credential allows',
     file: 'src/session/membership.ts',
-    find: 'return this.#isConstant(message.channel) || this.timeline.allows(message);',
+    find: 'return this.#constant.has(message.channel) || this.timeline.allows(message);',
     replace: 'return this.timeline.allows(message);',
     caughtBy: 'integration/identity',
     only: 'whatever is on the list',
@@ -159,8 +159,8 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a stream that is being opened slips through a disconnect',
-    file: 'src/http/routes/stream.ts',
-    find: '  if (disconnected) return { refusal: disconnected };\n',
+    file: 'src/http/entrance.ts',
+    find: '    if (disconnected) return { refusal: disconnected };\n',
     replace: '',
     caughtBy: 'integration/disconnect',
     only: 'gets no stream if',

@@ -8,14 +8,14 @@ const PREFIX = { caughtBy: 'integration/installations', only: 'a prefix before n
 export const INSTALLATION_MUTATIONS: Mutation[] = [
   {
     name: 'what is unknown in the address of the Redis is ignored',
-    file: 'src/redis-url.ts',
+    file: 'src/config/redis-url.ts',
     find: '    if (!PARAMETERS.includes(name)) {',
     replace: "    if (name === '') {",
     caughtBy: 'unit/redis-url',
   },
   {
     name: 'a database that is no number is taken for 0',
-    file: 'src/redis-url.ts',
+    file: 'src/config/redis-url.ts',
     find: '  if (DATABASE.test(text)) return Number(text);',
     replace: '  return DATABASE.test(text) ? Number(text) : 0;',
     caughtBy: 'unit/redis-url',

@@ -75,7 +75,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a set that is never closed is taken for a rule',
-    file: 'src/config-values.ts',
+    file: 'src/config/values.ts',
     find: 'PATTERN.test(text) && hasOpenSet(text)',
     replace: "PATTERN.test(text) && text === '['",
     caughtBy: 'unit/config',

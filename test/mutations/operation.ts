@@ -140,7 +140,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what is wrong with a secret is said with the secret',
-    file: 'src/config.ts',
+    file: 'src/config/config.ts',
     find: "${variable.secret || text === '' ? '' :",
     replace: "${text === '' ? '' :",
     caughtBy: 'unit/config',
@@ -148,7 +148,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'only the first mistake of a configuration is said',
-    file: 'src/config.ts',
+    file: 'src/config/config.ts',
     find: '      if (!(error instanceof Mistake)) throw error;\n',
     replace: '      if (!(error instanceof Mistake)) throw error;\n      if (problems.length > 0) continue;\n',
     caughtBy: 'unit/config',
@@ -156,7 +156,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'an empty value is the default',
-    file: 'src/config.ts',
+    file: 'src/config/config.ts',
     find: "text === '' && from !== 'default' && !variable.mayBeEmpty",
     replace: "text === '' && from !== 'default' && variable.secret && !variable.mayBeEmpty",
     caughtBy: 'unit/config',
@@ -171,14 +171,14 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a service that has the name of the gateway stops it',
-    file: 'src/config.ts',
+    file: 'src/config/config.ts',
     find: '    ...Object.keys(withoutServiceLinks(env))\n',
     replace: '    ...Object.keys(env)\n',
     caughtBy: 'unit/service-links',
   },
   {
     name: 'what looks like a service is none of the mistakes, whatever its value',
-    file: 'src/service-links.ts',
+    file: 'src/config/service-links.ts',
     find: 'match !== undefined && isRight(value, port, protocol)',
     replace: 'match !== undefined',
     caughtBy: 'unit/service-links',

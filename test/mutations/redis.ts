@@ -59,14 +59,14 @@ export const REDIS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'certificates for a Redis without TLS are passed over',
-    file: 'src/redis-certificates.ts',
+    file: 'src/config/redis-certificates.ts',
     find: 'if (url === undefined || !isTls(url)) {',
     replace: 'if (url === undefined) {',
     caughtBy: 'redis/certificates',
   },
   {
     name: 'a key that belongs to another certificate is taken',
-    file: 'src/redis-certificates.ts',
+    file: 'src/config/redis-certificates.ts',
     find: '!belongTogether(cert, key)',
     replace: 'cert === key',
     caughtBy: 'redis/certificates',

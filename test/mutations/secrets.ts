@@ -16,7 +16,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the whole of a limited secret is a way around its limits',
-    file: 'src/secret-list.ts',
+    file: 'src/config/secret-list.ts',
     find: '/[*:]/.test(pattern)) ? [named] : [whole]',
     replace: '/[*:]/.test(pattern)) ? [named, whole] : [whole]',
     caughtBy: LIST,
@@ -24,7 +24,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   },
   {
     name: 'an old secret with a colon opens the door no more',
-    file: 'src/secret-list.ts',
+    file: 'src/config/secret-list.ts',
     find: 'return [{ ...whole, name: named.name }, named];',
     replace: 'return [named];',
     caughtBy: LIST,
@@ -32,7 +32,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what is wrong with patterns is said with the end of a secret',
-    file: 'src/secret-list.ts',
+    file: 'src/config/secret-list.ts',
     find: '  } catch {\n    // The error would quote the text, which may be the end of a secret with a colon in it.\n  }',
     replace: '  } catch (error) {\n    return (error as Error).message;\n  }',
     caughtBy: LIST,

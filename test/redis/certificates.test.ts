@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import { type ConfigError, loadConfig } from '../../src/config.ts';
+import { type ConfigError, loadConfig } from '../../src/config/config.ts';
 import { Authority, type Issued } from '../support/certificates.ts';
 import { runCommand } from '../support/command-line.ts';
 

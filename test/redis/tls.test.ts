@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:tls';
 import { expect } from 'chai';
-import type { RedisTls } from '../../src/redis-certificates.ts';
+import type { RedisTls } from '../../src/config/redis-certificates.ts';
 import { connectPublisher } from '../../src/store/redis/connect.ts';
 import { openConnection } from '../../src/store/redis/connection.ts';
 import { inspectRedis } from '../../src/store/redis/inspect.ts';

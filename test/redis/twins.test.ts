@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { knownFor } from '../../src/backlog/backlog.ts';
-import { namespace } from '../../src/config-values.ts';
+import { namespace } from '../../src/config/values.ts';
 import { compileGlob } from '../../src/glob.ts';
 import { isLater, type Place } from '../../src/message/place.ts';
 import type { Position } from '../../src/message/position.ts';

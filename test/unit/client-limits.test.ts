@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { HttpRequest } from '../../src/auth/http-request.ts';
-import { ranges } from '../../src/auth-values.ts';
-import { perAddress } from '../../src/config-values.ts';
+import { ranges } from '../../src/config/auth-values.ts';
+import { perAddress } from '../../src/config/values.ts';
 import { ClientLimits, type ClientLimitsOptions } from '../../src/http/client-limits.ts';
 import { Rate } from '../../src/http/rate.ts';
 

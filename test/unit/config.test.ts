@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect } from 'chai';
-import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config.ts';
+import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config/config.ts';
 
 type Texts = Record<string, string>;
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { type Context, createContext } from '../../src/context.ts';
 import { Gateway } from '../../src/gateway.ts';
 import { createLogger } from '../../src/logger.ts';

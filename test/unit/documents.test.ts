@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { COMMANDS } from '../../src/cli/run.ts';
-import { VARIABLES } from '../../src/config.ts';
+import { VARIABLES } from '../../src/config/config.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
 import { REFUSALS } from '../../src/connection/refusal.ts';
 import { ERRORS } from '../../src/errors.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Identity } from '../../src/auth/authenticator.ts';
 import { headerMode } from '../../src/auth/header.ts';
 import { HttpRequest } from '../../src/auth/http-request.ts';
-import { ranges } from '../../src/auth-values.ts';
+import { ranges } from '../../src/config/auth-values.ts';
 
 describe('the user that a proxy names in a header', () => {
   const signal = new AbortController().signal;

@@ -11,7 +11,7 @@ const IMPORTS = [
   /\bimport\('([^']+)'\)/g,
 ];
 
-/** Which parts a part may know. What every part may know is the ground: errors, logger, configuration, patterns. */
+/** Which parts a part may know. What every part may know is the ground: errors, logger, configuration (`config/`), patterns. */
 const KNOWS: Record<string, string[]> = {
   ground: [],
   message: [],
@@ -30,23 +30,16 @@ const KNOWS: Record<string, string[]> = {
   cli: ['backlog', 'gateway', 'message', 'store'],
 };
 const GROUND = [
-  'auth-values',
   'config',
-  'config-values',
   'errors',
   'exposure',
   'glob',
   'logger',
   'mask',
-  'nearest',
   'output',
   'patience',
-  'redis-certificates',
   'publish-secrets',
-  'redis-url',
   'repeats',
-  'secret-list',
-  'service-links',
   'version',
 ];
 
@@ -60,7 +53,7 @@ const DOORS: [string, RegExp][] = [
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
   ['lru-cache', /^auth\/forward\.ts$/],
   ['rate-limiter-flexible', /^http\//],
-  ['ipaddr.js', /^auth(?:-values|\/trusted-proxies)\.ts$/],
+  ['ipaddr.js', /^(?:config\/auth-values|auth\/trusted-proxies)\.ts$/],
 ];
 
 type Imports = Map<string, string[]>;

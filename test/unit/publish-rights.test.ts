@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import type { Context } from 'koa';
+import { parseSecretList } from '../../src/config/secret-list.ts';
 import { SisyphusError } from '../../src/errors.ts';
 import { audit, audited, requireAllowed, requireUserAllowed } from '../../src/http/publish-rights.ts';
 import { PublishSecrets } from '../../src/publish-secrets.ts';
-import { parseSecretList } from '../../src/secret-list.ts';
 
 const LIST = parseSecretList('web:one\njobs:two:room:*,user:[1-5]\n');
 

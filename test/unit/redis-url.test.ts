@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { Mistake } from '../../src/config-values.ts';
-import { parseRedisUrl, type RedisAddress } from '../../src/redis-url.ts';
+import { parseRedisUrl, type RedisAddress } from '../../src/config/redis-url.ts';
+import { Mistake } from '../../src/config/values.ts';
 
 const HOST = { kind: 'host', host: 'h', port: 6379, tls: false, username: undefined, password: undefined, database: 0 };
 const SOCKET = { kind: 'socket', path: '/run/redis.sock', username: undefined, password: undefined, database: 0 };

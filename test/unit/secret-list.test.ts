@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { secretFor } from '../../src/cli/publisher.ts';
-import { loadConfig } from '../../src/config.ts';
-import { Mistake } from '../../src/config-values.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { parseSecretList, readSecretFile, type SecretList } from '../../src/config/secret-list.ts';
+import { Mistake } from '../../src/config/values.ts';
 import { PublishSecrets } from '../../src/publish-secrets.ts';
-import { parseSecretList, readSecretFile, type SecretList } from '../../src/secret-list.ts';
 import { runCommand } from '../support/command-line.ts';
 
 /** Each secret as `name text patterns`. */

@@ -54,6 +54,16 @@ describe('the door for streams', () => {
     await eventually(() => /by Node/.test(read.join('')));
   });
 
+  it('has connections without a request looked at once a second', async () => {
+    let looks = 0;
+    const pending = { add: () => undefined, delete: () => undefined, thin: () => looks++ };
+    server.close();
+    server = createServer();
+    openStreamDoor(server, 500, () => undefined, { pending });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    await eventually(() => looks > 0, 3000);
+  });
+
   it('closes at once what ends without a request, and says so if one had begun', async () => {
     server.close();
     server = createServer();

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { HttpRequest } from '../../src/auth/http-request.ts';
 import { networkOf, TrustedProxies } from '../../src/auth/trusted-proxies.ts';
-import { ranges } from '../../src/auth-values.ts';
+import { ranges } from '../../src/config/auth-values.ts';
 
 describe('the address of a client', () => {
   function clientOf(

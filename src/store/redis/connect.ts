@@ -1,8 +1,8 @@
 import type { Publisher } from '../../backlog/backlog.ts';
+import { parseRedisUrl } from '../../config/redis-url.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Tokens } from '../../message/token.ts';
 import { COMMAND, within } from '../../patience.ts';
-import { parseRedisUrl } from '../../redis-url.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';

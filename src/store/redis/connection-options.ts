@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { RedisOptions } from 'ioredis';
-import type { RedisTls } from '../../redis-certificates.ts';
-import { parseRedisUrl } from '../../redis-url.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
+import { parseRedisUrl } from '../../config/redis-url.ts';
 import { type RedisTarget, tlsOf, urlOf } from './target.ts';
 
 /** What the driver has to know of an address: where it leads, as whom, and the certificates. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Redis, type RedisOptions } from 'ioredis';
+import { parseRedisUrl } from '../../config/redis-url.ts';
 import { COMMAND, within } from '../../patience.ts';
-import { parseRedisUrl } from '../../redis-url.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
 import { optionsOf, safe } from './connection-options.ts';
 import { Pace } from './pace.ts';

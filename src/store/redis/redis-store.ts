@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/config.ts';
+import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
-import { parseRedisUrl } from '../../redis-url.ts';
 import type { Store } from '../store.ts';
 import { closeConnection, connect, createConnection, suspect } from './connection.ts';
 import { Keys } from './keys.ts';

@@ -1,6 +1,6 @@
 import { type ConnectionOptions, connect } from 'node:tls';
 import type { SentinelAddress } from 'ioredis';
-import type { RedisTls } from '../../redis-certificates.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 import { toTlsError } from './tls-error.ts';
 
 /** How long such a connection may take (ms), and the least time between two of them (ms). */

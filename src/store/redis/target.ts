@@ -1,5 +1,5 @@
-import type { Config } from '../../config.ts';
-import type { RedisTls } from '../../redis-certificates.ts';
+import type { Config } from '../../config/config.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 
 /** Where a Redis is: an address alone, or with the certificates to use there. */
 export type RedisTarget = string | { url: string; tls: RedisTls };

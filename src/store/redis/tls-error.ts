@@ -1,4 +1,4 @@
-import type { RedisTls } from '../../redis-certificates.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 import { UnfitError } from './redis-error.ts';
 
 const NOT_TAKEN =

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { Mistake } from './config-values.ts';
 import { parseRedisUrl } from './redis-url.ts';
+import { Mistake } from './values.ts';
 
 /** The certificates for a Redis by TLS, in PEM. */
 export interface RedisTls {

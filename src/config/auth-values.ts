@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';
-import { list, Mistake } from './config-values.ts';
+import { list, Mistake } from './values.ts';
 
 /** A token of RFC 9110, 5.6.2: what a header or a cookie may be called. */
 const TOKEN = /^[\w!#$%&'*+.^`|~-]{1,128}$/;

@@ -1,4 +1,4 @@
-import { hasOpenSet } from './glob.ts';
+import { hasOpenSet } from '../glob.ts';
 
 /** An invalid value: the message has the problem and what is expected, and never quotes a value that may hold a password. */
 export class Mistake extends Error {}

@@ -9,6 +9,11 @@ import {
   ranges,
   serviceUrl,
 } from './auth-values.ts';
+import { nearest } from './nearest.ts';
+import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
+import { redisUrl } from './redis-url.ts';
+import { parseSecretList, readSecretFile } from './secret-list.ts';
+import { withoutServiceLinks } from './service-links.ts';
 import {
   bearer,
   duration,
@@ -26,12 +31,7 @@ import {
   rules,
   secret,
   size,
-} from './config-values.ts';
-import { nearest } from './nearest.ts';
-import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
-import { redisUrl } from './redis-url.ts';
-import { parseSecretList, readSecretFile } from './secret-list.ts';
-import { withoutServiceLinks } from './service-links.ts';
+} from './values.ts';
 
 /**
  * All settings of the gateway. Each key of `Config` has the name of its variable, its default, its parser and its meaning. The type

@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { Mistake, patterns, secret } from './config-values.ts';
+import { Mistake, patterns, secret } from './values.ts';
 
 /** A secret that publishers bring in `Authorization: Bearer`. */
 export interface PublishSecret {

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { Mistake } from './config-values.ts';
+import { Mistake } from './values.ts';
 
 /** The address of a Redis, with the credentials and the database to use there. */
 export type RedisAddress = {

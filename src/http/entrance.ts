@@ -1,0 +1,138 @@
+import type { Socket } from 'node:net';
+import { type Authenticator, type Identified, type Identity, isNobody, type Refused } from '../auth/authenticator.ts';
+import type { HttpRequest } from '../auth/http-request.ts';
+import { publicTest } from '../auth/public-channels.ts';
+import type { Connection } from '../connection/connection.ts';
+import type { Refusal } from '../connection/refusal.ts';
+import type { SessionOptions } from '../session/session.ts';
+import type { ClientLimits, Counted } from './client-limits.ts';
+import type { HttpContext } from './context.ts';
+import type { Descriptors } from './descriptors.ts';
+import { Identification } from './identification.ts';
+
+/** The user has as many streams as one may have, at all gateways together. */
+export const FULL = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER' } as const satisfies Refused;
+
+/** Who a stream is for: a user, or nobody, who has shown no credential and names the channels to read. */
+export interface Listener extends Omit<Identified, 'user'> {
+  user: string | undefined;
+  /** By what the client's address is counted, if it is. */
+  address: string | undefined;
+  /** Since when it is known who the client is (ms, monotonic clock). */
+  begun: number;
+}
+
+/** A request for a stream, and where it came from. */
+export interface Entering {
+  socket: Socket;
+  request: HttpRequest;
+  connection: Pick<Connection, 'closed' | 'onClose'>;
+  /** The channels that the request names; `undefined`: it names none. */
+  named: ReadonlySet<string> | undefined;
+  /** When the request began (ms, monotonic clock). */
+  begun: number;
+  /** Why the request is refused whoever it is from. */
+  refusal: Refusal | undefined;
+}
+
+export interface EntranceOptions {
+  authenticator: Authenticator;
+  limits: ClientLimits;
+  descriptors: Pick<Descriptors, 'roomFor'>;
+}
+
+/**
+ * Decides whether a request gets a stream, the cheapest question first: the limits of addresses, who the client is, whether that
+ * client was disconnected meanwhile, and whether there is room.
+ */
+export class Entrance {
+  readonly #context: HttpContext;
+  readonly #options: EntranceOptions;
+  readonly #identification: Identification;
+  readonly #isPublic: (channel: string) => boolean;
+
+  constructor(context: HttpContext, options: EntranceOptions) {
+    const { config, logger } = context;
+    this.#context = context;
+    this.#options = options;
+    const { authenticator } = options;
+    this.#identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
+    this.#isPublic = publicTest(config.publicChannels);
+  }
+
+  /** @returns `undefined` if the client has left meanwhile */
+  async admit(entering: Entering): Promise<Listener | Refused | undefined> {
+    const { request, connection, refusal } = entering;
+    const { limits } = this.#options;
+    const counted = limits.counted(request);
+    const refused = refusal ? { refusal } : await this.#turnAway(counted);
+    const identity = refused ?? (await this.#identification.identify(request, connection));
+    if (!refused && 'refusal' in identity) await limits.failed(counted, identity.refusal);
+    if (connection.closed) return undefined;
+    const listener = listenerOf(identity, entering, counted);
+    if ('refusal' in listener) return listener;
+    const found = this.#placeFor(listener, entering);
+    if (!found || found.limit !== FULL.limit || listener.user === undefined) return found ?? listener;
+    await this.#context.sessions.vacancy(listener.user);
+    if (connection.closed) return undefined;
+    return this.#placeFor(listener, entering) ?? listener;
+  }
+
+  /** Which channels the listener may read: those on the list in the store, those of the credential, and public ones that are named. */
+  rightsOf(
+    { channels = [] }: Listener,
+    named: ReadonlySet<string> | undefined,
+  ): Required<Pick<SessionOptions, 'granted' | 'hasList'>> {
+    const { rights } = this.#context.config;
+    const publicOnes = [...(named ?? [])].filter(this.#isPublic);
+    return {
+      granted: rights === 'redis' ? publicOnes : [...publicOnes, ...channels],
+      hasList: rights !== 'credential',
+    };
+  }
+
+  /** Refuses a client that is not to be identified, because a limit is reached. */
+  async #turnAway(counted: Counted): Promise<Refused | undefined> {
+    const { limits } = this.#options;
+    if (counted.failures !== undefined && (await limits.waitOf(counted)) > 0)
+      return { refusal: 'capacity', limit: 'SISYPHUS_MAX_FAILURES' };
+    const full = this.#addressFull(counted.streams);
+    if (full) return full;
+    return (await limits.mayOpen()) ? undefined : { refusal: 'capacity', limit: 'SISYPHUS_MAX_OPENS' };
+  }
+
+  /** Refuses a client whose address has as many streams as it may have. */
+  #addressFull(address: string | undefined): Refused | undefined {
+    if (address === undefined || this.#context.sessions.admitsFrom(address)) return undefined;
+    return { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_ADDRESS' };
+  }
+
+  /** @returns why there is no place for the listener; `undefined` if there is one */
+  #placeFor(listener: Listener, { socket, named }: Entering): Refused | undefined {
+    const { config, isDraining, sessions } = this.#context;
+    const { user, channels = [] } = listener;
+    const disconnected = user === undefined ? undefined : sessions.reasonAgainst({ ...listener, user }, listener.begun);
+    if (disconnected) return { refusal: disconnected };
+    if (isDraining()) return { refusal: 'draining' };
+    if (this.#options.descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
+    const own = config.rights === 'redis' ? 0 : channels.length;
+    if (Math.max(own, named?.size ?? 0) > config.maxChannels) {
+      return { refusal: 'capacity', limit: 'SISYPHUS_MAX_CHANNELS' };
+    }
+    // Other streams of the address may have been opened during the identification.
+    const full = this.#addressFull(listener.address);
+    if (full) return full;
+    if (sessions.admits(user)) return undefined;
+    return sessions.streams >= config.maxStreams ? { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS' } : FULL;
+  }
+}
+
+function listenerOf(identity: Identity, { named, begun }: Entering, { streams }: Counted): Listener | Refused {
+  if ('refusal' in identity && !isNobody(identity)) return identity;
+  // The parameter has names, and none of them is a channel's.
+  if (named?.size === 0) return { refusal: 'malformed' };
+  if (!('refusal' in identity)) {
+    return { ...identity, address: streams, begun: Math.min(identity.since ?? begun, begun) };
+  }
+  return named ? { user: undefined, address: streams, begun } : identity;
+}

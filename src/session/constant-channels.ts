@@ -1,0 +1,60 @@
+import { channelOfUser } from '../message/names.ts';
+
+export interface ConstantChannelsOptions {
+  /** `undefined`: nobody, who may read public channels only. */
+  user: string | undefined;
+  /** Channels that may be read for as long as the session lasts: those of the credential, and public ones. */
+  granted?: readonly string[];
+  /** The channels that the request names: only these are read. `undefined`: all that the user may read. */
+  named?: ReadonlySet<string> | undefined;
+}
+
+/** The channels of a reader that no list decides about: the user's own, and those that were granted from the beginning. */
+export class ConstantChannels {
+  /** The user's own channel. It is followed even if it is not named, because its messages tell of changes of rights. */
+  readonly own: string | undefined;
+  readonly #granted: ReadonlySet<string> | undefined;
+  readonly #named: ReadonlySet<string> | undefined;
+
+  constructor({ user, granted = [], named }: ConstantChannelsOptions) {
+    this.own = user === undefined ? undefined : channelOfUser(user);
+    this.#named = named;
+    const others = granted.filter((channel) => channel !== this.own && this.isNamed(channel));
+    // Most readers have none, and each of many idle streams would have an empty set.
+    if (others.length > 0) this.#granted = new Set(others);
+  }
+
+  /** How many there are, apart from the user's own. */
+  get size(): number {
+    return this.#granted?.size ?? 0;
+  }
+
+  /** Whether the messages on the user's own channel are for the client; `true` if there is none. */
+  get isOwnWanted(): boolean {
+    return this.own === undefined || this.isNamed(this.own);
+  }
+
+  /** The channels whose messages are for the client. */
+  get read(): string[] {
+    const own = this.own !== undefined && this.isOwnWanted ? [this.own] : [];
+    return [...own, ...(this.#granted ?? [])];
+  }
+
+  /** The same, and the user's own channel also if it is not named. */
+  get followed(): string[] {
+    return this.own === undefined || this.isOwnWanted ? this.read : [this.own, ...this.read];
+  }
+
+  has(channel: string): boolean {
+    return channel === this.own || (this.#granted?.has(channel) ?? false);
+  }
+
+  isNamed(channel: string): boolean {
+    return this.#named?.has(channel) ?? true;
+  }
+
+  /** The named channels that are not among these. */
+  missingIn(channels: ReadonlySet<string>): string[] {
+    return [...(this.#named ?? [])].filter((channel) => !channels.has(channel));
+  }
+}
