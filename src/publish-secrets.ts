@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { PublishSecret, SecretList } from './config/secret-list.ts';
 import { compileGlob, type Glob } from './glob.ts';
+import { digestOf, isSame } from './secret-digest.ts';
 
 /** The secret that a request has shown. */
 export interface ShownSecret {
@@ -29,7 +29,7 @@ export class PublishSecrets {
 
   /** Replaces all secrets. A request that has shown one before still ends. */
   use(list: SecretList | undefined): void {
-    this.#entries = (list?.secrets ?? []).map((secret) => ({ digest: digest(secret.text), secret: shown(secret) }));
+    this.#entries = (list?.secrets ?? []).map((secret) => ({ digest: digestOf(secret.text), secret: shown(secret) }));
   }
 
   /**
@@ -37,9 +37,9 @@ export class PublishSecrets {
    * much of it fits.
    */
   find(text: string): ShownSecret | undefined {
-    const digested = digest(text);
+    const digested = digestOf(text);
     let found: ShownSecret | undefined;
-    for (const entry of this.#entries) if (timingSafeEqual(entry.digest, digested)) found = entry.secret;
+    for (const entry of this.#entries) if (isSame(entry.digest, digested)) found = entry.secret;
     return found;
   }
 }
@@ -47,8 +47,4 @@ export class PublishSecrets {
 function shown({ name, channels }: PublishSecret): ShownSecret {
   const globs: Glob[] | undefined = channels?.map(compileGlob);
   return { name, allows: (channel) => globs === undefined || globs.some((glob) => glob(channel)) };
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Range } from '../config/auth-values.ts';
 import { isUser } from '../message/names.ts';
+import { digestOf, isSame } from '../secret-digest.ts';
 import { type Authenticator, type Identity, NOBODY } from './authenticator.ts';
 import type { HttpRequest } from './http-request.ts';
 import { TrustedProxies } from './trusted-proxies.ts';
@@ -21,10 +21,10 @@ export interface HeaderOptions {
 export function headerMode({ headerUser, headerSecret, trustedProxies }: HeaderOptions): Authenticator {
   const name = headerUser.toLowerCase();
   const proxies = new TrustedProxies(trustedProxies);
-  const secret = headerSecret === undefined ? undefined : digest(headerSecret);
+  const secret = headerSecret === undefined ? undefined : digestOf(headerSecret);
   const isBelieved = (request: HttpRequest): boolean => {
     const secrets = request.valuesOf(SECRET_HEADER);
-    const proves = secret !== undefined && secrets.length === 1 && timingSafeEqual(digest(secrets[0]!), secret);
+    const proves = secret !== undefined && secrets.length === 1 && isSame(digestOf(secrets[0]!), secret);
     return proves || proxies.trusts(request.remoteAddress);
   };
   return {
@@ -42,9 +42,4 @@ export function headerMode({ headerUser, headerSecret, trustedProxies }: HeaderO
 function identityOf(users: string[]): Identity {
   const [user = ''] = users;
   return users.length === 1 && isUser(user) ? { user } : { refusal: 'malformed' };
-}
-
-/** Both sides are hashed, so that the comparison reveals nothing about the length. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

@@ -40,6 +40,7 @@ const GROUND = [
   'patience',
   'publish-secrets',
   'repeats',
+  'secret-digest',
   'version',
 ];
 
