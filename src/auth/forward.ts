@@ -126,7 +126,7 @@ export class ForwardMode implements Authenticator {
     }
   }
 
-  /** A kept connection may be closed by the application at the moment of the request: then the request is made again, once. */
+  /** If the application closes a kept connection at the moment of the request, the request is made again, once. */
   async #request(headers: OutgoingHttpHeaders, signal: AbortSignal, isAgain = false): Promise<Answer> {
     const { request } = this.#url.protocol === 'https:' ? https : http;
     const asked = request(this.#url, { agent: this.#agent, headers, signal });

@@ -35,23 +35,23 @@ export interface OutageOptions {
 /** The number of readers turned away, and of streams ended, because of Redis. */
 type Cost = Record<'turnedAway' | 'ended', number>;
 
-/** The present time in which the store is away. */
+/** An outage that is not over: the store is away. */
 interface Away {
   /** When it began (ms). */
   since: number;
   /** The numbers when it began. */
   before: Cost;
-  /** Whether it has been logged. */
+  /** Whether the log has a line about it. */
   isSaid: boolean;
 }
 
-/** A trouble in which the store answers, but refuses something. */
+/** A time in which the store answers, but refuses something. */
 interface Refusal {
   /** When it began (ms). */
   since: number;
   /** When it was last seen (ms). */
   seenAt: number;
-  /** Whether it has been logged. */
+  /** Whether the log has a line about it. */
   isSaid: boolean;
 }
 

@@ -180,7 +180,7 @@ export class RedisFleetLimit implements FleetLimit {
     this.#schedule();
   }
 
-  /** Takes the answer of a call that was made in this turn. Without one, a new turn has to begin. */
+  /** Uses the answer if `turn` is still the current one. If no answer comes in time, the turn is given up, and a new one has to begin. */
   #answered(asked: Promise<Answer>, turn: number, take: (answer: Answer) => void): void {
     const answer = asked.then((found) => {
       if (turn === this.#turn) take(found);

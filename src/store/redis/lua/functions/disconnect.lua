@@ -3,7 +3,7 @@
 -- Keys: the clock, the disconnects.
 -- Arguments: the user.
 -- Result: the id of the disconnect. A stream whose request began before it ends; one that began after it stays.
--- Errors: BADREQUEST, BADUSER. Then nothing ends.
+-- Errors: BADREQUEST, BADUSER. After an error no stream ends.
 define('disconnect', { 'allow-oom' }, function(args)
   local user = args[1]
   if not user or #args > 1 then
