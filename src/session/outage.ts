@@ -7,7 +7,7 @@ import type { SessionRegistry } from './session-registry.ts';
 
 /** Interval between two checks (ms). */
 const PERIOD = 200;
-/** Most time that counts between two checks (ms). In the rest this process did not run, so it says nothing about Redis. */
+/** The most that the time between two checks counts (ms). In the time beyond it this process did not run, so Redis may have been there. */
 const MOST_BETWEEN = 2 * PERIOD;
 /** Streams are closed if the hub has had no answer for this long (ms), even if Redis answers on other connections. */
 const DEAF = 60_000;

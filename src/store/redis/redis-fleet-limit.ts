@@ -118,7 +118,7 @@ export class RedisFleetLimit implements FleetLimit {
     });
   }
 
-  /** Redis may have anything from now on, so nobody waits for it. */
+  /** Gives up the turn: it is not known any more what Redis has counted, so all streams that wait for an answer are admitted. */
   #forget(): void {
     this.#state = 'unknown';
     this.#turn++;
