@@ -11,7 +11,7 @@ export function exposureOf({ auth, host }: Pick<Config, 'auth' | 'host'>, addres
   if (auth !== 'open' || isLoopback(address)) return undefined;
   return (
     `SISYPHUS_AUTH=open trusts ?user=, and HOST=${host} can be reached from other machines: ` +
-    'whoever reaches it can read as any user; expected: a proxy in front that sets user, or HOST=127.0.0.1'
+    'whoever reaches it can read as any user; expected: another SISYPHUS_AUTH, or HOST=127.0.0.1'
   );
 }
 

@@ -26,7 +26,7 @@ export interface Refused {
   limit?: Name | undefined;
 }
 
-/** The client has shown no credential at all. A bad one is never this answer: who has one is somebody. */
+/** The client has shown no credential at all. A client with a bad one is never taken for nobody: it is refused, also on public channels. */
 export const NOBODY: Refused = { refusal: 'missing' };
 
 export function isNobody(identity: Identity): boolean {

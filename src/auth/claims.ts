@@ -1,7 +1,7 @@
 import { isChannel, isUser, jsonOf } from '../message/names.ts';
 import type { Identity } from './authenticator.ts';
 
-/** What somebody who vouches for a client says about it: the claims of a token, or the answer of the application. */
+/** What is claimed about a client: the claims of a token, or the answer of the application. */
 export interface Claims {
   user: unknown;
   /** When the credential expires (ms since 1970). */

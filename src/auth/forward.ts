@@ -22,7 +22,7 @@ export interface ForwardOptions {
   cookie: string | undefined;
 }
 
-/** What of a request tells the application who the client is. */
+/** The headers of a request by which the application finds out who the client is. */
 interface Shown {
   cookie: string | undefined;
   authorization: string | undefined;
@@ -37,8 +37,8 @@ interface Answer {
 }
 
 /**
- * `SISYPHUS_AUTH=forward`: asks the application, with what the client has shown. Answers are used again for a while, because after a
- * lost connection all clients come at once. Only good answers are: who was refused may have logged in since. A kept answer takes 5 µs.
+ * `SISYPHUS_AUTH=forward`: asks the application, with the credentials of the client. Answers are used again for a while, because after a
+ * lost connection all clients come at once. Refusals are not kept, because the client may have logged in since. A kept answer takes 5 µs.
  */
 export class ForwardMode implements Authenticator {
   readonly parameters = [ACCESS_TOKEN];
@@ -126,7 +126,7 @@ export class ForwardMode implements Authenticator {
     }
   }
 
-  /** A kept connection may be closed by the application at the moment of the request: then the request is made again, once. */
+  /** If the application closes a kept connection at the moment of the request, the request is made again, once. */
   async #request(headers: OutgoingHttpHeaders, signal: AbortSignal, isAgain = false): Promise<Answer> {
     const { request } = this.#url.protocol === 'https:' ? https : http;
     const asked = request(this.#url, { agent: this.#agent, headers, signal });

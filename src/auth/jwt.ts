@@ -74,7 +74,7 @@ function createVerify(
   return (token) => verifyBy(token, key, checks, tell);
 }
 
-/** A key that cannot be used, such as one of RSA with 1024 bits, has signed nothing: the operator is told, and the token is refused. */
+/** If the key cannot be used, such as one of RSA with 1024 bits, the token is refused (`signature`), and the operator is notified. */
 async function verifyBy(
   token: string,
   key: KeyObject | CryptoKey | JWTVerifyGetKey,

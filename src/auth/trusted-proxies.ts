@@ -65,7 +65,7 @@ const NOT_PUBLIC = new Set(['loopback', 'private', 'linkLocal', 'uniqueLocal', '
 export interface Network {
   /** An IPv4 address, or an IPv6 network of 64 bits, because one client may have all addresses of it. */
   readonly key: string;
-  /** Whether it belongs to the internet. */
+  /** Whether the network belongs to the internet: it is neither loopback nor private. */
   readonly isPublic: boolean;
 }
 

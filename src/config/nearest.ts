@@ -1,8 +1,15 @@
-/** The candidate with the smallest edit distance to the name; case does not count. */
+/** Some variables have this prefix, and PORT, HOST and REDIS_URL have none. */
+const PREFIX = /^SISYPHUS_/;
+
+/** The candidate with the smallest edit distance to the name. Neither case counts, nor the prefix of variables, which is easily one too many. */
 export function nearest(name: string, candidates: string[]): string {
-  const upper = name.toUpperCase();
-  const distances = candidates.map((candidate) => distance(upper, candidate.toUpperCase()));
+  const word = comparable(name);
+  const distances = candidates.map((candidate) => distance(word, comparable(candidate)));
   return candidates[distances.indexOf(Math.min(...distances))]!;
+}
+
+function comparable(name: string): string {
+  return name.toUpperCase().replace(PREFIX, '');
 }
 
 /** The Levenshtein distance, computed row by row. */

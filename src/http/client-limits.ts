@@ -7,8 +7,8 @@ import { Rate } from './rate.ts';
 /** The time in which bad credentials of an address are counted (s). */
 const MINUTE = 60;
 /**
- * How many addresses are counted at most: those with a bad credential, new ones within a minute. An entry takes 450 bytes (measured) and
- * lives for a minute, so all of them take at most 18 MB. Whoever has more addresses could try more often than any limit allows.
+ * How many addresses with a bad credential are counted within a minute. An entry takes 450 bytes (measured) and lives for a minute, so all
+ * of them take at most 18 MB. Addresses beyond that are not counted: a client that has so many of them could evade any limit.
  */
 const MAX_ADDRESSES = 20_000;
 /** How many addresses are remembered; parsing one takes 2 to 8 µs. */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 
 /** How long the limit is cached (ms): reading it takes 50 µs, and it may be changed while the process runs. */
 const FRESH = 100;
-/** Files kept free for refusing streams with a frame, for publishers and for health checks, at most. */
+/** How many files are kept free at most: for refusing streams with a frame, for publishers and for health checks. */
 const MAX_HEAD_ROOM = 128;
 /** One in four of the files kept free is refused to all clients, because the gateway may have to reconnect to Redis. */
 const RESERVE_SHARE = 4;

@@ -13,7 +13,7 @@ import { Identification } from './identification.ts';
 /** The user has as many streams as one may have, at all gateways together. */
 export const FULL = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER' } as const satisfies Refused;
 
-/** Who a stream is for: a user, or nobody, who has shown no credential and names the channels to read. */
+/** The reader of a stream: a user, or nobody, which is a client without a credential that names the channels to read. */
 export interface Listener extends Omit<Identified, 'user'> {
   user: string | undefined;
   /** By what the client's address is counted, if it is. */
@@ -31,7 +31,7 @@ export interface Entering {
   named: ReadonlySet<string> | undefined;
   /** When the request began (ms, monotonic clock). */
   begun: number;
-  /** Why the request is refused whoever it is from. */
+  /** Why the request is refused, whichever client has sent it. */
   refusal: Refusal | undefined;
 }
 
@@ -129,7 +129,7 @@ export class Entrance {
 
 function listenerOf(identity: Identity, { named, begun }: Entering, { streams }: Counted): Listener | Refused {
   if ('refusal' in identity && !isNobody(identity)) return identity;
-  // The parameter has names, and none of them is a channel's.
+  // The request names channels, and none of the names is a valid one.
   if (named?.size === 0) return { refusal: 'malformed' };
   if (!('refusal' in identity)) {
     return { ...identity, address: streams, begun: Math.min(identity.since ?? begun, begun) };

@@ -73,5 +73,5 @@ function isOver(identity: Identity): boolean {
   return 'user' in identity && identity.expires !== undefined && !(identity.expires > Date.now());
 }
 
-/** The `onClose` of a connection once its client no longer waits for an identity. */
+/** The `onClose` of a connection after the identification: there is nothing left to give up. */
 function nothing(): void {}

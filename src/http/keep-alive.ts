@@ -13,7 +13,7 @@ const KEPT = 620_000;
 /** Keeps idle connections for `kept` milliseconds; a request that arrives just before the end is still answered. */
 export function keepConnections(server: Server, { told = TOLD, kept = KEPT } = {}): void {
   server.keepAliveTimeout = told;
-  // If there is a listener, Node does not close the socket by itself.
+  // If the server has a listener for `timeout`, Node does not close the socket by itself.
   server.on('timeout', (socket: Socket) => {
     if (socket.timeout !== kept - told) socket.setTimeout(kept - told);
     else closeIdle(socket);

@@ -1,6 +1,6 @@
 /**
- * Headers of every response that is no stream. Nothing in it is a page: no browser may run it, show it in a frame, take it for another type,
- * keep it, or tell the next site its address, which may hold a credential.
+ * Headers of every response that is no stream. Such a response is data and no page: a browser must not run it, show it in a frame, take it
+ * for another type, store it, or send its address, which may hold a credential, to the next site.
  */
 export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',

@@ -9,7 +9,7 @@ export interface Act {
   action: 'grant' | 'revoke' | 'token' | 'revoke_tokens' | 'disconnect';
   user?: string | undefined;
   channel?: string | undefined;
-  /** The id of the message that says so, as text. */
+  /** As text: the id of the message about a grant or a revocation, or the id of a disconnect. */
   id?: string | undefined;
 }
 

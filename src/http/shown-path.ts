@@ -6,8 +6,9 @@ const PLAIN = new RegExp(String.raw`^(?:/(?:[\w.~-]{1,${LONGEST_PART}}(?=/|$))?)
 const PATH = /^(?:https?:\/\/[^/?#]*)?([^?#]*)/i;
 
 /**
- * As much of the path of a request target as an error and the log may show. A client that writes its address wrongly may have put a credential into the path
- * (`/stream&access_token=…`, `/stream/eyJhb…`), so a path is shown up to the first part that is no plain short name.
+ * As much of the path of a request target as an error and the log may show. A client that writes its address wrongly may have put a
+ * credential into the path (`/stream&access_token=…`, `/stream/eyJhb…`), so a path is shown up to the first part that is no plain short
+ * name.
  */
 export function shownPath(target: string): string {
   const [, path = ''] = PATH.exec(target) ?? [];

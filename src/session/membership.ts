@@ -177,7 +177,7 @@ export class Membership implements Channels {
     if (this.#isTooLong(this.timeline.channels)) return false;
     if (changes.some(({ channel }) => !this.#isListed(channel))) this.#leaveOutOthers();
     for (const { channel, kind, place, was } of changes) {
-      // A change that only moved to another place does not concern this reader if it does not follow the channel.
+      // If the list had the channel before, the change only has another place now: it concerns a reader only if it follows the channel.
       if (!this.#isListed(channel) || (was && !followed.has(channel))) continue;
       if (kind === 'granted')
         this.#additions.add(channel, { id: now, from: place.id, before: was, isHeard: followed.has(channel) });

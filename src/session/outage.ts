@@ -7,7 +7,7 @@ import type { SessionRegistry } from './session-registry.ts';
 
 /** Interval between two checks (ms). */
 const PERIOD = 200;
-/** Most time that counts between two checks (ms). In the rest this process did not run, so it says nothing about Redis. */
+/** The most that the time between two checks counts (ms). In the time beyond it this process did not run, so Redis may have been there. */
 const MOST_BETWEEN = 2 * PERIOD;
 /** Streams are closed if the hub has had no answer for this long (ms), even if Redis answers on other connections. */
 const DEAF = 60_000;
@@ -35,23 +35,23 @@ export interface OutageOptions {
 /** The number of readers turned away, and of streams ended, because of Redis. */
 type Cost = Record<'turnedAway' | 'ended', number>;
 
-/** The present time in which the store is away. */
+/** An outage that is not over: the store is away. */
 interface Away {
   /** When it began (ms). */
   since: number;
   /** The numbers when it began. */
   before: Cost;
-  /** Whether it has been logged. */
+  /** Whether the log has a line about it. */
   isSaid: boolean;
 }
 
-/** A trouble in which the store answers, but refuses something. */
+/** A time in which the store answers, but refuses something. */
 interface Refusal {
   /** When it began (ms). */
   since: number;
   /** When it was last seen (ms). */
   seenAt: number;
-  /** Whether it has been logged. */
+  /** Whether the log has a line about it. */
   isSaid: boolean;
 }
 

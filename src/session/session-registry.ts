@@ -42,7 +42,7 @@ export interface RegistryOptions {
 
 /** All sessions of this process. One timer does the periodic work for all of them. */
 export class SessionRegistry {
-  /** Why the last reader was turned away; for the log. */
+  /** Why the last client was refused a stream, for the log. */
   turnedAwayFor = '';
   /** Called with each user who is disconnected, whether or not the user has streams here; `undefined`: it may be anybody. */
   onDisconnect: (user: string | undefined) => void = () => undefined;

@@ -256,4 +256,12 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     replace: "error.message === 'timed out'",
     caughtBy: 'unit/redis-error',
   },
+  {
+    name: 'REDIS_URL with the prefix of other variables is taken for another one',
+    file: 'src/config/nearest.ts',
+    find: ".replace(PREFIX, '')",
+    replace: '',
+    caughtBy: 'unit/config',
+    only: 'SISYPHUS_REDIS_URL',
+  },
 ];

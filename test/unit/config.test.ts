@@ -145,6 +145,8 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_URL: 'localhost:3001' }, /^SISYPHUS_URL is no gateway/],
   [{ SISYPHUS_NOP_INTERVAL: '15s' }, /^SISYPHUS_NOP_INTERVAL is unknown: SISYPHUS_NOOP_INTERVAL/],
   [{ sisyphus_drain: '1s' }, /^sisyphus_drain is unknown: SISYPHUS_DRAIN/],
+  [{ SISYPHUS_REDIS_URL: 'redis://h' }, /^SISYPHUS_REDIS_URL is unknown: REDIS_URL/],
+  [{ SISYPHUS_PORTT: '1' }, /^SISYPHUS_PORTT is unknown: PORT/],
 ];
 
 describe('configuration', () => {

@@ -21,6 +21,7 @@ const DIGESTS: Record<number, string> = {
   9: 'b76b7862c45ead72',
   10: '475c82e66dd8b8d2',
   13: '30513047870ff72d',
+  14: 'c4f568357162b318',
 };
 
 /** Of the code alone: without comments, empty lines and the number. */
@@ -35,6 +36,12 @@ describe('the library of functions', () => {
     const expected = `expected VERSION = ${VERSION + 1} in lua/functions/version.lua, and ${VERSION + 1}: '${digest}' here`;
     expect(digest, expected).to.equal(DIGESTS[VERSION]);
     expect(VERSION).to.equal(Math.max(...Object.keys(DIGESTS).map(Number)));
+  });
+
+  it('answers an error with what was expected, and not with what "is right"', () => {
+    const replies = [...LIBRARY.matchAll(/error_reply\((.*)\)/g)].map(([, text]) => text!);
+    expect(replies).to.have.length.above(15);
+    expect(replies.filter((text) => /\b(?:is|are) right\b/.test(text))).to.deep.equal([]);
   });
 
   it('has every file, once', () => {

@@ -16,7 +16,7 @@ export function errors(logger: Logger, log: BoundedLog): Middleware {
       // The error is in the body of the request, and `answerUnreadable` has answered and logged it.
       if (ctx.headerSent) return;
       const error = thrown instanceof SisyphusError ? thrown : unexpected(thrown, logger);
-      // Redis refuses every publisher for the same reason, and a limit is for those who ask too often, so these lines are limited.
+      // Redis refuses all publishers for the same reason, and a client at a limit sends many requests, so these lines are limited.
       const isRepeated = isExpected(error) || error.code === 'too_many_requests';
       const { code, message: reason } = error;
       const times = isRepeated ? repeats.due(`${code} ${reason}`) : 1;

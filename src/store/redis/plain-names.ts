@@ -34,7 +34,7 @@ export class PlainNames {
     const asked = [...new Set(patterns)].sort();
     if (this.#globs.length > 0 && asked.join(' ') === this.#asked.join(' ')) return;
     this.#asked = asked;
-    // A pattern that begins with a star matches the names with the prefix as well.
+    // A pattern that begins with a star matches names with the prefix as well, so it needs no second pattern.
     const others = this.#asked.filter((pattern) => !pattern.startsWith('*') && !pattern.startsWith(this.prefix));
     this.#patterns = [...this.#asked, ...others.map((pattern) => this.prefix + pattern)];
     this.#globs = this.#patterns.map((pattern) => ({ pattern, glob: compileGlob(pattern) }));

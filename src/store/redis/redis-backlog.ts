@@ -114,7 +114,7 @@ export class RedisBacklog implements Backlog {
         this.#standing.wrote('commands');
         return answer;
       } catch (error) {
-        // Any other error may be caused by this message, or by its channel.
+        // Only an error about the state of Redis counts here. Any other one may be caused by this message, or by its channel.
         if (isStateRefusal(error)) this.#standing.failed('publishing', error);
         throw error;
       }

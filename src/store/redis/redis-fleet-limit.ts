@@ -118,7 +118,7 @@ export class RedisFleetLimit implements FleetLimit {
     });
   }
 
-  /** Redis may have anything from now on, so nobody waits for it. */
+  /** Gives up the turn: it is not known any more what Redis has counted, so all streams that wait for an answer are admitted. */
   #forget(): void {
     this.#state = 'unknown';
     this.#turn++;
@@ -180,7 +180,7 @@ export class RedisFleetLimit implements FleetLimit {
     this.#schedule();
   }
 
-  /** Takes the answer of a call that was made in this turn. Without one, a new turn has to begin. */
+  /** Uses the answer if `turn` is still the current one. If no answer comes in time, the turn is given up, and a new one has to begin. */
   #answered(asked: Promise<Answer>, turn: number, take: (answer: Answer) => void): void {
     const answer = asked.then((found) => {
       if (turn === this.#turn) take(found);

@@ -102,7 +102,7 @@ export class StreamClaims {
     }
   }
 
-  /** Admits everybody, because the store cannot tell who is to be admitted. */
+  /** Admits all streams that wait, because the store cannot count them. */
   admitAll(): void {
     const all = [...this.#applicants.values()].flat();
     for (const users of [this.#applicants, this.#asking, this.#changed, this.#refused]) users.clear();

@@ -7,7 +7,7 @@ local function change_list(args, name, apply)
     return bad_request(name, '<user> <channel> [<data>]')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7')
   end
   local data = args[3] or '<message><' .. name .. '><channel>' .. channel .. '</channel></' .. name .. '></message>'
   local clock = read_clock()
@@ -18,7 +18,7 @@ local function change_list(args, name, apply)
   local list = list_of(user)
   local kind = redis.call('TYPE', list).ok
   if kind ~= 'none' and kind ~= 'set' and kind ~= 'list' and kind ~= 'zset' then
-    return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; a set, list or sorted set is right')
+    return redis.error_reply('WRONGTYPE ' .. list .. ' is a ' .. kind .. '; expected a set, a list or a sorted set')
   end
   require_permissions(list, { 'SADD', 'SREM', 'ZADD', 'ZREM', 'RPUSH', 'LREM', 'LPOS' })
   local state

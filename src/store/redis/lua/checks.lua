@@ -27,7 +27,7 @@ end
 -- Answers an error if this may not be the name of an event, or else `nil`.
 local function problem_with_event(event)
   if #event > 128 or #event < 1 or string.find(event, '[^%w_.:-]') then
-    return redis.error_reply('BADEVENT 1 to 128 of A-Z a-z 0-9 _ . : - are right')
+    return redis.error_reply('BADEVENT expected 1 to 128 of A-Z a-z 0-9 _ . : -')
   end
   if event == 'reset' or event == 'denied' or event == 'open' or event == 'error' or event == 'message' then
     return redis.error_reply('BADEVENT reset, denied, open, error and message mean something else to an EventSource')
@@ -38,7 +38,7 @@ end
 -- Answers an error if the message may not be published, or else `nil`. `event` is `nil` for a message without a name.
 local function problem_with_message(clock, channel, data, event)
   if not is_channel(channel) then
-    return redis.error_reply('BADCHANNEL 1 to 128 of A-Z a-z 0-9 _ . : - are right, such as room:918; sisyphus: is reserved')
+    return redis.error_reply('BADCHANNEL expected 1 to 128 of A-Z a-z 0-9 _ . : -, such as room:918; sisyphus: is reserved')
   end
   if #data > clock.max then
     return redis.error_reply('TOOLARGE ' .. #data .. ' bytes; a message may have ' .. clock.max)

@@ -35,8 +35,9 @@ local function store_gaps(texts)
   end
 end
 
--- Adds a gap to the list. An `unrecorded` gap of all channels replaces the one before it, because readers from before that one are told of
--- the new one too. If there are too many forks, the two oldest become one, and readers from before its end are told of it.
+-- Adds a gap to the list. An `unrecorded` gap of all channels replaces the one before it, because readers from before that one are
+-- notified of the new one too. If there are too many forks, the two oldest are merged into one, and readers whose position is before its
+-- end are notified.
 local function add_gap(texts, gap)
   local forks, is_unrecorded = {}, string.find(gap, '^unrecorded %d+ %d+$')
   for i = #texts, 1, -1 do

@@ -1,5 +1,5 @@
--- The gateways that are taken to live, and what each was configured with: `<key>:gateways`, a hash of JSON by the gateway's name. A gateway
--- says it again every few seconds.
+-- The gateways that are taken to live, and what each was configured with: `<key>:gateways`, a hash of JSON by the gateway's name. Each
+-- gateway writes its entry again every few seconds.
 
 -- Whether the value is what a gateway has stored; somebody else may have written there.
 local function is_gateway(value)
@@ -8,8 +8,8 @@ local function is_gateway(value)
     and type(value.max) == 'string' and type(value.patterns) == 'string'
 end
 
--- Deletes the gateways that have not said anything for too long, and answers the others by their names. `till` is when (ms) the time of a
--- gateway ends. If no gateway has said anything for half of that time, Redis or all of them were away: then none is taken for dead yet.
+-- Deletes the gateways that have not called for too long, and answers the others by their names. `till` is when (ms) the entry of a gateway
+-- ends. If no gateway has called for half of that time, Redis or all of them were away: then none is taken for dead yet.
 local function keep_living_gateways(clock, ms)
   local stored = redis.pcall('HGETALL', GATEWAYS)
   if stored.err then
@@ -22,7 +22,7 @@ local function keep_living_gateways(clock, ms)
   for i = 1, #stored, 2 do
     local known, gateway = pcall(cjson.decode, stored[i + 1])
     if known and is_gateway(gateway) and (is_quiet or gateway.till >= now) then
-      -- If the clock was set back, the time of a gateway must not end later than if it had spoken now.
+      -- `min`: if the clock was set back, a gateway must not count as living for longer than one that calls at this moment.
       gateway.till = is_quiet and now + ms or math.min(gateway.till, now + ms)
       living[stored[i]] = gateway
     else

@@ -44,8 +44,8 @@ local function source_of(args, number, oldest, head)
   }
 end
 
--- Finds the next message of each channel of which the caller does not know it. Answers whether all of them have been looked at: only then
--- is it known which message comes first.
+-- For each channel whose next message the caller does not know, finds that message. Answers whether all of these channels have been read:
+-- only then is it known which message comes first.
 local function find_next_messages(reading, unknown)
   local is_complete = true
   for number = 1, unknown do

@@ -10,7 +10,7 @@ define('add_token', {}, function(args)
     return bad_request('add_token', '<user> <hash> <ms>')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7')
   end
   require_tokens(user)
   return add_token(user, hash, ttl)

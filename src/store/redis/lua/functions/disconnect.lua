@@ -3,14 +3,14 @@
 -- Keys: the clock, the disconnects.
 -- Arguments: the user.
 -- Result: the id of the disconnect. A stream whose request began before it ends; one that began after it stays.
--- Errors: BADREQUEST, BADUSER. Then nothing ends.
+-- Errors: BADREQUEST, BADUSER. After an error no stream ends.
 define('disconnect', { 'allow-oom' }, function(args)
   local user = args[1]
   if not user or #args > 1 then
     return bad_request('disconnect', '<user>')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7')
   end
   local clock = read_clock()
   require_disconnects()

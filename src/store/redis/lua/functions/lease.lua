@@ -7,7 +7,7 @@
 --   gives it back after it has recorded all that it received; `again`: it only lost its connection, and will be back), `leave` (a standby
 --   goes).
 -- Result: [role, id, number, 1 if a lease is in force, patterns by which places are counted now, patterns that gateways ask for or '-']
---   role: `leader`, `standby`, `spare` (there are two standbys already), `uncovered` (the lease may be had, but another gateway may have
+--   role: `leader`, `standby`, `spare` (there are two standbys already), `uncovered` (the lease is free, but another gateway may have
 --   received more), and, if it was asked, `room` or `spare`.
 -- Errors: only those of every function.
 --

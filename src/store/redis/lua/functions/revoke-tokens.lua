@@ -40,7 +40,7 @@ define('revoke_tokens', { 'allow-oom' }, function(args)
     end
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7')
   end
   local tokens, revoked = user_key(user, 'tokens'), user_key(user, 'revoked')
   local clock = read_clock()

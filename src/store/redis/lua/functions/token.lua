@@ -10,7 +10,7 @@ define('token', {}, function(args)
     return bad_request('token', '<user> <ttl>')
   end
   if not is_user(user) then
-    return redis.error_reply('BADUSER 1 to 128 of A-Z a-z 0-9 _ . @ + | - are right, such as 7')
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7')
   end
   if not ttl then
     return redis.error_reply('BADREQUEST expected a time from 1s to 365d, such as 1h, or a number of seconds')
