@@ -177,7 +177,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
     name: 'only gateways with streams of the user forget what the application said',
     file: 'src/session/session-registry.ts',
     find: '    this.onDisconnect(user);\n',
-    replace: "    if (this.#perUser.has(user ?? '')) this.onDisconnect(user);\n",
+    replace: "    if (this.#perUser.of(user ?? '') > 0) this.onDisconnect(user);\n",
     caughtBy: 'integration/disconnect',
     only: 'no stream',
   },

@@ -254,7 +254,7 @@ export const LUA_MUTATIONS: Mutation[] = [
     name: 'what was heard is given although the store does not have it',
     file: 'src/hub/give-missed.ts',
     find: '      if (!this.#compared.has(message.channel)) heard.add(message);',
-    replace: '      if (!read.has(message.id)) heard.add(message);',
+    replace: '      if (!missed.has(message.id)) heard.add(message);',
     caughtBy: 'unit/hub',
     only: 'nobody has published',
   },

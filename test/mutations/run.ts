@@ -6,7 +6,10 @@ import type { Mutation } from './mutations.ts';
 
 const TEST_LIMIT = 240_000;
 
-/** Makes one mistake in a copy of the gateway, and runs the test that must find it. Answers whether it did. */
+/**
+ * Makes one mistake in a copy of the gateway, and runs the test that must find it. Answers whether it did.
+ * @throws Error if no test failed, but Mocha did: it finds nothing then
+ */
 function isCaught(mutation: Mutation): boolean {
   const { caughtBy, only } = mutation;
   return withCopy(mutation, (copy) => {
@@ -22,6 +25,10 @@ function isCaught(mutation: Mutation): boolean {
         env: gatewayOf(copy),
       },
     );
+    const isTimeOut = test.status === null;
+    if (test.status !== 0 && !isTimeOut && !/^ +\d+ failing$/m.test(test.stdout)) {
+      throw new Error(`no test failed, but Mocha: ${test.stderr.trim().slice(0, 200)}`);
+    }
     return test.status !== 0;
   });
 }

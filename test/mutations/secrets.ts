@@ -187,7 +187,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
     find: 'if (!isReadable(ctx.url))',
     replace: "if (!isReadable('/'))",
     caughtBy: CROSS_SITE,
-    only: 'GET http://[/',
+    only: 'GET http://\\[/',
   },
   {
     name: 'the log has the path as the client wrote it',

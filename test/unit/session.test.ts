@@ -123,10 +123,10 @@ class World {
     return this.last;
   }
 
-  session(client: Client, connection = client.connection(), now = Date.now): Session {
+  session(client: Client, connection = client.connection(), now = Date.now, named?: ReadonlySet<string>): Session {
     const { hub, backlog, counters } = this;
     const options = { user: '7', hub, backlog, counters, logger, recordsPlain: () => false, maxBuffer: 1_000_000, now };
-    return new Session({ ...options, connection, pauses: { first: 10, last: 100 } });
+    return new Session({ ...options, connection, named, pauses: { first: 10, last: 100 } });
   }
 
   async close(): Promise<void> {
@@ -230,6 +230,23 @@ describe('a session, at the seam between what is read and what comes live', () =
     await world.session(client).open({ kind: 'after', position });
     await eventually(() => client.messages.length >= 3);
     expect(client.texts).to.deep.equal(['ok', 'granted', '2', '3']);
+  });
+
+  it('has a right to the only channel that it names where that was granted while it opened', async () => {
+    const { rights } = world.backlog;
+    world.backlog.rights = async (users) => {
+      world.backlog.rights = rights;
+      const answer = await rights(users);
+      await world.backlog.grant('7', 'room:b');
+      await turns(3);
+      return answer;
+    };
+    const connection = client.connection();
+    await world.session(client, connection, Date.now, new Set(['room:b'])).open({ kind: 'now' });
+    expect(connection.closed).to.equal(false);
+    await world.publish('room:b', '1');
+    await eventually(() => client.messages.length > 0);
+    expect(client.texts).to.deep.equal(['ok', '1']);
   });
 
   it('has what is read for a client withdrawn that has left', async () => {
