@@ -154,7 +154,9 @@ describe('headers', () => {
       const answer = await request(method, '/?user=1');
       expect(answer.status, method).to.equal(405);
       expect(answer.header('allow'), method).to.contain('GET');
-      expect(JSON.parse(String(answer.bytes))).to.have.property('error', 'method_not_allowed');
+      const { error, message } = JSON.parse(String(answer.bytes)) as Record<string, string>;
+      expect(error, method).to.equal('method_not_allowed');
+      expect(message).to.equal(`${method} is not answered at /: expected ${answer.header('allow')}`);
     }
   });
 

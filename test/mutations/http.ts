@@ -351,4 +351,12 @@ export const HTTP_MUTATIONS: Mutation[] = [
     caughtBy: STREAM_ROUTE,
     only: 'come back soon',
   },
+  {
+    name: 'a method that is not answered is refused without the methods that are',
+    file: 'src/http/middleware/errors.ts',
+    find: "${response.get('Allow')}",
+    replace: 'another one',
+    caughtBy: 'conformance/headers',
+    only: 'which methods there are',
+  },
 ];

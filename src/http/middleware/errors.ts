@@ -36,7 +36,11 @@ function requireRoute(ctx: Context): void {
     throw new SisyphusError('not_found', `there is nothing at ${shownPath(ctx.url)}; GET /?user=7 opens a stream`);
   }
   if (ctx.status === 405 || ctx.status === 501) {
-    throw new SisyphusError('method_not_allowed', 'GET opens a stream at /; POST publishes at /publish');
+    const { method, response } = ctx;
+    throw new SisyphusError(
+      'method_not_allowed',
+      `${method} is not answered at ${shownPath(ctx.url)}: expected ${response.get('Allow')}`,
+    );
   }
 }
 
