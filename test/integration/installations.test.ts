@@ -14,6 +14,15 @@ interface Installation {
   gateway: Gateway;
 }
 
+const CLOCK = 'sisyphus:{0}:clock';
+
+/** Settles when the only gateway has just reported its settings, which sets everything right: it does so again after 2.8 s. */
+async function settingsReported(client: Redis): Promise<void> {
+  const reported = async () => JSON.stringify(await client.hvals('sisyphus:{0}:gateways'));
+  const before = await reported();
+  await eventually(async () => (await reported()) !== before);
+}
+
 const textsOf = (stream: RawStream): (string | undefined)[] => stream.messages.map(({ data }) => data);
 
 describe('on one Redis', function () {
@@ -248,14 +257,18 @@ describe('on one Redis', function () {
       ioredis.disconnect();
     });
 
-    it('keeps it where another gateway is not told of it, which says so, or somebody takes it away', async () => {
+    it('keeps it where somebody takes it away, at once', async () => {
+      await settingsReported(client);
+      await client.hset(CLOCK, 'prefix', '');
+      await eventually(async () => (await client.hget(CLOCK, 'prefix')) === PREFIX, 2000);
+    });
+
+    it('keeps it where another gateway is not told of it, which says so', async () => {
       const other = await start({});
       const { msg } = await other.waitForLog(({ event }) => event === 'key_prefix_differs');
       expect(msg).to.match(/^SISYPHUS_KEY_PREFIX=laravel_database_ of another gateway counts; expected one for all/);
       await client.fcall('sisyphus_grant', 0, '7', 'room:7');
       expect(await client.smembers(`${PREFIX}user:7:channels`)).to.deep.equal(['room:7']);
-      await client.hset('sisyphus:{0}:clock', 'prefix', '');
-      await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'prefix')) === PREFIX);
     });
   });
 
@@ -278,15 +291,18 @@ describe('on one Redis', function () {
       expect(lines[2]![0]!.msg).to.match(/ expected SISYPHUS_KEY_PREFIX=db3: and SISYPHUS_RAW_CHANNELS=db3:\*:\* /);
     });
 
-    it('that the store takes its database for another one, and sets it right', async () => {
+    it('that the store takes its database for another one, and sets it right at once', async () => {
       const gateway = await start({ REDIS_URL: `${server.url}/4` });
       const client = server.client({ db: 4 });
       await client.sadd('user:1:channels', 'room:1');
       const stream = await open(gateway, '1');
+      await settingsReported(client);
+      const began = performance.now();
       // As after SWAPDB.
-      await client.hset('sisyphus:{0}:clock', 'database', '0');
+      await client.hset(CLOCK, 'database', '0');
       await gateway.waitForLog(({ event, stored }) => event === 'database_differs' && stored === '0');
-      await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'database')) === '4');
+      await eventually(async () => (await client.hget(CLOCK, 'database')) === '4');
+      expect(performance.now() - began).to.be.below(2500);
       await client.fcall('sisyphus_publish', 1, 'sisyphus:{0}', 'room:1', 'text');
       await stream.until(() => textsOf(stream).includes('text'));
     });
