@@ -122,6 +122,13 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     only: 'guessed at a history',
   },
   {
+    name: 'any number of histories are read at a time',
+    file: 'src/http/routes/history.ts',
+    find: 'new Admission(AT_A_TIME)',
+    replace: 'new Admission(1000 * AT_A_TIME)',
+    caughtBy: 'unit/history-route',
+  },
+  {
     name: 'a history does not say what is gone',
     file: 'src/backlog/history.ts',
     find: '(after !== undefined && after + 1 < oldest)',

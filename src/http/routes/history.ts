@@ -10,6 +10,7 @@ import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
 import { channelOfUser, requireChannel } from '../../message/names.ts';
 import { parsePosition } from '../../message/position.ts';
+import { Admission } from '../../session/admission.ts';
 import { Timeline } from '../../session/timeline.ts';
 import type { ClientLimits } from '../client-limits.ts';
 import type { HttpContext } from '../context.ts';
@@ -18,6 +19,8 @@ import { streamRequestOf } from '../stream-request.ts';
 
 const MOST = 1000;
 const USUAL = 100;
+/** How many are read at a time: each may be all that is kept of a channel, and what streams read must not wait for many of them. */
+const AT_A_TIME = 4;
 /** How long the connection may stand still before the client has taken the answer (ms). */
 const TAKING = 60_000;
 const PARAMETERS = ['after', 'before', 'since', 'limit'] as const;
@@ -39,15 +42,18 @@ type Filter = (message: Message) => boolean;
 /** GET /channels/<channel>/messages: what is kept of a channel, for those who may read it, and for publishers. */
 export function history(context: HttpContext, options: HistoryOptions): (ctx: Context) => Promise<void> {
   const asking = { ...context, ...options, isPublic: publicTest(context.config.publicChannels) };
+  const turns = new Admission(AT_A_TIME);
   return async (ctx) => {
     const channel = requireChannel(ctx.params.channel);
     const request = streamRequestOf(ctx.req);
     const query = queryOf(request.query);
     const judge = await judgeFor(ctx, channel, request, asking);
-    const { backlog, hub } = context;
+    const { hub } = context;
     // A hub that hears nothing knows the position of a moment ago.
     await hub.refresh();
-    const { oldest, newest, isReset, messages } = await readHistory(backlog, channel, hub.position, query);
+    const { oldest, newest, isReset, messages } = await inTurn(turns, ctx, () =>
+      readHistory(context.backlog, channel, hub.position, query),
+    );
     const items = messages
       .filter(await judge())
       .map(toItem)
@@ -63,6 +69,19 @@ export function history(context: HttpContext, options: HistoryOptions): (ctx: Co
     // A browser's fetch sends no-cache with a condition, and Koa would not look at the condition then.
     if (tagsOf(ctx.get('If-None-Match')).includes(ctx.response.get('ETag'))) ctx.status = 304;
   };
+}
+
+/** Reads when it is the request's turn. @throws SisyphusError `unavailable` if that takes too long */
+async function inTurn<Answer>(turns: Admission, ctx: Context, read: () => Promise<Answer>): Promise<Answer> {
+  const turn = await turns.enter(() => ctx.req.socket.destroyed);
+  if (!('done' in turn)) {
+    throw new SisyphusError('unavailable', 'too many histories are being read: expected the request again later');
+  }
+  try {
+    return await read();
+  } finally {
+    turn.done();
+  }
 }
 
 /** The tags of a header, without the mark of weak ones: a proxy that compresses makes them weak (RFC 9110, 13.1.2). */
