@@ -64,6 +64,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     onReversed: () => sessions.closeAll('redis'),
     onHealed: () => void sessions.rereadAll(),
     onDisconnected: (disconnect) => void sessions.disconnect(disconnect),
+    onSuspected: (user) => sessions.suspect(user),
     counters,
     logger: logger.child({ component: 'hub' }),
   });

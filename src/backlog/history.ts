@@ -2,6 +2,9 @@ import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { BacklogReader } from './backlog.ts';
 
+/** The most bytes of messages in an answer; a single message that is larger has an answer of its own. */
+const MOST_BYTES = 1_048_576;
+
 /** Which messages of a channel are asked for; revisions are as in `Message`. */
 export interface HistoryQuery {
   /** Messages with a later revision, the first ones of them. */
@@ -26,6 +29,7 @@ export interface History {
 
 /**
  * Reads a part of what is kept of a channel. Without `after`, `before` and `since` it is the last messages.
+ * Those that would make it larger than `MOST_BYTES` are left out: the last ones with `after` or `since`, else the first ones.
  *
  * @param upTo the position of the gateway: it has received everything up to there
  */
@@ -56,28 +60,64 @@ export async function readHistory(
   const start = after === undefined ? Math.max(from, to - limit + 1) : from;
   const isReset = isAhead || (after !== undefined && after + 1 < oldest);
   if (start > to) return { oldest, newest, isReset, messages: [] };
-  const { messages } = await read({ after: BEGINNING, last: newest - start + 1 }, Math.min(limit, to - start + 1));
+  const { messages } = await take(
+    backlog,
+    { channel, upTo, after: BEGINNING, last: newest - start + 1 },
+    Math.min(limit, to - start + 1),
+    after === undefined,
+  );
   return { oldest, newest, isReset, messages: messages.filter(({ revision }) => revision >= start && revision <= to) };
 }
 
-/** Reads pages until there are so many messages. */
+/** Reads pages until there are so many messages. `keepsLast`: if they are too large for an answer, the first ones are left out. */
 async function take(
   backlog: BacklogReader,
   request: { channel: string; after: Position; upTo: Position; last?: number },
   most: number,
+  keepsLast = false,
 ): Promise<{ messages: Message[]; isReset: boolean }> {
   const leaving = new AbortController();
   const reading = await backlog.open([request], leaving.signal);
-  const messages: Message[] = [];
+  const taken = new Taken(most, keepsLast);
   let isReset = reading.gaps.size > 0;
-  while (messages.length < most) {
+  while (!taken.isFull) {
     const page = await reading.next();
     if (!page) break;
     isReset ||= page.gaps.size > 0;
-    messages.push(...page.messages);
+    for (const message of page.messages) taken.add(message);
   }
   leaving.abort();
   // The call says that the last page is no longer needed; it reads nothing more.
   await reading.next().catch(() => undefined);
-  return { messages: messages.slice(0, most), isReset };
+  return { messages: taken.messages, isReset };
+}
+
+/** The messages of an answer, as they are read. */
+class Taken {
+  readonly messages: Message[] = [];
+  readonly #keepsLast: boolean;
+  /** How many more may be added. */
+  #left: number;
+  #bytes = 0;
+
+  constructor(most: number, keepsLast: boolean) {
+    this.#left = most;
+    this.#keepsLast = keepsLast;
+  }
+
+  get isFull(): boolean {
+    return this.#left <= 0;
+  }
+
+  add(message: Message): void {
+    if (this.isFull) return;
+    this.#left--;
+    this.messages.push(message);
+    this.#bytes += message.payload.length;
+    while (this.#bytes > MOST_BYTES && this.messages.length > 1) {
+      const excess = this.#keepsLast ? this.messages.shift() : this.messages.pop();
+      this.#bytes -= excess!.payload.length;
+      if (!this.#keepsLast) this.#left = 0;
+    }
+  }
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import Koa from 'koa';
 import type Router from 'koa-router';
+import { ACCESS_TOKEN } from '../auth/credential.ts';
 import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
@@ -50,7 +51,8 @@ export function createHttpServer(context: HttpContext): Server {
   const pending = new PendingHeads({ counters, log });
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
-  const router = createRouter(context, { openStream, descriptors, limits, identification });
+  const readsBearer = authenticator.parameters.includes(ACCESS_TOKEN);
+  const router = createRouter(context, { openStream, descriptors, limits, identification, readsBearer });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;

@@ -21,6 +21,8 @@ export interface RouterOptions {
   descriptors: Descriptors;
   limits: ClientLimits;
   identification: Identification;
+  /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
+  readsBearer: boolean;
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {

@@ -24,6 +24,11 @@ export interface SourceListener {
   changed(user: string, change: RightsChange): void;
   /** Streams are to end. May be called again with the same disconnect, and while the connection is lost. */
   disconnected(disconnect: Disconnect): void;
+  /**
+   * Streams of the user may be going to end: `disconnected` is called, if they are, before the returned function is. Until then nothing is
+   * delivered to them.
+   */
+  suspected?(user: string): () => void;
 }
 
 /** A range of ids in which messages were lost, which no backlog shows: a reader with a position before `to` may have missed some. */

@@ -71,12 +71,12 @@ export async function giveMissed(
   const giving = new Giving(giver, frontier.position, options.logger, owed);
   const requests = missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo }));
   if (missed.length > 0) options.logger.info({ event: 'healing', channels: missed.length });
+  const own = requests.filter(({ channel }) => userOfChannel(channel) !== undefined);
+  if (own.length > 0) await eachPage(options, own, ({ messages }) => giving.note(messages), current);
+  if (!current()) return;
+  giving.note(giver.heldMessages(upTo));
+  giving.hold();
   try {
-    const own = requests.filter(({ channel }) => userOfChannel(channel) !== undefined);
-    if (own.length > 0) await eachPage(options, own, ({ messages }) => giving.note(messages), current);
-    if (!current()) return;
-    giving.note(giver.heldMessages(upTo));
-    giving.hold();
     const give = (page: Page): void => giving.give(page, page.messages.at(-1)?.id ?? BEGINNING);
     if (requests.length > 0) await eachPage(options, requests, give, current);
     if (!current()) return;

@@ -35,6 +35,8 @@ export interface HubOptions {
   onHealed?: () => void;
   /** Called when streams are to end, whether or not the hub is open. */
   onDisconnected?: (disconnect: Disconnect) => void;
+  /** See `SourceListener.suspected`. */
+  onSuspected?: (user: string) => () => void;
   now?: () => number;
 }
 
@@ -186,6 +188,10 @@ export class Hub implements SourceListener {
   changed(user: string, change: RightsChange): void {
     if (this.isOpen) this.#fanOut.changed(user, change);
     else this.#healing.hold({ user, change });
+  }
+
+  suspected(user: string): () => void {
+    return this.#options.onSuspected?.(user) ?? ignore;
   }
 
   disconnected(disconnect: Disconnect): void {

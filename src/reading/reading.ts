@@ -52,7 +52,8 @@ export class Reading {
   readonly #replayer: Replayer;
   #gate: Gate | undefined;
   #isDraining = false;
-  #isHeld = false;
+  /** How many have called `hold` and not `release` yet. */
+  #holds = 0;
   /** The missed messages have been given, so held messages may follow. */
   #hasBegun = false;
 
@@ -113,12 +114,12 @@ export class Reading {
   }
 
   hold(): void {
-    this.#isHeld = true;
+    this.#holds++;
     this.#closeGate();
   }
 
   release(): void {
-    this.#isHeld = false;
+    this.#holds--;
     this.#kick();
   }
 
@@ -155,7 +156,7 @@ export class Reading {
   }
 
   #kick(): void {
-    if (this.#isDraining || this.#isHeld || !this.#hasBegun) return;
+    if (this.#isDraining || this.#holds > 0 || !this.#hasBegun) return;
     this.#drain().catch((error: Error) => {
       // A client that has left is owed nothing.
       if (this.#client.hasLeft) return;
@@ -169,7 +170,7 @@ export class Reading {
     if (this.#isDraining) return;
     this.#isDraining = true;
     try {
-      while (this.#gate && !this.#isHeld && !this.#client.hasLeft) {
+      while (this.#gate && this.#holds === 0 && !this.#client.hasLeft) {
         const gate = this.#gate;
         const work = this.#work(gate);
         if (work) await work;

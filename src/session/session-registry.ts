@@ -131,6 +131,18 @@ export class SessionRegistry {
     return this.#disconnects.reasonAgainst(person, begun);
   }
 
+  /**
+   * Delivers nothing to the streams of a user who may have been disconnected, until the returned function is called. What was published
+   * behind the disconnect would reach them otherwise, if it is received before the disconnect has been read.
+   */
+  suspect(user: string): () => void {
+    const held = this.#streamsOf(user);
+    for (const session of held) session.hold();
+    return () => {
+      for (const session of held) session.release();
+    };
+  }
+
   /** Ends the streams whose requests began before the disconnect, and keeps out those that are being opened. */
   async disconnect(disconnect: Disconnect): Promise<void> {
     const { user, credential } = disconnect;
@@ -219,14 +231,18 @@ export class SessionRegistry {
   readonly #isOpen = (session: Session): boolean => this.#sessions.has(session);
 
   #endingWith(user: string, { credential, at }: Disconnect): Session[] {
-    const found: Session[] = [];
-    let left = this.#perUser.of(user);
-    // A user without streams here costs nothing, and all sessions are visited only until the last one of the user is found.
-    for (const session of left > 0 ? this.#sessions : []) {
-      if (session.user !== user) continue;
+    return this.#streamsOf(user).filter((session) => {
       const isMeant = credential === undefined || session.credential === credential;
-      if (isMeant && session.begun <= at && !session.connection.closed) found.push(session);
-      if (--left === 0) break;
+      return isMeant && session.begun <= at && !session.connection.closed;
+    });
+  }
+
+  #streamsOf(user: string): Session[] {
+    const found: Session[] = [];
+    const count = this.#perUser.of(user);
+    // A user without streams here costs nothing, and all sessions are visited only until the last one of the user is found.
+    for (const session of count > 0 ? this.#sessions : []) {
+      if (session.user === user && found.push(session) === count) break;
     }
     return found;
   }

@@ -140,7 +140,7 @@ export class Session implements ReadingOwner {
     if (channel === this.#membership.own && this.#membership.changed(change)) this.#reading.review();
   }
 
-  /** Delivers nothing until `release`, because a message received later may change the rights at an earlier place. */
+  /** Delivers nothing until `release` has been called as often: what is received later may decide about earlier messages. */
   hold(): void {
     this.#reading.hold();
   }

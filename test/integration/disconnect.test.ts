@@ -164,6 +164,33 @@ describe('a user who is disconnected', function () {
     await expectRevoked(stream);
   });
 
+  it('gets nothing that was published behind the disconnect, and the others get all of it', async () => {
+    await world.allow('16', 'room:16');
+    await world.allow('17', 'room:16');
+    const revoked = [
+      open(world.gateway, '16'),
+      open(world.gateway, '16', '&c=room:16'),
+      open(world.gateway, '16', '&poll'),
+    ];
+    const other = await open(world.gateway, '17').ok();
+    await Promise.all(revoked.slice(0, 2).map((stream) => stream.ok()));
+    await eventually(async () => (await world.gateway.status()).streams === 4);
+    const call = ['FCALL', 'sisyphus_publish', '1', KEY, 'room:16'] as const;
+    await world.client
+      .multi()
+      .call(...call, 'before')
+      .call('FCALL', 'sisyphus_disconnect', '1', KEY, '16')
+      .call(...call, 'behind')
+      .call(...call, 'last')
+      .exec();
+    await other.frame(({ data }) => data === 'last');
+    expect(other.messages.map(({ data }) => data)).to.deep.equal(['before', 'behind', 'last']);
+    for (const stream of revoked) {
+      await stream.ended(1000);
+      expect(stream.messages.map(({ data }) => data)).to.deep.equal(['before']);
+    }
+  });
+
   it('may come back at once', async () => {
     for (let i = 0; i < 5; i++) {
       await fcall('13');
@@ -175,8 +202,10 @@ describe('a user who is disconnected', function () {
 
   it('cannot be disconnected by a message that somebody else has published', async () => {
     const stream = await open(remote, '14').ok();
-    for (const text of ['9999999999999999', 'user 14', '', '1'])
+    for (const text of ['9999999999999999', '9999999999999999 14', 'user 14', '', '1', '2 14 14', '3 *'])
       await world.client.publish('sisyphus{0}/@disconnect', text);
+    await world.publish.fcall('user:14', 'still here');
+    await stream.frame(({ data }) => data === 'still here');
     await wait(300);
     expect(stream.closed).to.equal(false);
     await fcall('14');

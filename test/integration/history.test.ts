@@ -110,6 +110,35 @@ describe('the history of a channel', function () {
     expect(answer.messages.map(({ data }) => data)).to.deep.equal(['after']);
   });
 
+  it('has nothing that follows a revocation, even if the list was read before it', async () => {
+    const call = (name: string, ...args: string[]): Promise<unknown> =>
+      world.client.call('FCALL', `sisyphus_${name}`, '1', 'sisyphus:{0}', ...args);
+    let answered = 0;
+    for (let i = 0; i < 40; i++) {
+      await call('grant', '11', 'room:4');
+      const asked = Array.from({ length: 4 }, () => ask('room:4/messages?user=11').then((answer) => answer.text()));
+      await new Promise((resolve) => setTimeout(resolve, i % 8));
+      await Promise.all([call('revoke', '11', 'room:4'), call('publish', 'room:4', `later ${i}`)]);
+      for (const text of await Promise.all(asked)) {
+        expect(text).not.to.include(`later ${i}"`);
+        if (text.startsWith('{"channel"')) answered++;
+      }
+    }
+    expect(answered).to.be.above(0);
+  });
+
+  it('is as long as a stream may be behind, and goes on from there', async () => {
+    await world.allow('12', 'room:5');
+    for (let i = 1; i <= 8; i++) await world.publish.fcall('room:5', `${i}`.repeat(200_000));
+    const page = async (query: string): Promise<number[]> =>
+      numbers((await (await ask(`room:5/messages?user=12${query}`)).json()) as Answer);
+    expect(await page('')).to.deep.equal([4, 5, 6, 7, 8]);
+    expect(await page('&before=4')).to.deep.equal([1, 2, 3]);
+    expect(await page('&after=0')).to.deep.equal([1, 2, 3, 4, 5]);
+    expect(await page('&after=5')).to.deep.equal([6, 7, 8]);
+    expect(await page('&since=1')).to.deep.equal([1, 2, 3, 4, 5]);
+  });
+
   it('is not sent again if it has not changed', async () => {
     const first = await ask('room:1/messages', secret);
     const etag = first.headers.get('etag')!;

@@ -111,6 +111,21 @@ describe('the limits of an address', function () {
     expect((await refusal(world.open({ from }))).says).to.deep.equal(CLOSED);
     expect((await limitsOf(world)).SISYPHUS_MAX_FAILURES).to.be.above(1);
   });
+
+  it('are reached by publishing secrets that are guessed at a history', async () => {
+    const read = (secret: string, from: string): Promise<RawStream> =>
+      exchange({
+        port: world.gateway.port,
+        path: '/channels/room:1/messages?user=8',
+        headers: { Authorization: `Bearer ${secret}`, Connection: 'close' },
+        from,
+      });
+    for (let i = 0; i < 3; i++) expect((await read(`guess-${i}`, '127.0.0.7')).status).to.equal(403);
+    const right = await read(PUBLISH_SECRET, '127.0.0.7');
+    expect(right.status).to.equal(429);
+    expect(Number(right.header('retry-after'))).to.be.within(50, 60);
+    expect((await read(PUBLISH_SECRET, '127.0.0.8')).status).to.equal(200);
+  });
 });
 
 describe('the limits of all clients, and of a user', function () {

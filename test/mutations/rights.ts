@@ -69,7 +69,7 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'what is healed is given one by one, though rights change with what follows',
     file: READING,
-    find: '    this.#isHeld = true;\n',
+    find: '    this.#holds++;\n',
     replace: '',
     ...WAITING,
   },
@@ -223,9 +223,17 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'what a reading holds is not given when it is released',
     file: READING,
-    find: '    this.#isHeld = false;\n    this.#kick();\n',
-    replace: '    this.#isHeld = false;\n',
+    find: '    this.#holds--;\n    this.#kick();\n',
+    replace: '    this.#holds--;\n',
     caughtBy: 'unit/reading',
+  },
+  {
+    name: 'a reading that two hold goes on when one releases it',
+    file: READING,
+    find: '    this.#holds--;\n',
+    replace: '    this.#holds = 0;\n',
+    caughtBy: 'unit/reading',
+    only: 'while it is told to',
   },
   {
     name: 'lists are not read again where changes of rights were dropped while the hub healed',

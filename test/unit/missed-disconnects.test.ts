@@ -14,13 +14,22 @@ describe('the disconnects that a gateway has missed', () => {
   let answer: (number: number) => Promise<unknown[]>;
   let told: Disconnect[];
   let missed: MissedDisconnects;
+  /** The users whose streams are held. */
+  let held: string[];
 
   beforeEach(() => {
-    [reads, told] = [0, []];
+    [reads, told, held] = [0, [], []];
     answer = async () => ['9', '0'];
     const redis = { callBuffer: () => answer(++reads) } as unknown as Redis;
     const logger = createLogger('silent');
-    missed = new MissedDisconnects({ redis, keys: new Keys(undefined, 0), logger, tell: (one) => told.push(one) });
+    const suspect = (user: string): (() => void) => {
+      held.push(user);
+      return () => {
+        held = held.filter((other) => other !== user);
+      };
+    };
+    const tell = (one: Disconnect): unknown => told.push(one);
+    missed = new MissedDisconnects({ redis, keys: new Keys(undefined, 0), logger, tell, suspect });
   });
 
   it('are read once for a mark, and not again for the same one', async () => {
@@ -42,6 +51,32 @@ describe('the disconnects that a gateway has missed', () => {
     for (let i = 0; i < 100; i++) missed.hear(Buffer.from(`1${i}`));
     for (let i = 0; i < 10; i++) await turn();
     expect(reads).to.equal(2);
+  });
+
+  it('hold the streams of the users whom messages name, until a reading that began after the last message', async () => {
+    const answers: (() => void)[] = [];
+    answer = () => new Promise((resolve) => answers.push(() => resolve(['9', '0'])));
+    missed.hear(Buffer.from('7 a'));
+    missed.hear(Buffer.from('8 a'));
+    missed.hear(Buffer.from('8 *'));
+    for (const expected of [['a'], []]) {
+      answers.shift()!();
+      await turn();
+      expect(held).to.deep.equal(expected);
+    }
+    expect(reads).to.equal(2);
+  });
+
+  it('hold them until the next connection if the connection is lost', async () => {
+    await missed.learn(MARK);
+    answer = async () => {
+      throw new Error('Connection is closed.');
+    };
+    missed.hear(Buffer.from('7 a'));
+    await turn();
+    expect(held).to.deep.equal(['a']);
+    await missed.learn(MARK);
+    expect(held).to.deep.equal([]);
   });
 
   it('do not hold up a mark while somebody floods the topic', async () => {

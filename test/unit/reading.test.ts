@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Connection } from '../../src/connection/connection.ts';
 import { Counters } from '../../src/counters.ts';
@@ -146,8 +147,11 @@ describe('a reading without a user', () => {
     const owner = new PublicOwner(store, hub, ['news:1']);
     await owner.open({ kind: 'now' });
     owner.reading.hold();
+    owner.reading.hold();
     await publish('news:1', 'one');
     expect(owner.reading.isHolding).to.equal(true);
+    owner.reading.release();
+    await turn();
     expect(owner.given).to.deep.equal(['ok']);
     owner.reading.release();
     await eventually(() => owner.given.length === 2);

@@ -19,6 +19,8 @@ export interface MissedDisconnectsOptions {
   keys: Keys;
   logger: Logger;
   tell: (disconnect: Disconnect) => void;
+  /** Called if a message says that the user was disconnected, which is not known yet. The answer is called when it is known. */
+  suspect?: (user: string) => (() => void) | undefined;
 }
 
 /** The part of a mark that concerns disconnects. */
@@ -59,6 +61,8 @@ export class MissedDisconnects {
   /** Whether disconnects are read because of a message, and whether another message has come since that began. */
   #isReading = false;
   #isWanted = false;
+  /** The users that messages have named since the disconnects were last read. */
+  readonly #suspects = new Map<string, Suspect>();
 
   constructor(options: MissedDisconnectsOptions) {
     this.#options = options;
@@ -67,7 +71,9 @@ export class MissedDisconnects {
 
   /** Handles a message on the topic. */
   hear(payload: Buffer): void {
-    if (parsePosition(payload.toString('latin1')) === this.#last) return;
+    const [id = '', user = ''] = payload.toString('latin1').split(' ');
+    if (parsePosition(id) === this.#last) return;
+    if (isUser(user)) this.#suspect(user);
     this.#isWanted = true;
     // If the connection is lost, the first mark on the next one finds the disconnect.
     if (!this.#isReading) this.#readWhileWanted().catch(() => undefined);
@@ -79,7 +85,10 @@ export class MissedDisconnects {
     if (born !== this.#born) this.#upTo = BEGINNING;
     const isEmptied = born !== this.#born && this.#born !== undefined;
     this.#hasLost ||= isEmptied || isAfter(this.#newest, disconnected);
-    if (disconnected !== this.#last && !(await this.#read())) return;
+    if (disconnected !== this.#last) {
+      if (!(await this.#read())) return;
+      // After a connection was lost, a mark is the first to say that a message has named nobody.
+    } else if (!this.#isReading) this.#clear([...this.#suspects]);
     this.#last = disconnected;
     this.#upTo = position;
     this.#heard = now;
@@ -102,13 +111,32 @@ export class MissedDisconnects {
 
   /** Answers whether Redis has answered. */
   async #read(): Promise<boolean> {
+    // A message that is received while Redis answers may be about a disconnect that this answer does not have.
+    const suspects = [...this.#suspects];
     try {
       await this.#readAll();
+      this.#clear(suspects);
       return true;
     } catch (error) {
       if (!isReply(error)) throw error;
       this.#failures.log('disconnects_unread', error);
+      this.#clear(suspects);
       return false;
+    }
+  }
+
+  #suspect(user: string): void {
+    const before = this.#suspects.get(user);
+    const release = before?.release ?? (this.#suspects.size < MOST ? this.#options.suspect?.(user) : undefined);
+    // A new object: a reading that has begun before this message does not clear the user.
+    if (release) this.#suspects.set(user, { release });
+  }
+
+  #clear(suspects: [user: string, suspect: Suspect][]): void {
+    for (const [user, suspect] of suspects) {
+      if (this.#suspects.get(user) !== suspect) continue;
+      this.#suspects.delete(user);
+      suspect.release();
     }
   }
 
@@ -156,6 +184,11 @@ export class MissedDisconnects {
       if (!refusesWrites(error)) this.#failures.log('disconnects_unread', error);
     }
   }
+}
+
+/** A user that may have been disconnected. */
+interface Suspect {
+  release: () => void;
 }
 
 interface Entry {

@@ -182,8 +182,10 @@ export class RedisPlainSource implements PlainSource {
     } else if (topic === '@settled') listener.settled(settledIn(payload));
     else if (topic === '@gap') this.#hearGap(payload.toString('latin1'));
     else if (topic === '@disconnect') {
-      this.#witness.anchored(positionIn(payload));
-      listener.recorded(positionIn(payload), undefined);
+      const [id = ''] = payload.toString('latin1').split(' ', 1);
+      const position = parsePosition(id) ?? BEGINNING;
+      this.#witness.anchored(position);
+      listener.recorded(position, undefined);
     } else if (topic === '@anchor') this.#hearAnchor(listener, payload.toString('latin1'));
     else {
       const [id = '', , , place = '-'] = payload.toString('latin1', 0, HEADER).split(' ', 4);

@@ -63,7 +63,8 @@ export class RedisSource implements ChannelSource {
     this.#disconnectTopic = `${keys.topicPrefix}@disconnect`;
     this.#channels = new HeardChannels({ redis, keys, names, plausible, logger });
     const tell = (disconnect: Disconnect): void => this.#listener?.disconnected(disconnect);
-    const disconnects = new MissedDisconnects({ redis, keys, logger, tell });
+    const suspect = (user: string): (() => void) | undefined => this.#listener?.suspected?.(user);
+    const disconnects = new MissedDisconnects({ redis, keys, logger, tell, suspect });
     this.#disconnects = disconnects;
     this.#marks = new Marks({ redis, url, keys, names, standing, plausible, setup, disconnects, logger });
     this.#settling = new Settling(redis, keys);

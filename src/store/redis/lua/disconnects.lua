@@ -2,7 +2,7 @@
 --
 -- `<key>:disconnects` is a sorted set of `user <user>` and `credential <hash> <user>` by the id at which each was made last. If a gateway has noted
 -- one again that was lost, the id with which it was made stands behind it. The clock's field
--- `disconnected` has the id of the last one, which comes with each mark; the topic `@disconnect` carries the same id at once. Either makes a
+-- `disconnected` has the id of the last one, which comes with each mark; the topic `@disconnect` carries the same id and the user at once. Either makes a
 -- gateway read the set. So a gateway that was cut off reads what it has missed, and nobody can forge a disconnect by a PUBLISH.
 --
 -- Invariant: for DISCONNECTS_KEPT a disconnect is in the set, unless MOST_DISCONNECTS others came after it. A reader that may lack one can
@@ -28,6 +28,7 @@ local function disconnect(clock, entry)
   redis.call('ZREMRANGEBYRANK', DISCONNECTS, 0, -MOST_DISCONNECTS - 1)
   redis.call('PEXPIRE', DISCONNECTS, DISCONNECTS_KEPT / 1000)
   redis.call('HSET', CLOCK, 'disconnected', id)
-  publish(clock, TOPIC .. '@disconnect', id)
+  local user = string.match(entry, '^user (%S+)') or string.match(entry, '^credential %S+ (%S+)')
+  publish(clock, TOPIC .. '@disconnect', id .. ' ' .. user)
   return id
 end
