@@ -56,8 +56,11 @@ describe('a gateway that may open few files', () => {
   it('counts the connections that it has to drop, and keeps the streams and the Redis that it has', async () => {
     await startLimited(64);
     const stream = await world.openOk();
-    // All at once, so that there is no time to turn them away.
+    // All at once, so that there is no time to turn them away: the gateway finds them together when it goes on.
+    process.kill(world.gateway.pid, 'SIGSTOP');
     const crowd = Array.from({ length: 150 }, () => world.open());
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    process.kill(world.gateway.pid, 'SIGCONT');
     await eventually(() => crowd.every(({ closed, frames }) => closed || frames.length > 0));
     const line = await world.gateway.waitForLog(({ event }) => event === 'connections_dropped');
     expect(line.limit).to.equal(64);

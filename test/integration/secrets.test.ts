@@ -143,7 +143,8 @@ describe('publish secrets', function () {
     process.kill(worker, 'SIGKILL');
     const isLater = ({ event, pid }: Record<string, unknown>): boolean => event === 'listening' && pid !== worker;
     await eventually(() => gateway.logs.filter(isLater).length === 2, 10_000);
-    await everywhere('new-one', 200);
+    // A kept connection to the worker that was killed fails once.
+    await eventually(async () => everywhere('new-one', 200).then(() => true));
   }
 
   it('are not on /status', async () => {

@@ -111,8 +111,8 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   {
     name: 'a disconnect that is read late counts from when it is read',
     file: 'src/store/redis/missed-disconnects.ts',
-    find: 'at: answered - age',
-    replace: 'at: answered',
+    find: 'const at = Math.min(answered, this.#clock.toLocal(found.made));',
+    replace: 'const at = answered;',
     caughtBy: 'integration/disconnect',
     only: 'a later stream stays',
   },

@@ -4,6 +4,7 @@ import type { Disconnect } from '../../message/disconnect.ts';
 import { isUser } from '../../message/names.ts';
 import { BEGINNING, isAfter, type Position, parsePosition } from '../../message/position.ts';
 import { Failures } from '../../repeats.ts';
+import { ClockOffset } from './clock-offset.ts';
 import { callFunction, readFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
 import { isReply, refusesWrites } from './redis-error.ts';
@@ -46,6 +47,7 @@ export interface DisconnectMark {
 export class MissedDisconnects {
   readonly #options: MissedDisconnectsOptions;
   readonly #failures: Failures;
+  readonly #clock = new ClockOffset();
   /** The id of the last disconnect, as the store has said. */
   #last = BEGINNING;
   #upTo = BEGINNING;
@@ -81,6 +83,7 @@ export class MissedDisconnects {
 
   /** Settles when every disconnect from before the mark is passed on, or Redis refuses to answer. Rejects if Redis does not answer. */
   async learn({ disconnected = BEGINNING, position = BEGINNING, born, now }: DisconnectMark): Promise<void> {
+    this.#clock.learn(now, performance.now());
     // The ids of a new life may be lower.
     if (born !== this.#born) this.#upTo = BEGINNING;
     const isEmptied = born !== this.#born && this.#born !== undefined;
@@ -146,15 +149,16 @@ export class MissedDisconnects {
     const answer = (await readFunction(redis, keys, 'sisyphus_disconnects_ro', args)) as (Buffer | number)[];
     const answered = performance.now();
     const [now = '', isIncomplete, ...entries] = answer.map(String);
+    this.#clock.learn(parsePosition(now) ?? BEGINNING, answered);
     if (isIncomplete === '1') tell({ user: undefined, at: answered });
     for (let i = 0; i < entries.length; i += 2) {
       const id = parsePosition(entries[i + 1]!) ?? BEGINNING;
       const found = parseEntry(entries[i]!, id);
       if (found) {
         // Ids are ahead of the clock if it was set back: then the disconnect counts from now on.
-        const age = Math.max(0, Number(now) - found.made) / 1000;
-        tell({ user: found.user, credential: found.credential, at: answered - age });
-        this.#remember(found, answered - age + REMEMBERED);
+        const at = Math.min(answered, this.#clock.toLocal(found.made));
+        tell({ user: found.user, credential: found.credential, at });
+        this.#remember(found, at + REMEMBERED);
       }
       this.#newest = id;
       if (isAfter(id, this.#upTo)) this.#upTo = id;
