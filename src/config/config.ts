@@ -296,7 +296,7 @@ function keyMisfits({ auth, jwtKey, jwtAlgorithms }: Partial<Record<Key, unknown
 }
 
 function redisMisfits(all: Map<Name, Setting>, values: Partial<Record<Key, unknown>>): string[] {
-  // What is no Redis, or no certificate, has been reported.
+  // If one of these values could not be read, that was reported already.
   const isWrong = (name: Name, key: Key): boolean => all.get(name)!.text !== undefined && values[key] === undefined;
   if (
     isWrong('REDIS_URL', 'redisUrl') ||

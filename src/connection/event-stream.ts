@@ -6,7 +6,6 @@ import type { Connection } from './connection.ts';
 import type { Debtor } from './credit.ts';
 import {
   encodeDenied,
-  encodeGoodbye,
   encodeMessage,
   encodeNoop,
   encodeReset,
@@ -17,10 +16,10 @@ import {
 import type { Flusher } from './flusher.ts';
 import { FrameList } from './frame-list.ts';
 import type { KernelQueues } from './kernel-queues.ts';
-import { statusOf } from './last-status.ts';
-import { type Ending, REFUSAL_OF } from './refusal.ts';
+import { encodeLast, endingOf, statusOf } from './last-frame.ts';
+import type { Ending } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
-import { retryAfter, timesOf } from './retry.ts';
+import { retryAfter } from './retry.ts';
 import type { Writer } from './writer.ts';
 
 /** Unsent bytes up to which a replay continues without waiting: about a socket's own buffer. Half of `maxBuffer`, if that is less. */
@@ -128,7 +127,6 @@ export class EventStream implements Connection, Debtor {
 
   close(reason: CloseReason, position: Position, ending: Ending = {}): void {
     if (this.closed) return;
-    const { refusal = REFUSAL_OF[reason], limit, times = timesOf(reason, limit) } = ending;
     if (reason === 'client' || reason === 'slow' || reason === 'gone') {
       this.#reason = reason;
       // `reset` also drops the bytes in the kernel, which the client of a dead connection will never acknowledge.
@@ -136,16 +134,15 @@ export class EventStream implements Connection, Debtor {
       else this.#writer.destroy();
       return;
     }
-    const status = statusOf(reason);
+    const whole = endingOf(reason, ending);
     const within = reason === 'revoked' ? PROMPT : undefined;
     if (this.#first) {
-      this.open(status, position, { refusal, limit, times });
+      this.open(statusOf(reason), position, whole);
       this.#writer.end(undefined, within);
     } else {
       this.flush();
-      const retry = retryAfter(reason === 'shutdown' ? 'ok' : status, this.#random, times);
-      if (reason === 'shutdown') this.#writer.end(encodeGoodbye(position, retry, this.#format));
-      else this.#writer.end(encodeStatus(status, position, retry, this.#format, { refusal, limit }), within);
+      const options = { format: this.#format, random: this.#random };
+      this.#writer.end(encodeLast(reason, position, whole, options), within);
     }
     this.#reason = reason;
   }

@@ -5,7 +5,6 @@ import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
 import {
   encodeDenied,
-  encodeGoodbye,
   encodeMessage,
   encodeNoop,
   encodeReset,
@@ -13,10 +12,10 @@ import {
   type Format,
   type Status,
 } from './encode.ts';
-import { statusOf } from './last-status.ts';
-import { type Ending, REFUSAL_OF } from './refusal.ts';
+import { encodeLast, endingOf, statusOf } from './last-frame.ts';
+import type { Ending } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
-import { retryAfter, timesOf } from './retry.ts';
+import { retryAfter } from './retry.ts';
 import type { Writer } from './writer.ts';
 
 /** How long a poll waits for a message (ms). Proxies give up a silent response after 30 s or more. */
@@ -121,11 +120,9 @@ export class PollResponse implements Connection {
       writer.destroy();
       return;
     }
-    const { refusal = REFUSAL_OF[reason], limit, times = timesOf(reason, ending.limit) } = ending;
-    const status = statusOf(reason);
-    if (!this.#isOpened) this.open(status, position, { refusal, limit, times });
-    else if (reason === 'shutdown') this.#add(encodeGoodbye(position, RETRY, format));
-    else this.#add(encodeStatus(status, position, retryAfter(status, random, times), format, { refusal, limit }));
+    const whole = endingOf(reason, ending);
+    if (!this.#isOpened) this.open(statusOf(reason), position, whole);
+    else this.#add(encodeLast(reason, position, whole, { format, random, goodbyeRetry: RETRY }));
     this.#end(reason);
   }
 

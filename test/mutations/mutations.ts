@@ -153,8 +153,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the last frame is sent before what waits',
     file: 'src/connection/event-stream.ts',
-    find: '      this.flush();\n      const retry',
-    replace: '      const retry',
+    find: '      this.flush();\n      const options',
+    replace: '      const options',
     caughtBy: 'unit/transport',
   },
   {
@@ -435,9 +435,9 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'a stopped gateway ends its streams without a retry of their own',
-    file: 'src/connection/event-stream.ts',
-    find: 'this.#writer.end(encodeGoodbye(position, retry, this.#format));',
-    replace: 'this.#writer.end(encodeGoodbye(position, 4000, this.#format));',
+    file: 'src/connection/last-frame.ts',
+    find: "options.goodbyeRetry ?? retryAfter('ok', random, times)",
+    replace: 'options.goodbyeRetry ?? 4000',
     caughtBy: 'integration/failing',
     only: 'SIGTERM',
   },
