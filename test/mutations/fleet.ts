@@ -39,6 +39,14 @@ export const FLEET_MUTATIONS: Mutation[] = [
     only: 'for 5 s',
   },
   {
+    name: 'keys of a gateway that was killed are never deleted',
+    file: LUA,
+    find: "      redis.call('DEL', key_of(name))\n",
+    replace: '',
+    caughtBy: 'redis/streams',
+    only: 'for 5 s',
+  },
+  {
     name: 'streams count under a lease that is longer than any',
     file: LUA,
     find: ' and left <= LEASE',

@@ -491,6 +491,13 @@ export const RECORDER_MUTATIONS: Mutation[] = [
     ...LEASE,
   },
   {
+    name: 'a function writes on a promoted server before anybody has looked at its replication id',
+    file: 'src/store/redis/lua/define.lua',
+    find: '    replication_id(redis_time())\n',
+    replace: '',
+    ...LIVES,
+  },
+  {
     name: 'counts of two lives of the server are compared',
     file: 'src/store/redis/lua/recorder.lua',
     find: 'local is_given_back = expires <= 0 and not returns',

@@ -77,6 +77,17 @@ describe('a server that takes over the store', function () {
       expect(await leavesGap(pair.master)).to.equal(published);
     });
 
+    it(`was a replica, and was first asked to count streams: ${text}`, async () => {
+      const pair = await Pair.start();
+      servers.push(pair.master, pair.replica);
+      await comeAndGo(pair.master);
+      await pair.level();
+      await pair.promote();
+      if (published) await clientOf(pair.master).publish('room:1', 'to nobody');
+      await clientOf(pair.master).fcall('sisyphus_streams', 0, 'a', '1', 'begin', '20', 'u 3 1');
+      expect(await leavesGap(pair.master)).to.equal(published);
+    });
+
     it(`has started again, from an RDB that goes on with its history: ${text}`, async () => {
       const pair = await Pair.start();
       servers.push(pair.master, pair.replica);

@@ -5,8 +5,8 @@ const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
 
 /** The files that the functions share: each may use the ones before it. */
 const PARTS = [
-  ...['names', 'permission', 'define', 'numbers', 'types', 'glob', 'checks'],
-  ...['publishes', 'replication', 'location', 'clock', 'gaps', 'life', 'recorder', 'channel-gaps'],
+  ...['names', 'permission', 'numbers', 'types', 'glob', 'checks'],
+  ...['publishes', 'replication', 'location', 'clock', 'define', 'gaps', 'life', 'recorder', 'channel-gaps'],
   ...['length', 'expiry', 'list', 'rights', 'rights-answer', 'channel', 'append', 'once', 'change-list'],
   ...['disconnects', 'sha256', 'base64url', 'random', 'tokens'],
   ...['gateways', 'settings', 'scan', 'sources', 'page'],
@@ -16,11 +16,14 @@ function read(name: string): string {
   return readFileSync(new URL(name, FOLDER), 'utf8');
 }
 
-/** The text that is loaded into Redis. Each function has a block of its own, so that no other file can use its names. */
+/**
+ * The text that is loaded into Redis. The file of each function is a Lua function, so no other file can use its names, and they do not
+ * count among the 200 local names that Lua allows the shared files together.
+ */
 function build(): string {
   const parts = PARTS.map((name) => read(`${name}.lua`));
   const files = readdirSync(new URL('functions/', FOLDER)).filter((name) => name.endsWith('.lua'));
-  const functions = files.sort().map((name) => `do\n${read(`functions/${name}`)}end\n`);
+  const functions = files.sort().map((name) => `(function()\n${read(`functions/${name}`)}end)();\n`);
   return ['#!lua name=sisyphus', ...parts, ...functions].join('\n');
 }
 

@@ -13,6 +13,9 @@
 
 -- A gateway that has not called for so long (ms) is taken for dead, and its streams do not count. Gateways call every 700 ms.
 local LEASE = 5000
+-- The keys of a gateway outlive its lease and are kept for so long (ms). If they ended with it, a replica that is promoted after the lease
+-- would delete them before it is asked for anything, and what it writes then counts as plain PUBLISHes (see replication.lua).
+local KEPT = 3600000
 -- No user can have these names: the turn, and whether a user was refused a stream at another gateway.
 local TURN, MISSED = ':', ':missed'
 
@@ -34,16 +37,22 @@ local function names_in(list)
   return names
 end
 
+-- How long the lease of a gateway still lasts (ms).
+local function left_of(gateway)
+  return redis.call('PTTL', key_of(gateway)) - (KEPT - LEASE)
+end
+
 -- The keys of the other gateways that live, and the names of those that do not. A lease that is longer than it was made is from before
 -- Redis's clock was set back.
 local function others_than(me, names)
   local keys, dead = {}, {}
   for _, name in ipairs(names) do
-    local left = name ~= me and redis.call('PTTL', key_of(name)) or 0
+    local left = name ~= me and left_of(name) or 0
     if left > 0 and left <= LEASE then
       require_permission('HSET', key_of(name))
       keys[#keys + 1] = key_of(name)
     elseif name ~= me then
+      require_permission('DEL', key_of(name))
       dead[#dead + 1] = name
     end
   end
@@ -132,7 +141,7 @@ define('streams', { 'allow-oom' }, function(args)
   local others, dead = others_than(me, is_broken and {} or names_in(list))
   local claims, asking = read_claims(args[5])
   local elsewhere = count_streams(others, asking)
-  if verb == 'keep' and redis.pcall('HGET', mine, TURN) ~= turn then
+  if verb == 'keep' and (redis.pcall('HGET', mine, TURN) ~= turn or left_of(me) <= 0) then
     return { 'lost' }
   end
   if is_broken then
@@ -140,6 +149,9 @@ define('streams', { 'allow-oom' }, function(args)
   end
   if #dead > 0 then
     redis.call('HDEL', list, unpack(dead))
+    for _, name in ipairs(dead) do
+      redis.call('DEL', key_of(name))
+    end
   end
   if verb ~= 'keep' then
     redis.call('DEL', mine)
@@ -150,9 +162,9 @@ define('streams', { 'allow-oom' }, function(args)
   end
   redis.call('HSET', mine, TURN, turn)
   local missed = redis.call('HDEL', mine, MISSED)
-  redis.call('PEXPIRE', mine, LEASE)
+  redis.call('PEXPIRE', mine, KEPT)
   redis.call('HSET', list, me, 1)
-  redis.call('PEXPIRE', list, LEASE)
+  redis.call('PEXPIRE', list, KEPT)
   local answer = admit(claims, others, elsewhere, limit)
   store_counts(mine, claims)
   table.insert(answer, 1, #others + 1)
