@@ -86,6 +86,8 @@ class Workers {
   readonly #io: Outputs;
   readonly #logger: Logger;
   readonly #running = new Set<Worker>();
+  /** Those of them that listen on the port. */
+  readonly #sharing = new Set<Worker>();
   readonly #pauses = new Set<NodeJS.Timeout>();
   #resolveListening!: (port: number) => void;
   #resolveEnded!: (code: number) => void;
@@ -134,9 +136,9 @@ class Workers {
   }
 
   #fork(): void {
-    // If all workers die at once, those that replace them must not get another port from PORT=0. While one of them lives, it has the port
-    // under that number, and the others share it only if they ask for the same number.
-    if (this.#running.size === 0 && this.#port !== undefined) this.#env.PORT = String(this.#port);
+    // If no worker has the port any more, one that asks for it by PORT=0 would get another one. While a worker has it under that number,
+    // the others share it only if they ask for the same number.
+    if (this.#sharing.size === 0 && this.#port !== undefined) this.#env.PORT = String(this.#port);
     const worker = cluster.fork(this.#env);
     const since = Date.now();
     this.#running.add(worker);
@@ -146,6 +148,9 @@ class Workers {
     worker.once('listening', ({ port }) => {
       this.#port ??= port;
       this.#resolveListening(port);
+      if (port === this.#port) this.#sharing.add(worker);
+      // All that shared the port had died before this one listened. It is replaced like them.
+      else worker.process.kill('SIGKILL');
     });
     const child = worker.process;
     relayLines(child.stdout!, this.#io.stdout);
@@ -153,6 +158,7 @@ class Workers {
     // `close` follows `exit`: the worker's last lines have been read by then.
     child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
       this.#running.delete(worker);
+      this.#sharing.delete(worker);
       this.#onExit(worker, code ?? EXIT.failed, signal ?? undefined, Date.now() - since);
     });
   }

@@ -175,6 +175,24 @@ describe('bin/sisyphus serve with workers', () => {
     expect(await isOpen(privateRedis(child))).to.equal(false);
   });
 
+  it('keeps the port it got if the worker that has it dies before the next one listens', async () => {
+    const child = start(['serve', '--workers', '2', '--drain', '1s']);
+    const [late] = await eventually(async () => {
+      const workers = await workersOf(child);
+      return workers.length === 2 && workers;
+    });
+    process.kill(late!, 'SIGSTOP');
+    const port = await listening(child);
+    const [first] = logs(child).filter(({ event }) => event === 'listening');
+    expect(first!.pid).not.to.equal(late);
+    process.kill(Number(first!.pid), 'SIGKILL');
+    await eventually(() => logs(child).some(({ event }) => event === 'worker_died'));
+    process.kill(late!, 'SIGCONT');
+    const onPort = () => logs(child).filter((line) => line.event === 'listening' && line.port === port);
+    await eventually(() => onPort().length === 3, 10_000);
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).to.equal(200);
+  });
+
   it('drains when a terminal or systemd signals every process of it', async () => {
     const child = start(['serve', '--workers', '2', '--drain', '1s']);
     const port = await listening(child, 2);

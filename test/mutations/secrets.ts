@@ -96,10 +96,18 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'a worker that is started later asks for the port by another number than those that live',
     file: 'src/cli/workers.ts',
-    find: 'if (this.#running.size === 0 && this.#port !== undefined)',
+    find: 'if (this.#sharing.size === 0 && this.#port !== undefined)',
     replace: 'if (this.#port !== undefined)',
     caughtBy: SECRETS,
     only: '2 workers',
+  },
+  {
+    name: 'a worker that listens on another port than those before it stays there',
+    file: 'src/cli/workers.ts',
+    find: "      else worker.process.kill('SIGKILL');\n",
+    replace: '',
+    caughtBy: 'integration/serve',
+    only: 'before the next one listens',
   },
   {
     name: 'a secret that looks like an address is shown',
