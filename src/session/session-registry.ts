@@ -15,6 +15,8 @@ import type { Session } from './session.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
 
+/** The longest time between two turns (ms): a stream ends by so much after its credential, and that must be within a second. */
+const TURN = 500;
 /** The list of every session's user is read again this often (ms), some of them every second. */
 const REREAD = 30_000;
 /** Sessions that are ended before the event loop gets a turn. */
@@ -65,7 +67,7 @@ export class SessionRegistry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#failures = new Failures(options.logger);
-    this.#period = Math.min(1000, options.noopInterval / 10);
+    this.#period = Math.min(TURN, options.noopInterval / 10);
     const { noopInterval, maxStreamsPerUser, fleetLimit, kernelQueues: read, date = Date.now } = options;
     const now = options.now ?? performance.now.bind(performance);
     this.#disconnects = new RecentDisconnects(now);
