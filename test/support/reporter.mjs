@@ -5,29 +5,41 @@ import Mocha from 'mocha';
 const PATIENCE = 10_000;
 
 /**
- * Mocha's own report, and a last line that a script can read: `12 passed, 0 failed`. If TEST_TALLY names a file, it counts the tests of
- * the runs before this one, too, which have left their counts there.
+ * Mocha's own report, then a line for each test that failed, and a last line that a script can read: `12 passed, 0 failed`. If TEST_TALLY
+ * names a file, the runs before this one have left theirs there, and they are among the lines.
  */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     // Behind the listener of Spec, which prints the summary.
     runner.once(Mocha.Runner.constants.EVENT_RUN_END, () => {
-      const { passes, failures, pending } = this.stats;
       endInTime();
-      const [passed, failed] = addUp(passes, failures + pending);
-      console.log(`${passed} passed, ${failed} failed`);
+      const { passes, failures, pending } = this.stats;
+      const lines = this.failures.map((test) => lineOf(test));
+      const tally = addUp({ passed: passes, failed: failures + pending, lines });
+      for (const line of tally.lines) console.log(line);
+      console.log(`${tally.passed} passed, ${tally.failed} failed`);
     });
   }
 }
 
-function addUp(passed, failed) {
-  const tally = process.env.TEST_TALLY;
-  if (tally === undefined) return [passed, failed];
-  const [before = 0, failedBefore = 0] = readFileSync(tally, 'utf8').split(' ').filter(Boolean).map(Number);
-  const sums = [before + passed, failedBefore + failed];
-  writeFileSync(tally, sums.join(' '));
-  return sums;
+/** One line, so that a log of which only the end is kept still says what failed. */
+function lineOf(test) {
+  const [reason] = String(test.err?.message ?? test.err).split('\n');
+  return `failed: ${test.fullTitle()}: ${reason.slice(0, 200)}`;
+}
+
+function addUp(run) {
+  const file = process.env.TEST_TALLY;
+  if (file === undefined) return run;
+  const before = JSON.parse(readFileSync(file, 'utf8') || '{"passed":0,"failed":0,"lines":[]}');
+  const tally = {
+    passed: before.passed + run.passed,
+    failed: before.failed + run.failed,
+    lines: [...before.lines, ...run.lines],
+  };
+  writeFileSync(file, JSON.stringify(tally));
+  return tally;
 }
 
 /**
