@@ -252,8 +252,8 @@ describe('on one Redis', function () {
       const stream = await open(gateway, '5');
       await ioredis.publish('room:5', 'plain');
       await ioredis.fcall('sisyphus_publish', 1, 'sisyphus:{0}', 'room:5', 'fcall');
-      await stream.until(() => stream.messages.length === 2);
-      expect(textsOf(stream)).to.have.members(['plain', 'fcall']);
+      // The stream may also be told of the FLUSHALL before this.
+      await stream.until(() => ['plain', 'fcall'].every((text) => textsOf(stream).includes(text)));
       ioredis.disconnect();
     });
 

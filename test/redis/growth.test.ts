@@ -46,22 +46,22 @@ describe('what Redis keeps of channels and users', function () {
     await redis.config('SET', 'active-expire-effort', '10');
     const memory = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))![1]);
     const [before, keys] = [await memory(), await redis.dbsize()];
-    // Long enough to be there when they are counted.
-    await configure(300_000);
     const CHANNELS = 90_000;
     const USERS = 10_000;
-    const publish = async (count: number, channelOf: (i: number) => string): Promise<void> => {
+    const publish = async (count: number, ttl: number, channelOf: (i: number) => string): Promise<void> => {
       for (let at = 0; at < count; at += 500) {
         const messages = Array.from({ length: 500 }, (_, i) => [channelOf(at + i), '{"result":42}', '']).flat();
-        await redis.fcall('sisyphus_publish_batch', 1, KEY, '', '', 1000, ...messages);
+        // In one step, because the store says its own settings again every few seconds.
+        const step = redis.multi().fcall('sisyphus_configure', 1, KEY, 100, ttl, '', 262_144);
+        await step.fcall('sisyphus_publish_batch', 1, KEY, '', '', 1000, ...messages).exec();
       }
     };
-    await publish(10_000, (i) => `reply:0b0f5f5e-6c7c-4f3b-9a3c-${i}`);
+    // Long enough to be there when they are counted.
+    await publish(10_000, 300_000, (i) => `reply:0b0f5f5e-6c7c-4f3b-9a3c-${i}`);
     const each = ((await memory()) - before) / 10_000;
     expect(each, 'bytes of a channel, backlog and counters').to.be.below(1200);
-    await configure(100);
-    await publish(CHANNELS - 10_000, (i) => `reply:0b0f5f5e-6c7c-4f3b-9a3c-${10_000 + i}`);
-    await publish(USERS, (i) => `user:${i}`);
+    await publish(CHANNELS - 10_000, 100, (i) => `reply:0b0f5f5e-6c7c-4f3b-9a3c-${10_000 + i}`);
+    await publish(USERS, 100, (i) => `user:${i}`);
     const left = async () => (await redis.dbsize()) - keys;
     // What was published while the backlog was kept for longer stays for longer; known rights are kept for a week.
     await eventually(async () => (await left()) <= 3 * 10_000 + USERS, 8000);

@@ -75,7 +75,10 @@ export const lossyFailover = scenario({
       world.note('the replica hears nothing more');
       const { replica } = pair;
       await pair.cutOff();
+      const cutAt = now();
       await pause(world.random.between(200, 500));
+      // On a busy machine nothing may have been published since.
+      await eventually(() => framesOf(world, 'message', cutAt + 50).length > 0);
       world.ledger.licences.push({ reason: 'forked', from }, { reason: 'unrecorded', from });
       await pair.promote();
       world.moveTo(replica);
