@@ -95,6 +95,14 @@ export const FLEET_MUTATIONS: Mutation[] = [
     only: 'for 1 s',
   },
   {
+    name: 'each stream that comes is a call of its own',
+    file: LIMIT,
+    find: 'const APART = 3;',
+    replace: 'const APART = 0;',
+    caughtBy: UNIT,
+    only: 'within 3 ms',
+  },
+  {
     name: 'each stream that ends is a call of its own',
     file: LIMIT,
     find: 'const JOINED = 100;',

@@ -273,6 +273,16 @@ describe('the limit of streams over all gateways', function () {
     expect(redis.calls.map(({ args }) => args[4]!.trim().split(' ').length / 3)).to.deep.equal([500, 500]);
   });
 
+  it('asks at once after a pause, and then together for streams that come within 3 ms', async () => {
+    const [one] = gateways as [Gateway, Gateway];
+    for (const user of ['a', 'b', 'c', 'd', 'e']) {
+      one.open(user);
+      await pass(1);
+    }
+    await pass(3);
+    expect(one.redis.calls.map(({ args }) => args[4])).to.deep.equal(['a 0 1 ', 'b 0 1 c 0 1 ']);
+  });
+
   it('reports streams together that end within 100 ms', async () => {
     const [one] = gateways as [Gateway, Gateway];
     const streams = ['u', 'v', 'v'].map((user) => one.open(user));
