@@ -22,6 +22,9 @@ export interface ContextOptions {
   logger: Logger;
   /** The URL of a Redis that ends with the gateway, if `REDIS_URL` is not set. */
   privateUrl?: string | undefined;
+  /** Whether a stop has begun: `/readyz` says no. */
+  isStopping: () => boolean;
+  /** Whether streams are sent elsewhere, and new ones are refused. */
   isDraining: () => boolean;
   /** Warnings about the surroundings of the gateway, for `/status`. */
   warnings: () => string[];
@@ -44,7 +47,8 @@ export interface Context {
 }
 
 /** Builds all parts of the gateway and connects them; starts none of them. */
-export function createContext({ config, logger, privateUrl, isDraining, warnings, secrets }: ContextOptions): Context {
+export function createContext(options: ContextOptions): Context {
+  const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets } = options;
   const store = createStore(config, privateUrl, logger);
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
@@ -100,6 +104,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     settings: () => store.settings,
     repeats: new Repeats(),
     troubles,
+    isStopping,
     isDraining,
     warnings: () => [...warnings(), ...store.weaknesses()],
     version: VERSION,

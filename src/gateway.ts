@@ -21,16 +21,18 @@ export class Gateway {
   readonly #warnings: () => string[];
   /** What makes the gateway less safe than it looks, as far as its own configuration tells. */
   readonly #exposures: string[] = [];
+  #isStopping = false;
   #isDraining = false;
   #stopping: Promise<void> | undefined;
 
-  constructor({ warnings, ...options }: Omit<ContextOptions, 'isDraining'>) {
+  constructor({ warnings, ...options }: Omit<ContextOptions, 'isStopping' | 'isDraining'>) {
     const { config, logger } = options;
     this.#config = config;
     this.#logger = logger;
     this.#warnings = warnings;
+    const isStopping = (): boolean => this.#isStopping;
     const isDraining = (): boolean => this.#isDraining;
-    this.context = createContext({ ...options, isDraining, warnings: () => this.#allWarnings() });
+    this.context = createContext({ ...options, isStopping, isDraining, warnings: () => this.#allWarnings() });
   }
 
   get port(): number {
@@ -74,10 +76,16 @@ export class Gateway {
   async #stop(): Promise<void> {
     const { context } = this;
     const { server, sessions, recorder, outage, hub, store } = context;
+    const { drain, drainDelay } = this.#config;
+    this.#isStopping = true;
+    if (drainDelay > 0) {
+      this.#logger.info({ event: 'leaving', delay: drainDelay, streams: sessions.streams });
+      await new Promise((resolve) => setTimeout(resolve, drainDelay));
+    }
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     this.#isDraining = true;
     const closed = context.stopAccepting();
-    await sessions.drain(this.#config.drain);
+    await sessions.drain(drain);
     await context.endIdle();
     await within(SERVER_PATIENCE, closed);
     server.closeAllConnections();

@@ -7,7 +7,12 @@ import { addressProblem } from './address.ts';
 import { EXIT } from './command.ts';
 
 /** How long a stop may take in addition to the drain (ms). */
-export const STOP_PATIENCE = 10_000;
+const STOP_PATIENCE = 10_000;
+
+/** How long a stop may take (ms). */
+export function stopLimit({ drain, drainDelay }: Pick<Config, 'drain' | 'drainDelay'>): number {
+  return drainDelay + drain + STOP_PATIENCE;
+}
 
 const STOPS: NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT'];
 /** Tools that rotate logs or reload a configuration send these. The default of both is to end the process. */
@@ -78,9 +83,9 @@ export function leaveSignalsToPrimary(): void {
   for (const signal of [...STOPS, ...REQUESTS]) process.on(signal, () => {});
 }
 
-/** Ends the process with exit code 1 if the stop takes longer than the drain and `STOP_PATIENCE` together. */
-export function limitStop(logger: Logger, { drain }: Config): void {
-  const limit = drain + STOP_PATIENCE;
+/** Ends the process with exit code 1 if the stop takes longer than `stopLimit`. */
+export function limitStop(logger: Logger, config: Pick<Config, 'drain' | 'drainDelay'>): void {
+  const limit = stopLimit(config);
   setTimeout(() => {
     logger.error({ event: 'stop_timed_out', limit });
     process.exit(EXIT.failed);

@@ -8,7 +8,7 @@ import { connectPublisher } from '../store/redis/connect.ts';
 import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Io } from './command.ts';
 import { startDemo } from './demo.ts';
-import { leaveSignalsToPrimary, onSignals, STOP_PATIENCE, startGateway, startOwnRedis } from './lifecycle.ts';
+import { leaveSignalsToPrimary, onSignals, startGateway, startOwnRedis, stopLimit } from './lifecycle.ts';
 import { relayLines } from './relay-lines.ts';
 import { rereadSecrets } from './reread.ts';
 
@@ -131,7 +131,7 @@ class Workers {
     this.#isStopping = true;
     for (const pause of this.#pauses) clearTimeout(pause);
     for (const worker of this.#running) worker.send(STOP);
-    setTimeout(() => this.#kill(), this.#config.drain + STOP_PATIENCE).unref();
+    setTimeout(() => this.#kill(), stopLimit(this.#config)).unref();
     this.#endIfEmpty();
   }
 

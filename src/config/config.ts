@@ -125,6 +125,8 @@ const TABLE = {
     'the largest message'),
   drain: row('SISYPHUS_DRAIN', '10s', duration('0s', '24h'),
     'how long a shutdown takes to send everybody elsewhere'),
+  drainDelay: row('SISYPHUS_DRAIN_DELAY', '0s', duration('0s', '24h'),
+    'how long a shutdown serves on before it drains, while `/readyz` says no: until balancers have noticed'),
   origins: row('SISYPHUS_ORIGINS', '', origins,
     'origins that may read across sites: `https://app.example.com,…`', { mayBeEmpty: true }),
   workers: row('SISYPHUS_WORKERS', '1', integer(1, 256),

@@ -36,6 +36,7 @@ export interface HttpContext {
   repeats: Repeats;
   /** What the store cannot do at present. */
   troubles: () => Trouble[];
+  isStopping: () => boolean;
   isDraining: () => boolean;
   /** Warnings for the operator, shown on `/status`. */
   warnings: () => string[];

@@ -67,3 +67,37 @@ describe('a gateway that is being stopped', () => {
     expect(outcomes.get('200')).to.be.greaterThan(20);
   });
 });
+
+describe('a gateway that waits before it drains', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await startWorld({ SISYPHUS_DRAIN: '100ms', SISYPHUS_DRAIN_DELAY: '1200ms' });
+  });
+  afterEach(() => world?.stop());
+
+  it('is not ready, and serves everybody as before, also who comes now; and then it drains', async () => {
+    await world.allow('1', 'room:1');
+    const before = await world.openOk();
+    world.gateway.kill('SIGTERM');
+    await world.gateway.waitForLog(({ event, delay }) => event === 'leaving' && delay === 1200);
+    const ready = await fetch(`${world.gateway.url}/readyz`);
+    expect([ready.status, await ready.json()]).to.deep.equal([
+      503,
+      { ready: false, reasons: ['the gateway is being stopped'] },
+    ]);
+    expect((await world.gateway.status()).draining).to.equal(true);
+    const after = await world.openOk();
+    await world.publish.http('room:1', 'meanwhile');
+    for (const stream of [before, after]) {
+      await stream.frame(({ data }) => data === 'meanwhile');
+      expect(stream.closed).to.equal(false);
+    }
+    for (const stream of [before, after]) await stream.ended();
+    expect(await world.gateway.exited).to.deep.equal({ code: 0, signal: null });
+    const [leaving, draining] = ['leaving', 'draining'].map((event) => {
+      const line = world.gateway.logs.find((one) => one.event === event)!;
+      return Date.parse(String(line.time));
+    });
+    expect(draining! - leaving!).to.be.at.least(1195);
+  });
+});

@@ -115,6 +115,22 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     only: 'no terminal',
   },
   {
+    name: 'a gateway that is being stopped drains before balancers have noticed',
+    file: 'src/gateway.ts',
+    find: 'if (drainDelay > 0) {',
+    replace: 'if (drainDelay < 0) {',
+    caughtBy: 'integration/drain',
+    only: 'waits before it drains',
+  },
+  {
+    name: 'a gateway that is being stopped is ready until it drains',
+    file: 'src/http/routes/health.ts',
+    find: 'if (context.isStopping()) stopping',
+    replace: 'if (context.isDraining()) stopping',
+    caughtBy: 'integration/drain',
+    only: 'waits before it drains',
+  },
+  {
     name: 'a gateway outlives its terminal',
     file: 'src/cli/lifecycle.ts',
     find: "      const stops = signal === 'SIGHUP' && hasTerminal && !rereads;",

@@ -12,8 +12,8 @@ export interface FrontProxy {
 
 const HAND_ON = (target: number): string => `location / { proxy_pass http://127.0.0.1:${target}; }`;
 
-/** What Debian's nginx.conf says of HTTP, and a site with these locations. */
-function nginxConf(port: number, locations: string, dir: string): string {
+/** What Debian's nginx.conf says of HTTP, and these sites. */
+function nginxConf(sites: string, dir: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const paths = temporary.map((name) => `${name}_temp_path ${dir}/${name};`).join('\n  ');
   return `daemon off;
@@ -30,10 +30,7 @@ http {
   include /etc/nginx/mime.types;
   default_type application/octet-stream;
   gzip on;
-  server {
-    listen 127.0.0.1:${port};
-    ${locations}
-  }
+  ${sites}
 }
 `;
 }
@@ -57,27 +54,32 @@ backend gateway
 
 /** A site that does no more than hand everything on, unless other locations are given. */
 export function startNginx(target: number, locations = HAND_ON(target)): Promise<FrontProxy> {
-  const configure = (port: number, dir: string): string => nginxConf(port, locations, dir);
-  return start('nginx', configure, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
+  return startProxy('nginx', (port) => `server {\n    listen 127.0.0.1:${port};\n    ${locations}\n  }`);
 }
 
 export function startHaproxy(target: number): Promise<FrontProxy> {
-  return start(
-    'haproxy',
-    (port) => haproxyConf(port, target),
-    (file) => ['-db', '-f', file],
-  );
+  return startProxy('haproxy', (port) => haproxyConf(port, target));
+}
+
+/** @param configure answers the whole file for HAProxy, and for nginx what is within `http` */
+export function startProxy(
+  program: 'nginx' | 'haproxy',
+  configure: (port: number) => string | Promise<string>,
+): Promise<FrontProxy> {
+  if (program === 'haproxy') return start(program, configure, (file) => ['-db', '-f', file]);
+  const whole = async (port: number, dir: string): Promise<string> => nginxConf(await configure(port), dir);
+  return start(program, whole, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
 }
 
 async function start(
   program: 'nginx' | 'haproxy',
-  configure: (port: number, dir: string) => string,
+  configure: (port: number, dir: string) => string | Promise<string>,
   args: (file: string, dir: string) => string[],
 ): Promise<FrontProxy> {
   const dir = await mkdtemp(join(tmpdir(), `sisyphus-${program}-`));
   const port = await freePort();
   const file = join(dir, `${program}.conf`);
-  await writeFile(file, configure(port, dir));
+  await writeFile(file, await configure(port, dir));
   // Debian has both in /usr/sbin, which is not on everybody's PATH.
   const child = new Child(`/usr/sbin/${program}`, args(file, dir));
   const stop = async (): Promise<void> => {

@@ -18,7 +18,14 @@ for (const [kind, env, privateUrl] of [
     const config = loadConfig({}, { PORT: '0', ...env });
 
     it('is built at once, and nothing of it runs', () => {
-      const options = { config, logger, privateUrl, isDraining: () => false, warnings: () => [] };
+      const options = {
+        config,
+        logger,
+        privateUrl,
+        isStopping: () => false,
+        isDraining: () => false,
+        warnings: () => [],
+      };
       const contexts: Context[] = [];
       expect(resourcesOf(() => contexts.push(createContext(options)))).to.deep.equal([]);
       const { store, recorder, hub, server } = contexts[0]!;

@@ -18,7 +18,7 @@ async function ask(
   const context = {
     hub,
     recorder: recorded,
-    isDraining: () => false,
+    isStopping: () => false,
     settings: () => undefined,
     troubles: () => [],
     ...others,
@@ -66,7 +66,7 @@ describe('/readyz', () => {
   });
 
   it('gives every reason', async () => {
-    const others = { hub: { isAnswered: false }, isDraining: () => true } as unknown as Partial<HttpContext>;
+    const others = { hub: { isAnswered: false }, isStopping: () => true } as unknown as Partial<HttpContext>;
     expect((await ask({ recording: false }, others)).body)
       .to.have.property('reasons')
       .with.length(3);
@@ -94,7 +94,7 @@ describe('/status', () => {
       settings: () => undefined,
       troubles: () => [],
       warnings: () => [],
-      isDraining: () => false,
+      isStopping: () => false,
       version: '0.1.0',
       store: 'redis',
     };

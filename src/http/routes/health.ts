@@ -25,7 +25,7 @@ export function readyz(context: HttpContext, descriptors: Descriptors): (ctx: Co
     }
     stopping.push(...(context.settings()?.problems ?? []));
     if (isShort) stopping.push(`nearly all of the ${descriptors.limit} files that the process may open are in use`);
-    if (context.isDraining()) stopping.push('the gateway is being stopped');
+    if (context.isStopping()) stopping.push('the gateway is being stopped');
     const ready = stopping.length === 0;
     const reasons = [...stopping, ...others];
     ctx.status = ready ? 200 : 503;
@@ -58,7 +58,7 @@ export function status(context: HttpContext): (ctx: Context) => void {
       store: context.store,
       redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
       reasons: context.troubles().map(({ reason }) => reason),
-      draining: context.isDraining(),
+      draining: context.isStopping(),
       warnings: context.warnings(),
       streams: sessions.streams,
       users: sessions.users,
