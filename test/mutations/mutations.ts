@@ -183,8 +183,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'what is trimmed while a replay is read makes room for what is later, in silence',
     file: 'src/store/redis/sources.ts',
-    find: '    if (this.#isOwed[number]) page.gaps.set(',
-    replace: '    if (this.#isOwed[number] && this.#next[number] === 0) page.gaps.set(',
+    find: '    if (gap) page.gaps.set(channel, gap);\n',
+    replace: '    if (gap && this.#next[number] === 0) page.gaps.set(channel, gap);\n',
     caughtBy: 'contract/redis-store',
     only: 'after it began|gone altogether',
   },
