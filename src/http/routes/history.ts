@@ -4,7 +4,7 @@ import type { Identity } from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
 import { publicTest } from '../../auth/public-channels.ts';
 import type { Rights } from '../../backlog/backlog.ts';
-import { type HistoryQuery, readHistory } from '../../backlog/history.ts';
+import { type HistoryQuery, readHistory, readNewest } from '../../backlog/history.ts';
 import { toItem } from '../../connection/to-json.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
@@ -52,7 +52,9 @@ export function history(context: HttpContext, options: HistoryOptions): (ctx: Co
     // A hub that hears nothing knows the position of a moment ago.
     await hub.refresh();
     const { oldest, newest, isReset, messages } = await inTurn(turns, ctx, () =>
-      readHistory(context.backlog, channel, hub.position, query),
+      hub.isConflated(channel)
+        ? readNewest(context.backlog, channel, query)
+        : readHistory(context.backlog, channel, hub.position, query),
     );
     const items = messages
       .filter(await judge())
