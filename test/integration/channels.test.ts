@@ -130,6 +130,39 @@ describe('a stream of channels that the request names', function () {
     expect(told(nobody)).to.deep.equal([OK, 'e']);
   });
 
+  it('may be changed again and again while messages come: nothing is lost or doubled, and nothing costs that is left out', async () => {
+    const rooms = ['room:1', 'room:2', 'room:3'];
+    const sent: { channel: string; text: string; id: number }[] = [];
+    let isSending = true;
+    let position = Number((await world.publish.fcall('room:1', 'first')).id);
+    const sending = (async () => {
+      for (let i = 0; isSending; i++) {
+        const channel = rooms[i % 3]!;
+        const { id } = await world.publish.fcall(channel, `live ${i}`);
+        sent.push({ channel, text: `live ${i}`, id: Number(id) });
+      }
+    })();
+    for (let round = 0; round < 20; round++) {
+      const named = rooms.filter((_, i) => ((round % 6) + 1) & (1 << i));
+      const path = `/stream?user=7&${named.map((room) => `c=${room}`).join('&')}`;
+      const stream = await world.openOk({ path, headers: { 'Last-Event-ID': `${position}` } });
+      await stream.until(({ messages }) => messages.length >= 10);
+      // Beside those that are named, the channel of the user is heard, because it tells of rights.
+      const { channels } = await world.gateway.status();
+      expect(channels).to.equal(named.length + 1);
+      stream.close();
+      const from = position;
+      position = Number(stream.lastEventId);
+      await eventually(() => sent.some(({ id }) => id >= position));
+      const owed = sent.filter(({ channel, id }) => named.includes(channel) && id > from && id <= position);
+      expect(stream.messages.map(({ data }) => data)).to.deep.equal(owed.map(({ text }) => text));
+      // A channel that nobody reads stays for a while, for readers who come back.
+      await eventually(async () => (await world.gateway.status()).streams === 0);
+    }
+    isSending = false;
+    await sending;
+  });
+
   it('replays public channels to nobody, and says a gap of them', async () => {
     const path = '/?c=news:9';
     const { id } = await world.publish.fcall('news:9', '0');
