@@ -136,4 +136,12 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/history',
     only: 'gone',
   },
+  {
+    name: 'a body with an empty list asks for everything',
+    file: 'src/http/stream-body.ts',
+    find: 'Array.isArray(value) && value.length === 0',
+    replace: 'Array.isArray(value) && value.length < 0',
+    caughtBy: 'integration/channels',
+    only: 'may be asked for in a body',
+  },
 ];

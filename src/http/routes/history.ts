@@ -23,7 +23,6 @@ const USUAL = 100;
 const AT_A_TIME = 4;
 /** How long the connection may stand still before the client has taken the answer (ms). */
 const TAKING = 60_000;
-const PARAMETERS = ['after', 'before', 'since', 'limit'] as const;
 
 export interface HistoryOptions {
   identification: Identification;
@@ -106,7 +105,7 @@ function queryOf(query: URLSearchParams): HistoryQuery {
   }
   const found = { after: numberOf('after'), before: numberOf('before'), since: position };
   if (position !== undefined && (found.after ?? found.before) !== undefined) {
-    throw new SisyphusError('bad_request', `expected since, or after and before, of ${PARAMETERS.join(', ')}`);
+    throw new SisyphusError('bad_request', 'since stands beside after or before: expected since, or the others');
   }
   return { ...found, limit: numberOf('limit', MOST) ?? USUAL };
 }
