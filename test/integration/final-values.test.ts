@@ -50,7 +50,7 @@ describe('a channel whose rule keeps one message', function () {
     return (await response.json()) as History;
   }
 
-  async function position(): Promise<string> {
+  async function now(): Promise<string> {
     const answer = await fetch(`${world.gateway.url}/position`);
     return ((await answer.json()) as { id: string }).id;
   }
@@ -119,6 +119,46 @@ describe('a channel whose rule keeps one message', function () {
     expect(told(back)).to.deep.equal([OK, end, 'behind']);
   });
 
+  it('gives a reader that stalls and breaks off everything else once, and values that only rise, up to the last', async () => {
+    await world.allow('8', 'sticker:4', 'room:2');
+    const body = 'x'.repeat(150_000);
+    let position = await now();
+    const [rooms, values]: [number[], number[]] = [[], []];
+    const take = (stream: RawStream): void => {
+      for (const frame of stream.frames.slice(1)) {
+        const [, kind, number] = /^(room|value) (\d+) /.exec(frame.data ?? '') ?? [];
+        if (kind) (kind === 'room' ? rooms : values).push(Number(number));
+        expect(frame.event, frame.text.slice(0, 200)).to.equal(undefined);
+      }
+      position = stream.lastEventId!;
+    };
+    let sent = 0;
+    for (let round = 0; round < 6; round++) {
+      const stream = await world.openOk({ path: '/?user=8', headers: { 'Last-Event-ID': position } });
+      // In every other round it has read a part of what waits for it when it breaks off.
+      stream.pause();
+      for (let i = 0; i < 12; i++, sent++) {
+        await world.publish.fcall('room:2', `room ${sent} ${body}`);
+        for (let k = 0; k < 3; k++) await world.publish.fcall('sticker:4', `value ${3 * sent + k} ${body}`);
+      }
+      stream.resume();
+      const enough = round % 2 === 0 ? 3 : 12;
+      await stream.until(({ messages }) => messages.length >= enough, 10_000);
+      stream.cut();
+      await stream.ended().catch(() => undefined);
+      take(stream);
+    }
+    const last = await world.openOk({ path: '/?user=8', headers: { 'Last-Event-ID': position } });
+    await world.publish.fcall('user:8', 'end');
+    await last.until(({ messages }) => messages.at(-1)?.data === 'end', 10_000);
+    take(last);
+    expect(rooms).to.deep.equal(Array.from({ length: sent }, (_, i) => i));
+    expect(values).to.deep.equal(values.toSorted((a, b) => a - b));
+    expect(new Set(values).size).to.equal(values.length);
+    expect(values.at(-1)).to.equal(3 * sent - 1);
+    expect(values.length).to.be.below(3 * sent);
+  });
+
   it('gives the last one when the gateway was cut off from Redis, and tells of no gap', async () => {
     const stream = await world.openOk({ path: '/?user=7' });
     const texts: string[] = [];
@@ -139,7 +179,7 @@ describe('a channel whose rule keeps one message', function () {
   });
 
   it('tells of a message that was not recorded, although a later one is kept', async () => {
-    const id = await position();
+    const id = await now();
     const backlog = 'sisyphus:{0}:channel:sticker:2:msg_backlog';
     const stream = await world.openOk({ path: '/?user=7&c=sticker:2' });
     await world.client.set(backlog, 'no stream');
@@ -194,7 +234,7 @@ describe('a channel whose rule keeps one message', function () {
   });
 
   it('is in a poll once, however often it was sent in one moment', async () => {
-    const id = await position();
+    const id = await now();
     const asked = poll(`/?user=7&poll&c=sticker:1&c=room:1&since=${id}`);
     await eventually(async () => (await world.gateway.status()).streams === 1);
     await wait(50);
