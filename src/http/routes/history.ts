@@ -68,7 +68,8 @@ export function history(context: HttpContext, options: HistoryOptions): (ctx: Co
     ctx.body = body;
     ctx.res.setTimeout(TAKING);
     // A browser's fetch sends no-cache with a condition, and Koa would not look at the condition then.
-    if (tagsOf(ctx.get('If-None-Match')).includes(ctx.response.get('ETag'))) ctx.status = 304;
+    const tags = tagsOf(ctx.get('If-None-Match'));
+    if (tags.includes(ctx.response.get('ETag')) || tags.includes('*')) ctx.status = 304;
   };
 }
 
