@@ -52,12 +52,15 @@ export class Subscription {
   #last: Entry = NONE;
   readonly #remembered: RecentMessages;
   readonly #retention: (channel: string) => Retention;
+  /** How long messages were kept when the channel was subscribed (ms): a longer time proves nothing about what was forgotten before. */
+  readonly #firstTtl: number;
   #begun: { promise: Promise<void>; resolve: () => void } | undefined;
 
   /** `retention`: answers how much is kept, which may change. */
   constructor(channel: string, retention: (channel: string) => Retention, remembered: RecentMessages) {
     this.channel = channel;
     this.#retention = retention;
+    this.#firstTtl = retention(channel).ttl;
     this.#remembered = remembered;
   }
 
@@ -83,7 +86,7 @@ export class Subscription {
 
   /** Whether the store may by now have forgotten the last message, so that a missing head only means that the channel was silent. */
   isForgotten({ position, now }: Pick<Mark, 'position' | 'now'>): boolean {
-    const known = knownFor(this.#retention(this.channel).ttl);
+    const known = knownFor(this.#ttl);
     return this.head !== undefined && isAfter(earlier(laterOf(position, now ?? position), known), this.head);
   }
 
@@ -108,7 +111,8 @@ export class Subscription {
     if (this.head === undefined) return undefined;
     // The store forgets a channel some time after its last message. So there may have been messages before the first one, or before an
     // empty channel, that the store no longer knows of.
-    const { length, ttl, isConflated } = this.#retention(this.channel);
+    const { length, isConflated } = this.#retention(this.channel);
+    const ttl = this.#ttl;
     const known = Math.min(PROVEN_FOR, 0.9 * knownFor(ttl));
     const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
@@ -118,5 +122,9 @@ export class Subscription {
     const first = recent?.[0]?.message;
     if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
     return first && isAfter(positionBefore(0.9 * ttl), first.id) ? undefined : recent;
+  }
+
+  get #ttl(): number {
+    return Math.min(this.#firstTtl, this.#retention(this.channel).ttl);
   }
 }

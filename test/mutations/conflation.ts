@@ -110,4 +110,12 @@ export const CONFLATION_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/final-values',
     only: 'has a history',
   },
+  {
+    name: 'a longer time to keep messages proves that nothing was forgotten before',
+    file: 'src/hub/subscription.ts',
+    find: 'Math.min(this.#firstTtl, this.#retention(this.channel).ttl)',
+    replace: 'this.#retention(this.channel).ttl',
+    caughtBy: 'unit/subscription',
+    only: 'proves nothing',
+  },
 ];

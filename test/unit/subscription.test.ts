@@ -35,6 +35,18 @@ describe('what a channel remembers', () => {
     expect(seconds(subscription, at(0)), 'one was forgotten after it').to.equal(undefined);
   });
 
+  it('proves nothing about what was forgotten before, if messages are kept for longer from now on', () => {
+    let ttl = 1000;
+    const subscription = new Subscription('room:918', () => ({ length: 3, ttl }), new RecentMessages());
+    subscription.begin(BEGINNING);
+    expect(seconds(subscription, at(-60))).to.equal(undefined);
+    expect(seconds(subscription, at(-1))).to.deep.equal([]);
+    ttl = 86_400_000;
+    expect(seconds(subscription, at(-60))).to.equal(undefined);
+    ttl = 500;
+    expect(seconds(subscription, at(-5))).to.equal(undefined);
+  });
+
   it('is the newest message where each replaces the ones before it', () => {
     const retention = () => ({ length: 1, ttl: 86_400_000, isConflated: true });
     const subscription = hear(new Subscription('sticker:1', retention, new RecentMessages()), 1, 2, 3, 4);
