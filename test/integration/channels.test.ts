@@ -107,6 +107,38 @@ describe('a stream of channels that the request names', function () {
     expect(told(stream).slice(2)).to.deep.equal(['b 1', 'b 2', 'a 1']);
   });
 
+  it('shows in a replay, too, what the user might see at the place of each message, and nothing of what is revoked now', async () => {
+    await world.allow('11', 'room:d');
+    const { id } = await world.publish.fcall('user:11', 'begin');
+    const change = (kind: string, channel: string) =>
+      world.client.call('FCALL', `sisyphus_${kind}`, '1', 'sisyphus:{0}', '11', channel, kind);
+    const back = async (names: string, mark: string): Promise<string[]> => {
+      await world.publish.fcall('user:11', mark);
+      const path = `/stream?user=11&c=user:11${names}`;
+      const [stream, answer] = await Promise.all([
+        world.openOk({ path, headers: { 'Last-Event-ID': id! } }),
+        fetch(`${world.gateway.url}${path}&poll`, { headers: { 'Last-Event-ID': id! } }).then((poll) => poll.text()),
+      ]);
+      await stream.until(() => told(stream).at(-1) === mark);
+      const seen = told(stream).filter((data) => !/^(grant|revoke)$/.test(data));
+      const polled = [...answer.matchAll(/^data: (.*)$/gm)].map(([, data]) => data!);
+      expect(polled.filter((data) => !/^(grant|revoke)$/.test(data))).to.deep.equal(seen);
+      return seen.filter((data) => data !== OK && !data.startsWith('mark'));
+    };
+    await world.publish.fcall('room:d', 'd 1');
+    await world.publish.fcall('room:e', 'e 1');
+    await change('revoke', 'room:d');
+    await world.publish.fcall('room:d', 'd 2');
+    await change('grant', 'room:e');
+    await world.publish.fcall('room:e', 'e 2');
+    const denied = '<message><denied><channel>room:d</channel></denied></message>';
+    expect(await back('&c=room:d&c=room:e', 'mark 1')).to.deep.equal([denied, 'e 2']);
+    await change('grant', 'room:d');
+    await world.publish.fcall('room:d', 'd 3');
+    expect(await back('&c=room:d&c=room:e', 'mark 2')).to.deep.equal(['d 1', 'e 2', 'd 3']);
+    expect(await back('&c=room:e', 'mark 3')).to.deep.equal(['e 2']);
+  });
+
   it('is no gap for what it leaves out: a client changes what it names, and comes back with its position', async () => {
     const first = await world.openOk({ path: '/?user=7&c=room:1' });
     await world.publish.fcall('room:1', 'a');

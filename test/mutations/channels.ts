@@ -144,4 +144,12 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/channels',
     only: 'may be asked for in a body',
   },
+  {
+    name: 'a named channel of the list is read wherever its messages are',
+    file: 'src/session/membership.ts',
+    find: 'return this.#constant.has(message.channel) || this.timeline.allows(message);',
+    replace: 'return this.#constant.has(message.channel) || this.#constant.isNamed(message.channel);',
+    caughtBy: 'integration/channels',
+    only: 'in a replay, too',
+  },
 ];
