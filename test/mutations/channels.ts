@@ -152,4 +152,12 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/channels',
     only: 'in a replay, too',
   },
+  {
+    name: 'a poll has everything of the channels that it followed when it was asked',
+    file: 'src/session/membership.ts',
+    find: 'return this.#constant.has(message.channel) || this.timeline.allows(message);',
+    replace: 'return true;',
+    caughtBy: 'integration/polls',
+    only: 'behind a revocation',
+  },
 ];
