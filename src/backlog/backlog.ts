@@ -81,6 +81,8 @@ export interface Retention {
   length: number;
   /** Milliseconds. */
   ttl: number;
+  /** Each message replaces the ones before it: a reader that is behind gets only the newest, and misses nothing. */
+  isConflated?: boolean;
 }
 
 const DAY = 86_400_000;

@@ -20,6 +20,8 @@ export interface KeptSlice {
    * set, the store never forgets.
    */
   knownSince?: Position;
+  /** See `Retention`. */
+  isConflated?: boolean | undefined;
 }
 
 /** The messages to replay, and why some are missing, if any are. */
@@ -32,15 +34,15 @@ export interface Judgement {
  * No message is missing if none came after `after`, or if the kept ones begin with the message right after it. Messages older
  * than `ttl` are not replayed, even if the backlog still has them.
  */
-export function judgeSlice({ after, head, entries, ttl, now, knownSince = BEGINNING }: KeptSlice): Judgement {
+export function judgeSlice(kept: KeptSlice): Judgement {
+  const { after, head, entries, ttl, now, knownSince = BEGINNING, isConflated } = kept;
   const oldest = positionBefore(ttl, now);
   const messages = withoutOlderThan(oldest, entries);
   // If no message is kept, all are missing, and the head is the last of them.
   const lastMissing = messages[0]?.previous ?? head;
   // If the kept messages begin with the channel's first, only forgotten ones can be missing.
-  if (isForgotten(lastMissing, after, knownSince)) return { messages, gap: 'expired' };
-  const gap = isAfter(lastMissing, after) ? reasonOf(lastMissing, oldest, messages[0]?.revision) : undefined;
-  return { messages, gap };
+  if (!isAfter(lastMissing, after) && !isForgotten(lastMissing, after, knownSince)) return { messages, gap: undefined };
+  return { messages, gap: gapOf({ lastMissing, oldest, next: messages[0]?.revision, isConflated }) };
 }
 
 /**
@@ -51,14 +53,24 @@ export function isForgotten(lastMissing: Position, after: Position, knownSince: 
   return lastMissing === BEGINNING && after !== BEGINNING && isAfter(knownSince, after);
 }
 
-/**
- * Why messages that a reader has missed are gone. `oldest`: messages before this position are too old to be replayed;
- * `revision`: of the first message that is kept.
- */
-export function reasonOf(lastMissing: Position, oldest: Position, revision: number | undefined): ResetReason {
+/** Messages that a reader has missed and that are gone. */
+export interface Missing {
+  /** The id of the last one, `BEGINNING` if it is forgotten. */
+  lastMissing: Position;
+  /** Messages before this position are too old to be replayed. */
+  oldest: Position;
+  /** The revision of the message that is kept behind them; 0 or `undefined` if there is none. */
+  next: number | undefined;
+  /** See `Retention`. */
+  isConflated: boolean | undefined;
+}
+
+/** Why the messages are gone; `undefined` if the reader does not miss them, because a later one that is kept replaces them. */
+export function gapOf({ lastMissing, oldest, next, isConflated }: Missing): ResetReason | undefined {
   // Revision 1, and yet a message is missing before it: the counter of the channel's messages was lost.
-  if (revision === 1) return 'flushed';
-  return isAfter(oldest, lastMissing) ? 'expired' : 'trimmed';
+  if (next === 1 && lastMissing !== BEGINNING) return 'flushed';
+  if (next && isConflated) return undefined;
+  return isAfter(oldest, lastMissing) || lastMissing === BEGINNING ? 'expired' : 'trimmed';
 }
 
 /** Entries are in id order, so those that are too old are at the front. */

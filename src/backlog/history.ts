@@ -1,5 +1,5 @@
 import type { Message } from '../message/message.ts';
-import { BEGINNING, type Position } from '../message/position.ts';
+import { BEGINNING, END, isAfter, type Position } from '../message/position.ts';
 import type { BacklogReader } from './backlog.ts';
 
 /** The most bytes of messages in an answer; a single message that is larger has an answer of its own. */
@@ -67,6 +67,28 @@ export async function readHistory(
     after === undefined,
   );
   return { oldest, newest, isReset, messages: messages.filter(({ revision }) => revision >= start && revision <= to) };
+}
+
+/**
+ * Reads the last message of a channel that keeps one, whose rule may be new. It is read up to the very end, because a later one may
+ * have replaced the one before the position of the gateway.
+ */
+export async function readNewest(
+  backlog: BacklogReader,
+  channel: string,
+  { after = 0, before = Number.POSITIVE_INFINITY, since }: Omit<HistoryQuery, 'limit'>,
+): Promise<History> {
+  const read = (start: { after: Position; last?: number }) => take(backlog, { channel, upTo: END, ...start }, 1);
+  const [{ messages }, isMissed] = await Promise.all([
+    read({ after: BEGINNING, last: 1 }),
+    since !== undefined && read({ after: since }).then(({ isReset }) => isReset),
+  ]);
+  const [newest] = messages;
+  if (!newest) return { oldest: undefined, newest: undefined, isReset: after > 0 || since !== undefined, messages: [] };
+  const { id, revision } = newest;
+  const isAhead = after > revision;
+  const isWanted = revision < before && (isAhead || revision > after) && isAfter(id, since ?? BEGINNING);
+  return { oldest: revision, newest: revision, isReset: isAhead || isMissed, messages: isWanted ? messages : [] };
 }
 
 /** Reads pages until there are so many messages. `keepsLast`: if they are too large for an answer, the first ones are left out. */

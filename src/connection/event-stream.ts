@@ -15,6 +15,7 @@ import {
 } from './encode.ts';
 import type { Flusher } from './flusher.ts';
 import { FrameList } from './frame-list.ts';
+import { FrameQueue } from './frame-queue.ts';
 import type { KernelQueues } from './kernel-queues.ts';
 import { encodeLast, endingOf, statusOf } from './last-frame.ts';
 import type { Ending } from './refusal.ts';
@@ -28,6 +29,9 @@ const HIGH_WATER = 128 * 1024;
 /** How long a client that was disconnected may take to read what is still unsent (ms). Within a second its stream has ended. */
 const PROMPT = 900;
 
+/** Of several noops that wait only the last one is sent. No channel has this name. */
+const NOOP = ' noop';
+
 export interface EventStreamOptions {
   writer: Writer;
   head: ResponseHead;
@@ -37,10 +41,19 @@ export interface EventStreamOptions {
   flusher: Flusher;
   /** Bound of unsent bytes: written, and not taken by the transport. A reader above it may be closed as too slow (see `Credit`). */
   maxBuffer: number;
+  /** Whether each message of the channel replaces the ones before it. */
+  isConflated: (channel: string) => boolean;
   random?: () => number;
 }
 
-/** One open `text/event-stream` response. It decides when frames are written, and when its reader is too slow. */
+/**
+ * One open `text/event-stream` response. It decides when frames are written, and when its reader is too slow.
+ *
+ * Invariant: while there is a `#held`, every frame goes into it, and `#waiting` is empty. It is made if a message of a conflated channel
+ * comes while the transport has not taken everything, and written when it has: what was replaced until then is not sent.
+ *
+ * A long file: what waits, what is held and what is unsent decide about each other.
+ */
 export class EventStream implements Connection, Debtor {
   // The fields that are read with each event of a crowd come first, next to each other, so that they share cache lines.
   #waiting: FrameList | undefined;
@@ -53,22 +66,26 @@ export class EventStream implements Connection, Debtor {
   readonly #format: Format;
   readonly #flusher: Flusher;
   readonly #writer: Writer;
+  #held: FrameQueue | undefined;
   lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
   /** The response head, and the notes of the first frame; `undefined` once they are sent. */
   #first: Pick<EventStreamOptions, 'head' | 'notes'> | undefined;
+  readonly #isConflated: (channel: string) => boolean;
   readonly #random: () => number;
 
-  constructor({ writer, head, notes, format, flusher, maxBuffer, random = Math.random }: EventStreamOptions) {
+  constructor({ writer, head, notes, format, flusher, maxBuffer, ...options }: EventStreamOptions) {
     this.#writer = writer;
     this.#first = { head, notes };
     this.#format = format;
     this.#flusher = flusher;
     this.#maxBuffer = maxBuffer;
-    this.#random = random;
+    this.#isConflated = options.isConflated;
+    this.#random = options.random ?? Math.random;
     writer.onceClosed(() => {
       this.#reason ??= 'client';
       this.#waiting = undefined;
+      this.#held = undefined;
       this.onClose(this.#reason);
     });
   }
@@ -89,7 +106,10 @@ export class EventStream implements Connection, Debtor {
   }
 
   message(delivery: Delivery): void {
-    this.#send(encodeMessage(delivery, this.#format), !delivery.crowd);
+    const { channel } = delivery.message;
+    const isBehind = this.#held !== undefined || this.#writer.unsent > 0;
+    const key = isBehind && this.#isConflated(channel) ? channel : undefined;
+    this.#send(encodeMessage(delivery, this.#format), !delivery.crowd, key);
   }
 
   reset(channel: string, reason: ResetReason, position: Position): void {
@@ -101,14 +121,15 @@ export class EventStream implements Connection, Debtor {
   }
 
   noop(position: Position): void {
-    this.#send(encodeNoop(position, this.#format), false);
+    this.#send(encodeNoop(position, this.#format), false, this.#held && NOOP);
   }
 
   async drained(): Promise<void> {
     const low = this.#low;
     if (this.#unsent <= low) return;
     this.flush();
-    while (!this.closed && (this.#writer.unsent > low || !this.#writer.isOpen)) await this.#writer.drained();
+    const writer = this.#writer;
+    while (!this.closed && (writer.unsent + (this.#held?.bytes ?? 0) > low || !writer.isOpen)) await writer.drained();
   }
 
   flush(now = performance.now()): void {
@@ -140,7 +161,7 @@ export class EventStream implements Connection, Debtor {
       this.open(statusOf(reason), position, whole);
       this.#writer.end(undefined, within);
     } else {
-      this.flush();
+      this.#release();
       const options = { format: this.#format, random: this.#random };
       this.#writer.end(encodeLast(reason, position, whole, options), within);
     }
@@ -153,7 +174,7 @@ export class EventStream implements Connection, Debtor {
     const writer = this.#writer;
     if (this.closed || writer.unsent === 0 || this.#unsent <= limit) return false;
     // `unsent` may count a large write in full until all of it is taken, so compare the exact numbers before a stream is blamed.
-    return writer.written - writer.taken + (this.#waiting?.bytes ?? 0) > limit;
+    return writer.written - writer.taken + this.#unwritten > limit;
   }
 
   get taken(): number {
@@ -171,7 +192,11 @@ export class EventStream implements Connection, Debtor {
 
   /** Bytes that wait to be written, and bytes that are written and not sent yet. */
   get #unsent(): number {
-    return (this.#waiting ? this.#waiting.bytes : 0) + this.#writer.unsent;
+    return this.#unwritten + this.#writer.unsent;
+  }
+
+  get #unwritten(): number {
+    return (this.#waiting ? this.#waiting.bytes : 0) + (this.#held ? this.#held.bytes : 0);
   }
 
   /** Hands the stream to `Credit` if a write has left it above its bound. `isTaken`: the transport has taken all of the write. */
@@ -179,18 +204,24 @@ export class EventStream implements Connection, Debtor {
     if (!isTaken && this.isOverdrawn) this.#flusher.credit.watch(this);
   }
 
-  #send(frame: Buffer, urgent: boolean): void {
+  /** `key`: the frame is held, and replaces the one that is held with the same key. */
+  #send(frame: Buffer, urgent: boolean, key?: string): void {
     if (this.closed) return;
     // The bound is checked when a frame is added, and only if the transport has not taken everything. Frames that were not written yet
     // say nothing about the reader; they are at most the messages of one turn of the event loop, or of the time until the next round.
     // A frame larger than the bound (256 kB of line ends are 1.8 MB) may wait too: the bound is raised by its length until it is sent.
     if (this.#writer.unsent > 0) {
-      if (!this.#hasRoom(this.#unsent, frame.length) && !this.#flusher.credit.take(this, frame)) {
+      const more = frame.length - (this.#held ? this.#held.bytesOf(key) : 0);
+      if (!this.#hasRoom(this.#unsent, more) && !this.#flusher.credit.take(this, frame)) {
         this.giveUp();
         return;
       }
     } else if (this.#waiting === undefined) this.#large = 0;
     if (frame.length > this.#maxBuffer) this.#large = Math.max(this.#large, frame.length);
+    if (this.#held || key !== undefined) {
+      this.#hold().add(frame, key);
+      return;
+    }
     const isFirst = this.#waiting === undefined;
     this.#waiting = FrameList.add(this.#waiting, frame);
     if (isFirst || (urgent && !this.#urgent)) this.#flusher.add(this, urgent);
@@ -200,6 +231,22 @@ export class EventStream implements Connection, Debtor {
     // the flusher writes them in slices, so that others get a turn.
     if (this.#urgent && this.#waiting.bytes > this.#maxBuffer) this.flush();
     else this.#flusher.hurry();
+  }
+
+  #hold(): FrameQueue {
+    if (this.#held) return this.#held;
+    this.flush();
+    void this.#writer.drained().then(() => this.#release());
+    this.#held = new FrameQueue();
+    return this.#held;
+  }
+
+  /** Writes what waits and what is held. */
+  #release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const frame of held?.frames ?? []) this.#waiting = FrameList.add(this.#waiting, frame);
+    this.flush();
   }
 
   #hasRoom(unsent: number, more: number): boolean {

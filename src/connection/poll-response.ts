@@ -12,6 +12,7 @@ import {
   type Format,
   type Status,
 } from './encode.ts';
+import { FrameQueue } from './frame-queue.ts';
 import { encodeLast, endingOf, statusOf } from './last-frame.ts';
 import type { Ending } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
@@ -38,6 +39,8 @@ export interface PollResponseOptions {
   noopInterval: number;
   /** The response ends if it has more bytes than this; the client asks for the rest. */
   maxBuffer: number;
+  /** Whether each message of the channel replaces the ones before it. */
+  isConflated: (channel: string) => boolean;
   random?: () => number;
 }
 
@@ -45,8 +48,8 @@ export interface PollResponseOptions {
  * A stream as the response to one request: it has the same frames, ends with the first messages, or with a noop, and says its length. So
  * nothing on the way can hold it back, and a client that comes back with its position misses nothing.
  *
- * Invariant: every frame that was added before the end is sent, and none after it. The client's position is that of the last frame, so
- * what came later is read by the next poll.
+ * Invariant: every frame that was added before the end is sent, unless a later one replaces it, and none after it. The client's position is
+ * that of the last frame, so what came later is read by the next poll.
  */
 export class PollResponse implements Connection {
   onClose: (reason: CloseReason) => void = () => undefined;
@@ -55,8 +58,7 @@ export class PollResponse implements Connection {
   /** The registry sends a noop one interval after this. */
   readonly lastSent: number;
   readonly #options: PollResponseOptions;
-  #frames: Buffer[] = [];
-  #bytes = 0;
+  #frames = new FrameQueue();
   #reason: CloseReason | undefined;
   #isOpened = false;
   /** Whether a message was added, so that the response ends with this turn of the event loop. */
@@ -87,8 +89,10 @@ export class PollResponse implements Connection {
   }
 
   message(delivery: Delivery): void {
-    this.#add(encodeMessage(delivery, this.#options.format));
-    if (this.#bytes > this.#options.maxBuffer) this.#end('polled');
+    const { format, isConflated, maxBuffer } = this.#options;
+    const { channel } = delivery.message;
+    this.#add(encodeMessage(delivery, format), isConflated(channel) ? channel : undefined);
+    if (this.#frames.bytes > maxBuffer) this.#end('polled');
     else if (!this.#isEnding) setImmediate(() => this.#end('polled'));
     this.#isEnding = true;
   }
@@ -126,10 +130,8 @@ export class PollResponse implements Connection {
     this.#end(reason);
   }
 
-  #add(frame: Buffer): void {
-    if (this.closed) return;
-    this.#frames.push(frame);
-    this.#bytes += frame.length;
+  #add(frame: Buffer, key?: string): void {
+    if (!this.closed) this.#frames.add(frame, key);
   }
 
   #end(reason: CloseReason): void {
@@ -137,9 +139,9 @@ export class PollResponse implements Connection {
     this.#reason = reason;
     clearInterval(this.#timer);
     const { writer, head } = this.#options;
-    const headers = { ...head.headers, 'Content-Length': `${this.#bytes}` };
-    writer.begin({ ...head, headers }, Buffer.concat(this.#frames));
-    this.#frames = [];
+    const headers = { ...head.headers, 'Content-Length': `${this.#frames.bytes}` };
+    writer.begin({ ...head, headers }, Buffer.concat(this.#frames.frames));
+    this.#frames = new FrameQueue();
     writer.end(undefined, TAKING);
     // The caller may be giving a message to many readers, and this one leaves them.
     setImmediate(() => this.onClose(reason));

@@ -32,8 +32,16 @@ export function parseStreamBody(contentType: string | undefined, body: Buffer): 
 
 function channelsOf(value: unknown): string[] {
   if (value === undefined || value === null) return [];
+  const expected = 'expected one with names, such as ["room:918","news:1"]';
+  // Without any name the stream would have all that the user may read, and not nothing.
+  if (Array.isArray(value) && value.length === 0) {
+    throw new SisyphusError(
+      'bad_request',
+      `channels is an empty list: ${expected}, or none for all that the user may read`,
+    );
+  }
   if (Array.isArray(value) && value.every((channel) => typeof channel === 'string')) return value;
-  throw new SisyphusError('bad_request', 'channels is no list of names: expected such as ["room:918","news:1"]');
+  throw new SisyphusError('bad_request', `channels is no list of names: ${expected}`);
 }
 
 function example(name: string): string {

@@ -1,4 +1,4 @@
-import type { BacklogReader, Page } from '../backlog/backlog.ts';
+import type { BacklogReader, Page, Retention } from '../backlog/backlog.ts';
 import type { Logger } from '../logger.ts';
 import { isPlain, type Message } from '../message/message.ts';
 import { userOfChannel } from '../message/names.ts';
@@ -46,6 +46,7 @@ export interface Owed {
 export interface GivingOptions {
   backlog: BacklogReader;
   logger: Logger;
+  retention: (channel: string) => Retention;
   /** Settles when the readers have taken the messages that were delivered, or after a while; the next page follows then. */
   settled: () => Promise<void>;
 }
@@ -68,7 +69,7 @@ export async function giveMissed(
   current: () => boolean,
 ): Promise<void> {
   const { missed, upTo } = owed;
-  const giving = new Giving(giver, frontier.position, options.logger, owed);
+  const giving = new Giving(giver, frontier.position, options, owed);
   const requests = missed.map(({ subscription, after }) => ({ channel: subscription.channel, after, upTo }));
   if (missed.length > 0) options.logger.info({ event: 'healing', channels: missed.length });
   const own = requests.filter(({ channel }) => userOfChannel(channel) !== undefined);
@@ -85,7 +86,7 @@ export async function giveMissed(
       // The backlog has nothing left of this channel. Its head is not set past `upTo`, because later messages are queued: they would be
       // taken for duplicates.
       const last = isAfter(head, upTo) ? upTo : head;
-      if (giving.gaps.has(subscription) && isAfter(last, subscription.head!)) subscription.restart(last);
+      if (giving.isGone(subscription, last) && isAfter(last, subscription.head!)) subscription.restart(last);
     }
     frontier.restart(upTo);
   } finally {
@@ -114,7 +115,9 @@ class Giving {
   /** Channels of which messages are gone. */
   readonly gaps = new Set<Subscription>();
   readonly #giver: Giver;
-  readonly #logger: Logger;
+  readonly #options: GivingOptions;
+  /** By subscription of a missed channel, the id of its last message in the store. */
+  readonly #heads: Map<Subscription, Position>;
   readonly #known: Map<string, Subscription>;
   readonly #compared: Set<string>;
   /** The hub's position before the healing: every message up to it seemed to have been received. */
@@ -125,10 +128,11 @@ class Giving {
   /** Readers that hold the messages they receive, with the id of the last message that has to arrive before they are released. */
   readonly #holders = new Map<Reader, Position>();
 
-  constructor(giver: Giver, before: Position, logger: Logger, { known, compared, missed }: Owed) {
+  constructor(giver: Giver, before: Position, options: GivingOptions, { known, compared, missed }: Owed) {
     this.#continued = new Set(missed.filter(({ isLast }) => isLast).map(({ subscription }) => subscription));
     this.#giver = giver;
-    this.#logger = logger;
+    this.#options = options;
+    this.#heads = new Map(missed.map(({ subscription, head }) => [subscription, head]));
     this.#known = known;
     this.#compared = compared;
     this.#before = before;
@@ -160,6 +164,13 @@ class Giving {
       this.#holders.delete(reader);
       reader.release();
     }
+  }
+
+  /** Whether the store has had the message and has it no more: its readers were notified, or a later message replaces it. */
+  isGone(subscription: Subscription, id: Position): boolean {
+    if (this.gaps.has(subscription)) return true;
+    const head = this.#heads.get(subscription) ?? BEGINNING;
+    return !isAfter(id, head) && this.#options.retention(subscription.channel).isConflated === true;
   }
 
   give({ gaps, messages: read }: Page, upTo: Position): void {
@@ -204,7 +215,7 @@ class Giving {
     for (const message of this.#giver.takeHeld(upTo)) {
       const subscription = this.#known.get(message.channel);
       if (!this.#compared.has(message.channel)) heard.add(message);
-      else if (missed.delete(message.id) || (subscription && this.gaps.has(subscription))) continue;
+      else if (missed.delete(message.id) || (subscription && this.isGone(subscription, message.id))) continue;
       else if (subscription?.head === undefined || isAfter(message.id, subscription.head)) {
         this.#giver.unconfirmed(message);
       }
@@ -222,7 +233,7 @@ class Giving {
       if (!subscription || isAfter(id, this.#before) || this.#overtaken.has(subscription)) continue;
       if (subscription.head !== undefined && !isAfter(id, subscription.head)) continue;
       this.#overtaken.add(subscription);
-      this.#logger.error({ event: 'missed_silently', channel });
+      this.#options.logger.error({ event: 'missed_silently', channel });
       announce(subscription, 'overtaken');
     }
   }

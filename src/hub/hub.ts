@@ -120,6 +120,11 @@ export class Hub implements SourceListener {
     return this.#subscriptions.get(channel);
   }
 
+  /** Whether each message of the channel replaces the ones before it. */
+  isConflated(channel: string): boolean {
+    return this.#options.retention(channel).isConflated === true;
+  }
+
   start(): void {
     this.#source.start(this);
     this.#selfCheck.start();

@@ -1,7 +1,15 @@
 import { knownFor, type Retention } from '../backlog/backlog.ts';
 import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, earlier, isAfter, laterOf, type Position, positionBefore } from '../message/position.ts';
+import {
+  BEGINNING,
+  earlier,
+  isAfter,
+  justBefore,
+  laterOf,
+  type Position,
+  positionBefore,
+} from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Mark } from './channel-source.ts';
@@ -43,12 +51,16 @@ export class Subscription {
    */
   #last: Entry = NONE;
   readonly #remembered: RecentMessages;
-  readonly #retention: Retention;
+  readonly #retention: (channel: string) => Retention;
+  /** How long messages were kept when the channel was subscribed (ms): a longer time proves nothing about what was forgotten before. */
+  readonly #firstTtl: number;
   #begun: { promise: Promise<void>; resolve: () => void } | undefined;
 
-  constructor(channel: string, retention: Retention, remembered: RecentMessages) {
+  /** `retention`: answers how much is kept, which may change. */
+  constructor(channel: string, retention: (channel: string) => Retention, remembered: RecentMessages) {
     this.channel = channel;
     this.#retention = retention;
+    this.#firstTtl = retention(channel).ttl;
     this.#remembered = remembered;
   }
 
@@ -74,7 +86,7 @@ export class Subscription {
 
   /** Whether the store may by now have forgotten the last message, so that a missing head only means that the channel was silent. */
   isForgotten({ position, now }: Pick<Mark, 'position' | 'now'>): boolean {
-    const known = knownFor(this.#retention.ttl);
+    const known = knownFor(this.#ttl);
     return this.head !== undefined && isAfter(earlier(laterOf(position, now ?? position), known), this.head);
   }
 
@@ -92,20 +104,27 @@ export class Subscription {
   }
 
   /**
-   * Every message after this position, if all of them are in memory; `undefined` if the backlog must be read. Messages that are about to
-   * expire are left to the backlog, which goes by the clock that made the ids.
+   * Every message after this position that no later one replaces, if all of them are in memory; `undefined` if the backlog must be read.
+   * Messages that are about to expire are left to the backlog, which goes by the clock that made the ids.
    */
   recent(after: Position): Delivery[] | undefined {
     if (this.head === undefined) return undefined;
     // The store forgets a channel some time after its last message. So there may have been messages before the first one, or before an
     // empty channel, that the store no longer knows of.
-    const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
+    const { length, isConflated } = this.#retention(this.channel);
+    const ttl = this.#ttl;
+    const known = Math.min(PROVEN_FOR, 0.9 * knownFor(ttl));
     const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
-    const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
-    const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
+    const most = Math.min(REMEMBERED_MESSAGES, length);
+    const from = isConflated ? justBefore(this.head) : after;
+    const recent = this.#remembered.since(from, this.channel, this.#last, most, REMEMBERED_BYTES);
     const first = recent?.[0]?.message;
     if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
-    return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
+    return first && isAfter(positionBefore(0.9 * ttl), first.id) ? undefined : recent;
+  }
+
+  get #ttl(): number {
+    return Math.min(this.#firstTtl, this.#retention(this.channel).ttl);
   }
 }

@@ -24,7 +24,7 @@ export class Subscriptions extends Map<string, Subscription> {
   }
 
   create(channel: string): Subscription {
-    const subscription = new Subscription(channel, this.#retention(channel), this.#remembered);
+    const subscription = new Subscription(channel, this.#retention, this.#remembered);
     this.set(channel, subscription);
     return subscription;
   }

@@ -9,6 +9,9 @@ export type Position = number & { readonly __position: unique symbol };
 /** The position before every message. */
 export const BEGINNING = 0 as Position;
 
+/** A position after every message. */
+export const END = Number.MAX_SAFE_INTEGER as Position;
+
 /** The longest `Last-Event-ID` that is parsed (characters); ids that the gateway sends have 16 digits. */
 const MAX_LENGTH = 16;
 

@@ -20,7 +20,7 @@ export interface Wanted {
 }
 
 export interface Sources {
-  hub: Pick<Hub, 'recent' | 'subscription'>;
+  hub: Pick<Hub, 'recent' | 'subscription' | 'isConflated'>;
   backlog: BacklogReader;
   filter: MessageFilter;
   /** The gaps that were known before the channels were followed: the hub notifies the reader of later ones. */
@@ -49,13 +49,18 @@ export class ChannelReading {
   readonly resets: Reset[];
   readonly #recent: Delivery[];
   #reading: Reading | undefined;
-  readonly #filter: MessageFilter;
+  readonly #sources: Pick<Sources, 'filter' | 'hub'>;
 
-  constructor(resets: Reset[], recent: Delivery[], reading: Reading | undefined, filter: MessageFilter) {
+  constructor(
+    resets: Reset[],
+    recent: Delivery[],
+    reading: Reading | undefined,
+    sources: Pick<Sources, 'filter' | 'hub'>,
+  ) {
     this.resets = resets;
     this.#recent = recent.sort(byId);
     this.#reading = reading;
-    this.#filter = filter;
+    this.#sources = sources;
   }
 
   /** The next page, or `undefined` at the end. If it rejects, it may be called again. */
@@ -67,8 +72,20 @@ export class ChannelReading {
     const behind = this.#recent.findIndex(({ message: { id } }) => page && (last === undefined || isAfter(id, last)));
     const recent = this.#recent.splice(0, behind < 0 ? this.#recent.length : behind);
     const all = page ? [...recent, ...page.messages.map((message) => new Delivery(message))].sort(byId) : recent;
-    const allowed = this.#filter.isQuiet ? all : all.filter(({ message }) => this.#filter.allows(message));
-    return { resets: [...(page?.gaps ?? [])].map(([channel, reason]) => ({ channel, reason })), deliveries: allowed };
+    const { filter } = this.#sources;
+    const allowed = filter.isQuiet ? all : all.filter(({ message }) => filter.allows(message));
+    const resets = [...(page?.gaps ?? [])].map(([channel, reason]) => ({ channel, reason }));
+    return { resets, deliveries: this.#withoutReplaced(allowed) };
+  }
+
+  /** More than one message of a conflated channel may be kept if its rule is new. */
+  #withoutReplaced(deliveries: Delivery[]): Delivery[] {
+    const last = new Map(deliveries.map(({ message }) => [message.channel, message.id]));
+    if (last.size === deliveries.length) return deliveries;
+    const { hub } = this.#sources;
+    const conflated = new Set([...last.keys()].filter((channel) => hub.isConflated(channel)));
+    if (conflated.size === 0) return deliveries;
+    return deliveries.filter(({ message: { channel, id } }) => !conflated.has(channel) || id === last.get(channel));
   }
 }
 
@@ -87,7 +104,7 @@ export async function openChannels(
   const reading = await openBacklogs(wanted, seam, sources, reasons, recent);
   for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);
   const resets = [...reasons].map(([channel, reason]) => ({ channel, reason }));
-  return new ChannelReading(resets, recent, reading, sources.filter);
+  return new ChannelReading(resets, recent, reading, sources);
 }
 
 /**

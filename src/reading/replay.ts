@@ -97,11 +97,11 @@ export async function openReplay(
   owedAfter: (position: Position) => Wanted[],
   options: ReplayOptions,
 ): Promise<Replay> {
-  const { hub, filter, backlog } = options;
+  const { hub, backlog } = options;
   if (start.kind === 'overlap') {
     const last = start.count;
     const requests = owedAfter(BEGINNING).map(({ channel, after }) => ({ channel, after, upTo: seam, last }));
-    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), filter), seam);
+    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), options), seam);
   }
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
   const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));

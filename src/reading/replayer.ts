@@ -29,7 +29,10 @@ export class Replayer {
   readonly #channels: Channels;
   readonly #additions: Additions;
   readonly #options: ReplayerOptions;
-  /** Aborts the backlog reads that are under way. */
+  /**
+   * Aborts the backlog reads that are under way; `undefined` if there are none. Most replays find everything in memory: to make and abort
+   * a controller for each was a tenth of what a poll cost.
+   */
   #leaving: AbortController | undefined;
 
   constructor(client: Client, channels: Channels, additions: Additions, options: ReplayerOptions) {
@@ -51,6 +54,8 @@ export class Replayer {
     } catch (error) {
       // A client that has left is owed nothing, and its reads were aborted.
       if (!this.#client.hasLeft) throw error;
+    } finally {
+      this.#leaving = undefined;
     }
   }
 
@@ -92,10 +97,13 @@ export class Replayer {
   }
 
   #open(open: (options: ReplayOptions) => Promise<Replay>): Promise<Replay> {
-    this.#leaving = new AbortController();
-    const { signal } = this.#leaving;
     const { hub, backlog, recordsPlain } = this.#options;
-    const withdrawn = { open: (requests: ReadRequest[]) => backlog.open(requests, signal) };
+    const withdrawn = {
+      open: (requests: ReadRequest[]) => {
+        this.#leaving ??= new AbortController();
+        return backlog.open(requests, this.#leaving.signal);
+      },
+    };
     return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
   }
 

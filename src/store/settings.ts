@@ -1,5 +1,6 @@
 import type { Retention } from '../backlog/backlog.ts';
 import { compileGlob, firstMatch } from '../glob.ts';
+import { userOfChannel } from '../message/names.ts';
 
 /** The settings that must be the same for all gateways of an installation. Durations in milliseconds, sizes in bytes. */
 export interface SharedSettings {
@@ -26,13 +27,21 @@ export interface Agreement {
   readonly problems: string[];
 }
 
-/** How much of a channel is kept: as the first rule that matches says, or else the default. */
+/**
+ * How much of a channel is kept: as the first rule that matches says, or else the default. A rule that keeps one message makes its
+ * channels conflated, except those of users: their messages tell of changes of the list one by one.
+ */
 export function retentionOf({ length, ttl, rules }: SharedSettings['backlog']): (channel: string) => Retention {
   const compiled = rules.map((rule) => ({
     glob: compileGlob(rule.pattern),
-    retention: { length: rule.length, ttl },
+    kept: { length: rule.length, ttl },
+    conflated: { length: rule.length, ttl, isConflated: rule.length === 1 },
   }));
-  return (channel) => firstMatch(compiled, channel)?.retention ?? { length, ttl };
+  return (channel) => {
+    const rule = firstMatch(compiled, channel);
+    if (!rule) return { length, ttl };
+    return userOfChannel(channel) === undefined ? rule.conflated : rule.kept;
+  };
 }
 
 export function formatRules(rules: SharedSettings['backlog']['rules']): string {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { BEGINNING, type Position } from '../../src/message/position.ts';
+import { BEGINNING, justBefore, type Position } from '../../src/message/position.ts';
 import type { Store } from '../../src/store/store.ts';
 import { readSlices } from '../support/read-slices.ts';
 import { eventually } from '../support/wait.ts';
@@ -98,7 +98,40 @@ export function readingContract(open: Open): void {
       for (const channel of Object.keys(kept)) await publishMany(store, channel, 6);
       for (const [channel, count] of Object.entries(kept)) {
         const slice = await read(store, channel, BEGINNING);
-        expect(slice, channel).to.deep.equal({ texts: ['1', '2', '3', '4', '5', '6'].slice(-count), gap: 'trimmed' });
+        const gap = channel === 'sticker:1' ? undefined : 'trimmed';
+        expect(slice, channel).to.deep.equal({ texts: ['1', '2', '3', '4', '5', '6'].slice(-count), gap });
+      }
+    });
+
+    it('tells of no gap on a channel whose rule keeps one message, as long as the newest one is kept', async () => {
+      const store = await open({ backlog: { ...DEFAULTS.backlog, rules: [{ pattern: '*', length: 1 }] } });
+      const ids = await publishMany(store, 'sticker:1', 5);
+      const newest = { texts: ['5'], gap: undefined };
+      for (const after of [BEGINNING, justBefore(ids[0]!), ids[0]!, ids[3]!]) {
+        expect(await read(store, 'sticker:1', after)).to.deep.equal(newest);
+      }
+      expect(await read(store, 'sticker:1', ids[4]!)).to.deep.equal({ texts: [], gap: undefined });
+      // What replaces the message that was asked for comes live.
+      const [earlier] = await readSlices(store.backlog, [{ channel: 'sticker:1', after: ids[0]!, upTo: ids[2]! }]);
+      expect([texts(earlier!.messages), earlier!.gap]).to.deep.equal([[], undefined]);
+    });
+
+    it('tells that the newest message of such a channel has expired, because nothing replaces it', async () => {
+      const store = await open({ backlog: { length: 3, ttl: 400, rules: [{ pattern: '*', length: 1 }] } });
+      const ids = await publishMany(store, 'sticker:1', 5);
+      await eventually(async () => (await kept(store, 'sticker:1')).length === 0);
+      expect(await read(store, 'sticker:1', ids[3]!)).to.deep.equal({ texts: [], gap: 'expired' });
+      expect(await read(store, 'sticker:1', ids[4]!)).to.deep.equal({ texts: [], gap: undefined });
+      await publishOne(store, 'sticker:1', '6');
+      expect(await read(store, 'sticker:1', ids[0]!)).to.deep.equal({ texts: ['6'], gap: undefined });
+    });
+
+    it('tells of what was trimmed on the channel of a user, and where no rule keeps one message', async () => {
+      const rules = [{ pattern: 'user:*', length: 1 }];
+      const store = await open({ backlog: { length: 1, ttl: DEFAULTS.backlog.ttl, rules } });
+      for (const channel of ['user:7', 'room:1']) {
+        const [first] = await publishMany(store, channel, 3);
+        expect(await read(store, channel, first!), channel).to.deep.equal({ texts: ['3'], gap: 'trimmed' });
       }
     });
 

@@ -1,5 +1,4 @@
 import type { Published, Retention } from '../../src/backlog/backlog.ts';
-import { compileGlob, firstMatch } from '../../src/glob.ts';
 import type { Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import type { Disconnect } from '../../src/message/disconnect.ts';
 import type { Message } from '../../src/message/message.ts';
@@ -48,12 +47,6 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
     disconnectsContract(open);
     tokensContract(open);
   });
-}
-
-/** How much of a channel is kept, by the first rule that fits. */
-export function retentionOf({ length, ttl, rules }: Settings['backlog']): (channel: string) => Retention {
-  const compiled = rules.map((rule) => ({ glob: compileGlob(rule.pattern), length: rule.length }));
-  return (channel) => ({ ttl, length: firstMatch(compiled, channel)?.length ?? length });
 }
 
 /** What is kept of a channel after a position. */

@@ -14,6 +14,7 @@ import { startWorld, type World } from '../support/world.ts';
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
+  'docs/guides/page-and-stream.md': 'page-and-stream',
   'docs/guides/protect/header.md': 'protect-header',
   'docs/guides/protect/nginx.md': 'protect-header',
   'docs/guides/protect/forward.md': 'protect-forward',

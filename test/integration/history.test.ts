@@ -145,6 +145,7 @@ describe('the history of a channel', function () {
     expect([etag, first.headers.get('cache-control')]).to.deep.equal([etag, 'no-cache']);
     const same = await ask('room:1/messages', { ...secret, 'If-None-Match': etag });
     expect([same.status, await same.text()]).to.deep.equal([304, '']);
+    expect((await ask('room:1/messages', { ...secret, 'If-None-Match': '*' })).status).to.equal(304);
     await world.publish.fcall('room:1', '{"n":16}');
     expect((await ask('room:1/messages', { ...secret, 'If-None-Match': etag })).status).to.equal(200);
   });

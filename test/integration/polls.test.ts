@@ -116,6 +116,32 @@ describe('a stream as a poll', function () {
     ]);
   });
 
+  it('has nothing of what is published behind a revocation, in the same moment or later', async () => {
+    await world.allow('12', 'room:1', 'room:2');
+    const { id } = await world.publish.fcall('room:2', 'before');
+    const asked = poll('/?user=12&poll', id);
+    await following(3);
+    const multi = world.client.multi();
+    const fcall = (name: string, ...args: string[]) => multi.call('FCALL', name, '1', 'sisyphus:{0}', ...args);
+    fcall('sisyphus_publish', 'room:1', 'early');
+    fcall('sisyphus_revoke', '12', 'room:1', 'revoked');
+    fcall('sisyphus_publish', 'room:1', 'late');
+    fcall('sisyphus_publish', 'room:2', 'other');
+    await multi.exec();
+    const got: (string | undefined)[] = [];
+    let answer = await asked;
+    for (; ; answer = await poll('/?user=12&poll', answer.position)) {
+      got.push(...answer.data.slice(1));
+      if (got.includes('other')) break;
+    }
+    expect(got).to.deep.equal(['early', 'revoked', 'other']);
+    const next = poll('/?user=12&poll', answer.position);
+    await following(2);
+    await world.publish.fcall('room:1', 'later');
+    await world.publish.fcall('room:2', 'end');
+    expect((await next).data).to.deep.equal([OK, 'end']);
+  });
+
   it('works for a native EventSource as it is: nothing is lost, and nothing comes twice', async () => {
     const got: string[] = [];
     // Until the first response it has no position of its own.

@@ -110,6 +110,34 @@ describe('settings that are one for all gateways', function () {
     ]);
   });
 
+  it('have a rule of the next deploy replace messages at the gateways of the one before, too', async () => {
+    const old = await start();
+    const publish = async (text: string): Promise<string> => {
+      const [id] = (await client.call('FCALL', 'sisyphus_publish', '1', 'sisyphus:{0}', 'room:1', text)) as string[];
+      return String(id);
+    };
+    const id = await publish('0');
+    for (let i = 1; i <= 3; i++) await publish(`${i}`);
+    const back = async (position: string): Promise<(string | undefined)[]> => {
+      const stream = openStream({ port: old.port, path: `/?user=1&since=${position}` });
+      streams.push(stream);
+      await stream.ok();
+      await client.call('FCALL', 'sisyphus_publish', '1', 'sisyphus:{0}', 'user:1', 'end');
+      await stream.until(() => texts(stream).includes('end'));
+      stream.close();
+      expect(resets(stream)).to.deep.equal([]);
+      return texts(stream).filter((text) => text !== 'end');
+    };
+    expect(await back(id)).to.deep.equal(['1', '2', '3']);
+    await start({ SISYPHUS_BACKLOG_RULES: 'room:*=1' });
+    await eventually(async () =>
+      (await differencesOf(old)).some(({ variable }) => variable === 'SISYPHUS_BACKLOG_RULES'),
+    );
+    expect(await back(id), 'kept under the rule before').to.deep.equal(['3']);
+    await publish('4');
+    expect(await back(id)).to.deep.equal(['4']);
+  });
+
   it('go over from one deploy to the next, and back, while every plain message is recorded once', async () => {
     const old = { SISYPHUS_RAW_CHANNELS: 'room:*,user:*' };
     const next = { SISYPHUS_RAW_CHANNELS: 'room:*,user:*,folder:*', SISYPHUS_BACKLOG_LENGTH: '90000' };

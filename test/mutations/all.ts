@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { CONFLATION_MUTATIONS } from './conflation.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { FLEET_MUTATIONS } from './fleet.ts';
@@ -35,6 +36,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
+  ...CONFLATION_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,

@@ -136,4 +136,28 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/history',
     only: 'gone',
   },
+  {
+    name: 'a body with an empty list asks for everything',
+    file: 'src/http/stream-body.ts',
+    find: 'Array.isArray(value) && value.length === 0',
+    replace: 'Array.isArray(value) && value.length < 0',
+    caughtBy: 'integration/channels',
+    only: 'may be asked for in a body',
+  },
+  {
+    name: 'a named channel of the list is read wherever its messages are',
+    file: 'src/session/membership.ts',
+    find: 'return this.#constant.has(message.channel) || this.timeline.allows(message);',
+    replace: 'return this.#constant.has(message.channel) || this.#constant.isNamed(message.channel);',
+    caughtBy: 'integration/channels',
+    only: 'in a replay, too',
+  },
+  {
+    name: 'a poll has everything of the channels that it followed when it was asked',
+    file: 'src/session/membership.ts',
+    find: 'return this.#constant.has(message.channel) || this.timeline.allows(message);',
+    replace: 'return true;',
+    caughtBy: 'integration/polls',
+    only: 'behind a revocation',
+  },
 ];

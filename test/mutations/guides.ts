@@ -33,4 +33,22 @@ export const GUIDE_MUTATIONS: Mutation[] = [
     replace: "'X-User' => (string)",
     caughtBy: 'unit/protect-pages',
   },
+  {
+    name: 'the page for Express reads its database before the position',
+    file: 'docs/guides/page-and-stream.md',
+    find:
+      "  const { id: position } = await (await fetch('http://127.0.0.1:3001/position')).json();\n" +
+      '  const comments = await commentsOf(id);\n',
+    replace:
+      '  const comments = await commentsOf(id);\n' +
+      "  const { id: position } = await (await fetch('http://127.0.0.1:3001/position')).json();\n",
+    caughtBy: 'integration/page-and-stream',
+  },
+  {
+    name: 'the page for Django begins its stream without the position',
+    file: 'docs/guides/page-and-stream.md',
+    find: 'c=room:{id}&since={position}',
+    replace: 'c=room:{id}',
+    caughtBy: 'integration/page-and-stream',
+  },
 ];

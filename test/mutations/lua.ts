@@ -345,7 +345,7 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'what was forgotten is taken for silence',
     file: 'src/backlog/gap.ts',
-    find: "  if (isForgotten(lastMissing, after, knownSince)) return { messages, gap: 'expired' };\n",
+    find: ' && !isForgotten(lastMissing, after, knownSince)',
     replace: '',
     caughtBy: 'unit/gap',
   },

@@ -58,7 +58,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'memory replays more than the retention keeps',
     file: 'src/hub/subscription.ts',
-    find: 'Math.min(REMEMBERED_MESSAGES, this.#retention.length)',
+    find: 'Math.min(REMEMBERED_MESSAGES, length)',
     replace: 'REMEMBERED_MESSAGES',
     caughtBy: 'integration/resets',
   },
@@ -153,7 +153,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the last frame is sent before what waits',
     file: 'src/connection/event-stream.ts',
-    find: '      this.flush();\n      const options',
+    find: '      this.#release();\n      const options',
     replace: '      const options',
     caughtBy: 'unit/transport',
   },
@@ -183,8 +183,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'what is trimmed while a replay is read makes room for what is later, in silence',
     file: 'src/store/redis/sources.ts',
-    find: '    if (this.#isOwed[number]) page.gaps.set(',
-    replace: '    if (this.#isOwed[number] && this.#next[number] === 0) page.gaps.set(',
+    find: '    if (gap) page.gaps.set(channel, gap);\n',
+    replace: '    if (gap && this.#next[number] === 0) page.gaps.set(channel, gap);\n',
     caughtBy: 'contract/redis-store',
     only: 'after it began|gone altogether',
   },
@@ -376,8 +376,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'a replay goes on and on for a reader that has gone',
     file: 'src/connection/event-stream.ts',
-    find: ' || !this.#writer.isOpen)',
-    replace: ' || this.#writer.isOpen === undefined)',
+    find: ' || !writer.isOpen)',
+    replace: ' || writer.isOpen === undefined)',
     caughtBy: 'unit/event-stream',
     only: 'for ever',
   },

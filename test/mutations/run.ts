@@ -18,8 +18,8 @@ function isCaught(mutation: Mutation): boolean {
       join(ROOT, 'node_modules/.bin/mocha'),
       ['--bail', '--exit', ...grep, `test/${caughtBy}.test.ts`],
       {
-        // These import what is mistaken; others judge a gateway of their own, by a sound source.
-        cwd: /^(unit|redis|contract)\/|^integration\/cli$/.test(caughtBy) ? copy : ROOT,
+        // These import or read what is mistaken; others judge a gateway of their own, by a sound source.
+        cwd: /^(unit|redis|contract)\/|^integration\/(cli|page-and-stream)$/.test(caughtBy) ? copy : ROOT,
         encoding: 'utf8',
         timeout: TEST_LIMIT,
         env: gatewayOf(copy),

@@ -7,6 +7,7 @@ import { Credit } from '../../src/connection/credit.ts';
 import { EventStream } from '../../src/connection/event-stream.ts';
 import { Flusher } from '../../src/connection/flusher.ts';
 import { SocketWriter } from '../../src/connection/socket-writer.ts';
+import type { Writer } from '../../src/connection/writer.ts';
 import { Delivery } from '../../src/message/delivery.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
@@ -14,6 +15,7 @@ import { eventually } from '../support/wait.ts';
 
 /** How often a stream above its bound is looked at: a twentieth of how long its reader may read nothing (ms). */
 const LOOK = 10;
+const isConflated = (channel: string): boolean => channel.startsWith('sticker:');
 
 for (const direct of [true, false]) {
   describe(`an event stream${direct ? '' : ', written through the stream of Node'}`, () => {
@@ -23,6 +25,8 @@ for (const direct of [true, false]) {
     let ended: CloseReason | undefined;
     let sent = 0;
     let read = 0;
+    /** All that was read. */
+    let text = '';
 
     async function open(maxBuffer: number): Promise<void> {
       server = createServer().listen(0, '127.0.0.1');
@@ -36,14 +40,16 @@ for (const direct of [true, false]) {
         format: 'raw',
         flusher: new Flusher(new Credit(32_000_000, 64_000_000, LOOK)),
       } as const;
-      stream = new EventStream({ ...options, writer: new SocketWriter(socket, { direct }), maxBuffer });
+      stream = new EventStream({ ...options, writer: new SocketWriter(socket, { direct }), maxBuffer, isConflated });
       [ended, sent, read] = [undefined, 0, 0];
       stream.onClose = (reason) => {
         ended = reason;
       };
       stream.open('ok', BEGINNING);
+      text = '';
       reader.on('data', (bytes) => {
         read += bytes.length;
+        text += bytes.toString('latin1');
       });
       await eventually(() => read > 0);
       read = 0;
@@ -159,5 +165,142 @@ for (const direct of [true, false]) {
       expect(await done).to.be.below(5000);
       expect(ended).to.equal('client');
     });
+
+    describe('of a channel whose messages replace each other', () => {
+      let id = 1;
+
+      function say(channel: string, data: string): void {
+        stream.message(new Delivery(aMessage({ id: id++ as Position, channel, payload: Buffer.from(data) })));
+      }
+
+      /** Fills all that lies between the stream and its reader, who has stopped. */
+      async function stall(): Promise<void> {
+        reader.pause();
+        for (let before = -1; stream.taken > before; ) {
+          before = stream.taken;
+          for (let i = 0; i < 40; i++) say('room:1', 'x'.repeat(50_000));
+          stream.flush();
+          await wait(20);
+        }
+      }
+
+      /** The data of what was read behind the first frame, but for the filling. */
+      function told(): string[] {
+        const all = [...text.matchAll(/^data: (.*)\n/gm)].map(([, data]) => data!);
+        return all.slice(1).filter((data) => !data.startsWith('xx'));
+      }
+
+      function expectRisingIds(): void {
+        const ids = [...text.matchAll(/^id: (\d+)\n/gm)].map(([, at]) => Number(at)).slice(1);
+        expect(ids).to.deep.equal(ids.toSorted((a, b) => a - b));
+      }
+
+      it('gives all to a reader that keeps up', async () => {
+        await open(1_000_000);
+        for (let i = 0; i < 100; i++) say('sticker:1', `${i}`);
+        await eventually(() => told().length === 100);
+      });
+
+      it('gives only the newest to a reader that is behind, and everything of other channels, in the order of ids', async () => {
+        await open(100_000_000);
+        await stall();
+        for (let i = 1; i <= 100; i++) {
+          say('sticker:1', `one ${i}`);
+          if (i % 50 === 0) say('room:1', `room ${i}`);
+          if (i <= 60) say('sticker:2', `two ${i}`);
+          if (i % 10 === 0) await wait(1);
+        }
+        stream.reset('room:2', 'unrecorded', id as Position);
+        say('sticker:1', 'one last');
+        reader.resume();
+        await eventually(() => told().includes('one last'), 5000);
+        expect(told().slice(0, 3)).to.deep.equal(['room 50', 'two 60', 'room 100']);
+        expect(told()[3]).to.include('unrecorded');
+        expect(told().slice(4)).to.deep.equal(['one last']);
+        expectRisingIds();
+        // It keeps up again.
+        await eventually(() => {
+          for (const data of ['again', 'and again']) say('sticker:1', data);
+          return told().includes('again');
+        });
+        expect(ended).to.equal(undefined);
+      });
+
+      it('does not end with a reader that has stopped, however much is published there', async () => {
+        await open(30_000_000);
+        await stall();
+        for (let i = 0; i < 3000; i++) say('sticker:1', `${i} `.padEnd(50_000, 'y'));
+        await wait(25 * LOOK);
+        expect(ended).to.equal(undefined);
+        reader.resume();
+        await eventually(() => told().length > 0, 5000);
+        expect(told().map((data) => data.slice(0, 5))).to.deep.equal(['2999 ']);
+      });
+
+      it('sends one noop of those that wait behind it, and all that is held before it ends', async () => {
+        await open(100_000_000);
+        await stall();
+        say('sticker:1', 'one');
+        for (let i = 0; i < 10; i++) stream.noop(id++ as Position);
+        say('room:1', 'room');
+        stream.close('shutdown', id as Position);
+        reader.resume();
+        await eventually(() => told().length === 4, 5000);
+        expect(told()).to.deep.equal(['one', 'noop', 'room', 'noop']);
+        expectRisingIds();
+      });
+
+      it('lets a replay wait for its reader', async () => {
+        await open(100_000_000);
+        await stall();
+        let isDone = false;
+        const replay = (async () => {
+          for (let i = 0; i < 100; i++) {
+            say(`sticker:${i}`, `${i}`.padEnd(10_000, '-'));
+            await stream.drained();
+          }
+          isDone = true;
+        })();
+        await wait(25 * LOOK);
+        expect([isDone, ended]).to.deep.equal([false, undefined]);
+        reader.resume();
+        await replay;
+        await eventually(() => told().length === 100, 5000);
+        expectRisingIds();
+      });
+    });
   });
 }
+
+describe('an event stream whose writer has nearly everything', () => {
+  it('lets a replay wait for what is held', async () => {
+    const drained: (() => void)[] = [];
+    const writer = {
+      ...{ isOpen: true, unsent: 0, written: 0, taken: 0 },
+      onceClosed: () => undefined,
+      begin: () => true,
+      write: () => true,
+      drained: () => new Promise<void>((resolve) => drained.push(resolve)),
+    };
+    const options = { head: { status: 200, headers: {} }, format: 'raw', flusher: new Flusher() } as const;
+    const stream = new EventStream({
+      ...options,
+      writer: writer as unknown as Writer,
+      maxBuffer: 1_000_000,
+      isConflated,
+    });
+    stream.open('ok', BEGINNING);
+    writer.unsent = 1;
+    const payload = Buffer.alloc(200_000, 'x');
+    stream.message(new Delivery(aMessage({ channel: 'sticker:1', payload })));
+    let isDone = false;
+    void stream.drained().then(() => {
+      isDone = true;
+    });
+    await wait(10);
+    expect([isDone, drained.length]).to.deep.equal([false, 2]);
+    writer.unsent = 0;
+    for (const resolve of drained.splice(0)) resolve();
+    await eventually(() => isDone);
+  });
+});

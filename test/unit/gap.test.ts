@@ -85,6 +85,26 @@ describe('what a backlog can prove', () => {
     expect([messages.length, gap]).to.deep.equal([1, 'flushed']);
   });
 
+  describe('where each message replaces the ones before it', () => {
+    const gapOfConflated = (after: Position, head: Position, entries: Message[], knownSince?: Position) =>
+      judgeSlice({ after, head, entries, ttl: HOUR, now, isConflated: true, ...(knownSince && { knownSince }) }).gap;
+
+    it('misses nothing while a later message is kept', () => {
+      const old = ago(HOUR + 1);
+      expect(gapOfConflated(a, c, chain([c], b))).to.equal(undefined);
+      expect(gapOfConflated(BEGINNING, c, chain([c], old))).to.equal(undefined);
+      expect(gapOfConflated(a, b, chain([b]), b)).to.equal(undefined);
+    });
+
+    it('misses the newest one if that is gone, and says that the channel was lost', () => {
+      const old = ago(HOUR + 1);
+      expect(gapOfConflated(a, c, [])).to.equal('trimmed');
+      expect(gapOfConflated(BEGINNING, old, chain([old]))).to.equal('expired');
+      expect(gapOfConflated(a, BEGINNING, [], b)).to.equal('expired');
+      expect(gapOfConflated(a, c, [{ ...chain([c], b)[0]!, revision: 1 }])).to.equal('flushed');
+    });
+  });
+
   it('counts a message as kept until its time is over', () => {
     expect(judge(BEGINNING, ago(HOUR), chain([ago(HOUR)]))).to.deep.equal({ ids: [ago(HOUR)], gap: undefined });
   });

@@ -16,7 +16,7 @@ describe('the route of histories', () => {
         return { gaps: new Map(), next: async () => undefined };
       },
     };
-    const hub = { position: BEGINNING, refresh: async () => undefined };
+    const hub = { position: BEGINNING, refresh: async () => undefined, isConflated: () => false };
     const config = { publicChannels: ['news:*'], rights: 'redis' };
     const options = {
       limits: { counted: () => ({}), waitOf: async () => 0, failed: async () => undefined },

@@ -46,8 +46,12 @@ const silent: Reader = {
 const stores: { hub: Hub; store: MemoryStore }[] = [];
 
 /** A hub on the memory's source, unless it is given another; not started. Both are closed after the test. */
-function aHub({ kept = 100, ...options }: Partial<HubOptions> & { kept?: number } = {}) {
-  const retention = () => ({ length: kept, ttl: 3_600_000 });
+function aHub({
+  kept = 100,
+  isConflated = false,
+  ...options
+}: Partial<HubOptions> & { kept?: number; isConflated?: boolean } = {}) {
+  const retention = () => ({ length: kept, ttl: 3_600_000, isConflated });
   const store = new MemoryStore({ retention, maxMessage: 1000 });
   const { backlog, source } = store;
   const logger = createLogger('silent');
@@ -302,6 +306,42 @@ describe('the hub', () => {
       await turn();
       expect(heard.at(-1)).to.equal('10');
       expect(counters.snapshot().healed).to.equal(3);
+    });
+
+    it('gives only the newest where each message replaces the ones before it, and tells of nothing', async () => {
+      const heard: string[] = [];
+      const options = { kept: 1, isConflated: true };
+      const { hub, backlog, counters, missing } = await deaf(options, aReader(heard), ['room:0', 'room:1']);
+      const position = hub.position;
+      await missing(numbered(10, 1));
+      await hub.heal(undefined);
+      expect(heard).to.deep.equal(['9']);
+      for (const text of ['10', '11']) await backlog.publish([{ channel: 'room:0', data: Buffer.from(text) }]);
+      await turn();
+      expect(heard).to.deep.equal(['9', '10', '11']);
+      expect(hub.recent('room:0', position)?.map(({ message }) => message.payload.toString())).to.deep.equal(['11']);
+      expect(counters.snapshot()).to.deep.include({ healed: 1, unconfirmed: 0 });
+    });
+
+    it('goes on without another healing where what it asked for is replaced meanwhile', async () => {
+      const heard: string[] = [];
+      const options = { kept: 1, isConflated: true };
+      const { hub, backlog, source, counters, missing } = await deaf(options, aReader(heard), ['room:0']);
+      await missing(numbered(3, 1));
+      const { mark } = source;
+      let marks = 0;
+      source.mark = async (channels) => {
+        marks++;
+        if (marks > 1) return mark.call(source, channels);
+        await backlog.publish([{ channel: 'room:0', data: Buffer.from('asked for') }]);
+        const answer = await mark.call(source, channels);
+        await backlog.publish([{ channel: 'room:0', data: Buffer.from('newest') }]);
+        return answer;
+      };
+      await hub.heal(['room:0']);
+      for (let i = 0; i < 10; i++) await turn();
+      expect([heard, marks]).to.deep.equal([['newest'], 1]);
+      expect(counters.snapshot()).to.deep.include({ healed: 0, unconfirmed: 0 });
     });
 
     it('has readers hold from the first page on whose rights change with a plain PUBLISH in a later one', async () => {

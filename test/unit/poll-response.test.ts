@@ -37,15 +37,17 @@ describe('the response to a poll', () => {
         hangUp();
       },
     } as unknown as Writer;
-    const options = { writer, format: 'raw', noopInterval: 15_000, maxBuffer, random: () => 0 } as const;
+    const options = { writer, format: 'raw', noopInterval: 15_000, maxBuffer, random: () => 0, isConflated } as const;
     const response = new PollResponse({ ...options, head: { status: 200, headers: { A: 'b' } } });
     response.onClose = (reason) => reasons.push(reason);
     return response;
   }
 
-  function message(id: number, text: string): Delivery {
+  const isConflated = (channel: string): boolean => channel.startsWith('sticker:');
+
+  function message(id: number, text: string, channel = 'room:1'): Delivery {
     const payload = Buffer.from(text);
-    return new Delivery({ id: id as Position, channel: 'room:1', payload, event: undefined } as unknown as Message);
+    return new Delivery({ id: id as Position, channel, payload, event: undefined } as unknown as Message);
   }
 
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -65,6 +67,21 @@ describe('the response to a poll', () => {
     expect(data().slice(1)).to.deep.equal(['a', 'b']);
     expect(head!.headers).to.deep.equal({ A: 'b', 'Content-Length': `${sent[0]!.length}` });
     expect(reasons).to.deep.equal(['polled']);
+  });
+
+  it('has only the newest message of a channel whose messages replace each other, in its place by id', async () => {
+    const response = poll();
+    response.open('ok', 1 as Position);
+    response.message(message(2, 'a 1', 'sticker:a'));
+    response.message(message(3, 'b 1', 'sticker:b'));
+    response.message(message(4, 'c 1'));
+    response.message(message(5, 'a 2', 'sticker:a'));
+    response.message(message(6, 'c 2'));
+    response.message(message(7, 'a 3', 'sticker:a'));
+    await turn();
+    expect(data().slice(1)).to.deep.equal(['b 1', 'c 1', 'c 2', 'a 3']);
+    expect([...sent[0]!.matchAll(/^id: (.*)$/gm)].map(([, id]) => id)).to.deep.equal(['1', '3', '4', '6', '7']);
+    expect(head!.headers['Content-Length']).to.equal(`${sent[0]!.length}`);
   });
 
   it('waits behind a reset for what is kept, and for the owner to say how far the client has come', async () => {

@@ -143,6 +143,26 @@ describe('a reading without a user', () => {
     expect(owner.given).to.deep.equal(['ok', 'one', 'two']);
   });
 
+  it('replays only the newest of what is still kept under an older rule, if each replaces the ones before it', async () => {
+    const { id } = await publish('sticker:1', 'a 0');
+    for (const text of ['a 1', 'a 2']) await publish('sticker:1', text);
+    await publish('news:1', 'one');
+    await publish('sticker:1', 'a 3');
+    await publish('sticker:2', 'b 1');
+    const { source, backlog } = store;
+    const newest = { ...retention(), isConflated: true };
+    const rule = (channel: string) => (channel.startsWith('sticker:') ? newest : retention());
+    const logger = createLogger('silent');
+    await hub.close();
+    hub = new Hub({ source, backlog, counters, recordsPlain: () => false, retention: rule, logger });
+    hub.start();
+    await eventually(() => hub.isOpen);
+    const owner = new PublicOwner(store, hub, ['news:1', 'sticker:1', 'sticker:2']);
+    await owner.open({ kind: 'after', position: id });
+    await eventually(() => owner.given.length === 4);
+    expect(owner.given).to.deep.equal(['ok', 'one', 'a 3', 'b 1']);
+  });
+
   it('holds while it is told to, and gives then what it has heard', async () => {
     const owner = new PublicOwner(store, hub, ['news:1']);
     await owner.open({ kind: 'now' });

@@ -128,7 +128,11 @@ describe('what a process remembers', () => {
 
   it('is not a message larger than a block; what was before it is then not answered for', () => {
     const remembered = new RecentMessages(BLOCK, BLOCKS);
-    const subscription = new Subscription('room:918', { length: 100, ttl: Number.POSITIVE_INFINITY }, remembered);
+    const subscription = new Subscription(
+      'room:918',
+      () => ({ length: 100, ttl: Number.POSITIVE_INFINITY }),
+      remembered,
+    );
     const hear = (id: number, size: number) =>
       subscription.hear(aMessage({ id: id as Position, previous: (id - 1) as Position, payload: Buffer.alloc(size) }));
     hear(1, BLOCK - 64);
@@ -173,7 +177,7 @@ describe('what channels remember together', () => {
         const remembered = new RecentMessages(BLOCK, BLOCKS);
         const retention = { length: LENGTH, ttl: Number.POSITIVE_INFINITY };
         const models = NAMES.map((name): Model => {
-          return { subscription: new Subscription(name, retention, remembered), from: BEGINNING, heard: [] };
+          return { subscription: new Subscription(name, () => retention, remembered), from: BEGINNING, heard: [] };
         });
         let clock = 1000;
         let forgotten = 0;

@@ -9,7 +9,7 @@ let began = 0;
 const at = (second: number): Position => (began + second * 1_000_000) as Position;
 
 const aSubscription = (ttl = 86_400_000, remembered = new RecentMessages()): Subscription =>
-  new Subscription('room:918', { length: 3, ttl }, remembered);
+  new Subscription('room:918', () => ({ length: 3, ttl }), remembered);
 
 function hear(subscription: Subscription, ...seconds: number[]): Subscription {
   let previous = subscription.head ?? BEGINNING;
@@ -33,6 +33,28 @@ describe('what a channel remembers', () => {
     expect(seconds(subscription, at(1))).to.deep.equal([2, 3, 4]);
     expect(seconds(subscription, at(4))).to.deep.equal([]);
     expect(seconds(subscription, at(0)), 'one was forgotten after it').to.equal(undefined);
+  });
+
+  it('proves nothing about what was forgotten before, if messages are kept for longer from now on', () => {
+    let ttl = 1000;
+    const subscription = new Subscription('room:918', () => ({ length: 3, ttl }), new RecentMessages());
+    subscription.begin(BEGINNING);
+    expect(seconds(subscription, at(-60))).to.equal(undefined);
+    expect(seconds(subscription, at(-1))).to.deep.equal([]);
+    ttl = 86_400_000;
+    expect(seconds(subscription, at(-60))).to.equal(undefined);
+    ttl = 500;
+    expect(seconds(subscription, at(-5))).to.equal(undefined);
+  });
+
+  it('is the newest message where each replaces the ones before it', () => {
+    const retention = () => ({ length: 1, ttl: 86_400_000, isConflated: true });
+    const subscription = hear(new Subscription('sticker:1', retention, new RecentMessages()), 1, 2, 3, 4);
+    for (const after of [1, 2, 3]) expect(seconds(subscription, at(after))).to.deep.equal([4]);
+    expect(seconds(subscription, at(4))).to.deep.equal([]);
+    subscription.restart(at(5));
+    expect(seconds(subscription, at(4)), 'the newest is not in memory').to.equal(undefined);
+    expect(seconds(hear(subscription, 6), at(1))).to.deep.equal([6]);
   });
 
   it('is forgotten with time, and with it the right to answer for it', () => {
@@ -78,7 +100,7 @@ describe('what a channel remembers', () => {
   });
 
   it('is no more than 256 KB', () => {
-    const subscription = new Subscription('room:918', { length: 100, ttl: 86_400_000 }, new RecentMessages());
+    const subscription = new Subscription('room:918', () => ({ length: 100, ttl: 86_400_000 }), new RecentMessages());
     const payload = Buffer.alloc(64 * 1024);
     for (let i = 1; i <= 5; i++) subscription.hear(aMessage({ id: at(i), previous: at(i - 1), payload }));
     expect(seconds(subscription, at(1))).to.deep.equal([2, 3, 4, 5]);

@@ -102,6 +102,7 @@ describe('an event stream over any transport', () => {
       format: 'raw',
       flusher: new Flusher(new Credit(32_000_000, 64_000_000, LOOK)),
       maxBuffer: 1000,
+      isConflated: () => false,
     });
     stream.onClose = (reason) => {
       ended = reason;

@@ -4,7 +4,7 @@ import type { Identity } from '../../auth/authenticator.ts';
 import type { HttpRequest } from '../../auth/http-request.ts';
 import { publicTest } from '../../auth/public-channels.ts';
 import type { Rights } from '../../backlog/backlog.ts';
-import { type HistoryQuery, readHistory } from '../../backlog/history.ts';
+import { type HistoryQuery, readHistory, readNewest } from '../../backlog/history.ts';
 import { toItem } from '../../connection/to-json.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
@@ -23,7 +23,6 @@ const USUAL = 100;
 const AT_A_TIME = 4;
 /** How long the connection may stand still before the client has taken the answer (ms). */
 const TAKING = 60_000;
-const PARAMETERS = ['after', 'before', 'since', 'limit'] as const;
 
 export interface HistoryOptions {
   identification: Identification;
@@ -52,7 +51,9 @@ export function history(context: HttpContext, options: HistoryOptions): (ctx: Co
     // A hub that hears nothing knows the position of a moment ago.
     await hub.refresh();
     const { oldest, newest, isReset, messages } = await inTurn(turns, ctx, () =>
-      readHistory(context.backlog, channel, hub.position, query),
+      hub.isConflated(channel)
+        ? readNewest(context.backlog, channel, query)
+        : readHistory(context.backlog, channel, hub.position, query),
     );
     const items = messages
       .filter(await judge())
@@ -67,7 +68,8 @@ export function history(context: HttpContext, options: HistoryOptions): (ctx: Co
     ctx.body = body;
     ctx.res.setTimeout(TAKING);
     // A browser's fetch sends no-cache with a condition, and Koa would not look at the condition then.
-    if (tagsOf(ctx.get('If-None-Match')).includes(ctx.response.get('ETag'))) ctx.status = 304;
+    const tags = tagsOf(ctx.get('If-None-Match'));
+    if (tags.includes(ctx.response.get('ETag')) || tags.includes('*')) ctx.status = 304;
   };
 }
 
@@ -104,7 +106,7 @@ function queryOf(query: URLSearchParams): HistoryQuery {
   }
   const found = { after: numberOf('after'), before: numberOf('before'), since: position };
   if (position !== undefined && (found.after ?? found.before) !== undefined) {
-    throw new SisyphusError('bad_request', `expected since, or after and before, of ${PARAMETERS.join(', ')}`);
+    throw new SisyphusError('bad_request', 'since stands beside after or before: expected since, or the others');
   }
   return { ...found, limit: numberOf('limit', MOST) ?? USUAL };
 }

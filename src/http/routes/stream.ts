@@ -86,6 +86,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   const { authenticator, heads, log } = options;
   const admission = new Admission();
   const entrance = new Entrance(context, options);
+  const isConflated = (channel: string): boolean => hub.isConflated(channel);
   return async (socket, request, refusal) => {
     const begun = performance.now();
     const { format, start, named, isPoll, notes } = readStreamQuery(request, authenticator.parameters);
@@ -94,8 +95,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const writer = new SocketWriter(socket);
     const { maxBuffer, noopInterval, maxChannels } = config;
     const connection = isPoll
-      ? new PollResponse({ writer, head, notes, format, maxBuffer, noopInterval })
-      : new EventStream({ writer, head, notes, format, flusher, maxBuffer });
+      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval })
+      : new EventStream({ writer, head, notes, format, flusher, maxBuffer, isConflated });
     const listener = await entrance.admit({ socket, request, connection, named, begun, refusal });
     // The client has left meanwhile.
     if (!listener) return;

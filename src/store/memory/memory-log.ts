@@ -98,12 +98,13 @@ export class MemoryLog {
   read({ channel, after, upTo, last }: ReadRequest): Slice {
     const log = this.#channels.get(channel);
     const kept = log ? log.entries.slice(indexAfter(log.entries, last === undefined ? after : BEGINNING)) : [];
-    const { ttl } = this.#retention(channel);
+    const { ttl, isConflated } = this.#retention(channel);
     const { messages, gap } = judgeSlice({
       after,
       head: this.headOf(channel),
       entries: kept,
       ttl,
+      isConflated,
       now: this.#now(),
       knownSince: positionBefore(knownFor(ttl), this.#now()),
     });

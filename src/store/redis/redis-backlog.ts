@@ -8,6 +8,7 @@ import type {
   Published,
   Reading,
   ReadRequest,
+  Retention,
   Rights,
 } from '../../backlog/backlog.ts';
 import type { Logger } from '../../logger.ts';
@@ -38,6 +39,7 @@ export interface RedisBacklogOptions {
   keys: Keys;
   /** How long a message is replayed (ms). */
   ttl: () => number;
+  retention?: (channel: string) => Retention;
   standing?: Standing;
   logger?: Logger;
   /** Called with a user who has no channels except the user's own. */
@@ -90,8 +92,10 @@ export class RedisBacklog implements Backlog {
   }
 
   open(requests: ReadRequest[], signal?: AbortSignal, isUrgent = false): Promise<Reading> {
-    const { replays, keys, ttl } = this.#options;
-    return RedisReading.begin({ redis: replays, keys, queue: this.#queue, ttl: ttl(), signal, isUrgent }, requests);
+    const { replays, keys, ttl, retention } = this.#options;
+    const isConflated = (channel: string): boolean => retention?.(channel).isConflated === true;
+    const options = { redis: replays, keys, queue: this.#queue, ttl: ttl(), isConflated, signal, isUrgent };
+    return RedisReading.begin(options, requests);
   }
 
   async #change(

@@ -30,6 +30,7 @@ export interface RedisReadingOptions {
   queue: ReadingQueue;
   /** How long a message is replayed (ms). */
   ttl: number;
+  isConflated: (channel: string) => boolean;
   signal: AbortSignal | undefined;
   /** Other readers wait for this reading. */
   isUrgent: boolean;
@@ -78,10 +79,10 @@ export class RedisReading implements Reading {
   /** Looks at all channels once, to find out which messages are gone. */
   static begin(options: RedisReadingOptions, requests: ReadRequest[]): Promise<RedisReading> {
     if (requests.every(({ last }) => last === undefined)) {
-      return new RedisReading(options, new Sources(requests, [])).#begin();
+      return new RedisReading(options, new Sources(requests, [], options.isConflated)).#begin();
     }
     return findLast(options, requests).then((starts) =>
-      new RedisReading(options, new Sources(requests, starts)).#begin(),
+      new RedisReading(options, new Sources(requests, starts, options.isConflated)).#begin(),
     );
   }
 

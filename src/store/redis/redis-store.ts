@@ -81,8 +81,9 @@ export class RedisStore implements Store {
     const { maxStreamsPerUser: limit } = options;
     this.fleetLimit = limit === undefined ? limit : new RedisFleetLimit({ redis: replays, keys, limit, logger });
     const ttl = (): number => settings.current.backlog.ttl;
+    const retention = (channel: string): Retention => settings.retention(channel);
     const onNoList = (user: string): void => hint.noList(user);
-    this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
+    this.backlog = new RedisBacklog({ commands, replays, keys, ttl, retention, standing, logger, onNoList });
     this.tokens = new RedisTokens({ commands, replays, keys });
     this.source = new RedisSource({ redis, url, keys, names, standing, setup, logger });
     const onName = (name: string): void => hint.heard(name);

@@ -1,5 +1,5 @@
 import type { Page, ReadRequest } from '../../backlog/backlog.ts';
-import { isForgotten, reasonOf } from '../../backlog/gap.ts';
+import { gapOf, isForgotten } from '../../backlog/gap.ts';
 import type { Message } from '../../message/message.ts';
 import { BEGINNING, comparePositions, isAfter, laterOf, type Position } from '../../message/position.ts';
 import type { State } from './page-answer.ts';
@@ -27,9 +27,15 @@ export class Sources {
   readonly #bytes: Uint32Array;
   /** 1 if the reader should get all messages, and so is notified of a gap; 0 if it requested the last so many. */
   readonly #isOwed: Uint8Array;
+  /** See `Retention`. */
+  readonly #isConflated: (channel: string) => boolean;
 
   /** `starts`: positions to read from, instead of `after` of the requests. */
-  constructor(requests: ReadRequest[], starts: (Position | undefined)[]) {
+  constructor(
+    requests: ReadRequest[],
+    starts: (Position | undefined)[],
+    isConflated: (channel: string) => boolean = () => false,
+  ) {
     const { length } = requests;
     this.channels = requests.map(({ channel }) => channel);
     this.#known = Float64Array.from({ length }, (_, i) => starts[i] ?? requests[i]!.after);
@@ -37,6 +43,7 @@ export class Sources {
     this.#next = new Float64Array(length);
     this.#bytes = new Uint32Array(length);
     this.#isOwed = Uint8Array.from(requests, ({ last }) => (last === undefined ? 1 : 0));
+    this.#isConflated = isConflated;
   }
 
   next(number: number): Position {
@@ -89,19 +96,20 @@ export class Sources {
     return next !== BEGINNING && !isAfter(next, this.#upTo[number] as Position);
   }
 
-  /** Notes a gap, if the store may have forgotten messages of the channel: it knows of none before. */
-  noteForgotten(number: number, page: Page, { knownSince }: Ages): void {
-    const known = this.#known[number] as Position;
-    if (this.#isOwed[number] && isForgotten(BEGINNING, known, knownSince))
-      page.gaps.set(this.channels[number]!, 'expired');
+  /** Notes a gap, if the store may have forgotten messages of the channel: it knows of none. */
+  noteForgotten(number: number, page: Page, ages: Ages): void {
+    this.#noteMissing(number, BEGINNING, 0, page, ages);
   }
 
-  /** Notes that all messages up to `lastMissing` that were not read are gone; `revision`: of the message after it. */
-  #noteMissing(number: number, lastMissing: Position, revision: number, page: Page, ages: Ages): void {
-    if (lastMissing === BEGINNING) this.noteForgotten(number, page, ages);
+  /** Notes that all messages up to `lastMissing` that were not read are gone; `next`: the revision of the message after it, 0 if none. */
+  #noteMissing(number: number, lastMissing: Position, next: number, page: Page, { oldest, knownSince }: Ages): void {
     const known = this.#known[number] as Position;
-    if (!isAfter(lastMissing, known) || !isAfter(this.#upTo[number] as Position, known)) return;
-    if (this.#isOwed[number]) page.gaps.set(this.channels[number]!, reasonOf(lastMissing, ages.oldest, revision));
-    this.#known[number] = lastMissing;
+    const isMissing = isAfter(lastMissing, known) && isAfter(this.#upTo[number] as Position, known);
+    if (!isMissing && !isForgotten(lastMissing, known, knownSince)) return;
+    if (isMissing) this.#known[number] = lastMissing;
+    if (!this.#isOwed[number]) return;
+    const channel = this.channels[number]!;
+    const gap = gapOf({ lastMissing, oldest, next, isConflated: this.#isConflated(channel) });
+    if (gap) page.gaps.set(channel, gap);
   }
 }
