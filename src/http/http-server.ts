@@ -52,7 +52,8 @@ export function createHttpServer(context: HttpContext): Server {
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
   const readsBearer = authenticator.parameters.includes(ACCESS_TOKEN);
-  const router = createRouter(context, { openStream, descriptors, limits, identification, readsBearer });
+  const parts = { openStream, descriptors, limits, identification, authenticator, log };
+  const router = createRouter(context, { ...parts, readsBearer });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;

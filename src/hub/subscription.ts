@@ -1,4 +1,4 @@
-import { knownFor, type Retention } from '../backlog/backlog.ts';
+import { type Counter, knownFor, type Retention } from '../backlog/backlog.ts';
 import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, earlier, isAfter, laterOf, type Position, positionBefore } from '../message/position.ts';
@@ -33,6 +33,8 @@ export class Subscription {
   readonly readers = new Set<Reader>();
   /** The id of the channel's last message, received or only known of; `undefined` until the store has answered it. */
   head: Position | undefined;
+  /** The revision of that message; `undefined` if it is not known here. */
+  revision: number | undefined;
   /** The store has refused the SUBSCRIBE (by an ACL): no message is received until the channel is subscribed again. */
   refused = false;
   /** Since when the channel has had no readers (ms). It is kept for a while, for readers that come back. */
@@ -83,12 +85,31 @@ export class Subscription {
     const worthIt = message.payload.length <= REMEMBERED_BYTES;
     this.#last = worthIt ? this.#remembered.add(message, this.head!, this.#last) : NONE;
     this.head = message.id;
+    this.revision = message.revision;
+  }
+
+  /** Notes the revision of the last message, as the store has answered it. It may be that of another message by now. */
+  learn({ revision, last }: Counter): void {
+    if (last === this.head) this.revision = revision;
   }
 
   /** Called when the channel's history has changed: forgets the messages in memory, and continues from `head`. */
   restart(head: Position): void {
     this.head = head;
+    this.revision = undefined;
     this.#last = NONE;
+  }
+
+  /** How many of the channel's messages are kept. */
+  get kept(): number {
+    return this.#retention.length;
+  }
+
+  /** Every message after this revision, which is earlier than that of the last message; `undefined` as with `recent`. */
+  recentAfter(revision: number): Delivery[] | undefined {
+    return this.#unlessOld(
+      this.#remembered.sinceRevision(revision, this.channel, this.#last, this.#mostRecent, REMEMBERED_BYTES),
+    );
   }
 
   /**
@@ -102,10 +123,20 @@ export class Subscription {
     const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#retention.ttl));
     const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
-    const most = Math.min(REMEMBERED_MESSAGES, this.#retention.length);
-    const recent = this.#remembered.since(after, this.channel, this.#last, most, REMEMBERED_BYTES);
+    const recent = this.#remembered.since(after, this.channel, this.#last, this.#mostRecent, REMEMBERED_BYTES);
     const first = recent?.[0]?.message;
     if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
+    return this.#unlessOld(recent);
+  }
+
+  /** How many messages are answered from memory at most. */
+  get #mostRecent(): number {
+    return Math.min(REMEMBERED_MESSAGES, this.#retention.length);
+  }
+
+  /** `undefined` if the first of the messages is about to expire. */
+  #unlessOld(recent: Delivery[] | undefined): Delivery[] | undefined {
+    const first = recent?.[0]?.message;
     return first && isAfter(positionBefore(0.9 * this.#retention.ttl), first.id) ? undefined : recent;
   }
 }

@@ -1,4 +1,4 @@
-import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
+import type { BacklogReader } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Position } from '../message/position.ts';
@@ -95,7 +95,10 @@ export class Replayer {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     const { hub, backlog, recordsPlain } = this.#options;
-    const withdrawn = { open: (requests: ReadRequest[]) => backlog.open(requests, signal) };
+    const withdrawn: BacklogReader = {
+      open: (requests) => backlog.open(requests, signal),
+      counters: (channels) => backlog.counters(channels),
+    };
     return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
   }
 
