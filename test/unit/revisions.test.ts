@@ -1,13 +1,16 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Page, Reading } from '../../src/backlog/backlog.ts';
+import type { BacklogReader, Page, Reading } from '../../src/backlog/backlog.ts';
 import { RtResponse } from '../../src/connection/rt-response.ts';
 import { Counters } from '../../src/counters.ts';
 import { Hub } from '../../src/hub/hub.ts';
+import { RecentMessages } from '../../src/hub/recent-messages.ts';
+import { Subscription } from '../../src/hub/subscription.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
+import { headsOf } from '../../src/reading/revision-heads.ts';
 import { type Due, RevisionPages } from '../../src/reading/revision-pages.ts';
 import { Session } from '../../src/session/session.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
@@ -61,6 +64,75 @@ describe('the pages of messages behind revisions', () => {
     expect(await read({ seen: 1, known: at(35) }, room(5))).to.deep.equal(['trimmed', 5]);
     expect(await read({ seen: 1, known: at(40) }, room(5))).to.deep.equal([5]);
     expect(await read({ seen: 1, known: at(55) })).to.deep.equal([]);
+  });
+});
+
+describe('the last message of a channel up to the seam', () => {
+  const SEAM = at(100);
+
+  /** A hub that has received these messages of `room:918`, the first of them at its begin. */
+  function aHub(...ids: number[]) {
+    const subscription = new Subscription('room:918', { length: 100, ttl: 3_600_000 }, new RecentMessages());
+    const [first = 0, ...others] = ids;
+    subscription.begin(at(first));
+    const hear = (id: number, revision: number): void =>
+      subscription.hear(aMessage({ id: at(id), revision, previous: subscription.head! }));
+    for (const id of others) hear(id, id / 10);
+    const hub = {
+      refreshed: 0,
+      hear,
+      subscription: () => subscription,
+      recent: (_: string, after: Position) => subscription.recent(after),
+      refresh: async (): Promise<void> => {
+        hub.refreshed++;
+      },
+    };
+    return hub;
+  }
+
+  const store = (revision: number, last: number, asked: (readonly string[])[] = []): BacklogReader => ({
+    open: () => Promise.reject(new Error('not asked for')),
+    counters: async (channels) => {
+      asked.push(channels);
+      return [{ revision, last: at(last) }];
+    },
+  });
+
+  const headOf = async (hub: ReturnType<typeof aHub>, backlog: BacklogReader) =>
+    (await headsOf(['room:918'], SEAM, hub, backlog)).get('room:918');
+
+  it('is asked for once, and then known', async () => {
+    const hub = aHub(90);
+    const asked: (readonly string[])[] = [];
+    const head = { revision: 9, id: at(90), latest: 9 };
+    expect(await headOf(hub, store(9, 90, asked))).to.deep.equal(head);
+    expect(await headOf(hub, store(9, 90, asked))).to.deep.equal(head);
+    expect(asked).to.deep.equal([['room:918']]);
+    hub.hear(95, 10);
+    expect(await headOf(hub, store(0, 0, asked))).to.deep.equal({ revision: 10, id: at(95), latest: 10 });
+    expect(asked).to.have.length(1);
+  });
+
+  it('is counted back from what came after the seam', async () => {
+    const now = Date.now() * 1000;
+    const hub = aHub(now - 10);
+    hub.hear(now + 10, 10);
+    hub.hear(now + 20, 11);
+    const heads = await headsOf(['room:918'], at(now), hub, store(11, now + 20));
+    expect(heads.get('room:918')).to.deep.equal({ revision: 9, id: at(now - 10), latest: 11 });
+  });
+
+  it('is waited for, if the store has said more than the hub has received', async () => {
+    const hub = aHub(90);
+    hub.refresh = async () => hub.hear(95, 10);
+    expect(await headOf(hub, store(10, 95))).to.deep.equal({ revision: 10, id: at(95), latest: 10 });
+    const lost = aHub(90);
+    const error = await headOf(lost, store(10, 95)).catch((reason: Error) => reason);
+    expect([lost.refreshed, error]).to.have.nested.property('[1].code', 'redis_unavailable');
+  });
+
+  it('is that of the store, if it has less than was received: it has lost messages', async () => {
+    expect(await headOf(aHub(90), store(2, 20))).to.deep.equal({ revision: 2, id: at(20), latest: 2 });
   });
 });
 
