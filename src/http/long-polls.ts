@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { HttpRequest } from '../auth/http-request.ts';
 import { type RtOutcome, RtResponse } from '../connection/rt-response.ts';
 import { mayHaveLost } from '../hub/channel-source.ts';
@@ -44,13 +44,12 @@ export class LongPolls {
    * @throws SisyphusError if the client is refused
    */
   async open(
-    message: IncomingMessage,
+    socket: Socket,
     request: HttpRequest,
     seen: ReadonlyMap<string, number>,
     start: Start,
   ): Promise<LongPoll | undefined> {
     const begun = performance.now();
-    const { socket } = message;
     const { response, outcome } = this.#respond(seen);
     const hangUp = (): void => response.hangUp();
     socket.once('close', hangUp);

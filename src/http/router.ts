@@ -1,11 +1,9 @@
 import Router from 'koa-router';
-import type { Authenticator } from '../auth/authenticator.ts';
-import type { BoundedLog } from './bounded-log.ts';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
-import { LongPolls } from './long-polls.ts';
+import type { LongPolls } from './long-polls.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { disconnect } from './routes/disconnect.ts';
@@ -25,8 +23,8 @@ export interface RouterOptions {
   descriptors: Descriptors;
   limits: ClientLimits;
   identification: Identification;
-  authenticator: Authenticator;
-  log: BoundedLog;
+  /** `undefined`: the protocol is not served. */
+  polls: LongPolls | undefined;
   /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
   readsBearer: boolean;
 }
@@ -53,15 +51,14 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   router.get('/channels/:channel/messages', history(context, options));
   router.get('/position', position(context));
-  if (config.protocols.includes('rt')) routeRt(router, context, options);
+  if (options.polls) routeRt(router, context, options.polls);
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));
   router.get('/status', status(context));
   return router;
 }
 
-function routeRt(router: Router, context: HttpContext, options: RouterOptions): void {
-  const polls = new LongPolls(context, options);
+function routeRt(router: Router, context: HttpContext, polls: LongPolls): void {
   router.get('/rt', rt(polls));
   router.post('/rt', rtForm(polls, context.maxMessage));
   router.get('/rt/sync', rtSync(polls));

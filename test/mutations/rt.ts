@@ -4,9 +4,9 @@ import type { Mutation } from './mutations.ts';
 export const RT_MUTATIONS: Mutation[] = [
   {
     name: 'a protocol that is not named is served',
-    file: 'src/http/router.ts',
-    find: "if (config.protocols.includes('rt')) routeRt",
-    replace: 'routeRt',
+    file: 'src/http/http-server.ts',
+    find: "const hasPolls = config.protocols.includes('rt');",
+    replace: 'const hasPolls = true;',
     caughtBy: 'integration/rt-between',
     only: 'not named',
   },
@@ -95,7 +95,7 @@ export const RT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the newest message is not looked up behind a reset',
-    file: 'src/http/routes/rt.ts',
+    file: 'src/http/poll-revisions.ts',
     find: 'if (bare.length === 0) return;',
     replace: 'if (bare.length >= 0) return;',
     caughtBy: 'integration/rt',
@@ -148,7 +148,7 @@ export const RT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a long poll waits for a Redis that does not answer',
-    file: 'src/http/routes/rt.ts',
+    file: 'src/http/poll-revisions.ts',
     find: '  void polls.requireStore(poll.response);\n',
     replace: '',
     caughtBy: 'integration/rt-between',
