@@ -13,7 +13,7 @@ export const CACHE = join(tmpdir(), 'sisyphus-bench');
  * Compiles `c/<name>.c` once per version of the sources and returns the program's path. C, because a client in
  * JavaScript costs more per event than the servers it measures, and the two share the machine's cores.
  */
-export function compile(name: 'streams' | 'publish' | 'loop'): string {
+export function compile(name: 'streams' | 'polls' | 'publish' | 'loop'): string {
   const hash = createHash('sha256');
   for (const file of readdirSync(SOURCES).sort()) hash.update(readFileSync(join(SOURCES, file)));
   const folder = join(CACHE, hash.digest('hex').slice(0, 12));

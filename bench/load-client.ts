@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compile } from './compile.ts';
 import { LineProcess } from './line-process.ts';
+import type { PollForm } from './peers/peer.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 /** Microseconds. */
@@ -53,11 +54,13 @@ export class LoadClient {
   readonly #process: LineProcess;
   readonly #folder: string;
 
-  constructor(port: number, readyOn: 'head' | 'ok', plan: readonly PlannedStream[], nice = 0) {
+  /** @param reads what tells that a stream stands, or the form of polls (see c/polls.c) */
+  constructor(port: number, reads: 'head' | 'ok' | PollForm, plan: readonly PlannedStream[], nice = 0) {
     this.#folder = temporaryFolder('plan');
     const file = join(this.#folder, 'plan');
     writeFileSync(file, plan.map((s) => `${s.path}\t${s.channels.join(',')}\n`).join(''));
-    const command = [compile('streams'), String(port), readyOn, file];
+    const program = reads === 'head' || reads === 'ok' ? 'streams' : 'polls';
+    const command = [compile(program), String(port), reads, file];
     this.#process = new LineProcess(nice ? ['nice', '-n', String(nice), ...command] : command);
   }
 

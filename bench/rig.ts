@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { LoadClient, type Opened, type Report } from './load-client.ts';
-import type { Reader, Server } from './peers/peer.ts';
+import { channelName, type PollForm, type Reader, type Server } from './peers/peer.ts';
 import { cpuSeconds, machineSeconds, until } from './processes.ts';
 import { type ChannelRange, type Published, Publisher, sharesOf } from './publisher.ts';
 
@@ -44,6 +44,17 @@ export class Rig {
     const plan = readers.map((reader) => ({ path: server.path(reader), channels: reader.channels }));
     const client = new LoadClient(server.port, server.readyOn, plan);
     const publisher = new Publisher(way === 'plain' ? server.publishPlain! : server.publish);
+    await client.start();
+    await publisher.start();
+    return new Rig(server, client, publisher, readers);
+  }
+
+  /** The same with long polls, each of the first channel of its reader. */
+  static async assemblePolls(server: Server, readers: readonly Reader[], form: PollForm): Promise<Rig> {
+    const path = server.poll![form]!;
+    const plan = readers.map(({ channels }) => ({ path: path(channelName(channels[0]!)), channels }));
+    const client = new LoadClient(server.port, form, plan);
+    const publisher = new Publisher(server.publish);
     await client.start();
     await publisher.start();
     return new Rig(server, client, publisher, readers);

@@ -22,7 +22,7 @@ events { worker_connections 60000; }
 http {
   access_log off;
   client_body_temp_path ${folder}; proxy_temp_path ${folder}; fastcgi_temp_path ${folder}; uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
-  keepalive_requests 1000000000; keepalive_timeout 1h; large_client_header_buffers 8 32k;
+  keepalive_requests 1000000000; keepalive_timeout 1h; client_header_timeout 1h; large_client_header_buffers 8 32k;
   nchan_shared_memory_size 2048M; nchan_message_buffer_length 100; nchan_message_timeout 24h;
   ${upstream}
   server {
@@ -31,6 +31,9 @@ http {
     location ~ ^/sub/(.+)$ {
       nchan_subscriber eventsource; nchan_channel_id $1; nchan_channel_id_split_delimiter ",";
       nchan_subscriber_first_message newest; nchan_eventsource_ping_interval 15; ${pass}
+    }
+    location ~ ^/poll/(.+)$ {
+      nchan_subscriber longpoll; nchan_channel_id $1; nchan_subscriber_first_message newest; ${pass}
     }
   }
 }`;
@@ -63,6 +66,7 @@ function nchanPeer(name: PeerName, overRedis: boolean): Peer {
         pids: [started.pid],
         ...(redis && { redis }),
         publish: { port, form: 'nchan', connections: 8 },
+        poll: { nchan: (channel) => `/poll/${channel}` },
         path: ({ channels }) => `/sub/${channels.map(channelName).join(',')}`,
         async close() {
           await stop(started);

@@ -9,6 +9,9 @@ export interface Reader {
   channels: readonly number[];
 }
 
+/** How long polls are asked for: see c/polls.c. */
+export type PollForm = 'rt' | 'nchan' | 'stream';
+
 export interface Server {
   port: number;
   /** What tells that a stream stands: the response's head, or the `ok` frame. */
@@ -22,6 +25,8 @@ export interface Server {
   /** The other way to publish, where a peer has one: plain `PUBLISH`, recorded by the gateway. */
   publishPlain?: PublishTarget;
   path(reader: Reader): string;
+  /** The path of a long poll of one channel, in each form that the peer has. */
+  poll?: Partial<Record<PollForm, (channel: string) => string>>;
   /** Gives the readers their rights, where the peer has any. */
   admit?(readers: readonly Reader[]): Promise<void>;
   close(): Promise<void>;

@@ -75,6 +75,7 @@ export const sisyphus: Peer = {
       redis,
       publish: { port: redis.port, form: 'fcall', connections: 1 },
       publishPlain: { port: redis.port, form: 'publish', connections: 1 },
+      poll: { rt: (channel) => `/rt?c=${channel}`, stream: (channel) => `/?c=${channel}&poll` },
       path: ({ user }) => `/?user=${user}`,
       admit: (readers) => admit(redis, readers),
       async close() {

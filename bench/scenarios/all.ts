@@ -5,8 +5,9 @@ import { bursts, fanOut } from './fan-out.ts';
 import { growth } from './growth.ts';
 import { idle } from './idle.ts';
 import { mixedLoad, personal } from './personal.ts';
+import { poll } from './poll.ts';
 import { record } from './record.ts';
 
-const SCENARIOS = [fanOut, bursts, personal, mixedLoad, idle, connect, storm, record, growth, fairness];
+const SCENARIOS = [fanOut, bursts, personal, mixedLoad, idle, connect, storm, record, growth, fairness, poll];
 
 export const allCases = (size: Size): Case[] => SCENARIOS.flatMap((scenario) => scenario(size));

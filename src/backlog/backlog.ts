@@ -46,6 +46,14 @@ export interface ReadRequest {
   last?: number;
 }
 
+/** What a store knows of a channel whether or not its messages are kept. */
+export interface Counter {
+  /** The revision of the last message; 0 if there never was one, or if the channel is forgotten (see `knownFor`). */
+  revision: number;
+  /** The id of the last message; `BEGINNING` if there is none. */
+  last: Position;
+}
+
 export interface Slice {
   channel: string;
   /** In id order. */
@@ -138,6 +146,8 @@ export interface BacklogReader {
    * `isUrgent`: other readers wait for this reading.
    */
   open(requests: ReadRequest[], signal?: AbortSignal, isUrgent?: boolean): Promise<Reading>;
+  /** The counters of these channels, in the same order. */
+  counters(channels: readonly string[]): Promise<Counter[]>;
 }
 
 /** Everything that a store keeps: messages, revisions, and the rights of users. */

@@ -14,6 +14,13 @@ export function toItem({ id, revision, event, payload }: Message): string {
   return `{"id":"${formatPosition(id)}","revision":${revision},${name}"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
+/** A message in the answer to a long poll: its revision as the id, and the JSON that it is, or its text as a JSON string. */
+export function toRevisionItem({ revision, payload, oversize }: Message): string {
+  if (oversize) return `{"id":${revision}}`;
+  const text = payload.toString('utf8');
+  return `{"id":${revision},"payload":${isJson(text) ? text : JSON.stringify(text)}}`;
+}
+
 function dataOf(text: string): string {
   if (isJson(text)) {
     // The JSON is not parsed and written again, so that 12345678901234567890 and 1.0 stay as they are. A line break in valid JSON is

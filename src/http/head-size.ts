@@ -8,12 +8,16 @@ export const MAX_HEAD = 64 * 1024;
  */
 export const MAX_READ = 4 * MAX_HEAD;
 
+/** The address of a long poll may have so many bytes besides (300 channels and their revisions): its other headers are small. */
+const MAX_POLL = 65 * 1024;
+
+const IS_POLL = /^\/rt(?:\/sync)?\?/;
 const IS_STREAM = /^(?:https?:\/\/[^/?]+)?\/(?:stream)?(?:\?|$)/i;
 
 export function isTooLong({ url = '', rawHeaders }: IncomingMessage): boolean {
   let bytes = url.length;
   for (const text of rawHeaders) bytes += text.length;
-  return bytes > MAX_HEAD;
+  return bytes > MAX_HEAD + (IS_POLL.test(url) ? MAX_POLL : 0);
 }
 
 /** Whether the request goes to the routes of streams. */

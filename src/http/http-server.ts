@@ -7,10 +7,12 @@ import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import { Descriptors } from './descriptors.ts';
+import { ErrorAnswers } from './error-answers.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
 import { Identification } from './identification.ts';
 import { keepConnections } from './keep-alive.ts';
+import { LongPolls } from './long-polls.ts';
 import { cors } from './middleware/cors.ts';
 import { errors } from './middleware/errors.ts';
 import { requireHead } from './middleware/head.ts';
@@ -21,6 +23,7 @@ import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
 import { streamOpener } from './routes/stream.ts';
+import { RtDoor } from './rt-door.ts';
 import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
 import { answerUnfinished, answerUnreadable } from './unreadable.ts';
@@ -52,17 +55,23 @@ export function createHttpServer(context: HttpContext): Server {
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
   const readsBearer = authenticator.parameters.includes(ACCESS_TOKEN);
-  const router = createRouter(context, { openStream, descriptors, limits, identification, readsBearer });
+  const parts = { openStream, descriptors, limits, identification };
+  const hasPolls = config.protocols.includes('rt');
+  const polls = hasPolls ? new LongPolls(context, { authenticator, limits, descriptors, log }) : undefined;
+  const answers = new ErrorAnswers(logger, log);
+  const router = createRouter(context, { ...parts, readsBearer, polls });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, router, log).callback(), openStream, pending);
+  listenForRequests(server, createKoa(context, router, answers).callback(), openStream, pending);
   answerUnreadable(server, { log, heads, counters, position: () => hub.position });
   keepConnections(server);
+  const rtDoor = polls && new RtDoor(polls, answers);
   openStreamDoor(server, PATIENCE, openStream, {
     unfinished: (socket, reason) => answerUnfinished(socket, reason, log),
     admits: createAdmission(server, descriptors, counters, log, pending),
     pending,
+    poll: rtDoor && ((socket, request, next) => void rtDoor.open(socket, request, next)),
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {
@@ -72,12 +81,12 @@ export function createHttpServer(context: HttpContext): Server {
   return server;
 }
 
-function createKoa(context: HttpContext, router: Router, log: BoundedLog): Koa {
+function createKoa(context: HttpContext, router: Router, answers: ErrorAnswers): Koa {
   const app = new Koa();
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(pageHeaders);
-  app.use(errors(context.logger, log));
+  app.use(errors(answers));
   app.use(requireHead);
   app.use(cors(context.config.origins));
   app.use(sameSite);

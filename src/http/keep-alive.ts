@@ -3,12 +3,12 @@ import type { Socket } from 'node:net';
 import { Server as NetServer } from 'node:net';
 
 /** The `Keep-Alive: timeout=` that clients receive; a client that obeys it closes an idle connection before `KEPT` (ms). */
-const TOLD = 75_000;
+export const TOLD = 75_000;
 /**
  * How long an idle connection is kept (ms). Balancers that ignore the header must close first, because a request that they send
  * while we close is lost. Their defaults: nginx and Amazon 60 s, Go's client 90 s, Google 600 s.
  */
-const KEPT = 620_000;
+export const KEPT = 620_000;
 
 /** Keeps idle connections for `kept` milliseconds; a request that arrives just before the end is still answered. */
 export function keepConnections(server: Server, { told = TOLD, kept = KEPT } = {}): void {

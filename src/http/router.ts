@@ -3,6 +3,7 @@ import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
+import type { LongPolls } from './long-polls.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { disconnect } from './routes/disconnect.ts';
@@ -11,6 +12,7 @@ import { history } from './routes/history.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
+import { rt, rtForm, rtSync } from './routes/rt.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
@@ -21,6 +23,8 @@ export interface RouterOptions {
   descriptors: Descriptors;
   limits: ClientLimits;
   identification: Identification;
+  /** `undefined`: the protocol is not served. */
+  polls: LongPolls | undefined;
   /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
   readsBearer: boolean;
 }
@@ -47,8 +51,16 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   router.get('/channels/:channel/messages', history(context, options));
   router.get('/position', position(context));
+  if (options.polls) routeRt(router, context, options.polls);
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));
   router.get('/status', status(context));
   return router;
+}
+
+function routeRt(router: Router, context: HttpContext, polls: LongPolls): void {
+  router.get('/rt', rt(polls));
+  router.post('/rt', rtForm(polls, context.maxMessage));
+  router.get('/rt/sync', rtSync(polls));
+  router.options(['/rt', '/rt/sync'], preflight);
 }

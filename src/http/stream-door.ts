@@ -2,8 +2,9 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { HttpRequest } from '../auth/http-request.ts';
 import { beginExchange } from './exchange.ts';
+import { KEPT } from './keep-alive.ts';
 import type { PendingHeads } from './pending-heads.ts';
-import { beginsAsStream, readStreamRequest, SocketPeer } from './stream-request.ts';
+import { beginsAsPoll, beginsAsStream, readStreamRequest, SocketPeer } from './stream-request.ts';
 
 export interface StreamDoorOptions {
   /**
@@ -14,8 +15,13 @@ export interface StreamDoorOptions {
   /** Whether a new connection may stay; if not, the callback has closed it. */
   admits?: (socket: Socket) => boolean;
   /** The connections whose first head has not arrived, including those that were passed to Node's HTTP: it reports their requests. */
-  pending?: Pick<PendingHeads, 'add' | 'delete' | 'thin'>;
+  pending?: Pick<PendingHeads, 'add' | 'delete' | 'thin' | 'rest'>;
+  /** Called for each long poll; `undefined`: they are left to Node. When it is answered, `next` lets the connection bring another request. */
+  poll?: ((socket: Socket, request: HttpRequest, next: Next) => void) | undefined;
 }
+
+/** Waits for the next request on a connection, some bytes of which may have come already. */
+export type Next = (socket: Socket, early: Buffer | undefined) => void;
 
 /** How long a connection may be silent while the server is being closed (ms): a request may be in transit on it. */
 const LAST_PATIENCE = 1000;
@@ -32,12 +38,14 @@ export function openStreamDoor(
   server: Server,
   patience: number,
   open: (socket: Socket, request: HttpRequest) => void,
-  { unfinished, admits, pending }: StreamDoorOptions = {},
+  { unfinished, admits, pending, poll }: StreamDoorOptions = {},
 ): void {
   const toHttp = server.listeners('connection') as ((socket: Socket) => void)[];
   server.removeAllListeners('connection');
   /** Connections that have not yet sent enough to tell what they request, by the time of connecting (ms); the oldest come first. */
   const silent = new Map<Socket, number>();
+  /** Connections between two polls, by the end of the last answer (ms); the oldest come first. */
+  const resting = new Map<Socket, number>();
   /** The bytes that these connections have sent so far. */
   const begun = new WeakMap<Socket, Buffer>();
 
@@ -50,9 +58,17 @@ export function openStreamDoor(
       begun.set(this, bytes);
       return;
     }
-    silent.delete(this);
+    forget(this);
+    begun.delete(this);
     this.off('data', onFirst).off('end', onEnd).off('error', ignore);
-    const request = isStream ? readStreamRequest(bytes, new SocketPeer(this)) : undefined;
+    const isPoll = poll !== undefined && beginsAsPoll(bytes);
+    const request = isStream || isPoll ? readStreamRequest(bytes, new SocketPeer(this)) : undefined;
+    if (request && isPoll) {
+      this.off('close', onClose);
+      pending?.delete(this);
+      poll(this, request, next);
+      return;
+    }
     if (request) {
       // Nothing more is expected of the client, so when it ends its side it has left.
       this.allowHalfOpen = false;
@@ -66,8 +82,13 @@ export function openStreamDoor(
     for (const listener of toHttp) listener.call(server, this);
   }
 
+  function forget(socket: Socket): void {
+    silent.delete(socket);
+    resting.delete(socket);
+  }
+
   function onClose(this: Socket): void {
-    silent.delete(this);
+    forget(this);
     pending?.delete(this);
   }
 
@@ -77,25 +98,40 @@ export function openStreamDoor(
   }
 
   const giveUp = (socket: Socket, reason: 'late' | 'ended'): void => {
-    silent.delete(socket);
+    forget(socket);
     socket.off('data', onFirst).off('end', onEnd);
     if (unfinished && begun.has(socket)) unfinished(socket.resume(), reason);
     else socket.destroy();
+  };
+
+  const listen = (socket: Socket): void => {
+    socket.on('data', onFirst).on('end', onEnd).once('close', onClose).on('error', ignore);
   };
 
   server.on('connection', (socket: Socket) => {
     if (admits && !admits(socket)) return;
     silent.set(socket, Date.now());
     pending?.add(socket);
-    socket.on('data', onFirst).on('end', onEnd).once('close', onClose).on('error', ignore);
+    listen(socket);
   });
+
+  const next: Next = (socket, early) => {
+    resting.set(socket, Date.now());
+    pending?.rest(socket);
+    listen(socket);
+    if (early) onFirst.call(socket, early);
+  };
 
   let timer: NodeJS.Timeout | undefined;
   const closeSilent = (): void => {
     pending?.thin();
     // While the server is being closed, silent connections are closed sooner.
-    const until = Date.now() - (server.listening ? patience : Math.min(patience, LAST_PATIENCE));
-    for (const [socket, since] of silent) {
+    closeOlder(silent, patience);
+    closeOlder(resting, KEPT);
+  };
+  const closeOlder = (connections: Map<Socket, number>, kept: number): void => {
+    const until = Date.now() - (server.listening ? kept : Math.min(kept, LAST_PATIENCE));
+    for (const [socket, since] of connections) {
       if (since > until) return;
       giveUp(socket, 'late');
     }

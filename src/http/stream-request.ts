@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { HttpRequest, type Peer } from '../auth/http-request.ts';
 
-/** A whole request: `GET /` or `GET /stream`, header lines of printable ASCII, and nothing after them. */
-const PLAIN = /^GET (\/(?:stream)?(?:\?[!"$-~]*)?) HTTP\/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)\r\n$/;
+/** A whole request: `GET /`, `GET /stream` or `GET /rt`, header lines of printable ASCII, and nothing after them. */
+const PLAIN = /^GET (\/(?:stream|rt)?(?:\?[!"$-~]*)?) HTTP\/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t -~]*\r\n)+)\r\n$/;
 
 /** Node reads a request that repeats one of these headers. */
 const SINGLE = new Set(['host', 'origin', 'last-event-id']);
@@ -13,6 +13,7 @@ const MORE = new Set(['content-length', 'transfer-encoding', 'upgrade', 'expect'
 /** The first bytes of requests for streams, up to the byte that tells them from other requests. */
 const BEGINNINGS = ['GET /?', 'GET / ', 'GET /stream?', 'GET /stream '];
 const LONGEST_BEGINNING = 12;
+const POLL = 'GET /rt?';
 
 /** Whether a request that begins with these bytes is for a stream; `undefined` if there are too few to tell. */
 export function beginsAsStream(bytes: Buffer): boolean | undefined {
@@ -21,8 +22,13 @@ export function beginsAsStream(bytes: Buffer): boolean | undefined {
   return BEGINNINGS.some((beginning) => beginning.startsWith(text)) ? undefined : false;
 }
 
+/** Whether a request that begins with these bytes is a long poll. One that comes in pieces is left to Node. */
+export function beginsAsPoll(bytes: Buffer): boolean {
+  return bytes.toString('latin1', 0, POLL.length) === POLL;
+}
+
 /**
- * Reads a request for a stream that has arrived in one piece and is in no way unusual. Any other request, valid or not, is left to
+ * Reads a request for a stream, or a long poll, that has arrived in one piece and is in no way unusual. Any other request, valid or not, is left to
  * Node: `undefined`.
  */
 export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | undefined {

@@ -33,6 +33,9 @@ const PLACE_NUMBER = 15;
 /** The flag for an oversize message, in the word of the event's length: the length of an event's name is 128 at most. */
 const OVERSIZE = 1 << 16;
 
+/** Whether the entry, whose doubles begin at `i`, is the first of those that are wanted. */
+type IsFirst = (block: Block, i: number) => boolean;
+
 class Block {
   readonly bytes: Buffer;
   readonly doubles: Float64Array;
@@ -120,9 +123,22 @@ export class RecentMessages {
    * any of the messages is gone, if there are more than `messages`, or if their payloads have more than `bytes` bytes.
    */
   since(after: Position, channel: string, last: Entry, messages: number, bytes: number): Delivery[] | undefined {
+    const isFirst: IsFirst = ({ doubles }, i) => !isAfter(doubles[i + KNOWN] as Position, after);
+    return this.#back(isFirst, channel, last, messages, bytes);
+  }
+
+  /** The same after a revision, which is earlier than that of the last entry. */
+  sinceRevision(revision: number, channel: string, last: Entry, messages: number, bytes: number) {
+    const isFirst: IsFirst = ({ doubles }, i) => doubles[i + REVISION]! <= revision + 1;
+    const found = this.#back(isFirst, channel, last, messages, bytes);
+    return found?.[0]?.message.revision === revision + 1 ? found : undefined;
+  }
+
+  /** The messages of a channel from one entry to its last one, in the order in which they were received. */
+  #back(isFirst: IsFirst, channel: string, last: Entry, messages: number, bytes: number): Delivery[] | undefined {
     const entries: Entry[] = [];
     let payload = 0;
-    let known: Position;
+    let isReached: boolean;
     let entry = last;
     do {
       const block = this.#blockOf(entry);
@@ -131,9 +147,9 @@ export class RecentMessages {
       if (isAfter(this.#forgotten, block.doubles[i + ID] as Position)) return undefined;
       payload += block.words[2 * i + PAYLOAD_LENGTH]!;
       if (entries.push(entry) > messages || payload > bytes) return undefined;
-      known = block.doubles[i + KNOWN] as Position;
+      isReached = isFirst(block, i);
       entry = block.doubles[i + BEFORE]!;
-    } while (isAfter(known, after));
+    } while (!isReached);
     return entries.reverse().map((entry) => this.#delivery(entry, channel));
   }
 

@@ -1,4 +1,4 @@
-import { knownFor, type Retention } from '../backlog/backlog.ts';
+import { type Counter, knownFor, type Retention } from '../backlog/backlog.ts';
 import type { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import {
@@ -41,6 +41,8 @@ export class Subscription {
   readonly readers = new Set<Reader>();
   /** The id of the channel's last message, received or only known of; `undefined` until the store has answered it. */
   head: Position | undefined;
+  /** The revision of that message; `undefined` if it is not known here. */
+  revision: number | undefined;
   /** The store has refused the SUBSCRIBE (by an ACL): no message is received until the channel is subscribed again. */
   refused = false;
   /** Since when the channel has had no readers (ms). It is kept for a while, for readers that come back. */
@@ -95,12 +97,31 @@ export class Subscription {
     const worthIt = message.payload.length <= REMEMBERED_BYTES;
     this.#last = worthIt ? this.#remembered.add(message, this.head!, this.#last) : NONE;
     this.head = message.id;
+    this.revision = message.revision;
+  }
+
+  /** Notes the revision of the last message, as the store has answered it. It may be that of another message by now. */
+  learn({ revision, last }: Counter): void {
+    if (last === this.head) this.revision = revision;
   }
 
   /** Called when the channel's history has changed: forgets the messages in memory, and continues from `head`. */
   restart(head: Position): void {
     this.head = head;
+    this.revision = undefined;
     this.#last = NONE;
+  }
+
+  /** How many of the channel's messages are kept. */
+  get kept(): number {
+    return this.#retention(this.channel).length;
+  }
+
+  /** Every message after this revision, which is earlier than that of the last message; `undefined` as with `recent`. */
+  recentAfter(revision: number): Delivery[] | undefined {
+    return this.#unlessOld(
+      this.#remembered.sinceRevision(revision, this.channel, this.#last, this.#mostRecent, REMEMBERED_BYTES),
+    );
   }
 
   /**
@@ -111,20 +132,29 @@ export class Subscription {
     if (this.head === undefined) return undefined;
     // The store forgets a channel some time after its last message. So there may have been messages before the first one, or before an
     // empty channel, that the store no longer knows of.
-    const { length, isConflated } = this.#retention(this.channel);
-    const ttl = this.#ttl;
-    const known = Math.min(PROVEN_FOR, 0.9 * knownFor(ttl));
+    const { isConflated } = this.#retention(this.channel);
+    const known = Math.min(PROVEN_FOR, 0.9 * knownFor(this.#ttl));
     const isBefore = (position: Position) => after !== BEGINNING && isAfter(earlier(position, known), after);
     if (!isAfter(this.head, after)) return this.head === BEGINNING && isBefore(positionBefore(0)) ? undefined : [];
-    const most = Math.min(REMEMBERED_MESSAGES, length);
     const from = isConflated ? justBefore(this.head) : after;
-    const recent = this.#remembered.since(from, this.channel, this.#last, most, REMEMBERED_BYTES);
+    const recent = this.#remembered.since(from, this.channel, this.#last, this.#mostRecent, REMEMBERED_BYTES);
     const first = recent?.[0]?.message;
     if (first?.previous === BEGINNING && isBefore(first.id)) return undefined;
-    return first && isAfter(positionBefore(0.9 * ttl), first.id) ? undefined : recent;
+    return this.#unlessOld(recent);
+  }
+
+  /** How many messages are answered from memory at most. */
+  get #mostRecent(): number {
+    return Math.min(REMEMBERED_MESSAGES, this.#retention(this.channel).length);
   }
 
   get #ttl(): number {
     return Math.min(this.#firstTtl, this.#retention(this.channel).ttl);
+  }
+
+  /** `undefined` if the first of the messages is about to expire. */
+  #unlessOld(recent: Delivery[] | undefined): Delivery[] | undefined {
+    const first = recent?.[0]?.message;
+    return first && isAfter(positionBefore(0.9 * this.#ttl), first.id) ? undefined : recent;
   }
 }

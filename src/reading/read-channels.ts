@@ -21,7 +21,7 @@ export interface Wanted {
 
 export interface Sources {
   hub: Pick<Hub, 'recent' | 'subscription' | 'isConflated'>;
-  backlog: BacklogReader;
+  backlog: Pick<BacklogReader, 'open'>;
   filter: MessageFilter;
   /** The gaps that were known before the channels were followed: the hub notifies the reader of later ones. */
   gaps: Gap[];
@@ -38,7 +38,7 @@ export interface ReadMessages {
 }
 
 /** About how much is taken from the hub's memory (bytes); the remaining channels are read from their backlogs, in pages. */
-const MOST_RECENT = 1024 * 1024;
+export const MOST_RECENT = 1024 * 1024;
 
 /** A page of a reading: its resets come before its messages. */
 export type ChannelPage = Pick<ReadMessages, 'resets' | 'deliveries'>;

@@ -15,6 +15,7 @@ import type { Wanted } from './read-channels.ts';
 import type { ReadingOwner } from './reading-owner.ts';
 import { openReplay } from './replay.ts';
 import { Replayer, type ReplayerOptions } from './replayer.ts';
+import { isAhead } from './revision-heads.ts';
 import { positionOf, type Start } from './start.ts';
 
 export interface ReadingOptions extends ReplayerOptions {
@@ -83,7 +84,9 @@ export class Reading {
     this.#client.beginAt(positionOf(start, hub.position));
     await follow();
     // The client may come from a gateway that had received more than this one. So a later position need not be from the future.
-    if (start.kind === 'after' && isAfter(start.position, hub.position)) await hub.refresh();
+    const isLater =
+      start.kind === 'revisions' ? isAhead(start.seen, hub) : isAfter(positionOf(start, hub.position), hub.position);
+    if (isLater) await hub.refresh();
     if (this.#client.hasLeft) return;
     const seam = hub.position;
     if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {

@@ -5,6 +5,7 @@ import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
 import { type ChannelPage, ChannelReading, openChannels, type Wanted } from './read-channels.ts';
+import { openRevisions } from './revisions.ts';
 import { NOWHERE, type Start } from './start.ts';
 
 export interface ReplayOptions {
@@ -102,6 +103,9 @@ export async function openReplay(
     const last = start.count;
     const requests = owedAfter(BEGINNING).map(({ channel, after }) => ({ channel, after, upTo: seam, last }));
     return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), options), seam);
+  }
+  if (start.kind === 'revisions') {
+    return Replay.begin(BEGINNING, await openRevisions(start.seen, seam, owedAfter(BEGINNING), options));
   }
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
   const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));

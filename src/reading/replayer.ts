@@ -1,4 +1,4 @@
-import type { BacklogReader, ReadRequest } from '../backlog/backlog.ts';
+import type { BacklogReader } from '../backlog/backlog.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Position } from '../message/position.ts';
@@ -98,11 +98,12 @@ export class Replayer {
 
   #open(open: (options: ReplayOptions) => Promise<Replay>): Promise<Replay> {
     const { hub, backlog, recordsPlain } = this.#options;
-    const withdrawn = {
-      open: (requests: ReadRequest[]) => {
+    const withdrawn: BacklogReader = {
+      open: (requests) => {
         this.#leaving ??= new AbortController();
         return backlog.open(requests, this.#leaving.signal);
       },
+      counters: (channels) => backlog.counters(channels),
     };
     return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
   }

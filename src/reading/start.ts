@@ -14,7 +14,9 @@ export type Start =
   /** The client brought a text that is no position. */
   | { kind: 'unreadable' }
   /** The last `count` messages of each channel. */
-  | { kind: 'overlap'; count: number };
+  | { kind: 'overlap'; count: number }
+  /** In each channel all messages after the revision that the client has; 0 if the channel is not among these. */
+  | { kind: 'revisions'; seen: ReadonlyMap<string, number> };
 
 /** The most messages of each channel that `?overlap=` may ask for. */
 export const MAX_OVERLAP = 1000;
@@ -57,6 +59,7 @@ export function positionOf(start: Start, now: Position): Position {
     case 'now':
       return now;
     case 'overlap':
+    case 'revisions':
       return BEGINNING;
     case 'unreadable':
       return NOWHERE;

@@ -125,6 +125,11 @@ export class Membership implements Channels {
     return this.#constant.missingIn(this.followed);
   }
 
+  /** The same, and those that are still followed because messages from before their revocation may arrive. */
+  get unlisted(): string[] {
+    return this.#constant.missingIn(new Set([...this.#constant.read, ...this.timeline.channels]));
+  }
+
   startOf(channel: string, position: Position): Position {
     return this.#constant.has(channel) ? position : this.timeline.startOf(channel, position);
   }

@@ -53,6 +53,8 @@ export class Session implements ReadingOwner {
   readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
+  /** Called with each `sweep`: rights may have changed. */
+  onSweep: () => void = () => undefined;
   /** Called when the first frame has been sent. */
   onOpen: () => void = () => undefined;
   readonly #options: SessionOptions;
@@ -89,6 +91,16 @@ export class Session implements ReadingOwner {
   /** Whether the user's list in the store counts. */
   get hasList(): boolean {
     return this.#membership.hasList;
+  }
+
+  /** The named channels that the client may not read at the moment. */
+  get denied(): readonly string[] {
+    return this.#membership.unlisted;
+  }
+
+  /** Whether the client may read the message, if it may read its channel. */
+  allows(message: Message): boolean {
+    return this.#membership.allows(message);
   }
 
   /** Whether messages are held, because a backlog or the list is being read. */
@@ -164,6 +176,7 @@ export class Session implements ReadingOwner {
 
   /** Called every second until `isSettled`. */
   sweep(): void {
+    this.onSweep();
     this.#membership.sweep(this.#reading.isHolding);
     if (!this.#expected?.isOverdue(RECORD_PATIENCE, this.#now())) return;
     // While nothing can be recorded, records are missing for all sessions, so limit the log lines.

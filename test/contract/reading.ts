@@ -37,6 +37,21 @@ export function readingContract(open: Open): void {
       expect(slices.map(({ gap }) => gap)).to.deep.equal([undefined, undefined, undefined]);
     });
 
+    it('says the revision and the id of the last message, whether or not messages are kept', async () => {
+      const store = await open({ backlog: { length: 2, ttl: 3_600_000, rules: [] } });
+      const ids = await publishMany(store, 'room:1', 5);
+      const [id] = await publishMany(store, 'user:7', 1);
+      const never = Array.from({ length: 600 }, (_, i) => `room:never${i}`);
+      const found = await store.backlog.counters(['room:1', ...never, 'user:7']);
+      expect([found[0], found[1], found.at(-1), found.length]).to.deep.equal([
+        { revision: 5, last: ids[4] },
+        { revision: 0, last: BEGINNING },
+        { revision: 1, last: id },
+        602,
+      ]);
+      expect(await store.backlog.counters([])).to.deep.equal([]);
+    });
+
     it('gives many channels at once, in the order asked for, also such as never were', async () => {
       const store = await open();
       await publishMany(store, 'room:1', 1);

@@ -4,6 +4,8 @@ import { PUBLISH_SECRET } from '../support/publisher.ts';
 export const PATHS = [
   '/',
   '/stream',
+  '/rt',
+  '/rt/sync',
   '/publish',
   '/grant',
   '/revoke',
@@ -14,7 +16,7 @@ export const PATHS = [
   '/status',
 ];
 /** Those that take a body. */
-export const POSTS = ['/publish', '/publish', '/grant', '/revoke', '/tokens', '/disconnect'];
+export const POSTS = ['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect'];
 /** Streams that open in each mode, if a gateway lets them; the first is none. */
 export const GOOD_QUERIES = [
   '',
@@ -23,6 +25,7 @@ export const GOOD_QUERIES = [
   '?user=fuzz&since=1',
   '?user=fuzz&overlap=5',
   '?access_token=a.b.c',
+  '?c=news:1&m=7',
 ];
 /** Header lines that may be sent to any path. The first ones are credentials. */
 export const GOOD_HEADERS = [
@@ -65,6 +68,7 @@ export const PARAMETERS = [
   'overlap',
   'access_token',
   'c',
+  'm',
   '__proto__',
   'toString',
   'user[]',

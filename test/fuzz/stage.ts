@@ -57,6 +57,8 @@ export class Stage {
       REDIS_URL: this.#redis.url,
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_LOG_LEVEL: 'trace',
+      SISYPHUS_PROTOCOLS: 'rt',
+      SISYPHUS_PUBLIC_CHANNELS: 'news:*',
       SISYPHUS_ORIGINS: 'https://a.example',
       NODE_OPTIONS: `--trace-warnings --import=${PROBE}`,
     };

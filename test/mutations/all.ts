@@ -16,6 +16,7 @@ import { RECORDER_MUTATIONS } from './recorder.ts';
 import { REDIS_MUTATIONS } from './redis.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
+import { RT_MUTATIONS } from './rt.ts';
 import { SECRET_MUTATIONS } from './secrets.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
 
@@ -27,6 +28,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...REDIS_MUTATIONS,
   ...REFUSING_MUTATIONS,
   ...RIGHTS_MUTATIONS,
+  ...RT_MUTATIONS,
   ...SLOW_MUTATIONS,
   ...LUA_MUTATIONS,
   ...IDENTITY_MUTATIONS,

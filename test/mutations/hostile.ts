@@ -78,9 +78,9 @@ export const HOSTILE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a stranger fills the log with addresses that there are none of',
-    file: 'src/http/middleware/errors.ts',
-    find: 'if (times > 0) log.warn(',
-    replace: 'if (times > 0) logger.warn(',
+    file: 'src/http/error-answers.ts',
+    find: 'if (times > 0) this.#log.warn(',
+    replace: 'if (times > 0) this.#logger.warn(',
     caughtBy: 'hostile/log',
     only: 'fills the log',
   },

@@ -297,7 +297,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the time that an authenticator takes comes on top of what opening takes',
-    file: 'src/http/routes/stream.ts',
+    file: 'src/http/open-in-turn.ts',
     find: '}, until - performance.now());',
     replace: '}, OPENING);',
     caughtBy: STREAM_ROUTE,

@@ -147,7 +147,7 @@ export const LIMIT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'each request beyond a limit fills the log',
-    file: 'src/http/middleware/errors.ts',
+    file: 'src/http/error-answers.ts',
     find: " || error.code === 'too_many_requests'",
     replace: '',
     caughtBy: 'integration/limits',

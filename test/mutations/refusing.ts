@@ -174,8 +174,8 @@ export const REFUSING_MUTATIONS: Mutation[] = [
   },
   {
     name: 'each publish that Redis does not take has a line in the log',
-    file: 'src/http/middleware/errors.ts',
-    find: 'isRepeated ? repeats.due(`${code} ${reason}`) : 1',
+    file: 'src/http/error-answers.ts',
+    find: 'isRepeated ? this.#repeats.due(`${code} ${reason}`) : 1',
     replace: '1',
     caughtBy: 'integration/outage-log',
   },

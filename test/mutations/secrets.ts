@@ -199,9 +199,9 @@ export const SECRET_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the log has the path as the client wrote it',
-    file: 'src/http/middleware/errors.ts',
-    find: 'path: shownPath(ctx.url), code',
-    replace: 'path: ctx.path, code',
+    file: 'src/http/error-answers.ts',
+    find: 'path: shownPath(url), code',
+    replace: 'path: url, code',
     caughtBy: 'integration/leaks',
     only: '(open)',
   },

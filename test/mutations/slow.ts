@@ -16,7 +16,7 @@ export const SLOW_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a client waits as long as its stream has to',
-    file: 'src/http/routes/stream.ts',
+    file: 'src/http/open-in-turn.ts',
     find: '  }, until - performance.now());',
     replace: '  }, 10 * OPENING);',
     caughtBy: 'unit/patience',

@@ -100,6 +100,7 @@ class World {
         await this.beforeRead();
         return backlog.open(requests, signal);
       },
+      counters: (channels) => backlog.counters(channels),
     };
     this.hub = new Hub({
       source,

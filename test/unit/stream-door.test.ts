@@ -56,7 +56,7 @@ describe('the door for streams', () => {
 
   it('has connections without a request looked at once a second', async () => {
     let looks = 0;
-    const pending = { add: () => undefined, delete: () => undefined, thin: () => looks++ };
+    const pending = { add: () => undefined, delete: () => undefined, rest: () => undefined, thin: () => looks++ };
     server.close();
     server = createServer();
     openStreamDoor(server, 500, () => undefined, { pending });

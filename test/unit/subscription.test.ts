@@ -68,6 +68,26 @@ describe('what a channel remembers', () => {
     expect(seconds(subscription, at(2))).to.equal(undefined);
   });
 
+  it('knows the revision of the last message: one that was received, or that the store has said', () => {
+    const subscription = aSubscription();
+    subscription.begin(at(1));
+    expect(subscription.revision).to.equal(undefined);
+    subscription.learn({ revision: 4, last: at(0) });
+    expect(subscription.revision, 'of another message').to.equal(undefined);
+    subscription.learn({ revision: 4, last: at(1) });
+    expect(subscription.revision).to.equal(4);
+    for (const revision of [5, 6, 7]) {
+      subscription.hear(aMessage({ id: at(revision), previous: subscription.head!, revision }));
+    }
+    subscription.learn({ revision: 4, last: at(1) });
+    expect(subscription.revision).to.equal(7);
+    const since = (revision: number) => subscription.recentAfter(revision)?.map(({ message }) => message.revision);
+    expect([since(4), since(5), since(6)]).to.deep.equal([[5, 6, 7], [6, 7], [7]]);
+    expect(since(3), 'one is not in memory').to.equal(undefined);
+    subscription.restart(at(8));
+    expect([subscription.revision, since(6)]).to.deep.equal([undefined, undefined]);
+  });
+
   it('is left to the backlog when it is about to expire', () => {
     const subscription = hear(aSubscription(10_000_000), -9500, -8000);
     expect(seconds(subscription, at(-9500))).to.deep.equal([-8000]);

@@ -6,9 +6,11 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** What `Sec-Fetch-Site` says of requests that no other site has caused (Fetch Metadata, 2.2). */
 const OWN = new Set(['same-origin', 'none']);
 
-/** Whether a POST to this path only reads: a stream whose parameters are in a body. */
+/** Paths to which a POST only reads: the parameters of a stream, or of a long poll, are in its body. */
+const READ_BY_POST = new Set(['/stream', '/rt']);
+
 export function isReadByPost(path: string): boolean {
-  return path === '/stream';
+  return READ_BY_POST.has(path);
 }
 
 /**

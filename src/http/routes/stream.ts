@@ -10,8 +10,7 @@ import type { Refusal } from '../../connection/refusal.ts';
 import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { OPENING } from '../../patience.ts';
-import { positionOf, type Start } from '../../reading/start.ts';
-import { isExpected } from '../../repeats.ts';
+import { positionOf } from '../../reading/start.ts';
 import { Admission } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
@@ -19,13 +18,13 @@ import type { HttpContext } from '../context.ts';
 import { Entrance, type EntranceOptions, FULL } from '../entrance.ts';
 import { exchangeOf } from '../exchange.ts';
 import { inTurn, leaveHttp } from '../leave-http.ts';
+import { openInTurn } from '../open-in-turn.ts';
 import { readBody } from '../read-body.ts';
 import { parseStreamBody } from '../stream-body.ts';
 import { STREAM_HEADERS, type StreamHeads } from '../stream-head.ts';
 import { readStreamQuery } from '../stream-query.ts';
 import { streamRequestOf } from '../stream-request.ts';
 
-const LATE = 'Redis does not answer in time';
 /** Refusals that stay the same if the client tries again. */
 const FAILURES = new Set<Refusal>([
   ...(['missing', 'malformed', 'expired', 'not_yet', 'signature', 'audience', 'refused', 'revoked'] as const),
@@ -134,53 +133,4 @@ function refuse(connection: Connection, position: Position, { refusal, limit }: 
   if (isFailure) log.info(line);
   else log.warn(line);
   connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit });
-}
-
-/**
- * Opens the session when it is its turn, or turns it away.
- *
- * @param until when the session is turned away at the latest, by `performance.now` (ms)
- * `fleet` settles when the session is admitted or refused by the limits of all gateways
- */
-async function openInTurn(
-  session: Session,
-  start: Start,
-  until: number,
-  context: HttpContext,
-  { admission, fleet, log }: { admission: Admission; fleet: Promise<void> | undefined; log: BoundedLog },
-): Promise<void> {
-  const { hub, sessions } = context;
-  // Each step has a limit of its own, but all of them together might take longer than a client should wait.
-  const timer = setTimeout(() => {
-    if (!session.opened && !session.connection.closed) sessions.turnAway(session, LATE);
-  }, until - performance.now());
-  const turn = await admission.enter(() => session.connection.closed);
-  if ('done' in turn) {
-    session.onOpen = turn.done;
-    await open(session, start, context, fleet);
-    turn.done();
-  } else if (hub.isAnswered) {
-    log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
-    session.connection.close('busy', positionOf(start, hub.position), { times: turn.times });
-  } else sessions.turnAway(session, LATE);
-  clearTimeout(timer);
-}
-
-async function open(
-  session: Session,
-  start: Start,
-  { sessions, logger }: HttpContext,
-  fleet: Promise<void> | undefined,
-): Promise<void> {
-  await session.open(start, fleet).then(
-    () => logger.debug({ event: 'stream_opened', user: session.user, start: start.kind }),
-    (error: unknown) => {
-      if (isExpected(error)) {
-        sessions.turnAway(session, (error as Error).message);
-        return;
-      }
-      logger.error({ event: 'stream_failed', user: session.user, err: error });
-      session.close('internal');
-    },
-  );
 }

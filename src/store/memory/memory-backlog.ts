@@ -1,5 +1,6 @@
 import type {
   Backlog,
+  Counter,
   Idempotency,
   Publication,
   Published,
@@ -89,6 +90,11 @@ export class MemoryBacklog implements Backlog {
   async open(requests: ReadRequest[], signal?: AbortSignal): Promise<Reading> {
     signal?.throwIfAborted();
     return new ReadSlices(await this.read(requests), signal);
+  }
+
+  async counters(channels: readonly string[]): Promise<Counter[]> {
+    this.#options.log.requireOpen();
+    return channels.map((channel) => this.#options.log.counterOf(channel));
   }
 
   #change(name: 'grant' | 'revoke', user: string, channel: string, data: Buffer | undefined): Published {

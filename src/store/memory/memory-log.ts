@@ -1,4 +1,11 @@
-import { knownFor, type Publication, type ReadRequest, type Retention, type Slice } from '../../backlog/backlog.ts';
+import {
+  type Counter,
+  knownFor,
+  type Publication,
+  type ReadRequest,
+  type Retention,
+  type Slice,
+} from '../../backlog/backlog.ts';
 import { judgeSlice } from '../../backlog/gap.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Message } from '../../message/message.ts';
@@ -62,6 +69,11 @@ export class MemoryLog {
 
   headOf(channel: string): Position {
     return this.#channels.get(channel)?.head ?? BEGINNING;
+  }
+
+  counterOf(channel: string): Counter {
+    const { head = BEGINNING, revision = 0 } = this.#channels.get(channel) ?? {};
+    return { revision, last: head };
   }
 
   /** Gives out an id. */

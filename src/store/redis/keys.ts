@@ -19,6 +19,12 @@ export class Keys {
     return `${this.declared}:channel:${channel}:msg_backlog`;
   }
 
+  /** The key with the revision of the channel's last message, and the one with its id. */
+  counters(channel: string): [string, string] {
+    const name = `${this.declared}:channel:${channel}`;
+    return [`${name}:msg_id`, `${name}:msg_last`];
+  }
+
   topic(channel: string): string {
     return this.topicPrefix + channel.replaceAll(':', '/');
   }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type {
   Backlog,
+  Counter,
   Idempotency,
   ListRequest,
   Publication,
@@ -28,6 +29,9 @@ import { Standing } from './standing.ts';
 const REMEMBERED = 300_000;
 /** How long the gateway's own key is remembered (ms): longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
+
+/** Channels whose counters are read in one call: a quarter of a millisecond of Redis's time. */
+const COUNTERS = 500;
 
 /** How many users are remembered whose list has a problem that was logged. */
 const MOST_PROBLEMS = 10_000;
@@ -96,6 +100,24 @@ export class RedisBacklog implements Backlog {
     const isConflated = (channel: string): boolean => retention?.(channel).isConflated === true;
     const options = { redis: replays, keys, queue: this.#queue, ttl: ttl(), isConflated, signal, isUrgent };
     return RedisReading.begin(options, requests);
+  }
+
+  async counters(channels: readonly string[]): Promise<Counter[]> {
+    const found: Counter[] = [];
+    for (let at = 0; at < channels.length; at += COUNTERS) {
+      found.push(...(await this.#readCounters(channels.slice(at, at + COUNTERS))));
+    }
+    return found;
+  }
+
+  async #readCounters(channels: readonly string[]): Promise<Counter[]> {
+    const { replays, keys } = this.#options;
+    const names = channels.flatMap((channel) => keys.counters(channel));
+    const texts = await askTwice(replays, () => replays.mget(names));
+    return channels.map((_, i) => ({
+      revision: parsePosition(texts[2 * i] ?? '') ?? 0,
+      last: parsePosition(texts[2 * i + 1] ?? '') ?? BEGINNING,
+    }));
   }
 
   async #change(

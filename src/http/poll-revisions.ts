@@ -1,0 +1,77 @@
+import type { Socket } from 'node:net';
+import type { HttpRequest } from '../auth/http-request.ts';
+import type { ChannelNews } from '../connection/rt-news.ts';
+import { toRevisionItem } from '../connection/to-json.ts';
+import { BEGINNING, formatPosition, type Position } from '../message/position.ts';
+import { readNewest } from '../reading/newest.ts';
+import type { Session } from '../session/session.ts';
+import type { LongPolls } from './long-polls.ts';
+import { errorOfReason } from './refusal-error.ts';
+import { readPairs } from './rt-query.ts';
+
+/** The header with the id up to which the client has everything on the channels of the poll: a stream may begin there. */
+const POSITION = 'Sisyphus-Position';
+/** How long the client may take to read an answer (ms). */
+export const TAKING = 60_000;
+
+export interface PollAnswer {
+  headers: Record<string, string>;
+  /** JSON. */
+  body: string;
+}
+
+/**
+ * Answers a long poll, when there is something new, or when its time is over.
+ *
+ * @returns `undefined` if the client has left
+ * @throws SisyphusError
+ */
+export async function pollRevisions(
+  polls: LongPolls,
+  socket: Socket,
+  request: HttpRequest,
+): Promise<PollAnswer | undefined> {
+  const seen = readPairs(request.query);
+  const poll = await polls.open(socket, request, seen, { kind: 'revisions', seen });
+  if (!poll) return undefined;
+  poll.response.replayed();
+  void polls.requireStore(poll.response);
+  const outcome = await poll.outcome;
+  if ('reason' in outcome) {
+    if (outcome.reason === 'client') return undefined;
+    throw errorOfReason(outcome.reason, outcome.ending);
+  }
+  const { news, position, denied } = outcome;
+  await addNewest(polls, poll.session, news, position);
+  const headers: Record<string, string> = { 'Content-Type': 'application/json; charset=utf-8' };
+  if (position !== BEGINNING) {
+    headers[POSITION] = formatPosition(position);
+    headers['Access-Control-Expose-Headers'] = POSITION;
+  }
+  return { headers, body: encode(news, denied) };
+}
+
+/** Adds the last message of channels that were reset and have had no message since: the client takes over its revision. */
+async function addNewest(
+  { context }: LongPolls,
+  session: Session,
+  news: ReadonlyMap<string, ChannelNews>,
+  position: Position,
+): Promise<void> {
+  const bare = [...news].filter(([, { items }]) => items.length === 0).map(([channel]) => channel);
+  if (bare.length === 0) return;
+  for (const [channel, { revision, message }] of await readNewest(context.backlog, bare, position)) {
+    const isAllowed = message && session.allows(message);
+    news.get(channel)!.items.push(isAllowed ? toRevisionItem(message) : `{"id":${revision}}`);
+  }
+}
+
+function encode(news: ReadonlyMap<string, ChannelNews>, denied: readonly string[]): string {
+  const members = [...news].map(
+    ([channel, { status, items }]) => `${JSON.stringify(channel)}:{"status":"${status}","msg":[${items.join(',')}]}`,
+  );
+  for (const channel of denied) {
+    if (!news.has(channel)) members.push(`${JSON.stringify(channel)}:{"status":"failure","msg":[]}`);
+  }
+  return `{${members.join(',')}}`;
+}
