@@ -8,6 +8,7 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
 import { Repeats } from './repeats.ts';
@@ -36,6 +37,7 @@ export interface Context {
   sessions: SessionRegistry;
   outage: Outage;
   recorder: Recorder | undefined;
+  polls: Polls | undefined;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -83,12 +85,14 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
 
+  const polls = store.polls && new Polls(store.polls);
   const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
     secrets: secrets ?? new PublishSecrets(config.publishSecret),
     tokens: store.tokens,
+    polls,
     backlog,
     hub,
     sessions,
@@ -111,6 +115,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     sessions,
     outage,
     recorder,
+    polls,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),

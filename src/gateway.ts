@@ -77,6 +77,7 @@ export class Gateway {
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     this.#isDraining = true;
     const closed = context.stopAccepting();
+    context.polls?.close();
     await sessions.drain(this.#config.drain);
     await context.endIdle();
     await within(SERVER_PATIENCE, closed);

@@ -21,6 +21,7 @@ import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
 import { streamOpener } from './routes/stream.ts';
+import { createSockIt } from './sock-it.ts';
 import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
 import { answerUnfinished, answerUnreadable } from './unreadable.ts';
@@ -52,7 +53,8 @@ export function createHttpServer(context: HttpContext): Server {
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
   const readsBearer = authenticator.parameters.includes(ACCESS_TOKEN);
-  const router = createRouter(context, { openStream, descriptors, limits, identification, readsBearer });
+  const sockIt = createSockIt(context, { authenticator, identification, limits, descriptors, log });
+  const router = createRouter(context, { openStream, descriptors, limits, identification, readsBearer, sockIt });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;

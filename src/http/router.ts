@@ -1,3 +1,4 @@
+import type { Middleware } from 'koa';
 import Router from 'koa-router';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
@@ -11,6 +12,7 @@ import { history } from './routes/history.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
+import type { SockIt } from './routes/sock-it.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
@@ -23,6 +25,8 @@ export interface RouterOptions {
   identification: Identification;
   /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
   readsBearer: boolean;
+  /** `undefined` if the protocol is off. */
+  sockIt: SockIt | undefined;
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {
@@ -45,10 +49,19 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.post('/tokens', publishers, mintToken(context));
   router.delete('/tokens', publishers, revokeTokens(context));
 
+  if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
   router.get('/channels/:channel/messages', history(context, options));
   router.get('/position', position(context));
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));
   router.get('/status', status(context));
   return router;
+}
+
+function routeSockIt(router: Router, sockIt: SockIt, publishers: Middleware): void {
+  router.post('/sock.it/poll-start', sockIt.start);
+  router.post('/sock.it/:session/poll', sockIt.poll);
+  router.post('/sock.it/:session/poll-msg', sockIt.receive);
+  router.post('/sock.it/:session/send', publishers, sockIt.send);
+  router.options(['/sock.it/poll-start', '/sock.it/:session/poll', '/sock.it/:session/poll-msg'], preflight);
 }

@@ -28,6 +28,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxBuffer,
     maxStreamsPerUser,
     rawChannels,
+    hasPolls: config.protocols.includes('sock.it'),
     logger: logger.child({ component: 'redis' }),
   });
 }

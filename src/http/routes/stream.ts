@@ -141,7 +141,7 @@ function refuse(connection: Connection, position: Position, { refusal, limit }: 
  * @param until when the session is turned away at the latest, by `performance.now` (ms)
  * `fleet` settles when the session is admitted or refused by the limits of all gateways
  */
-async function openInTurn(
+export async function openInTurn(
   session: Session,
   start: Start,
   until: number,

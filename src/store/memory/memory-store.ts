@@ -20,6 +20,7 @@ export class MemoryStore implements Store {
   readonly backlog: MemoryBacklog;
   readonly tokens: MemoryTokens;
   readonly plain = undefined;
+  readonly polls = undefined;
   readonly settings = undefined;
   readonly fleetLimit = undefined;
   readonly isSettled = true;

@@ -7,6 +7,7 @@ const CODES: Record<string, ErrorCode> = {
   BADUSER: 'bad_user',
   BADREQUEST: 'bad_request',
   TOOLARGE: 'too_large',
+  FULL: 'unavailable',
   CONFLICT: 'idempotency_conflict',
   OOM: 'out_of_memory',
   READONLY: 'redis_refused',

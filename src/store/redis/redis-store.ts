@@ -13,6 +13,7 @@ import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisFleetLimit } from './redis-fleet-limit.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
+import { RedisPolls } from './redis-polls.ts';
 import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
 import { RedisTokens } from './redis-tokens.ts';
@@ -26,6 +27,8 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     logger: Logger;
     /** The Redis ends with the gateway: it is not expected to keep anything. */
     isPrivate?: boolean;
+    /** Whether poll sessions are kept. */
+    hasPolls?: boolean;
   };
 
 /** A command is sent this often (ms): its answer proves that the connection is alive. */
@@ -40,9 +43,11 @@ export class RedisStore implements Store {
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
   readonly fleetLimit: RedisFleetLimit | undefined;
+  readonly polls: RedisPolls | undefined;
   readonly #options: RedisStoreOptions;
   readonly #commands: Redis;
   readonly #replays: Redis;
+  readonly #news: Redis | undefined;
   readonly #connections: Redis[] = [];
   readonly #keys: Keys;
   readonly #names: PlainNames;
@@ -66,6 +71,7 @@ export class RedisStore implements Store {
     const replays = connection('replays');
     const redis = connection('hub');
     const hearing = rawChannels.length > 0 ? connection('recorder') : undefined;
+    const news = options.hasPolls ? connection('polls') : undefined;
     const hint = new PrefixHint(commands, keyPrefix, logger);
     const own = { backlog, maxMessage, rawChannels };
     const settings = new RedisSettings({ commands, keys, names, own, maxBuffer, logger });
@@ -84,6 +90,8 @@ export class RedisStore implements Store {
     const onNoList = (user: string): void => hint.noList(user);
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
     this.tokens = new RedisTokens({ commands, replays, keys });
+    this.polls = news && new RedisPolls({ commands, hearing: news, keys });
+    this.#news = news;
     this.source = new RedisSource({ redis, url, keys, names, standing, setup, logger });
     const onName = (name: string): void => hint.heard(name);
     this.plain = hearing && new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
@@ -123,6 +131,7 @@ export class RedisStore implements Store {
     this.#heartbeat = setInterval(() => {
       void this.ping();
       void this.#isAnswered(this.#replays);
+      if (this.#news) void this.#isAnswered(this.#news);
       this.#setup.remind();
       this.fleetLimit?.beat();
     }, HEARTBEAT).unref();
