@@ -1,6 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
 const SUITE = { caughtBy: 'integration/poll-sessions' };
+const USERS = { caughtBy: 'integration/poll-sessions-of-users' };
 
 /** Mistakes in poll sessions. */
 export const POLL_SESSION_MUTATIONS: Mutation[] = [
@@ -75,5 +76,61 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     replace: '',
     ...SUITE,
     only: 'elsewhere',
+  },
+  {
+    name: 'a poll session says ok with every poll',
+    file: 'src/poll/frame-collector.ts',
+    find: "if (status === 'ok' && this.#isTold) return;",
+    replace: '',
+    ...USERS,
+    only: 'says ok once',
+  },
+  {
+    name: 'the place in the stream is not kept with the batch',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: "redis.call('HSET', record, 'position', args[6], 'told', args[7])",
+    replace: "redis.call('HSET', record, 'told', args[7])",
+    ...USERS,
+    only: 'says ok once',
+  },
+  {
+    name: 'a poll session is told of the same gap for ever',
+    file: 'src/http/carried-stream.ts',
+    find: 'if (!session.isHolding) session.noop();\n',
+    replace: 'poll()?.look();\n',
+    ...USERS,
+    only: 'told of a gap once',
+  },
+  {
+    name: 'a poll session answers any credential of its user',
+    file: 'src/http/poll-visitors.ts',
+    find: ' && this.#bindingOf(identity, request) === carried.binding',
+    replace: '',
+    ...USERS,
+    only: 'only the credential',
+  },
+  {
+    name: 'a browser may send without the credential of its session',
+    file: 'src/http/routes/sock-it.ts',
+    find: '      visitors.requireSame(carried, identity, request);\n    }',
+    replace: '    }',
+    ...USERS,
+    only: 'only the credential',
+  },
+  {
+    name: 'a page of an allowed origin may send for the application',
+    file: 'src/http/middleware/same-site.ts',
+    find: 'poll(?:-msg)?)$/',
+    replace: '\\w+(?:-msg)?)$/',
+    ...USERS,
+    only: 'of allowed origins',
+  },
+  {
+    name: 'a batch that the browser has not named is not sent again',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: '    return got ~= nil and got >= session.number\n',
+    replace: "    return session.state == 'written'\n",
+    ...USERS,
+    only: 'ack=1',
   },
 ];
