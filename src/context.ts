@@ -8,6 +8,7 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import { createInboxWorker, type InboxWorker } from './poll/inbox-worker.ts';
 import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
@@ -38,6 +39,8 @@ export interface Context {
   outage: Outage;
   recorder: Recorder | undefined;
   polls: Polls | undefined;
+  /** Takes care of what browsers have sent. */
+  letters: InboxWorker | undefined;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -86,6 +89,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
 
   const polls = store.polls && new Polls(store.polls);
+  const letters = store.inbox && createInboxWorker(store.inbox, config, logger.child({ component: 'inbox' }));
   const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
@@ -116,6 +120,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     outage,
     recorder,
     polls,
+    letters,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),

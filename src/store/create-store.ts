@@ -29,6 +29,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxStreamsPerUser,
     rawChannels,
     hasPolls: config.protocols.includes('sock.it'),
+    forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),
   });
 }

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
 const SUITE = { caughtBy: 'integration/poll-sessions' };
+const INBOX = { caughtBy: 'integration/inbox' };
 const USERS = { caughtBy: 'integration/poll-sessions-of-users' };
 
 /** Mistakes in poll sessions. */
@@ -96,8 +97,8 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
   {
     name: 'a poll session is told of the same gap for ever',
     file: 'src/http/carried-stream.ts',
-    find: 'if (!session.isHolding) session.noop();\n',
-    replace: 'poll()?.look();\n',
+    find: 'session.noop();\n    };',
+    replace: 'poll()?.look();\n    };',
     ...USERS,
     only: 'told of a gap once',
   },
@@ -132,5 +133,69 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     replace: "    return session.state == 'written'\n",
     ...USERS,
     only: 'ack=1',
+  },
+  {
+    name: 'letters of one session are handled side by side',
+    file: 'src/poll/letter-queues.ts',
+    find: 'const queue = this.#queues.get(letter.session);',
+    replace: 'const queue = undefined as Letter[] | undefined;',
+    ...INBOX,
+    only: 'keeps the order',
+  },
+  {
+    name: 'every gateway forwards',
+    file: 'src/store/redis/lua/functions/inbox.lua',
+    find: 'if holder and holder ~= gateway then',
+    replace: 'if false then',
+    ...INBOX,
+    only: 'keeps the order',
+  },
+  {
+    name: 'a letter is tried for ever',
+    file: 'src/poll/forwarder.ts',
+    find: 'const TRIES = 5;',
+    replace: 'const TRIES = 500;',
+    ...INBOX,
+    only: 'after the fifth',
+  },
+  {
+    name: 'a dead gateway keeps its letters',
+    file: 'src/poll/forwarder.ts',
+    find: 'for (const letter of left) this.#queues.add(letter);',
+    replace: '',
+    ...INBOX,
+    only: 'taken over',
+  },
+  {
+    name: 'tries of a dead gateway do not count',
+    file: 'src/store/redis/redis-inbox.ts',
+    find: 'letters.push(letterOf(entry, tries, false));',
+    replace: 'letters.push(letterOf(entry, tries && 0, false));',
+    ...INBOX,
+    only: 'kills each gateway',
+  },
+  {
+    name: 'a stopped gateway keeps its lease',
+    file: 'src/poll/forwarder.ts',
+    find: 'this.#options.inbox.lease(1)',
+    replace: 'this.#options.inbox.lease(5000)',
+    ...INBOX,
+    only: 'is stopped',
+  },
+  {
+    name: 'what is pending is removed',
+    file: 'src/store/redis/redis-inbox.ts',
+    find: 'ends.push(oldest?.[0] ?? after(',
+    replace: 'ends.push(after(',
+    ...INBOX,
+    only: 'by the application itself',
+  },
+  {
+    name: 'the signature leaves out the time',
+    file: 'src/poll/inbox-request.ts',
+    find: 'update(`${seconds}.${body}`)',
+    replace: 'update(body)',
+    ...INBOX,
+    only: 'signed',
   },
 ];

@@ -21,6 +21,7 @@ export class MemoryStore implements Store {
   readonly tokens: MemoryTokens;
   readonly plain = undefined;
   readonly polls = undefined;
+  readonly inbox = undefined;
   readonly settings = undefined;
   readonly fleetLimit = undefined;
   readonly isSettled = true;

@@ -12,6 +12,7 @@ import { PrefixHint } from './prefix-hint.ts';
 import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisFleetLimit } from './redis-fleet-limit.ts';
+import { RedisInbox } from './redis-inbox.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisPolls } from './redis-polls.ts';
 import { RedisSettings } from './redis-settings.ts';
@@ -29,6 +30,8 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     isPrivate?: boolean;
     /** Whether poll sessions are kept. */
     hasPolls?: boolean;
+    /** Whether what browsers send is forwarded. */
+    forwards?: boolean;
   };
 
 /** A command is sent this often (ms): its answer proves that the connection is alive. */
@@ -44,10 +47,12 @@ export class RedisStore implements Store {
   readonly plain: RedisPlainSource | undefined;
   readonly fleetLimit: RedisFleetLimit | undefined;
   readonly polls: RedisPolls | undefined;
+  readonly inbox: RedisInbox | undefined;
   readonly #options: RedisStoreOptions;
   readonly #commands: Redis;
   readonly #replays: Redis;
-  readonly #news: Redis | undefined;
+  /** Connections that only some gateways have. */
+  readonly #others: Redis[];
   readonly #connections: Redis[] = [];
   readonly #keys: Keys;
   readonly #names: PlainNames;
@@ -91,7 +96,9 @@ export class RedisStore implements Store {
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, standing, logger, onNoList });
     this.tokens = new RedisTokens({ commands, replays, keys });
     this.polls = news && new RedisPolls({ commands, hearing: news, keys });
-    this.#news = news;
+    const waiting = options.forwards ? connection('inbox') : undefined;
+    this.inbox = news && new RedisInbox({ commands, waiting: waiting ?? commands, keys });
+    this.#others = [news, waiting].filter((one) => one !== undefined);
     this.source = new RedisSource({ redis, url, keys, names, standing, setup, logger });
     const onName = (name: string): void => hint.heard(name);
     this.plain = hearing && new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
@@ -131,7 +138,7 @@ export class RedisStore implements Store {
     this.#heartbeat = setInterval(() => {
       void this.ping();
       void this.#isAnswered(this.#replays);
-      if (this.#news) void this.#isAnswered(this.#news);
+      for (const redis of this.#others) void this.#isAnswered(redis);
       this.#setup.remind();
       this.fleetLimit?.beat();
     }, HEARTBEAT).unref();
