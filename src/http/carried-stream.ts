@@ -41,13 +41,13 @@ export class CarriedStreams {
   /** @param poll called for the poll that waits, once there is one */
   begin(carried: Carried, listener: Listener, poll: () => Poll | undefined): Stretch {
     const { config, sessions, counters } = this.#context;
-    const { format, position, isTold } = carried;
+    const { format, position, isTold, number } = carried;
     const { maxBuffer, maxChannels } = config;
     const onNews = (): void => poll()?.look();
     const onReset = (): void => {
-      if (!session.isHolding) session.noop();
+      if (!session.isHolding) poll()?.look();
     };
-    const connection = new FrameCollector({ format, position, isTold, maxBuffer, onNews, onReset });
+    const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, onNews, onReset });
     const { user, credential, begun } = listener;
     const rights = this.#entrance.rightsOf(listener, undefined);
     const own = { user, credential, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };

@@ -42,7 +42,7 @@ export class PollVisitors {
     // What is published from now on is for the session, also before its first poll.
     const position = start.kind === 'after' ? start.position : await this.#context.publisher.position();
     const binding = this.#bindingOf(identity, request);
-    return { user: identity.user, binding, format, position: formatPosition(position), isTold: false };
+    return { user: identity.user, binding, format, position: formatPosition(position), isTold: false, number: 0 };
   }
 
   /** The request as one of the session's user: in the mode `open`, only the first request of a session names the user. */

@@ -32,11 +32,13 @@ export interface FrameCollectorOptions {
   position: string;
   /** Whether the stream has said `ok` already, and nothing else since. */
   isTold: boolean;
+  /** The number of the batch behind which the stream is read. */
+  number: number;
   /** The most bytes of frames (bytes). */
   maxBuffer: number;
   /** Called when frames have been added in this turn of the event loop, and when the connection has ended. */
   onNews: () => void;
-  /** Called if there are only resets: the owner answers with a noop as soon as nothing is being read. */
+  /** Called again and again once there are resets: the owner takes them as soon as nothing is being read. */
   onReset: () => void;
 }
 
@@ -72,7 +74,8 @@ export class FrameCollector implements Connection {
 
   /** What has been collected so far. */
   get progress(): Progress {
-    return { position: this.#position, isTold: this.#isTold, frames: [...this.#frames] };
+    const { number } = this.#options;
+    return { position: this.#position, isTold: this.#isTold, number, frames: [...this.#frames] };
   }
 
   open(status: Status, position: Position, { refusal, limit }: Ending = {}): void {
@@ -95,7 +98,7 @@ export class FrameCollector implements Connection {
   reset(channel: string, reason: ResetReason, position: Position): void {
     if (this.#isClosed) return;
     this.#add(encodeReset(channel, reason, position, this.#options.format));
-    // A reset does not move the position, so the next poll would be told of it again. A noop that follows moves the position.
+    // A reset does not move the position, so the next poll would be told of it again. `progress` moves it, once nothing is being read.
     this.#timer ??= setInterval(() => this.#options.onReset(), AFTER_RESET);
   }
 
@@ -108,7 +111,6 @@ export class FrameCollector implements Connection {
   noop(position: Position): void {
     if (this.#isClosed) return;
     this.#position = formatPosition(position);
-    if (this.#timer) this.#tell();
   }
 
   async drained(): Promise<void> {}

@@ -10,12 +10,16 @@ export interface Carried {
   position: string;
   /** Whether the status `ok` has been said, and no other one since. */
   isTold: boolean;
+  /** The number of the last batch of the session. */
+  number: number;
 }
 
 /** What a stream has brought since the last call. */
 export interface Progress {
   position: string;
   isTold: boolean;
+  /** The number of the batch behind which the stream was read. If there is a later one, another poll has read the stream, too. */
+  number: number;
   frames: string[];
 }
 

@@ -74,10 +74,8 @@ describe('the inbox', function () {
       if (data === 'slow 0') await released;
       response.writeHead(204).end();
     };
-    for (let i = 0; i < 10; i++) {
-      await send(all[i % 2]!, slow, [`slow ${i}`]);
-      await send(all[i % 2]!, quick, [`quick ${i}`]);
-    }
+    for (let i = 0; i < 10; i++) await send(all[i % 2]!, slow, [`slow ${i}`]);
+    for (let i = 0; i < 10; i++) await send(all[i % 2]!, quick, [`quick ${i}`]);
     await eventually(() => texts(quick).length === 10, 10_000);
     expect(texts(slow)).to.deep.equal(['slow 0']);
     release();

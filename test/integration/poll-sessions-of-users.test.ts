@@ -107,6 +107,20 @@ describe('a poll session that carries a stream', function () {
     expect(await collect(session, 1)).to.deep.equal(['next']);
   });
 
+  it('is told once of a gap that nothing follows', async () => {
+    await world.allow('10', 'room:10');
+    const session = await begin(other.url, '?user=10');
+    expect(await pollOnce(other.url, session)).to.deep.equal([OK]);
+    for (let i = 0; i < 3; i++) await world.publish.fcall('room:10', `${i}`);
+    // A gateway that has not heard the messages has to find them in the backlog.
+    await world.client.del(`${KEY}:channel:room:10:msg_backlog`);
+    const [reset, ...rest] = await pollOnce(url, session);
+    expect(reset).to.match(/<channel>room:10<.channel><reason>trimmed</);
+    expect(rest).to.deep.equal([]);
+    await world.publish.fcall('room:10', 'next');
+    expect(await pollOnce(other.url, session)).to.deep.equal(['next']);
+  });
+
   it('is sent again with ack=1 what is not named, together with the place in the stream', async () => {
     const session = await begin(url, '?user=7&ack=1');
     expect(await pollOnce(url, session)).to.deep.equal([OK]);

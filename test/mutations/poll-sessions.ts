@@ -1,6 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
 const SUITE = { caughtBy: 'integration/poll-sessions' };
+const FAULTS = { caughtBy: 'integration/poll-session-faults' };
 const INBOX = { caughtBy: 'integration/inbox' };
 const USERS = { caughtBy: 'integration/poll-sessions-of-users' };
 
@@ -97,10 +98,10 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
   {
     name: 'a poll session is told of the same gap for ever',
     file: 'src/http/carried-stream.ts',
-    find: 'session.noop();\n    };',
-    replace: 'poll()?.look();\n    };',
+    find: 'if (session.opened && !session.isHolding && !connection.closed) session.noop();',
+    replace: '',
     ...USERS,
-    only: 'told of a gap once',
+    only: 'that nothing follows',
   },
   {
     name: 'a poll session answers any credential of its user',
@@ -197,5 +198,61 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     replace: 'update(body)',
     ...INBOX,
     only: 'signed',
+  },
+  {
+    name: 'a batch that may have been written is given to another poll',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: "return session.state == 'written' or (session.state == 'claimed' and session.by ~= poll)",
+    replace: "return session.state == 'written'",
+    ...FAULTS,
+    only: 'killed between claim and write: at most once',
+  },
+  {
+    name: 'a batch is given up before its gateway could give it back',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: "if session.has_ack or session.state ~= 'claimed' or session.by == poll then",
+    replace: 'if true then',
+    ...FAULTS,
+    only: 'the client leaves between claim and write',
+  },
+  {
+    name: 'a batch that was given back waits for the next message',
+    file: 'src/store/redis/lua/functions/poll-end.lua',
+    find: 'local clock = other and is_holder and polls.prepare_wake(other)',
+    replace: 'other = nil\n  local clock = nil',
+    ...FAULTS,
+    only: 'the client leaves between claim and write',
+  },
+  {
+    name: 'a batch whose answer was lost is lost',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: "(session.state == 'claimed' and session.by ~= poll)",
+    replace: "session.state == 'claimed'",
+    ...FAULTS,
+    only: 'cut between a claim and its answer: the batch comes all the same, at most once',
+  },
+  {
+    name: 'a batch that was written is not noted',
+    file: 'src/http/routes/sock-it.ts',
+    find: "ctx.res.once('finish', () => void poll.end('written'));",
+    replace: "ctx.res.once('finish', () => void poll.end('back'));",
+    ...FAULTS,
+    only: 'between write and the next claim: at most once',
+  },
+  {
+    name: 'a poll gives up when Redis is away',
+    file: 'src/poll/poll.ts',
+    find: 'if (isFirst || !isExpected(error)) throw error;',
+    replace: 'throw error;',
+    ...FAULTS,
+    only: 'Redis is away',
+  },
+  {
+    name: 'a late poll gives a stretch of a stream again',
+    file: 'src/store/redis/lua/functions/poll-claim.lua',
+    find: 'local is_stale = args[8] and ',
+    replace: 'local is_stale = false and ',
+    ...FAULTS,
+    only: 'a poll is late',
   },
 ];

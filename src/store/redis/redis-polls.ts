@@ -43,15 +43,22 @@ export class RedisPolls implements PollStore {
   async read(session: string): Promise<Carried | 'nothing' | undefined> {
     const read = (): Promise<unknown> => readFunction(this.#commands, this.#keys, 'sisyphus_poll_read_ro', [session]);
     const answer = (await askTwice(this.#commands, read)) as Buffer[];
-    const [user, binding = '', format, position = '', told] = answer.map(String);
+    const [user, binding = '', format, position = '', told, number] = answer.map(String);
     if (user === undefined) return undefined;
     if (user === '') return 'nothing';
-    return { user, binding, format: format === 'json' ? 'json' : 'raw', position, isTold: told === '1' };
+    return {
+      user,
+      binding,
+      format: format === 'json' ? 'json' : 'raw',
+      position,
+      isTold: told === '1',
+      number: Number(number),
+    };
   }
 
   async claim({ session, poll, isFirst, got, progress }: Claim): Promise<Claimed> {
     const args: Argument[] = [session, poll, this.#gateway, isFirst ? 'begin' : 'look', got];
-    if (progress) args.push(progress.position, progress.isTold ? 1 : 0, ...progress.frames);
+    if (progress) args.push(progress.position, progress.isTold ? 1 : 0, progress.number, ...progress.frames);
     const [kind, first, text] = (await this.#call('sisyphus_poll_claim', args)) as [string, string | number, string];
     switch (kind) {
       case 'batch':

@@ -1,11 +1,11 @@
--- FCALL sisyphus_poll_claim 1 <key> <session> <poll> <gateway> <begin|look> <got> [<position> <told> <frame>*]
+-- FCALL sisyphus_poll_claim 1 <key> <session> <poll> <gateway> <begin|look> <got> [<position> <told> <number> <frame>*]
 -- Claims a batch of messages for a poll of the session, or notes that the poll waits for one.
 -- Keys: the session; the clock, if another poll of the session has to be told that it is no longer the newest.
 -- Arguments: the name of the session; the name of the poll; the gateway at which it waits; `begin` with the first call of a poll, which makes
 --   it the newest; the number of the last batch that the browser names, or an empty text. For a session that carries a stream: up to where
---   the stream has been read, 1 if it has said `ok`, and its frames.
+--   the stream has been read, 1 if it has said `ok`, the number of the batch behind which it was read, and its frames.
 -- Result: [`batch`, its number, a JSON array]; [`wait`, after how many ms the poll has to look again, or '' if it is told]; [`older`] if
---   another poll is the newest one; [`unknown`] if there is no such session.
+--   another poll is the newest one, or has read the stream meanwhile; [`unknown`] if there is no such session.
 -- Errors: BADREQUEST, WRONGTYPE. After an error nothing is claimed.
 
 -- Moves what waits into a list, up to the most bytes of a batch. Answers the list, and whether anything is left.
@@ -30,7 +30,7 @@ end
 local function next_batch(record, queue, args)
   local items, is_more = take(queue)
   if args[6] and not is_more then
-    for i = 8, #args do
+    for i = 9, #args do
       items[#items + 1] = cjson.encode(args[i])
     end
     redis.call('HSET', record, 'position', args[6], 'told', args[7])
@@ -57,8 +57,8 @@ end
 
 define('poll_claim', { 'allow-oom' }, function(args)
   local id, poll, gateway, verb, got = args[1], args[2], args[3], args[4], args[5]
-  if not polls.is_id(id) or #args < 5 or #args == 6 or not (verb == 'begin' or verb == 'look') then
-    return bad_request('poll_claim', '<session> <poll> <gateway> <begin|look> <got> [<position> <told> <frame>*]')
+  if not polls.is_id(id) or #args < 5 or (#args > 5 and #args < 8) or not (verb == 'begin' or verb == 'look') then
+    return bad_request('poll_claim', '<session> <poll> <gateway> <begin|look> <got> [<position> <told> <number> <frame>*]')
   end
   local record, queue = polls.keys_of(id)
   local problem = polls.problem(record, queue)
@@ -69,7 +69,9 @@ define('poll_claim', { 'allow-oom' }, function(args)
   if not session then
     return { 'unknown' }
   end
-  if verb == 'look' and session.poll ~= poll then
+  -- A stream that was read before another batch was made may have frames that are in that batch.
+  local is_stale = args[8] and whole(args[8]) ~= session.number and session.by ~= poll
+  if is_stale or (verb == 'look' and session.poll ~= poll) then
     return { 'older' }
   end
   local now = math.floor(redis_time() / 1000)
