@@ -10,6 +10,8 @@ import { LetterQueues } from './letter-queues.ts';
 const LEASE = 5000;
 /** How long one read waits for letters (ms); the lease is renewed in between. */
 const READ = 1000;
+/** The pause after a turn that has failed (ms). */
+const AGAIN = 200;
 /** Most letters that are held, and most of one read. */
 const MOST_HELD = 500;
 const MOST_READ = 100;
@@ -80,7 +82,7 @@ export class Forwarder {
         await this.#take();
       } catch (error) {
         this.#failures.log('inbox_turn_failed', error);
-        await this.#pause(READ);
+        await this.#pause(AGAIN);
       }
     }
   }

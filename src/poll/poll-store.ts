@@ -51,7 +51,11 @@ export type Claimed =
 export interface PollStore {
   /** Called with a session whose polls have to ask again; without one: all of them. */
   onNews: (session: string | undefined) => void;
-  open(session: string, hasAck: boolean, carried: Carried | undefined): Promise<void>;
+  /**
+   * Begins a session. Answers its name: another one, if a session has already taken the place of `instead`, which is not known any more.
+   * A browser that sends and polls finds out twice at a time, and goes on with one session.
+   */
+  open(session: string, hasAck: boolean, carried: Carried | undefined, instead?: string): Promise<string>;
   /** What the session carries: `nothing` for a session without a user, `undefined` if there is no such session. */
   read(session: string): Promise<Carried | 'nothing' | undefined>;
   claim(claim: Claim): Promise<Claimed>;

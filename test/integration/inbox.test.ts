@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type InboxApplication, startInboxApplication } from '../support/inbox-application.ts';
@@ -65,6 +66,8 @@ describe('the inbox', function () {
 
   it('keeps the order of each session, at several gateways, and no session waits for another', async () => {
     const all = [await start(), await start()];
+    // Time for the second one to find out that it does not forward.
+    await pause(1_000);
     const [slow, quick] = [await begin(all[0]!.url), await begin(all[0]!.url)];
     let release: () => void = () => undefined;
     const released = new Promise<void>((resolve) => {

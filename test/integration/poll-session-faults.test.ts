@@ -159,15 +159,22 @@ describe('a poll session, when something fails', function () {
 
   it('Redis is away while a poll waits: it waits on, and a new one is answered 503', async () => {
     const session = await begin(other.url);
+    let commands: Link | undefined;
+    once('sisyphus_poll_claim', (link) => {
+      commands = link;
+    });
     const waiting = pollOnce(doomed.url, session);
     await eventually(() => isWaiting(session));
     // Its answer comes behind that of the claim.
     await sendTo(doomed.url, await begin(other.url), ['x']);
     relay.refusing = true;
-    relay.cutAll();
+    commands!.cut();
     const refused = await pollOnce(doomed.url, session).catch((error: Error) => error.message);
     expect(refused).to.match(/^503 /);
+    // The poll is told of the message on another connection, and cannot claim it.
     await sendTo(other.url, session, ['meanwhile']);
+    const { accepted } = relay;
+    await eventually(() => relay.accepted > accepted + 3);
     relay.refusing = false;
     expect(await within(waiting, 10_000, 'the message')).to.deep.equal(['meanwhile']);
   });

@@ -85,6 +85,19 @@ describe('a poll session', function () {
     return pollOnce(url, session);
   }
 
+  it('has one successor, whichever of its requests find out that it is gone', async () => {
+    const gone = await begin(url);
+    await world.client.del(`${KEY}:poll:${gone}`);
+    const [sent, polled, again] = [
+      await post(url, `${gone}/poll-msg`, { body: '["a"]' }),
+      await post(other.url, `${gone}/poll`),
+      await post(url, `${gone}/poll?ack=1`),
+    ];
+    expect(sent.text).to.match(/^poll-start=[0-9a-f]{32}$/);
+    expect(polled.text).to.equal(sent.text);
+    expect(again.text).not.to.equal(sent.text);
+  });
+
   it('compresses for a client that accepts it', async () => {
     const session = await begin(url);
     await sendTo(url, session, ['long '.repeat(1000)]);

@@ -216,14 +216,6 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     only: 'the client leaves between claim and write',
   },
   {
-    name: 'a batch that was given back waits for the next message',
-    file: 'src/store/redis/lua/functions/poll-end.lua',
-    find: 'local clock = other and is_holder and polls.prepare_wake(other)',
-    replace: 'other = nil\n  local clock = nil',
-    ...FAULTS,
-    only: 'the client leaves between claim and write',
-  },
-  {
     name: 'a batch whose answer was lost is lost',
     file: 'src/store/redis/lua/functions/poll-claim.lua',
     find: "(session.state == 'claimed' and session.by ~= poll)",

@@ -39,13 +39,7 @@ export class SockIt {
   }
 
   /** POST /sock.it/poll-start */
-  readonly start = async (ctx: Context): Promise<void> => {
-    this.#requireRunning();
-    const carried = await this.#options.visitors.carriedBy(ctx);
-    const session = createSessionName(carried !== undefined);
-    await this.#options.store.open(session, ctx.query.ack === '1', carried);
-    await answerPlainly(ctx, `poll-start=${session}`);
-  };
+  readonly start = (ctx: Context): Promise<void> => this.#start(ctx);
 
   /** POST /sock.it/<session>/poll */
   readonly poll = async (ctx: Context): Promise<void> => {
@@ -53,7 +47,7 @@ export class SockIt {
     const { store, polls } = this.#options;
     const session = String(ctx.params.session);
     const carried = await this.#carriedBy(session);
-    if (carried === undefined) return this.start(ctx);
+    if (carried === undefined) return this.#start(ctx, session);
     const leaving = new Leaving(ctx);
     const got = /^\d{1,15}$/.test(String(ctx.query.got)) ? String(ctx.query.got) : '';
     const listener = carried === 'nothing' ? undefined : await this.#admit(ctx, carried, leaving);
@@ -66,7 +60,7 @@ export class SockIt {
     waiting = poll;
     leaving.onLeft = () => poll.close();
     const outcome = await polls.run(poll).finally(() => stream?.close());
-    if (outcome.kind === 'unknown') return this.start(ctx);
+    if (outcome.kind === 'unknown') return this.#start(ctx, session);
     await answer(ctx, poll, outcome, leaving);
   };
 
@@ -77,14 +71,14 @@ export class SockIt {
     const session = String(ctx.params.session);
     const messages = textsOf(await readBody(ctx.req, this.#context.maxMessage(), MAX_BODY));
     const carried = await this.#carriedBy(session);
-    if (carried === undefined) return this.start(ctx);
+    if (carried === undefined) return this.#start(ctx, session);
     if (carried !== 'nothing') {
       const request = visitors.requestOf(ctx, carried);
       const identity = await visitors.identify(request);
       if ('refusal' in identity) throw refusedWith(identity);
       visitors.requireSame(carried, identity, request);
     }
-    if (messages.length > 0 && !(await store.receive(session, messages))) return this.start(ctx);
+    if (messages.length > 0 && !(await store.receive(session, messages))) return this.#start(ctx, session);
     await answerPlainly(ctx, '');
   };
 
@@ -110,6 +104,16 @@ export class SockIt {
     }
     ctx.body = { sent: messages.length, dropped };
   };
+
+  /** @param instead a session that is not known */
+  async #start(ctx: Context, instead = ''): Promise<void> {
+    this.#requireRunning();
+    const { store, visitors } = this.#options;
+    const carried = await visitors.carriedBy(ctx);
+    const name = createSessionName(carried !== undefined);
+    const session = await store.open(name, ctx.query.ack === '1', carried, isSessionName(instead) ? instead : '');
+    await answerPlainly(ctx, `poll-start=${session}`);
+  }
 
   /** What the session carries; `undefined` if there is no such session. One without a user is looked up with its own call. */
   async #carriedBy(session: string): Promise<Carried | 'nothing' | undefined> {

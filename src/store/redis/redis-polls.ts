@@ -35,9 +35,10 @@ export class RedisPolls implements PollStore {
     });
   }
 
-  async open(session: string, hasAck: boolean, carried: Carried | undefined): Promise<void> {
+  async open(session: string, hasAck: boolean, carried: Carried | undefined, instead = ''): Promise<string> {
     const { user = '', binding = '', format = '', position = '' } = carried ?? {};
-    await this.#call('sisyphus_poll_open', [session, hasAck ? 1 : 0, user, binding, format, position]);
+    const args = [session, hasAck ? 1 : 0, user, binding, format, position, instead];
+    return String(await this.#call('sisyphus_poll_open', args));
   }
 
   async read(session: string): Promise<Carried | 'nothing' | undefined> {
