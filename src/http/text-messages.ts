@@ -13,12 +13,14 @@ export function textsOf(body: Buffer): string[] {
 }
 
 /**
- * The texts in a body that the application has sent: a JSON array of strings, a JSON string, or else the body as it is.
+ * The texts in a body that the application has sent: a JSON array of strings, a JSON string, or else the body as it is, if it
+ * is not empty.
  *
  * @throws SisyphusError `bad_json`, `bad_request`
  */
 export function textsFrom(body: Buffer): string[] {
   const text = textOf(body);
+  if (text === '') return [];
   if (!/^\s*["[]/.test(text)) return [text];
   try {
     const value: unknown = JSON.parse(text);

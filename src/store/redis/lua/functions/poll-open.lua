@@ -5,7 +5,7 @@
 --   and the position from which it is read, each of them empty if there is none; the name of a session that is not known any more, or an
 --   empty text.
 -- Result: the name of the session. It is another one if a session has taken that place already: the browser may ask twice at a time.
--- Errors: BADREQUEST, WRONGTYPE. After an error there is no session.
+-- Errors: BADREQUEST, BADUSER, WRONGTYPE. After an error there is no session.
 
 -- The session that has taken the place of another one, if it is for the same browser.
 local function successor_of(place, args)
@@ -19,9 +19,11 @@ end
 
 define('poll_open', {}, function(args)
   local id, ack, user, instead = args[1], args[2], args[3], args[7]
-  if not polls.is_id(id) or #args ~= 7 or not (ack == '0' or ack == '1') or (user ~= '' and not is_user(user))
-    or (instead ~= '' and not polls.is_id(instead)) then
+  if not polls.is_id(id) or #args ~= 7 or not (ack == '0' or ack == '1') or (instead ~= '' and not polls.is_id(instead)) then
     return bad_request('poll_open', '<session> <0|1> <user> <binding> <format> <position> <instead>')
+  end
+  if user ~= '' and not is_user(user) then
+    return redis.error_reply('BADUSER expected 1 to 128 of A-Z a-z 0-9 _ . @ + | -, such as 7, or an empty text')
   end
   local record, queue = polls.keys_of(id)
   local place = instead ~= '' and polls.keys_of(instead)
