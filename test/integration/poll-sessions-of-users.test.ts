@@ -171,6 +171,7 @@ describe('a poll session that carries a stream', function () {
     const { status, headers } = await post(url, `${session}/poll`, { headers: allowed });
     expect(status).to.equal(200);
     expect(headers.get('access-control-allow-origin')).to.equal(ORIGIN);
+    expect(headers.get('access-control-expose-headers')).to.equal('Sisyphus-Batch');
     expect((await post(url, `${session}/poll-msg`, { body: '["a"]', headers: { Origin: url } })).status).to.equal(200);
     for (const path of ['poll', 'poll-msg', 'send']) {
       const foreign = await post(url, `${session}/${path}`, {

@@ -44,6 +44,8 @@ export class SockIt {
   /** POST /sock.it/<session>/poll */
   readonly poll = async (ctx: Context): Promise<void> => {
     this.#requireRunning();
+    // A body has no meaning here. If it was not read, nobody would notice that the client has left.
+    ctx.req.resume();
     const { store, polls } = this.#options;
     const session = String(ctx.params.session);
     const carried = await this.#carriedBy(session);
@@ -78,7 +80,7 @@ export class SockIt {
       if ('refusal' in identity) throw refusedWith(identity);
       visitors.requireSame(carried, identity, request);
     }
-    if (messages.length > 0 && !(await store.receive(session, messages))) return this.#start(ctx, session);
+    if (!(await store.receive(session, messages))) return this.#start(ctx, session);
     await answerPlainly(ctx, '');
   };
 
@@ -109,6 +111,7 @@ export class SockIt {
   async #start(ctx: Context, instead = ''): Promise<void> {
     this.#requireRunning();
     const { store, visitors } = this.#options;
+    ctx.req.resume();
     const carried = await visitors.carriedBy(ctx);
     const name = createSessionName(carried !== undefined);
     const session = await store.open(name, ctx.query.ack === '1', carried, isSessionName(instead) ? instead : '');
@@ -171,6 +174,7 @@ async function answer(ctx: Context, poll: Poll, outcome: Outcome, leaving: Leavi
     return;
   }
   ctx.set('Sisyphus-Batch', String(outcome.number));
+  if (ctx.response.get('Access-Control-Allow-Origin')) ctx.set('Access-Control-Expose-Headers', 'Sisyphus-Batch');
   const length = Buffer.byteLength(ctx.body as string | Buffer);
   // Without `finish` the kernel has not taken all of the answer.
   ctx.res.once('finish', () => void poll.end('written'));

@@ -131,6 +131,16 @@ export function isAlreadyLoaded(error: unknown): boolean {
   return error instanceof Error && error.message.includes('already exists');
 }
 
+/** Whether a stream does not have the consumer group, or does not exist. */
+export function isGroupUnknown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOGROUP');
+}
+
+/** Whether a stream already has the consumer group that was to be made. */
+export function isGroupKnown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('BUSYGROUP');
+}
+
 /** Whether the driver's time limit for a command has passed; also for a SisyphusError made of that. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message.includes('timed out');

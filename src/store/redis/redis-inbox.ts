@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Inbox, Letter } from '../../poll/inbox.ts';
 import { callFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
-import { rethrow } from './redis-error.ts';
+import { isGroupKnown, isGroupUnknown, rethrow } from './redis-error.ts';
 
 /** The consumer group of the gateways. An application that reads the inbox itself may use it, too. */
 const GROUP = 'inbox';
@@ -72,7 +72,7 @@ export class RedisInbox implements Inbox {
       );
     const answer = await read().catch(async (error: Error) => {
       // Somebody has deleted the stream, or Redis has lost its memory.
-      if (!error.message.startsWith('NOGROUP')) return rethrow(error);
+      if (!isGroupUnknown(error)) return rethrow(error);
       await this.#createGroup();
       return null;
     });
@@ -133,7 +133,7 @@ export class RedisInbox implements Inbox {
   async #createGroup(): Promise<void> {
     const made = this.#commands.xgroup('CREATE', this.#key, GROUP, '0', 'MKSTREAM');
     await made.catch((error: Error) => {
-      if (!error.message.startsWith('BUSYGROUP')) rethrow(error);
+      if (!isGroupKnown(error)) rethrow(error);
     });
   }
 

@@ -1,4 +1,4 @@
--- FCALL sisyphus_poll_receive 1 <key> <session> <request> <message>+
+-- FCALL sisyphus_poll_receive 1 <key> <session> <request> <message>*
 -- Puts messages that a browser has sent into the inbox of the application.
 -- Keys: the session, the inbox.
 -- Arguments: the name of the session; a name for the request, so that it may be sent again; texts.
@@ -12,8 +12,8 @@ local REMEMBERED = 60000
 
 define('poll_receive', {}, function(args)
   local id = args[1]
-  if not polls.is_id(id) or #args < 3 then
-    return bad_request('poll_receive', '<session> <request> <message>+')
+  if not polls.is_id(id) or #args < 2 then
+    return bad_request('poll_receive', '<session> <request> <message>*')
   end
   local record, queue = polls.keys_of(id)
   local inbox = PREFIX .. 'inbox'
