@@ -3,6 +3,7 @@ import type { Context } from 'koa';
 import { type Identified, type Identity, isNobody, type Refused } from '../auth/authenticator.ts';
 import { credentialOf } from '../auth/credential.ts';
 import type { HttpRequest } from '../auth/http-request.ts';
+import type { Name } from '../config/config.ts';
 import { SisyphusError } from '../errors.ts';
 import { formatPosition } from '../message/position.ts';
 import type { Carried } from '../poll/poll-store.ts';
@@ -11,6 +12,9 @@ import type { HttpContext } from './context.ts';
 import type { Identification } from './identification.ts';
 import { readStreamQuery } from './stream-query.ts';
 import { streamRequestOf } from './stream-request.ts';
+
+/** When a client that has reached a limit may ask again (ms). */
+const AGAIN = 2000;
 
 export interface PollVisitorsOptions {
   identification: Identification;
@@ -34,10 +38,10 @@ export class PollVisitors {
    */
   async carriedBy(ctx: Context): Promise<Carried | undefined> {
     const request = streamRequestOf(ctx.req);
-    if (!(await this.#options.limits.mayOpen())) throw limited('SISYPHUS_MAX_OPENS');
-    const identity = await this.identify(request);
+    if (!(await this.#options.limits.mayOpen())) throw this.#limited(ctx, 'SISYPHUS_MAX_OPENS');
+    const identity = await this.#identify(ctx, request);
     if (isNobody(identity)) return undefined;
-    if ('refusal' in identity) throw refusedWith(identity);
+    if ('refusal' in identity) throw this.refused(ctx, identity);
     const { start, format } = readStreamQuery(request, []);
     // What is published from now on is for the session, also before its first poll.
     const position = start.kind === 'after' ? start.position : await this.#context.publisher.position();
@@ -54,13 +58,34 @@ export class PollVisitors {
     return request;
   }
 
-  async identify(request: HttpRequest): Promise<Identity> {
+  /** Checks that a request comes with the credential of its session. @throws SisyphusError as `carriedBy` */
+  async require(ctx: Context, carried: Carried): Promise<void> {
+    const request = this.requestOf(ctx, carried);
+    const identity = await this.#identify(ctx, request);
+    if ('refusal' in identity) throw this.refused(ctx, identity);
+    this.requireSame(carried, identity, request);
+  }
+
+  /** The error for a client that is refused; it is counted. */
+  refused(ctx: Context, refused: Refused): SisyphusError {
+    return refused.limit ? this.#limited(ctx, refused.limit) : errorFor(refused);
+  }
+
+  async #identify(ctx: Context, request: HttpRequest): Promise<Identity> {
     const { identification, limits } = this.#options;
     const counted = limits.counted(request);
-    if ((await limits.waitOf(counted)) > 0) throw limited('SISYPHUS_MAX_FAILURES');
+    const wait = await limits.waitOf(counted);
+    if (wait > 0) throw this.#limited(ctx, 'SISYPHUS_MAX_FAILURES', wait);
     const identity = await identification.identify(request, { onClose: () => undefined });
     if ('refusal' in identity) await limits.failed(counted, identity.refusal);
     return identity;
+  }
+
+  /** @param wait when the next request is looked at (ms) */
+  #limited(ctx: Context, limit: Name, wait = AGAIN): SisyphusError {
+    this.#context.counters.limitReached(limit);
+    ctx.set('Retry-After', String(Math.ceil(wait / 1000)));
+    return new SisyphusError('too_many_requests', `${limit} is reached: expected the next request after Retry-After`);
   }
 
   /** @throws SisyphusError `unauthorized` if this is not the credential that the session was opened with */
@@ -87,12 +112,10 @@ export class PollVisitors {
 }
 
 /** The error for a client that is refused. */
-export function refusedWith({ refusal, limit }: Refused): SisyphusError {
+function errorFor({ refusal }: Refused): SisyphusError {
   if (refusal === 'draining') return new SisyphusError('draining', 'this gateway is being stopped; ask another one');
   if (refusal === 'capacity' || refusal === 'busy') {
-    return limit
-      ? limited(limit)
-      : new SisyphusError('unavailable', 'the gateway is full: expected the request again later');
+    return new SisyphusError('unavailable', 'the gateway is full: expected the request again later');
   }
   if (refusal === 'unavailable' || refusal === 'internal' || refusal === 'redis') {
     return new SisyphusError(
@@ -101,8 +124,4 @@ export function refusedWith({ refusal, limit }: Refused): SisyphusError {
     );
   }
   return new SisyphusError('unauthorized', `the credential is refused (${refusal}): expected one that opens a stream`);
-}
-
-function limited(limit: string): SisyphusError {
-  return new SisyphusError('too_many_requests', `${limit} is reached: expected the next request later`);
 }

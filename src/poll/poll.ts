@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import { isExpected } from '../repeats.ts';
 import type { Claimed, PollStore, Progress } from './poll-store.ts';
 
@@ -6,6 +7,8 @@ import type { Claimed, PollStore, Progress } from './poll-store.ts';
 const PATIENCE = 24_000;
 /** A poll that waits keeps its session this often (ms), and looks for messages that it was not told of. */
 const TOUCH = 15_000;
+/** How often a poll tells the store of its end. Later than `LEASE` in lua/polls.lua it is not heard any more. */
+const ENDINGS = 5;
 /** How long a poll that waits for a store that is away waits before it asks again (ms). */
 const AGAIN = 500;
 
@@ -62,7 +65,7 @@ export class Poll {
       await this.#pause(claimed.again);
       if (this.#isOver || performance.now() >= this.#until) {
         // A claim may have been carried out although its answer was lost.
-        await this.end('back');
+        void this.end('back').catch(() => undefined);
         return { kind: 'nothing' };
       }
     }
@@ -71,9 +74,15 @@ export class Poll {
   /** Says what has become of the batch. If the store cannot be told, it takes the batch for written after a while. */
   async end(how: 'written' | 'back'): Promise<void> {
     const { store, session } = this.#options;
-    await store.end(session, this.#name, how).catch((error: unknown) => {
-      if (!isExpected(error)) throw error;
-    });
+    for (let i = 1; i <= ENDINGS; i++) {
+      try {
+        await store.end(session, this.#name, how);
+        return;
+      } catch (error) {
+        if (!isExpected(error)) throw error;
+        await wait(AGAIN);
+      }
+    }
   }
 
   async #claim(isFirst: boolean): Promise<Claimed> {
@@ -81,6 +90,8 @@ export class Poll {
     try {
       return await store.claim({ session, poll: this.#name, isFirst, got, progress: progress?.() });
     } catch (error) {
+      // The claim may have been carried out.
+      if (isFirst) void this.end('back').catch(() => undefined);
       if (isFirst || !isExpected(error)) throw error;
       return { kind: 'wait', again: AGAIN };
     }

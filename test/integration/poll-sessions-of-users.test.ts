@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { SignJWT } from 'jose';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { begin, pollOnce, post, sendTo } from '../support/sock-it.ts';
@@ -149,6 +150,37 @@ describe('a poll session that carries a stream', function () {
     expect((await post(token.url, 'poll-start', { headers: bearer('x') })).status).to.equal(401);
   });
 
+  it('goes by the token or the user where credentials cannot be revoked', async () => {
+    const secret = 'a-shared-secret-of-more-than-32-bytes';
+    const shared = { REDIS_URL: world.redis.url, SISYPHUS_PROTOCOLS: 'sock.it', SISYPHUS_BACKLOG_LENGTH: '50' };
+    const jwt = await startGateway({
+      ...shared,
+      SISYPHUS_AUTH: 'jwt',
+      SISYPHUS_JWT_SECRET: secret,
+      SISYPHUS_COOKIE: 'token',
+    });
+    const header = await startGateway({ ...shared, SISYPHUS_AUTH: 'header', SISYPHUS_TRUSTED_PROXIES: '127.0.0.1' });
+    try {
+      const sign = (id: string): Promise<string> =>
+        new SignJWT({ sub: '7', jti: id, exp: Math.floor(Date.now() / 1000) + 600 })
+          .setProtectedHeader({ alg: 'HS256' })
+          .sign(Buffer.from(secret));
+      const cases: [Gateway, Record<string, string>, Record<string, string>][] = [
+        [jwt, { Cookie: `other=1; token=${await sign('a')}` }, { Cookie: `token=${await sign('b')}` }],
+        [header, { 'X-Sisyphus-User': '7' }, { 'X-Sisyphus-User': '8' }],
+      ];
+      for (const [{ url: at }, mine, foreign] of cases) {
+        const session = await begin(at, '', mine);
+        expect(await pollOnce(at, session, { headers: mine })).to.deep.equal([OK]);
+        for (const headers of [foreign, {}])
+          expect((await post(at, `${session}/poll`, { headers })).status).to.equal(401);
+      }
+    } finally {
+      await jwt.stop();
+      await header.stop();
+    }
+  });
+
   it('ends with its token', async () => {
     const mine = await mint('7');
     const session = await begin(token.url, '', bearer(mine));
@@ -202,6 +234,7 @@ describe('a poll session that carries a stream', function () {
       await eventually(async () => (await streams(limited)) === 1);
       const refused = await post(limited.url, `${two}/poll`);
       expect([refused.status, JSON.parse(refused.text).error]).to.deep.equal([429, 'too_many_requests']);
+      expect(Number(refused.headers.get('retry-after'))).to.be.above(0);
       await sendTo(url, one, ['end']);
       expect(await asked).to.deep.equal(['end']);
     } finally {

@@ -20,6 +20,7 @@ describe('a poll session', function () {
   /** Asked at the beginning, because it takes its time. */
   let silent: Promise<string[]>;
   let silentFor: number;
+  let silentSession: string;
 
   before(async () => {
     world = await startWorld({ SISYPHUS_PROTOCOLS: 'sock.it' });
@@ -30,6 +31,7 @@ describe('a poll session', function () {
     });
     url = world.gateway.url;
     const session = await begin(url);
+    silentSession = session;
     const began = performance.now();
     silent = pollOnce(url, session).finally(() => {
       silentFor = performance.now() - began;
@@ -211,6 +213,19 @@ describe('a poll session', function () {
     }
   });
 
+  it('takes nothing while the inbox is full, and says so', async () => {
+    const session = await begin(url);
+    const fill = world.client.pipeline();
+    await world.client.del(`${KEY}:inbox`);
+    for (let i = 0; i < 99_999; i++) fill.xadd(`${KEY}:inbox`, '*', 'data', 'x');
+    await fill.exec();
+    const { status, text } = await post(url, `${session}/poll-msg`, { body: '["a","b"]' });
+    expect([status, JSON.parse(text).error]).to.deep.equal([503, 'unavailable']);
+    expect(await world.client.xlen(`${KEY}:inbox`)).to.equal(99_999);
+    expect((await post(url, `${session}/poll-msg`, { body: '["a"]' })).status).to.equal(200);
+    await world.client.del(`${KEY}:inbox`);
+  });
+
   it('answers the send of an application only with a publish secret', async () => {
     const session = await begin(url);
     expect((await post(url, `${session}/send`, { body: '["a"]' })).status).to.equal(401);
@@ -258,6 +273,8 @@ describe('a poll session', function () {
   it('answers nothing new with an empty array after 24 s', async () => {
     expect(await silent).to.deep.equal([]);
     expect(silentFor).to.be.within(...SILENT);
+    // It has kept its session after 15 s.
+    expect(await world.client.pttl(`${KEY}:poll:${silentSession}`)).to.be.within(37_000, 60_000);
   });
 });
 

@@ -114,8 +114,8 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
   {
     name: 'a browser may send without the credential of its session',
     file: 'src/http/routes/sock-it.ts',
-    find: '      visitors.requireSame(carried, identity, request);\n    }',
-    replace: '    }',
+    find: "if (carried !== 'nothing') await visitors.require(ctx, carried);",
+    replace: '',
     ...USERS,
     only: 'only the credential',
   },
@@ -246,5 +246,21 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     replace: 'local is_stale = false and ',
     ...FAULTS,
     only: 'a poll is late',
+  },
+  {
+    name: 'a poll that waits does not keep its session',
+    file: 'src/poll/poll.ts',
+    find: 'const TOUCH = 15_000;',
+    replace: 'const TOUCH = 150_000;',
+    ...SUITE,
+    only: 'after 24 s',
+  },
+  {
+    name: 'the inbox has no bound',
+    file: 'src/store/redis/lua/functions/poll-receive.lua',
+    find: 'local MOST_RECEIVED = 100000',
+    replace: 'local MOST_RECEIVED = 1000000',
+    ...SUITE,
+    only: 'the inbox is full',
   },
 ];

@@ -10,13 +10,15 @@ import type { CarriedStreams } from '../carried-stream.ts';
 import type { HttpContext } from '../context.ts';
 import type { Listener } from '../entrance.ts';
 import { answerPlainly } from '../plain-answer.ts';
-import { type PollVisitors, refusedWith } from '../poll-visitors.ts';
+import type { PollVisitors } from '../poll-visitors.ts';
 import { requireAllowed } from '../publish-rights.ts';
 import { readBody } from '../read-body.ts';
 import { textsFrom, textsOf } from '../text-messages.ts';
 
 /** The largest body (bytes). */
 const MAX_BODY = 1_048_576;
+/** How long the connection may stand still before the client has taken the answer (ms). */
+const TAKING = 60_000;
 /** An answer up to this size is taken by the kernel as a whole or not at all (bytes). */
 const WHOLE = 65_536;
 
@@ -74,12 +76,7 @@ export class SockIt {
     const messages = textsOf(await readBody(ctx.req, this.#context.maxMessage(), MAX_BODY));
     const carried = await this.#carriedBy(session);
     if (carried === undefined) return this.#start(ctx, session);
-    if (carried !== 'nothing') {
-      const request = visitors.requestOf(ctx, carried);
-      const identity = await visitors.identify(request);
-      if ('refusal' in identity) throw refusedWith(identity);
-      visitors.requireSame(carried, identity, request);
-    }
+    if (carried !== 'nothing') await visitors.require(ctx, carried);
     if (!(await store.receive(session, messages))) return this.#start(ctx, session);
     await answerPlainly(ctx, '');
   };
@@ -132,8 +129,7 @@ export class SockIt {
     if (!listener) return undefined;
     if ('refusal' in listener) {
       this.#context.counters.streamRefused(listener.refusal);
-      if (listener.limit) this.#context.counters.limitReached(listener.limit);
-      throw refusedWith(listener);
+      throw visitors.refused(ctx, listener);
     }
     visitors.requireSame(carried, listener, request);
     return listener;
@@ -176,6 +172,7 @@ async function answer(ctx: Context, poll: Poll, outcome: Outcome, leaving: Leavi
   ctx.set('Sisyphus-Batch', String(outcome.number));
   if (ctx.response.get('Access-Control-Allow-Origin')) ctx.set('Access-Control-Expose-Headers', 'Sisyphus-Batch');
   const length = Buffer.byteLength(ctx.body as string | Buffer);
+  ctx.res.setTimeout(TAKING);
   // Without `finish` the kernel has not taken all of the answer.
   ctx.res.once('finish', () => void poll.end('written'));
   leaving.onLeft = () => void poll.end(length > WHOLE ? 'written' : 'back');
