@@ -45,6 +45,8 @@ export class Forwarder {
   readonly #underWay = new Set<Promise<void>>();
   /** Until when this gateway has the lease (ms, monotonic clock). */
   #until = 0;
+  /** Whether letters may have been given to this gateway in an answer that was lost. */
+  #isDoubtful = false;
   /** Counts the leases: letters of an earlier one belong to whoever has taken over. */
   #turn = 0;
   #queues = new LetterQueues(async () => undefined);
@@ -82,6 +84,7 @@ export class Forwarder {
         await this.#take();
       } catch (error) {
         this.#failures.log('inbox_turn_failed', error);
+        this.#isDoubtful = true;
         await this.#pause(AGAIN);
       }
     }
@@ -91,20 +94,22 @@ export class Forwarder {
   async #take(): Promise<void> {
     const { inbox, logger } = this.#options;
     const asked = performance.now();
-    const had = this.#has;
     if (!(await inbox.lease(LEASE))) {
       this.#until = 0;
       await this.#pause(READ);
       return;
     }
+    // Letters are left alone from the moment at which a lease has ended, so they are taken over then, even by the same gateway.
+    const isKept = this.#has;
+    const left = isKept && !this.#isDoubtful ? [] : await inbox.takeOver();
     this.#until = asked + LEASE;
-    if (!had) {
+    this.#isDoubtful = false;
+    if (!isKept) {
       const turn = ++this.#turn;
       this.#queues = new LetterQueues((letter) => this.#keep(this.#deliver(letter, turn)));
-      const left = await inbox.takeOver();
       logger.info({ event: 'inbox_forwards', left: left.length });
-      for (const letter of left) this.#queues.add(letter);
     }
+    for (const letter of left) this.#queues.add(letter);
     const room = Math.min(MOST_READ, MOST_HELD - this.#queues.held);
     if (room <= 0) await this.#pause(READ / 10);
     else for (const letter of await inbox.next(room, READ)) this.#queues.add(letter);

@@ -13,8 +13,9 @@ export class LetterQueues {
   readonly #queues = new Map<string, Letter[]>();
   /** The sessions that have letters and wait for their turn. */
   readonly #ready: string[] = [];
+  /** The entries of all letters that wait or are being handled. */
+  readonly #entries = new Set<string>();
   #running = 0;
-  #held = 0;
 
   /** @param handle never rejects */
   constructor(handle: (letter: Letter) => Promise<void>) {
@@ -23,11 +24,13 @@ export class LetterQueues {
 
   /** How many letters wait or are being handled. */
   get held(): number {
-    return this.#held;
+    return this.#entries.size;
   }
 
+  /** A letter that is held already is not added again. */
   add(letter: Letter): void {
-    this.#held++;
+    if (this.#entries.has(letter.entry)) return;
+    this.#entries.add(letter.entry);
     const queue = this.#queues.get(letter.session);
     if (queue) {
       queue.push(letter);
@@ -51,8 +54,7 @@ export class LetterQueues {
   async #serve(session: string): Promise<void> {
     const queue = this.#queues.get(session)!;
     await this.#handle(queue[0]!);
-    queue.shift();
-    this.#held--;
+    this.#entries.delete(queue.shift()!.entry);
     this.#running--;
     if (queue.length > 0) this.#ready.push(session);
     else this.#queues.delete(session);

@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type InboxApplication, startInboxApplication } from '../support/inbox-application.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Link, startRelay } from '../support/relay.ts';
 import { begin, pollOnce, post } from '../support/sock-it.ts';
 import { eventually, within } from '../support/wait.ts';
 
@@ -169,6 +170,40 @@ describe('the inbox', function () {
     await send(gateway, other, ['3']);
     await eventually(() => texts().includes('3'), 10_000);
     expect(texts()).to.deep.equal(['1', '2', '3']);
+  });
+
+  it('loses no message with an answer of Redis that is lost', async () => {
+    let reading: Link | undefined;
+    const onLink = (link: Link): void => {
+      link.up.onBytes = (bytes) => {
+        if (/xreadgroup/i.test(bytes.toString('latin1'))) reading = link;
+      };
+    };
+    const relay = await startRelay({ targetPort: redis.port, onLink });
+    try {
+      const gateway = await start({ REDIS_URL: `redis://127.0.0.1:${relay.port}` });
+      const session = await begin(gateway.url);
+      await eventually(() => reading !== undefined);
+      reading!.down.hold();
+      await send(gateway, session, ['1', '2']);
+      await eventually(async () => {
+        const [, , , consumers] = (await redis.client().xpending(`${KEY}:inbox`, 'inbox')) as [
+          number,
+          string,
+          string,
+          unknown,
+        ];
+        return consumers !== null;
+      });
+      reading!.cut();
+      await eventually(() => texts().length === 2, 10_000);
+      await send(gateway, session, ['3']);
+      await eventually(() => texts().length === 3, 10_000);
+      expect(texts()).to.deep.equal(['1', '2', '3']);
+    } finally {
+      for (const gateway of gateways.splice(0)) await gateway.stop();
+      await relay.stop();
+    }
   });
 
   it('can be read by the application itself, and what it has acknowledged goes', async () => {

@@ -263,4 +263,12 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     ...SUITE,
     only: 'the inbox is full',
   },
+  {
+    name: 'letters in a lost answer wait for the next lease',
+    file: 'src/poll/forwarder.ts',
+    find: '        this.#isDoubtful = true;\n',
+    replace: '',
+    ...INBOX,
+    only: 'an answer of Redis that is lost',
+  },
 ];
