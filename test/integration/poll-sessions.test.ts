@@ -213,6 +213,25 @@ describe('a poll session', function () {
     }
   });
 
+  it('keeps the order of what a browser sends on several connections', async () => {
+    await world.client.del(`${KEY}:inbox`);
+    const session = await begin(url);
+    const head = (length: number): string =>
+      `POST /sock.it/${session}/poll-msg HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`;
+    const [first, second] = [new RawSocket(world.gateway.port), new RawSocket(world.gateway.port)];
+    // The head of the first is read for sure once Node has asked for its body.
+    first.send(head(9).replace('\r\n\r\n', '\r\nExpect: 100-continue\r\n\r\n'));
+    await first.until(/100 Continue/);
+    second.send(`${head(10)}["second"]`);
+    await eventually(async () => (await world.client.ping()) === 'PONG');
+    first.send('["first"]');
+    await first.until(/200 OK/);
+    await second.until(/200 OK/);
+    const entries = await world.client.xrange(`${KEY}:inbox`, '-', '+');
+    expect(entries.map(([, fields]) => fields.at(-1))).to.deep.equal(['first', 'second']);
+    for (const socket of [first, second]) socket.close();
+  });
+
   it('takes nothing while the inbox is full, and says so', async () => {
     const session = await begin(url);
     const fill = world.client.pipeline();

@@ -114,7 +114,7 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
   {
     name: 'a browser may send without the credential of its session',
     file: 'src/http/routes/sock-it.ts',
-    find: "if (carried !== 'nothing') await visitors.require(ctx, carried);",
+    find: "if (carried !== undefined && carried !== 'nothing') await visitors.require(ctx, carried);",
     replace: '',
     ...USERS,
     only: 'only the credential',
@@ -270,5 +270,13 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     replace: '',
     ...INBOX,
     only: 'an answer of Redis that is lost',
+  },
+  {
+    name: 'what a browser sends on two connections changes places',
+    file: 'src/http/routes/sock-it.ts',
+    find: '    await turn();\n',
+    replace: '',
+    ...SUITE,
+    only: 'several connections',
   },
 ];

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { expect } from 'chai';
 import { encodeReset, encodeStatus } from '../../src/connection/encode.ts';
+import { InOrder } from '../../src/http/in-order.ts';
 import { textsFrom, textsOf } from '../../src/http/text-messages.ts';
 import type { Position } from '../../src/message/position.ts';
 import { dataOf } from '../../src/poll/frame-collector.ts';
@@ -100,6 +101,25 @@ describe('the queues of letters', () => {
     expect(most).to.equal(32);
     expect(handled.size).to.equal(50);
     for (const order of handled.values()) expect(order).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+});
+
+describe('requests in order', () => {
+  it('go on one after the other by name, and do not wait for one that hangs', async () => {
+    const order: string[] = [];
+    const inOrder = new InOrder(50);
+    const run = async (name: string, what: string, ms: number): Promise<void> => {
+      const { turn, done } = inOrder.enter(name);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await turn();
+      order.push(what);
+      done();
+    };
+    await Promise.all([run('a', 'a1', 20), run('a', 'a2', 0), run('b', 'b1', 0), run('a', 'a3', 0)]);
+    expect(order).to.deep.equal(['b1', 'a1', 'a2', 'a3']);
+    inOrder.enter('a');
+    await run('a', 'a4', 0);
+    expect(order.at(-1)).to.equal('a4');
   });
 });
 

@@ -9,6 +9,7 @@ import type { BoundedLog } from '../bounded-log.ts';
 import type { CarriedStreams } from '../carried-stream.ts';
 import type { HttpContext } from '../context.ts';
 import type { Listener } from '../entrance.ts';
+import { InOrder } from '../in-order.ts';
 import { answerPlainly } from '../plain-answer.ts';
 import type { PollVisitors } from '../poll-visitors.ts';
 import { requireAllowed } from '../publish-rights.ts';
@@ -34,6 +35,7 @@ export interface SockItOptions {
 export class SockIt {
   readonly #context: HttpContext;
   readonly #options: SockItOptions;
+  readonly #inOrder = new InOrder();
 
   constructor(context: HttpContext, options: SockItOptions) {
     this.#context = context;
@@ -71,14 +73,13 @@ export class SockIt {
   /** POST /sock.it/<session>/poll-msg */
   readonly receive = async (ctx: Context): Promise<void> => {
     this.#requireRunning();
-    const { store, visitors } = this.#options;
-    const session = String(ctx.params.session);
-    const messages = textsOf(await readBody(ctx.req, this.#context.maxMessage(), MAX_BODY));
-    const carried = await this.#carriedBy(session);
-    if (carried === undefined) return this.#start(ctx, session);
-    if (carried !== 'nothing') await visitors.require(ctx, carried);
-    if (!(await store.receive(session, messages))) return this.#start(ctx, session);
-    await answerPlainly(ctx, '');
+    // A browser may send several at a time, on several connections.
+    const { turn, done } = this.#inOrder.enter(String(ctx.params.session));
+    try {
+      await this.#receive(ctx, turn);
+    } finally {
+      done();
+    }
   };
 
   /** POST /sock.it/<session>/send, for the application. */
@@ -113,6 +114,17 @@ export class SockIt {
     const name = createSessionName(carried !== undefined);
     const session = await store.open(name, ctx.query.ack === '1', carried, isSessionName(instead) ? instead : '');
     await answerPlainly(ctx, `poll-start=${session}`);
+  }
+
+  async #receive(ctx: Context, turn: () => Promise<void>): Promise<void> {
+    const { store, visitors } = this.#options;
+    const session = String(ctx.params.session);
+    const messages = textsOf(await readBody(ctx.req, this.#context.maxMessage(), MAX_BODY));
+    const carried = await this.#carriedBy(session);
+    if (carried !== undefined && carried !== 'nothing') await visitors.require(ctx, carried);
+    await turn();
+    if (carried === undefined || !(await store.receive(session, messages))) return this.#start(ctx, session);
+    await answerPlainly(ctx, '');
   }
 
   /** What the session carries; `undefined` if there is no such session. One without a user is looked up with its own call. */
