@@ -8,6 +8,8 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import { createInboxWorker, type InboxWorker } from './poll/inbox-worker.ts';
+import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
 import { Repeats } from './repeats.ts';
@@ -39,6 +41,9 @@ export interface Context {
   sessions: SessionRegistry;
   outage: Outage;
   recorder: Recorder | undefined;
+  polls: Polls | undefined;
+  /** Takes care of what browsers have sent. */
+  letters: InboxWorker | undefined;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -87,12 +92,15 @@ export function createContext(options: ContextOptions): Context {
   const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
 
+  const polls = store.polls && new Polls(store.polls);
+  const letters = store.inbox && createInboxWorker(store.inbox, config, logger.child({ component: 'inbox' }));
   const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
     secrets: secrets ?? new PublishSecrets(config.publishSecret),
     tokens: store.tokens,
+    polls,
     backlog,
     hub,
     sessions,
@@ -116,6 +124,8 @@ export function createContext(options: ContextOptions): Context {
     sessions,
     outage,
     recorder,
+    polls,
+    letters,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),

@@ -23,6 +23,8 @@ export type Counts = {
   limits: Tally<Name>;
   /** Connections that were closed without a response, because the process could not open more files, or because too many sent nothing. */
   dropped: number;
+  /** Messages for browsers that were dropped, because too many waited in their poll sessions. */
+  undelivered: number;
   /** Plain PUBLISHes that this process recorded, or could not record; how often it was fenced off, and how often it began to lead. */
   recorder: { recorded: number; unrecordable: number; fenced: number; changes: number };
 };
@@ -61,6 +63,10 @@ export class Counters {
 
   connectionDropped(): void {
     this.#counts.dropped++;
+  }
+
+  pollMessagesDropped(dropped: number): void {
+    this.#counts.undelivered += dropped;
   }
 
   plainRecorded(recorded: number, unrecordable: number): void {
@@ -104,5 +110,5 @@ function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
 function nothing(): Counts {
   const recorder = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
   const tallies = { resets: {}, closed: {}, refused: {}, limits: {} };
-  return { healed: 0, duplicates: 0, unconfirmed: 0, ...tallies, dropped: 0, recorder };
+  return { healed: 0, duplicates: 0, unconfirmed: 0, ...tallies, dropped: 0, undelivered: 0, recorder };
 }

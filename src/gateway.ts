@@ -46,6 +46,7 @@ export class Gateway {
     sessions.start();
     recorder?.start();
     outage.start();
+    this.context.letters?.start();
     const until = Date.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
@@ -85,6 +86,8 @@ export class Gateway {
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     this.#isDraining = true;
     const closed = context.stopAccepting();
+    context.polls?.close();
+    const forwarded = context.letters?.stop();
     await sessions.drain(drain);
     await context.endIdle();
     await within(SERVER_PATIENCE, closed);
@@ -95,6 +98,7 @@ export class Gateway {
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {
       this.#logger.warn({ event: 'recorder_left', limit: RECORDER_PATIENCE }, 'Redis did not answer the last records');
     }
+    await forwarded;
     await hub.close();
     await store.close();
     this.#logger.info({ event: 'stopped' });

@@ -64,6 +64,10 @@ const TABLE = {
     'channels that everybody may read by name: patterns such as `news:*`; never `user:*`', { mayBeEmpty: true }),
   protocols: row('SISYPHUS_PROTOCOLS', '', listOf(['rt', 'sock.it']),
     'other protocols that are served beside streams: `rt`, `sock.it`', { mayBeEmpty: true }),
+  inboxUrl: row('SISYPHUS_INBOX_URL', undefined, serviceUrl,
+    '`sock.it`: where the application takes what browsers send', { secret: 'address' }),
+  inboxSecret: row('SISYPHUS_INBOX_SECRET', undefined, secret,
+    '`sock.it`: the secret with which these requests are signed', { secret: true }),
   trustedProxies: row('SISYPHUS_TRUSTED_PROXIES', '', ranges,
     'addresses of proxies whose headers are believed: `10.0.0.0/8,fd00::/8`', { mayBeEmpty: true }),
   headerUser: row('SISYPHUS_HEADER_USER', 'X-Sisyphus-User', headerName,
@@ -239,6 +243,7 @@ function contradictions(all: Map<Name, Setting>): string[] {
   return [
     ...tooLittleRoom(all),
     ...missingForAuth((name) => all.get(name)!.text),
+    ...missingForInbox((name) => all.get(name)!.text),
     ...(twice ? ['SISYPHUS_PUBLISH_SECRET and SISYPHUS_PUBLISH_SECRET_FILE are set: expected one of them'] : []),
   ];
 }
@@ -278,6 +283,12 @@ function missingForAuth(textOf: (name: Name) => string | undefined): string[] {
     return [`SISYPHUS_RIGHTS=${rights} needs SISYPHUS_AUTH=forward or jwt: no other credential has channels`];
   }
   return [];
+}
+
+function missingForInbox(textOf: (name: Name) => string | undefined): string[] {
+  const isOn = list(textOf('SISYPHUS_PROTOCOLS') ?? '').includes('sock.it');
+  if (isOn || textOf('SISYPHUS_INBOX_URL') === undefined) return [];
+  return ['SISYPHUS_INBOX_URL needs SISYPHUS_PROTOCOLS=sock.it: expected both, or none, because no browser could send'];
 }
 
 /** The secret of an HMAC is no public key: whoever knows the public key could sign with it (RFC 8725, 2.1). */

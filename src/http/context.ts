@@ -6,6 +6,7 @@ import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
 import type { Tokens } from '../message/token.ts';
+import type { Polls } from '../poll/polls.ts';
 import type { PublishSecrets } from '../publish-secrets.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
@@ -22,6 +23,8 @@ export interface HttpContext {
   /** The publish secrets in force. */
   secrets: PublishSecrets;
   tokens: Tokens;
+  /** The polls that wait; `undefined` if `/sock.it/` is off, or if the store is in memory. */
+  polls: Polls | undefined;
   /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;

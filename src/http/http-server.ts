@@ -24,6 +24,7 @@ import { listenForRequests } from './requests.ts';
 import { createRouter } from './router.ts';
 import { streamOpener } from './routes/stream.ts';
 import { RtDoor } from './rt-door.ts';
+import { createSockIt } from './sock-it.ts';
 import { openStreamDoor } from './stream-door.ts';
 import { StreamHeads } from './stream-head.ts';
 import { answerUnfinished, answerUnreadable } from './unreadable.ts';
@@ -59,7 +60,8 @@ export function createHttpServer(context: HttpContext): Server {
   const hasPolls = config.protocols.includes('rt');
   const polls = hasPolls ? new LongPolls(context, { authenticator, limits, descriptors, log }) : undefined;
   const answers = new ErrorAnswers(logger, log);
-  const router = createRouter(context, { ...parts, readsBearer, polls });
+  const sockIt = createSockIt(context, { authenticator, identification, limits, descriptors, log });
+  const router = createRouter(context, { ...parts, readsBearer, polls, sockIt });
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;

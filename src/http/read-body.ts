@@ -9,10 +9,14 @@ const FACTOR = 16;
  * reset, and the client might never see the response.
  *
  * @param maxMessage in bytes
+ * @param limit the largest body (bytes)
  * @throws SisyphusError `too_large`, `unsupported_type`, `bad_request`
  */
-export async function readBody(request: IncomingMessage, maxMessage: number): Promise<Buffer> {
-  const limit = FACTOR * maxMessage;
+export async function readBody(
+  request: IncomingMessage,
+  maxMessage: number,
+  limit = FACTOR * maxMessage,
+): Promise<Buffer> {
   const coding = request.headers['content-encoding']?.trim() ?? '';
   if (!/^(identity)?$/i.test(coding)) throw compressed(coding);
   if (Number(request.headers['content-length']) > limit) throw tooLarge(limit);

@@ -1,3 +1,4 @@
+import type { Middleware } from 'koa';
 import Router from 'koa-router';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
@@ -13,6 +14,7 @@ import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
 import { rt, rtForm, rtSync } from './routes/rt.ts';
+import type { SockIt } from './routes/sock-it.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
@@ -27,6 +29,8 @@ export interface RouterOptions {
   polls: LongPolls | undefined;
   /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
   readsBearer: boolean;
+  /** `undefined` if the protocol is off. */
+  sockIt: SockIt | undefined;
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {
@@ -49,6 +53,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.post('/tokens', publishers, mintToken(context));
   router.delete('/tokens', publishers, revokeTokens(context));
 
+  if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
   router.get('/channels/:channel/messages', history(context, options));
   router.get('/position', position(context));
   if (options.polls) routeRt(router, context, options.polls);
@@ -63,4 +68,12 @@ function routeRt(router: Router, context: HttpContext, polls: LongPolls): void {
   router.post('/rt', rtForm(polls, context.maxMessage));
   router.get('/rt/sync', rtSync(polls));
   router.options(['/rt', '/rt/sync'], preflight);
+}
+
+function routeSockIt(router: Router, sockIt: SockIt, publishers: Middleware): void {
+  router.post('/sock.it/poll-start', sockIt.start);
+  router.post('/sock.it/:session/poll', sockIt.poll);
+  router.post('/sock.it/:session/poll-msg', sockIt.receive);
+  router.post('/sock.it/:session/send', publishers, sockIt.send);
+  router.options(['/sock.it/poll-start', '/sock.it/:session/poll', '/sock.it/:session/poll-msg'], preflight);
 }

@@ -16,6 +16,9 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
   const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
+    if (config.protocols.includes('sock.it')) {
+      logger.warn({ event: 'poll_sessions_off' }, 'no Redis: /sock.it/ is not served; expected REDIS_URL');
+    }
     return new MemoryStore({ retention: retentionOf(backlog), maxMessage });
   }
   return new RedisStore({
@@ -28,6 +31,8 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxBuffer,
     maxStreamsPerUser,
     rawChannels,
+    hasPolls: config.protocols.includes('sock.it'),
+    forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),
   });
 }

@@ -3,6 +3,8 @@ import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Tokens } from '../message/token.ts';
+import type { Inbox } from '../poll/inbox.ts';
+import type { PollStore } from '../poll/poll-store.ts';
 import type { PlainSource } from '../recorder/plain-source.ts';
 import type { Agreement } from './settings.ts';
 
@@ -12,6 +14,10 @@ export interface Store {
   readonly source: ChannelSource;
   readonly backlog: Backlog;
   readonly tokens: Tokens;
+  /** `undefined` if poll sessions are off, or if the store cannot keep them. */
+  readonly polls: PollStore | undefined;
+  /** What browsers have sent; `undefined` together with `polls`. */
+  readonly inbox: Inbox | undefined;
   /** `undefined` if no plain PUBLISHes are recorded. */
   readonly plain: PlainSource | undefined;
   /** `undefined` if no other gateway can share the store, or no limit is set. */

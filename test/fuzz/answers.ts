@@ -87,6 +87,7 @@ function headOf(bytes: Buffer): Head {
 function checkBody(text: string, status: number, headers: Map<string, string>): string[] {
   if (text === '') return [];
   const type = headers.get('content-type') ?? '';
+  if (type === 'text/plain; charset=utf-8' && status === 200) return checkPlain(text);
   if (!type.startsWith('application/json')) throw new Error(`an answer of the type ${type}: ${text.slice(0, 300)}`);
   const { error, message } = JSON.parse(text) as { error?: string; message?: string };
   if (status >= 400 && status !== 503 && (typeof error !== 'string' || typeof message !== 'string')) {
@@ -104,4 +105,12 @@ function checkFrames(bytes: Buffer): string[] {
   if (first?.fields.join() !== 'id,data,retry') throw new Error(`a first frame with ${first?.fields.join()}`);
   if (first.comments.some((comment) => comment === 'internal')) throw new Error('a mistake in the gateway');
   return [/ok/.test(first.data ?? '') ? 'stream' : (first.comments[0] ?? 'a refusal')];
+}
+
+/** The answer of a poll session: a name, or an array of texts. */
+function checkPlain(text: string): string[] {
+  if (/^poll-start=(?:u-)?[0-9a-f]{32}$/.test(text)) return ['poll-start'];
+  const messages = JSON.parse(text) as unknown;
+  if (Array.isArray(messages) && messages.every((message) => typeof message === 'string')) return ['poll'];
+  throw new Error(`an answer that is no array of strings: ${text.slice(0, 300)}`);
 }

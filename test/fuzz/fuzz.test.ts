@@ -22,7 +22,18 @@ describe('whatever is sent to a gateway', function () {
   });
 
   it('was of every kind: what opens streams, what publishes, and what is refused', () => {
-    const usual = ['stream', '200', '404', '405', '415', 'bad_request', 'bad_json', 'missing', 'malformed'];
+    const usual = [
+      'stream',
+      '200',
+      '404',
+      '405',
+      '415',
+      'bad_request',
+      'bad_json',
+      'missing',
+      'malformed',
+      'poll-start',
+    ];
     expect([...stage.answers.keys()]).to.include.members(usual);
   });
 

@@ -1,5 +1,8 @@
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 
+/** A poll session that is there. */
+export const SESSION = 'f'.repeat(32);
+
 /** All paths. A new route gets its line here, and its body in `BODIES`. */
 export const PATHS = [
   '/',
@@ -11,12 +14,18 @@ export const PATHS = [
   '/revoke',
   '/tokens',
   '/disconnect',
+  '/sock.it/poll-start',
+  `/sock.it/${SESSION}/poll`,
+  '/sock.it/nobody/poll',
   '/healthz',
   '/readyz',
   '/status',
 ];
 /** Those that take a body. */
-export const POSTS = ['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect'];
+export const POSTS = [
+  ...['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect', '/sock.it/poll-start'],
+  ...[`/sock.it/${SESSION}/poll`, `/sock.it/${SESSION}/poll-msg`, `/sock.it/${SESSION}/send`, '/sock.it/x/poll-msg'],
+];
 /** Streams that open in each mode, if a gateway lets them; the first is none. */
 export const GOOD_QUERIES = [
   '',
@@ -109,6 +118,8 @@ export const JSON_TEXTS = [
   `${'['.repeat(3000)}${']'.repeat(3000)}`,
   `{"channel":${'[{"a":'.repeat(9000)}1${'}]'.repeat(9000)},"data":1}`,
   '{"channel":"\\u2028\\u2029\\u0085\\u009b2J\\u0000\\n{\\"level\\":\\"info\\"}","data":1}',
+  '["a","\\ud800"]',
+  '["a",["b"]]',
   '"',
   '{',
   'null',

@@ -13,6 +13,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { checkAnswers } from './answers.ts';
 import { send } from './connection.ts';
+import { SESSION } from './pools.ts';
 import { type Attempt, attempts } from './requests.ts';
 
 const PROBE = fileURLToPath(new URL('../support/heap-probe.mjs', import.meta.url));
@@ -57,7 +58,7 @@ export class Stage {
       REDIS_URL: this.#redis.url,
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_LOG_LEVEL: 'trace',
-      SISYPHUS_PROTOCOLS: 'rt',
+      SISYPHUS_PROTOCOLS: 'rt,sock.it',
       SISYPHUS_PUBLIC_CHANNELS: 'news:*',
       SISYPHUS_ORIGINS: 'https://a.example',
       NODE_OPTIONS: `--trace-warnings --import=${PROBE}`,
@@ -65,6 +66,9 @@ export class Stage {
     for (const [i, mode] of modes.entries()) {
       this.gateways.push(await startGateway({ ...all, ...mode, HEAP_PROBE: join(this.#folder, `${i}.sock`) }));
     }
+    const client = this.#redis.client();
+    await client.call('FCALL', 'sisyphus_poll_open', '1', 'sisyphus:{0}', SESSION, '0', '', '', '', '', '');
+    client.disconnect();
     this.#witness = openStream({ port: this.gateways[0]!.port, path: '/?user=witness' });
     await this.#witness.ok();
     return this;

@@ -192,6 +192,14 @@ export const DOORS: Door[] = [
     () => keysOfUser('door'),
   ),
   door(
+    'FCALL sisyphus_poll_open, the user',
+    'user',
+    call('sisyphus_poll_open', (user) => ['door', '0', user, '', '', '', '']),
+    () => [`${KEY}:poll:door`],
+    // Without a user, a session carries nobody's stream.
+    /^$/,
+  ),
+  door(
     'the command publish',
     'channel',
     command((channel) => ['publish', '--', channel, 'x']),

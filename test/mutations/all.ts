@@ -12,6 +12,7 @@ import { LIMIT_MUTATIONS } from './limits.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
+import { POLL_SESSION_MUTATIONS } from './poll-sessions.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
 import { REDIS_MUTATIONS } from './redis.ts';
 import { REFUSING_MUTATIONS } from './refusing.ts';
@@ -43,4 +44,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
   ...GUIDE_MUTATIONS,
+  ...POLL_SESSION_MUTATIONS,
 ];

@@ -58,7 +58,7 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'memory replays more than the retention keeps',
     file: 'src/hub/subscription.ts',
-    find: 'Math.min(REMEMBERED_MESSAGES, length)',
+    find: 'Math.min(REMEMBERED_MESSAGES, this.#retention(this.channel).length)',
     replace: 'REMEMBERED_MESSAGES',
     caughtBy: 'integration/resets',
   },

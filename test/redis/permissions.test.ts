@@ -16,6 +16,7 @@ const KEYS = [
   ...['7', '8', '9'].flatMap((user) =>
     ['rights', 'changes', 'tokens', 'revoked'].map((part) => `${KEY}:user:${user}:${part}`),
   ),
+  ...[':poll:one', ':poll:one:queue', ':poll:gone', ':inbox', ':inbox:worker', ':inbox:dead'].map((name) => KEY + name),
   ...['', ':a', ':b'].map((gateway) => `${KEY}:streams${gateway}`),
   ...LISTS,
 ];
@@ -27,6 +28,7 @@ const TOPICS = [
   '@settle',
   '@settled',
   '@disconnect',
+  '@poll/a',
 ].map((name) => `sisyphus{0}/${name}`);
 
 const HASH = 'h'.repeat(43);
@@ -75,6 +77,18 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'a token that is revoked', state: 'usual', args: ['revoke_tokens', 'hash', '7', HASH] },
   { name: 'all tokens of a user, which are revoked', state: 'promoted', args: ['revoke_tokens', 'user', '7'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
+  { name: 'a poll session', state: 'usual', args: ['poll_open', 'two', '1', '7', '', '', '', 'gone'] },
+  { name: 'a newer poll', state: 'usual', args: ['poll_claim', 'one', 'q', 'b', 'begin', ''] },
+  {
+    name: 'a poll that gets a stream',
+    state: 'usual',
+    args: ['poll_claim', 'one', 'q', 'b', 'begin', '', '5', '1', '0', 'x'],
+  },
+  { name: 'the end of a poll', state: 'usual', args: ['poll_end', 'one', 'p', 'back'] },
+  { name: 'a message to a browser', state: 'usual', args: ['poll_send', 'one', 'text'] },
+  { name: 'a message of a browser', state: 'usual', args: ['poll_receive', 'one', 'request', 'text'] },
+  { name: 'the lease of the inbox', state: 'usual', args: ['inbox', 'lease', 'a', '1000'] },
+  { name: 'a message that is buried', state: 'usual', args: ['inbox', 'bury', 'data', 'text'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },
 ];
@@ -128,6 +142,8 @@ describe('a caller who may not do all that a function does', function () {
     // A set of several members may be restored in another order.
     await redis.hdel(`${KEY}:streams`, 'a');
     await call(redis, ['add_token', '7', HASH, '60000']);
+    await call(redis, ['poll_open', 'one', '0', '', '', '', '', '']);
+    await call(redis, ['poll_claim', 'one', 'p', 'a', 'begin', '']);
     states.usual = await everyKey(redis);
     await redis.del(`${KEY}:channel:room:1:msg_id`);
     await redis.set(`${KEY}:channel:room:2:msg_id`, 'broken');

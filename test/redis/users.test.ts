@@ -17,8 +17,10 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const FILE = new URL('../../docs/run/redis-users.acl', import.meta.url);
 const KEY = 'sisyphus:{0}';
+/** Only gateways with poll sessions need these. */
+const INBOX = ['xack', 'xclaim', 'xdel', 'xgroup|create', 'xinfo|groups', 'xpending', 'xreadgroup'];
 /** Without these the gateway works; it does not know what the settings of Redis weaken, and its connections have no names. */
-const OPTIONAL = ['config|get', 'acl|getuser', 'client|setname'];
+const OPTIONAL = ['config|get', 'acl|getuser', 'client|setname', ...INBOX];
 
 /** The rules of each user in the file. */
 async function users(): Promise<Map<string, string[]>> {

@@ -11,6 +11,7 @@ const VERBS: ((counters: Counters) => void)[] = [
   (counters) => counters.duplicateDropped(),
   (counters) => counters.messageUnconfirmed(),
   (counters) => counters.connectionDropped(),
+  (counters) => counters.pollMessagesDropped(3),
   (counters) => counters.limitReached('SISYPHUS_MAX_OPENS'),
   (counters) => counters.limitReached('SISYPHUS_MAX_CHANNELS'),
   (counters) => counters.plainRecorded(3, 1),

@@ -82,6 +82,7 @@ describe('/status', () => {
     counters.readerReset('trimmed');
     counters.plainRecorded(5, 1);
     counters.connectionDropped();
+    counters.pollMessagesDropped(4);
     const context = {
       counters,
       hub: {
@@ -105,7 +106,7 @@ describe('/status', () => {
         '"subscriptions":2,"lingering":1,' +
         '"recorder":{"role":"leader","recording":true,"recorded":5,"unrecordable":1,"fenced":0,"changes":0},' +
         '"counters":{"healed":0,"duplicates":0,"unconfirmed":0,"resets":{"trimmed":1},"closed":{"client":1},' +
-        '"refused":{"busy":1},"limits":{"SISYPHUS_MAX_OPENS":1},"dropped":1}}',
+        '"refused":{"busy":1},"limits":{"SISYPHUS_MAX_OPENS":1},"dropped":1,"undelivered":4}}',
     );
   });
 });

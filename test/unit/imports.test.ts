@@ -23,9 +23,10 @@ const KNOWS: Record<string, string[]> = {
   recorder: ['counters', 'message'],
   reading: ['backlog', 'connection', 'counters', 'hub', 'message'],
   session: ['backlog', 'connection', 'counters', 'hub', 'message', 'reading'],
-  store: ['backlog', 'hub', 'message', 'recorder'],
-  http: ['auth', 'backlog', 'connection', 'counters', 'hub', 'message', 'reading', 'session'],
-  context: ['backlog', 'connection', 'counters', 'hub', 'http', 'message', 'recorder', 'session', 'store'],
+  poll: ['connection', 'message'],
+  store: ['backlog', 'connection', 'hub', 'message', 'poll', 'recorder'],
+  http: ['auth', 'backlog', 'connection', 'counters', 'hub', 'message', 'poll', 'reading', 'session'],
+  context: ['backlog', 'connection', 'counters', 'hub', 'http', 'message', 'poll', 'recorder', 'session', 'store'],
   gateway: ['context'],
   cli: ['backlog', 'gateway', 'message', 'store'],
 };

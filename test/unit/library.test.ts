@@ -22,6 +22,7 @@ const DIGESTS: Record<number, string> = {
   10: '475c82e66dd8b8d2',
   14: 'ed3be1d5a92b8227',
   15: '096a27303242ce16',
+  16: 'cefd6f3cb731284c',
 };
 
 /** Of the code alone: without comments, empty lines and the number. */
@@ -56,10 +57,10 @@ describe('the library of functions', () => {
   });
 
   it('has room for names that are shared: Lua has 200', () => {
-    const names = luaFiles('').flatMap((name) =>
-      [...read(name).matchAll(/^local (?:function )?([\w, ]+)/gm)].flatMap(([, list]) => list!.split(',')),
-    );
-    expect(names.length, 'expected names that one file needs to be in a block of their own').to.be.below(200);
+    const count = (name: string): number =>
+      [...read(name).matchAll(/^local (?:function )?([\w, ]+)/gm)].flatMap(([, list]) => list!.split(',')).length;
+    const shared = luaFiles('').reduce((sum, name) => sum + count(name), 0);
+    expect(shared, 'expected names that one file needs to be in a block of their own').to.be.at.most(200);
   });
 
   for (const name of FUNCTIONS) {

@@ -1,5 +1,5 @@
 import type { Context, Middleware, Next } from 'koa';
-import { isReadByPost } from './same-site.ts';
+import { isForPages, isReadByPost } from './same-site.ts';
 
 /**
  * Allows exact origins only: with a wildcard, every site could read the streams of its visitors. A preflight is allowed by its route alone,
@@ -29,14 +29,18 @@ const READING = new Set(['', 'GET', 'HEAD', 'OPTIONS']);
 /** Answers a preflight: browsers may ask before they send `Last-Event-ID` to another origin. Reading is allowed, and nothing else. */
 export function preflight(ctx: Context): void {
   ctx.status = 204;
-  ctx.set('Allow', isReadByPost(ctx.path) ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS');
+  const mayPost = isReadByPost(ctx.path) || isForPages(ctx.path);
+  ctx.set(
+    'Allow',
+    isForPages(ctx.path) ? 'POST, OPTIONS' : mayPost ? 'GET, HEAD, POST, OPTIONS' : 'GET, HEAD, OPTIONS',
+  );
   const headers = ctx.state.cors as ReturnType<typeof corsHeaders>;
   const method = ctx.get('Access-Control-Request-Method');
-  const isReading = READING.has(method) || (method === 'POST' && isReadByPost(ctx.path));
+  const isReading = READING.has(method) || (method === 'POST' && mayPost);
   if (!headers['Access-Control-Allow-Origin'] || !isReading) return;
   ctx.set(headers);
   ctx.set('Access-Control-Allow-Methods', ctx.response.get('Allow'));
-  ctx.set('Access-Control-Allow-Headers', 'Last-Event-ID, Cache-Control, Authorization, Content-Type');
+  ctx.set('Access-Control-Allow-Headers', 'Last-Event-ID, Cache-Control, Authorization, Content-Type, X-API-URL');
   ctx.set('Access-Control-Max-Age', '86400');
   // A gateway in a private network, and a page from the internet: the operator has listed the origin of the page.
   if (ctx.get('Access-Control-Request-Private-Network') === 'true')

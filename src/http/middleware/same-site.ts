@@ -13,6 +13,11 @@ export function isReadByPost(path: string): boolean {
   return READ_BY_POST.has(path);
 }
 
+/** Whether pages send POSTs to this path that may change something: their own site, and the origins of SISYPHUS_ORIGINS. */
+export function isForPages(path: string): boolean {
+  return /^\/sock\.it\/(?:poll-start|[^/]*\/poll(?:-msg)?)$/.test(path);
+}
+
 /**
  * Refuses requests that pages of other sites send with a method that may change something, whatever they bring, before any route sees them.
  * A browser says where a request comes from, and a page cannot change that; a server says nothing. A cookie is never enough for such a
@@ -20,7 +25,8 @@ export function isReadByPost(path: string): boolean {
  */
 export async function sameSite(ctx: Context, next: Next): Promise<void> {
   const isSafe = SAFE.has(ctx.method) || (ctx.method === 'POST' && isReadByPost(ctx.path));
-  if (!isSafe && isFromElsewhere(ctx.req.headers)) {
+  const isAllowed = isForPages(ctx.path) && ctx.state.cors?.['Access-Control-Allow-Origin'] !== undefined;
+  if (!isSafe && !isAllowed && isFromElsewhere(ctx.req.headers)) {
     throw new SisyphusError(
       'cross_site',
       'a page of another site has sent this request: expected it from a server, because a secret in a page is known to everybody who opens the page',

@@ -20,6 +20,8 @@ export class MemoryStore implements Store {
   readonly backlog: MemoryBacklog;
   readonly tokens: MemoryTokens;
   readonly plain = undefined;
+  readonly polls = undefined;
+  readonly inbox = undefined;
   readonly settings = undefined;
   readonly fleetLimit = undefined;
   readonly isSettled = true;

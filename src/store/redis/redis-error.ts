@@ -7,6 +7,7 @@ const CODES: Record<string, ErrorCode> = {
   BADUSER: 'bad_user',
   BADREQUEST: 'bad_request',
   TOOLARGE: 'too_large',
+  FULL: 'unavailable',
   CONFLICT: 'idempotency_conflict',
   OOM: 'out_of_memory',
   READONLY: 'redis_refused',
@@ -128,6 +129,16 @@ export function isMissing(error: unknown): boolean {
 /** Whether Redis already has the library that was to be loaded. */
 export function isAlreadyLoaded(error: unknown): boolean {
   return error instanceof Error && error.message.includes('already exists');
+}
+
+/** Whether a stream does not have the consumer group, or does not exist. */
+export function isGroupUnknown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOGROUP');
+}
+
+/** Whether a stream already has the consumer group that was to be made. */
+export function isGroupKnown(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('BUSYGROUP');
 }
 
 /** Whether the driver's time limit for a command has passed; also for a SisyphusError made of that. */

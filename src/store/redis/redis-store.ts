@@ -12,7 +12,9 @@ import { PrefixHint } from './prefix-hint.ts';
 import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisFleetLimit } from './redis-fleet-limit.ts';
+import { RedisInbox } from './redis-inbox.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
+import { RedisPolls } from './redis-polls.ts';
 import { RedisSettings } from './redis-settings.ts';
 import { RedisSource } from './redis-source.ts';
 import { RedisTokens } from './redis-tokens.ts';
@@ -26,6 +28,10 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     logger: Logger;
     /** The Redis ends with the gateway: it is not expected to keep anything. */
     isPrivate?: boolean;
+    /** Whether poll sessions are kept. */
+    hasPolls?: boolean;
+    /** Whether what browsers send is forwarded. */
+    forwards?: boolean;
   };
 
 /** A command is sent this often (ms): its answer proves that the connection is alive. */
@@ -40,9 +46,13 @@ export class RedisStore implements Store {
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
   readonly fleetLimit: RedisFleetLimit | undefined;
+  readonly polls: RedisPolls | undefined;
+  readonly inbox: RedisInbox | undefined;
   readonly #options: RedisStoreOptions;
   readonly #commands: Redis;
   readonly #replays: Redis;
+  /** Connections that only some gateways have. */
+  readonly #others: Redis[];
   readonly #connections: Redis[] = [];
   readonly #keys: Keys;
   readonly #names: PlainNames;
@@ -66,6 +76,7 @@ export class RedisStore implements Store {
     const replays = connection('replays');
     const redis = connection('hub');
     const hearing = rawChannels.length > 0 ? connection('recorder') : undefined;
+    const news = options.hasPolls ? connection('polls') : undefined;
     const hint = new PrefixHint(commands, keyPrefix, logger);
     const own = { backlog, maxMessage, rawChannels };
     const settings = new RedisSettings({ commands, keys, names, own, maxBuffer, logger });
@@ -85,6 +96,10 @@ export class RedisStore implements Store {
     const onNoList = (user: string): void => hint.noList(user);
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, retention, standing, logger, onNoList });
     this.tokens = new RedisTokens({ commands, replays, keys });
+    this.polls = news && new RedisPolls({ commands, hearing: news, keys });
+    const waiting = options.forwards ? connection('inbox') : undefined;
+    this.inbox = news && new RedisInbox({ commands, waiting: waiting ?? commands, keys });
+    this.#others = [news, waiting].filter((one) => one !== undefined);
     this.source = new RedisSource({ redis, url, keys, names, standing, setup, logger });
     const onName = (name: string): void => hint.heard(name);
     this.plain = hearing && new RedisPlainSource({ hearing, commands, url, keys, names, standing, onName, logger });
@@ -124,6 +139,7 @@ export class RedisStore implements Store {
     this.#heartbeat = setInterval(() => {
       void this.ping();
       void this.#isAnswered(this.#replays);
+      for (const redis of this.#others) void this.#isAnswered(redis);
       this.#setup.remind();
       this.fleetLimit?.beat();
     }, HEARTBEAT).unref();

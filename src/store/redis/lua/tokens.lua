@@ -8,8 +8,6 @@
 local TOMBSTONE = 3600000
 -- If a user has more tokens than this, those that end first are dropped.
 local MOST_TOKENS = 10000
--- A year, in ms.
-local MOST_TOKEN_TTL = 31536000000
 
 local function require_tokens(user)
   require_permissions(user_key(user, 'tokens'), { 'ZADD', 'ZREM', 'ZCARD', 'ZREMRANGEBYSCORE', 'ZREMRANGEBYRANK', 'PTTL', 'PEXPIRE', 'TYPE', 'DEL' })
@@ -21,7 +19,8 @@ local function token_ttl(text)
   local number, unit = string.match(text, '^(%d+)(%a*)$')
   local length = number and #number <= 15 and ({ [''] = 1000, ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 })[unit]
   local ttl = length and tonumber(number) * length
-  return ttl and ttl >= 1000 and ttl <= MOST_TOKEN_TTL and ttl or nil
+  local year = 31536000000
+  return ttl and ttl >= 1000 and ttl <= year and ttl or nil
 end
 
 -- Adds the hash of a token. Answers when it ends (ms since 1970).
