@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HttpRequest } from '../auth/http-request.ts';
-import { type RtOutcome, RtResponse } from '../connection/rt-response.ts';
+import { type RtOutcome, RtResponse, type RtRules } from '../connection/rt-response.ts';
 import { mayHaveLost } from '../hub/channel-source.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter } from '../message/position.ts';
@@ -27,6 +27,8 @@ export class LongPolls {
   readonly #entrance: Entrance;
   readonly #log: BoundedLog;
   readonly #admission = new Admission();
+  /** One object for all polls: each of many would have one of its own. */
+  readonly #rules: RtRules;
   /** Settles when the store has answered. */
   #asking: Promise<void> | undefined;
 
@@ -34,6 +36,13 @@ export class LongPolls {
     this.context = context;
     this.#entrance = new Entrance(context, options);
     this.#log = options.log;
+    const { noopInterval, maxBuffer } = context.config;
+    this.#rules = {
+      noopInterval,
+      maxBuffer,
+      isFinal: (channel) => context.hub.subscription(channel)?.kept === 1,
+      isBehindGap: (message) => this.#isBehindGap(message),
+    };
   }
 
   /**
@@ -50,10 +59,7 @@ export class LongPolls {
     start: Start,
   ): Promise<LongPoll | undefined> {
     const begun = performance.now();
-    const { response, outcome } = this.#respond(seen);
-    const hangUp = (): void => response.hangUp();
-    socket.once('close', hangUp);
-    void outcome.then(() => socket.off('close', hangUp));
+    const { response, outcome } = this.#respond(socket, seen);
     const named = new Set(seen.keys());
     const entering = { socket, request, connection: response, named, begun, refusal: undefined };
     const listener = await this.#entrance.admit(entering);
@@ -82,16 +88,17 @@ export class LongPolls {
     if (!isAnswered || !this.context.hub.isOpen) response.close('redis', BEGINNING);
   }
 
-  #respond(seen: ReadonlyMap<string, number>): { response: RtResponse; outcome: Promise<RtOutcome> } {
-    const { config, hub } = this.context;
-    let onEnd!: (outcome: RtOutcome) => void;
+  #respond(socket: Socket, seen: ReadonlyMap<string, number>): Pick<LongPoll, 'response' | 'outcome'> {
+    const response = new RtResponse(seen, this.#rules);
+    const hangUp = (): void => response.hangUp();
+    socket.once('close', hangUp);
     const outcome = new Promise<RtOutcome>((resolve) => {
-      onEnd = resolve;
+      response.onEnd = (end) => {
+        socket.off('close', hangUp);
+        resolve(end);
+      };
     });
-    const { noopInterval, maxBuffer } = config;
-    const isFinal = (channel: string): boolean => hub.subscription(channel)?.kept === 1;
-    const isBehindGap = (message: Message): boolean => this.#isBehindGap(message);
-    return { response: new RtResponse({ seen, noopInterval, maxBuffer, isFinal, isBehindGap, onEnd }), outcome };
+    return { response, outcome };
   }
 
   async #begin(

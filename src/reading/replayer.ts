@@ -48,6 +48,8 @@ export class Replayer {
       this.#client.beginAt(replay.position);
       if (!this.#client.isOpened) this.#client.open();
       await giveReplay(replay, this.#client, seam, (ask) => this.#ask(ask));
+      // Each of many streams that wait would keep it: 0.3 KB.
+      this.#leaving = undefined;
     } catch (error) {
       // A client that has left is owed nothing, and its reads were aborted.
       if (!this.#client.hasLeft) throw error;
