@@ -29,8 +29,8 @@ export class LongPolls {
   readonly #admission = new Admission();
   /** One object for all polls: each of many would have one of its own. */
   readonly #rules: RtRules;
-  /** Settles when the store has answered. */
-  #asking: Promise<void> | undefined;
+  /** Whether the store answers in time. */
+  #asking: Promise<boolean> | undefined;
 
   constructor(context: HttpContext, options: EntranceOptions & { log: BoundedLog }) {
     this.context = context;
@@ -81,10 +81,12 @@ export class LongPolls {
    */
   async requireStore(response: RtResponse): Promise<void> {
     if (response.closed) return;
-    this.#asking ??= this.context.hub.refresh().finally(() => {
-      this.#asking = undefined;
-    });
-    const isAnswered = await within(OPENING, this.#asking).catch(() => false);
+    this.#asking ??= within(OPENING, this.context.hub.refresh())
+      .catch(() => false)
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    const isAnswered = await this.#asking;
     if (!isAnswered || !this.context.hub.isOpen) response.close('redis', BEGINNING);
   }
 

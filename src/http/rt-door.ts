@@ -14,6 +14,10 @@ const MOST_EARLY = 64 * 1024;
 
 const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
 
+const PAGE_LINES = linesOf(PAGE_HEADERS);
+const LAST = 'Connection: close\r\n';
+const STAYS = `Connection: keep-alive\r\nKeep-Alive: timeout=${TOLD / 1000}\r\n`;
+
 interface Answer {
   status: number;
   headers: Record<string, string>;
@@ -61,18 +65,16 @@ export class RtDoor {
   }
 
   #encode({ status, headers, body }: Answer, origin: string, isLast: boolean): string {
-    const all = {
-      ...PAGE_HEADERS,
-      ...corsHeaders(this.#origins, origin),
-      ...headers,
-      Date: new Date().toUTCString(),
-      'Content-Length': Buffer.byteLength(body),
-      Connection: isLast ? 'close' : 'keep-alive',
-      ...(!isLast && { 'Keep-Alive': `timeout=${TOLD / 1000}` }),
-    };
-    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-    return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`;
+    const own = linesOf({ ...headers, Date: new Date().toUTCString(), 'Content-Length': `${Buffer.byteLength(body)}` });
+    const cors = this.#origins.size === 0 ? '' : linesOf(corsHeaders(this.#origins, origin));
+    return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
+}
+
+function linesOf(headers: Readonly<Record<string, string>>): string {
+  let lines = '';
+  for (const name in headers) lines += `${name}: ${headers[name]}\r\n`;
+  return lines;
 }
 
 /** The connection of a poll that waits: its client may leave, or send its next request early. */

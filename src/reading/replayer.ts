@@ -94,14 +94,20 @@ export class Replayer {
   }
 
   #open(open: (options: ReplayOptions) => Promise<Replay>): Promise<Replay> {
-    this.#leaving = new AbortController();
-    const { signal } = this.#leaving;
     const { hub, backlog, recordsPlain } = this.#options;
     const withdrawn: BacklogReader = {
-      open: (requests) => backlog.open(requests, signal),
+      // Most long polls read nothing, and a signal takes 0.3 KB.
+      open: (requests) => backlog.open(requests, this.#signal()),
       counters: (channels) => backlog.counters(channels),
     };
     return this.#ask(() => open({ hub, backlog: withdrawn, filter: this.#channels, recordsPlain }));
+  }
+
+  /** Aborted when the client has left. */
+  #signal(): AbortSignal {
+    this.#leaving ??= new AbortController();
+    if (this.#client.hasLeft) this.#leaving.abort();
+    return this.#leaving.signal;
   }
 
   /** Repeats the same request, so up to the same seam: later messages are held, and may change which messages are allowed. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect } from 'chai';
-import { eventually } from '../support/wait.ts';
+import { eventually, within } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 /** One connection, with all that came on it. */
@@ -113,7 +113,7 @@ describe('the connection of a long poll', function () {
     await waiting(1);
     const closed = once(flood.socket, 'close');
     flood.socket.write('x'.repeat(100_000));
-    await closed;
+    await within(closed, 10_000, 'the end of the connection');
     await waiting(0);
   });
 
