@@ -9,32 +9,42 @@ export interface ChannelNews {
   items: string[];
 }
 
-export interface RtNewsOptions {
-  seen: ReadonlyMap<string, number>;
+export interface NewsRules {
+  /** Whether the channel keeps its last message only, which is a final value. */
   isFinal: (channel: string) => boolean;
+  /** Whether it is known that messages of the channel were lost just before this one. */
   isBehindGap: (message: Message) => boolean;
 }
 
+const NOTHING: ReadonlyMap<string, ChannelNews> = new Map();
+
 /** The news of all channels of a long poll. */
 export class RtNews {
-  readonly channels = new Map<string, ChannelNews>();
   /** The size of all items, those that were left out included. */
   bytes = 0;
-  readonly #options: RtNewsOptions;
+  readonly #seen: ReadonlyMap<string, number>;
+  readonly #rules: NewsRules;
+  /** `undefined` while there are none: each of many polls that wait would have an empty map. */
+  #channels: Map<string, ChannelNews> | undefined;
   /** The revision of the last message of each channel, if it is not in `seen`. */
-  readonly #last = new Map<string, number>();
+  #last: Map<string, number> | undefined;
 
-  constructor(options: RtNewsOptions) {
-    this.#options = options;
+  constructor(seen: ReadonlyMap<string, number>, rules: NewsRules) {
+    this.#seen = seen;
+    this.#rules = rules;
+  }
+
+  get channels(): ReadonlyMap<string, ChannelNews> {
+    return this.#channels ?? NOTHING;
   }
 
   /** @returns whether the message is new for the client */
   add(delivery: Delivery): boolean {
     const { message } = delivery;
     const { channel, revision, oversize } = message;
-    const { seen, isFinal, isBehindGap } = this.#options;
-    const before = seen.get(channel) ?? 0;
-    const last = this.#last.get(channel) ?? before;
+    const { isFinal, isBehindGap } = this.#rules;
+    const before = this.#seen.get(channel) ?? 0;
+    const last = this.#last?.get(channel) ?? before;
     // Another gateway has received the message sooner, and given it to the client.
     if (revision <= last) return false;
     if (oversize || (before > 0 && isBehindGap(message))) this.reset(channel);
@@ -43,7 +53,7 @@ export class RtNews {
     if (news.status === 'reset' || isFinal(channel)) news.items = [];
     news.items.push(delivery.frames.item);
     this.bytes += delivery.frames.item.length;
-    this.#last.set(channel, revision);
+    this.#note(channel, revision);
     return true;
   }
 
@@ -52,12 +62,18 @@ export class RtNews {
     const news = this.#newsOf(channel);
     news.status = 'reset';
     news.items = [];
-    this.#last.set(channel, 0);
+    this.#note(channel, 0);
   }
 
   #newsOf(channel: string): ChannelNews {
-    const news: ChannelNews = this.channels.get(channel) ?? { status: 'ok', items: [] };
-    this.channels.set(channel, news);
+    this.#channels ??= new Map();
+    const news: ChannelNews = this.#channels.get(channel) ?? { status: 'ok', items: [] };
+    this.#channels.set(channel, news);
     return news;
+  }
+
+  #note(channel: string, revision: number): void {
+    this.#last ??= new Map();
+    this.#last.set(channel, revision);
   }
 }

@@ -1,10 +1,9 @@
 import type { Delivery } from '../message/delivery.ts';
-import type { Message } from '../message/message.ts';
 import { BEGINNING, type Position } from '../message/position.ts';
 import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
 import type { Ending } from './refusal.ts';
-import { type ChannelNews, RtNews } from './rt-news.ts';
+import { type ChannelNews, type NewsRules, RtNews } from './rt-news.ts';
 
 /** How long a poll waits for a message (ms). Proxies give up a silent response after 30 s or more. */
 const PATIENCE = 25_000;
@@ -24,19 +23,12 @@ export interface RtAnswer {
 /** How a poll ends: with an answer, or for a reason that is an error. */
 export type RtOutcome = RtAnswer | { reason: CloseReason; ending: Ending };
 
-export interface RtResponseOptions {
-  /** By channel, the revision of the last message that the client has; 0 if the channel is not among these. */
-  seen: ReadonlyMap<string, number>;
+/** What is the same for all polls of a gateway. */
+export interface RtRules extends NewsRules {
   /** Milliseconds; see `SessionRegistry`. */
   noopInterval: number;
   /** The answer is due if its messages have more bytes than this; the client asks for the rest. */
   maxBuffer: number;
-  /** Whether the channel keeps its last message only, which is a final value. */
-  isFinal: (channel: string) => boolean;
-  /** Whether it is known that messages of the channel were lost just before this one. */
-  isBehindGap: (message: Message) => boolean;
-  /** Called once, at the end. */
-  onEnd: (outcome: RtOutcome) => void;
 }
 
 /**
@@ -50,6 +42,8 @@ export interface RtResponseOptions {
  */
 export class RtResponse implements Connection {
   onClose: (reason: CloseReason) => void = () => undefined;
+  /** Called once, at the end. */
+  onEnd: (outcome: RtOutcome) => void = () => undefined;
   /** Called when the answer is due: the owner gives it by a noop, which says how far the client has come. */
   onDue: () => void = () => undefined;
   /** The same, as soon as nothing is being read. */
@@ -58,17 +52,18 @@ export class RtResponse implements Connection {
   denials: () => readonly string[] = () => [];
   /** The registry sends a noop one interval after this. */
   readonly lastSent: number;
-  readonly #options: RtResponseOptions;
+  readonly #rules: RtRules;
   readonly #news: RtNews;
   #reason: CloseReason | undefined;
   #isReplaying = true;
   #isDue = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: RtResponseOptions) {
-    this.#options = options;
-    this.#news = new RtNews(options);
-    this.lastSent = performance.now() + PATIENCE - options.noopInterval;
+  /** @param seen by channel, the revision of the last message that the client has; 0 if the channel is not among these */
+  constructor(seen: ReadonlyMap<string, number>, rules: RtRules) {
+    this.#rules = rules;
+    this.#news = new RtNews(seen, rules);
+    this.lastSent = performance.now() + PATIENCE - rules.noopInterval;
   }
 
   get closed(): boolean {
@@ -79,7 +74,7 @@ export class RtResponse implements Connection {
 
   message(delivery: Delivery): void {
     if (this.closed || !this.#news.add(delivery)) return;
-    if (this.#news.bytes > this.#options.maxBuffer) this.onDue();
+    if (this.#news.bytes > this.#rules.maxBuffer) this.onDue();
     else if (!this.#isReplaying && !this.#isDue) setImmediate(() => this.onDue());
     this.#isDue = true;
   }
@@ -124,7 +119,7 @@ export class RtResponse implements Connection {
     if (this.closed) return;
     this.#reason = reason;
     clearInterval(this.#timer);
-    this.#options.onEnd(outcome);
+    this.onEnd(outcome);
     // The caller may be giving a message to many readers, and this one leaves them.
     setImmediate(() => this.onClose(reason));
   }

@@ -73,7 +73,7 @@ export function createHttpServer(context: HttpContext): Server {
     unfinished: (socket, reason) => answerUnfinished(socket, reason, log),
     admits: createAdmission(server, descriptors, counters, log, pending),
     pending,
-    poll: rtDoor && ((socket, request, next) => void rtDoor.open(socket, request, next)),
+    poll: rtDoor && ((socket, request, next) => rtDoor.open(socket, request, next)),
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
   server.on('error', (error: NodeJS.ErrnoException) => {

@@ -12,6 +12,12 @@ import type { Next } from './stream-door.ts';
 /** The most bytes that a client may send before it has the answer to its poll. */
 const MOST_EARLY = 64 * 1024;
 
+const JSON_TYPE = { 'Content-Type': 'application/json; charset=utf-8' };
+
+const PAGE_LINES = linesOf(PAGE_HEADERS);
+const LAST = 'Connection: close\r\n';
+const STAYS = `Connection: keep-alive\r\nKeep-Alive: timeout=${TOLD / 1000}\r\n`;
+
 interface Answer {
   status: number;
   headers: Record<string, string>;
@@ -33,13 +39,24 @@ export class RtDoor {
     this.#origins = new Set(polls.context.config.origins);
   }
 
-  async open(socket: Socket, request: HttpRequest, next: Next): Promise<void> {
-    const waiting = new WaitingClient(socket);
-    const answer = await this.#answer(socket, request);
-    if (!answer || socket.destroyed) return;
+  open(socket: Socket, request: HttpRequest, next: Next): void {
+    const { method, path: url } = request;
+    const waiting = new WaitingClient(socket, request);
+    pollRevisions(this.#polls, socket, request).then(
+      (found) => found && this.#send(socket, { status: 200, ...found }, waiting, next),
+      (thrown: unknown) => {
+        const { status, headers, body } = this.#errors.of(thrown, { method, url });
+        const answer = { status, headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(body) };
+        this.#send(socket, answer, waiting, next);
+      },
+    );
+  }
+
+  #send(socket: Socket, answer: Answer, waiting: WaitingClient, next: Next): void {
+    if (socket.destroyed) return;
     const early = waiting.end();
-    const isLast = this.#polls.context.isDraining() || request.valuesOf('connection').some(isClose);
-    const isTaken = socket.write(this.#encode(answer, request, isLast));
+    const isLast = waiting.isLast || this.#polls.context.isDraining();
+    const isTaken = socket.write(this.#encode(answer, waiting.origin, isLast));
     if (!isTaken) limit(socket);
     if (isLast) {
       socket.on('error', ignore).end();
@@ -47,57 +64,49 @@ export class RtDoor {
     } else next(socket, early);
   }
 
-  async #answer(socket: Socket, request: HttpRequest): Promise<Answer | undefined> {
-    try {
-      const found = await pollRevisions(this.#polls, socket, request);
-      return found && { status: 200, ...found };
-    } catch (thrown) {
-      const { status, headers, body } = this.#errors.of(thrown, { method: request.method, url: request.path });
-      const type = { 'Content-Type': 'application/json; charset=utf-8' };
-      return { status, headers: { ...type, ...headers }, body: JSON.stringify(body) };
-    }
+  #encode({ status, headers, body }: Answer, origin: string, isLast: boolean): string {
+    const own = linesOf({ ...headers, Date: new Date().toUTCString(), 'Content-Length': `${Buffer.byteLength(body)}` });
+    const cors = this.#origins.size === 0 ? '' : linesOf(corsHeaders(this.#origins, origin));
+    return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
+}
 
-  #encode({ status, headers, body }: Answer, request: HttpRequest, isLast: boolean): string {
-    const all = {
-      ...PAGE_HEADERS,
-      ...corsHeaders(this.#origins, request.valuesOf('origin').join(', ')),
-      ...headers,
-      Date: new Date().toUTCString(),
-      'Content-Length': Buffer.byteLength(body),
-      Connection: isLast ? 'close' : 'keep-alive',
-      ...(!isLast && { 'Keep-Alive': `timeout=${TOLD / 1000}` }),
-    };
-    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
-    return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`;
-  }
+function linesOf(headers: Readonly<Record<string, string>>): string {
+  let lines = '';
+  for (const name in headers) lines += `${name}: ${headers[name]}\r\n`;
+  return lines;
 }
 
 /** The connection of a poll that waits: its client may leave, or send its next request early. */
 class WaitingClient {
+  /** Whether the client wants the connection to be closed behind the answer. */
+  readonly isLast: boolean;
+  readonly origin: string;
   readonly #socket: Socket;
-  #early: Buffer[] = [];
-  #bytes = 0;
+  #early: Buffer | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, request: HttpRequest) {
     this.#socket = socket;
-    socket.setNoDelay(true).on('data', this.#take).on('end', this.#leave).on('error', ignore);
+    this.isLast = request.valuesOf('connection').some(isClose);
+    this.origin = request.valuesOf('origin').join(', ');
+    socket.on('data', this.#take).on('end', leave).on('error', ignore);
   }
 
   /** @returns what the client has sent meanwhile */
   end(): Buffer | undefined {
-    this.#socket.off('data', this.#take).off('end', this.#leave).off('error', ignore);
-    return this.#bytes > 0 ? Buffer.concat(this.#early) : undefined;
+    this.#socket.off('data', this.#take).off('end', leave).off('error', ignore);
+    return this.#early;
   }
 
   readonly #take = (chunk: Buffer): void => {
-    this.#bytes += chunk.length;
-    this.#early.push(chunk);
-    if (this.#bytes > MOST_EARLY) this.#socket.destroy();
+    this.#early = this.#early ? Buffer.concat([this.#early, chunk]) : chunk;
+    if (this.#early.length > MOST_EARLY) this.#socket.destroy();
   };
+}
 
-  /** The client expects nothing more when it ends its side. */
-  readonly #leave = (): void => void this.#socket.destroy();
+/** A client that ends its side expects nothing more. */
+function leave(this: Socket): void {
+  this.destroy();
 }
 
 function isClose(value: string): boolean {

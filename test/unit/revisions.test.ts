@@ -193,24 +193,19 @@ describe('a session that begins at revisions, through any history', function () 
       const seen = new Map(client.seen);
       let isCut = false;
       const session = await new Promise<Session | undefined>((resolve) => {
-        const response = new RtResponse({
-          seen,
-          noopInterval: 15_000,
-          maxBuffer: 1_000_000,
-          isFinal: () => false,
-          isBehindGap: () => false,
-          onEnd: (outcome) => {
-            if (!isCut && 'news' in outcome) {
-              const answer = [...outcome.news].map(([room, { status, items }]) => {
-                const msg = items.map((item) => JSON.parse(item) as { id: number; payload: number });
-                if (msg.length === 0) msg.push({ id: published.get(room)!, payload: published.get(room)! });
-                return [room, { status, msg }] as const;
-              });
-              client.take(Object.fromEntries(answer));
-            }
-            resolve(session);
-          },
-        });
+        const rules = { noopInterval: 15_000, maxBuffer: 1_000_000, isFinal: () => false, isBehindGap: () => false };
+        const response = new RtResponse(seen, rules);
+        response.onEnd = (outcome) => {
+          if (!isCut && 'news' in outcome) {
+            const answer = [...outcome.news].map(([room, { status, items }]) => {
+              const msg = items.map((item) => JSON.parse(item) as { id: number; payload: number });
+              if (msg.length === 0) msg.push({ id: published.get(room)!, payload: published.get(room)! });
+              return [room, { status, msg }] as const;
+            });
+            client.take(Object.fromEntries(answer));
+          }
+          resolve(session);
+        };
         const session = new Session({
           ...options,
           hub,

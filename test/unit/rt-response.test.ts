@@ -1,6 +1,6 @@
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import { type RtOutcome, RtResponse } from '../../src/connection/rt-response.ts';
+import { type RtOutcome, RtResponse, type RtRules } from '../../src/connection/rt-response.ts';
 import { Delivery } from '../../src/message/delivery.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Position } from '../../src/message/position.ts';
@@ -17,16 +17,15 @@ describe('the response to a long poll by revisions', () => {
     reasons = [];
   });
 
-  function poll(seen: Record<string, number>, options: Partial<ConstructorParameters<typeof RtResponse>[0]> = {}) {
-    const response = new RtResponse({
-      seen: new Map(Object.entries(seen)),
+  function poll(seen: Record<string, number>, rules: Partial<RtRules> = {}) {
+    const response = new RtResponse(new Map(Object.entries(seen)), {
       noopInterval: 15_000,
       maxBuffer: 1000,
       isFinal: (channel) => channel.startsWith('sticker:'),
       isBehindGap: () => false,
-      onEnd: (outcome) => outcomes.push(outcome),
-      ...options,
+      ...rules,
     });
+    response.onEnd = (outcome) => outcomes.push(outcome);
     response.onClose = (reason) => reasons.push(reason);
     response.onDue = () => response.noop(NOW);
     return response;

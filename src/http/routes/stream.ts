@@ -108,11 +108,14 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
       turnAway(listener);
       return;
     }
+    const { backlog, logger, counters, recordsPlain, repeats } = context;
     const { user, credential, begun: since } = listener;
     const { granted, hasList } = entrance.rightsOf(listener, named);
-    // Of several objects that are spread, V8 copies only the first one fast: 8 µs a stream.
-    const own = { user, credential, begun: since, granted, hasList, named, connection, maxBuffer, maxChannels };
-    const session = new Session({ ...context, ...own });
+    // biome-ignore format: what all streams share, and what each has of its own
+    const session = new Session({
+      hub, backlog, logger, counters, recordsPlain, repeats, maxBuffer, maxChannels,
+      user, credential, begun: since, granted, hasList, named, connection,
+    });
     if (connection instanceof PollResponse) {
       connection.onReset = () => {
         if (!session.isHolding) session.noop();
