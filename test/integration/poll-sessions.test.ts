@@ -263,6 +263,22 @@ describe('a poll session', function () {
     }
   });
 
+  it('is one of its own in each namespace and database', async () => {
+    const env = { SISYPHUS_PROTOCOLS: 'sock.it', SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET };
+    const shop = await startGateway({ ...env, REDIS_URL: `${world.redis.url}/3`, SISYPHUS_NAMESPACE: 'shop' });
+    try {
+      const session = await begin(shop.url);
+      expect((await post(url, `${session}/poll`)).text).to.match(/^poll-start=/);
+      const asked = pollOnce(shop.url, session);
+      const third = world.redis.client({ db: 3 });
+      await eventually(async () => (await third.hget(`sisyphus:{shop:0}:poll:${session}`, 'at')) !== null);
+      await sendTo(shop.url, session, ['a']);
+      expect(await soon(asked)).to.deep.equal(['a']);
+    } finally {
+      await shop.stop();
+    }
+  });
+
   it('refuses pages of other sites', async () => {
     const session = await begin(url);
     for (const headers of [{ Origin: 'https://evil.example' }, { 'Sec-Fetch-Site': 'cross-site' }]) {
