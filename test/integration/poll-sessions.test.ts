@@ -101,6 +101,13 @@ describe('a poll session', function () {
     expect(again.text).not.to.equal(sent.text);
   });
 
+  it('writes JSON as JavaScript does, byte for byte', async () => {
+    const session = await begin(url);
+    const texts = ['</a>', '\\/', '\\\\/"', 'tab\t and ünï \u2028 😀', ''];
+    await sendTo(url, session, texts);
+    expect((await post(url, `${session}/poll`)).text).to.equal(JSON.stringify(texts));
+  });
+
   it('compresses for a client that accepts it', async () => {
     const session = await begin(url);
     await sendTo(url, session, ['long '.repeat(1000)]);

@@ -279,4 +279,12 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     ...SUITE,
     only: 'several connections',
   },
+  {
+    name: 'slashes are written with a backslash',
+    file: 'src/store/redis/lua/polls.lua',
+    find: "return (string.gsub(cjson.encode(text), '\\\\/', '/'))",
+    replace: 'return cjson.encode(text)',
+    ...SUITE,
+    only: 'byte for byte',
+  },
 ];
