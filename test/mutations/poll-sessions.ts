@@ -287,4 +287,12 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     ...SUITE,
     only: 'byte for byte',
   },
+  {
+    name: 'messages of a browser are taken twice if the answer of Redis is lost',
+    file: 'src/store/redis/lua/functions/poll-receive.lua',
+    find: "once(args[2], 'receive'",
+    replace: "once('', 'receive'",
+    ...FAULTS,
+    only: 'in the inbox once',
+  },
 ];
