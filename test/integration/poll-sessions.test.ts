@@ -99,6 +99,8 @@ describe('a poll session', function () {
     expect(sent.text).to.match(/^poll-start=[0-9a-f]{32}$/);
     expect(polled.text).to.equal(sent.text);
     expect(again.text).not.to.equal(sent.text);
+    // Whoever names a batch acknowledges.
+    expect((await post(url, `${gone}/poll?got=3`)).text).to.equal(again.text);
   });
 
   it('writes JSON as JavaScript does, byte for byte', async () => {
