@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
-import { isExpected } from '../repeats.ts';
+import { type Failures, isExpected } from '../repeats.ts';
 import type { Claimed, PollStore, Progress } from './poll-store.ts';
 
 /** How long a poll waits for a message (ms): less than the 25 s after which browsers that speak the protocol give up. */
@@ -14,6 +14,7 @@ const AGAIN = 500;
 
 export interface PollOptions {
   store: PollStore;
+  failures: Pick<Failures, 'log'>;
   session: string;
   /** The number of the last batch that the browser has named; empty: none. */
   got: string;
@@ -65,21 +66,21 @@ export class Poll {
       await this.#pause(claimed.again);
       if (this.#isOver || performance.now() >= this.#until) {
         // A claim may have been carried out although its answer was lost.
-        void this.end('back').catch(() => undefined);
+        void this.end('back');
         return { kind: 'nothing' };
       }
     }
   }
 
-  /** Says what has become of the batch. If the store cannot be told, it takes the batch for written after a while. */
+  /** Says what has become of the batch. If the store cannot be told, it takes the batch for written after a while. Never rejects. */
   async end(how: 'written' | 'back'): Promise<void> {
-    const { store, session } = this.#options;
+    const { store, session, failures } = this.#options;
     for (let i = 1; i <= ENDINGS; i++) {
       try {
         await store.end(session, this.#name, how);
         return;
       } catch (error) {
-        if (!isExpected(error)) throw error;
+        failures.log('poll_end_failed', error);
         await wait(AGAIN);
       }
     }
@@ -91,7 +92,7 @@ export class Poll {
       return await store.claim({ session, poll: this.#name, isFirst, got, progress: progress?.() });
     } catch (error) {
       // The claim may have been carried out.
-      if (isFirst) void this.end('back').catch(() => undefined);
+      if (isFirst) void this.end('back');
       if (isFirst || !isExpected(error)) throw error;
       return { kind: 'wait', again: AGAIN };
     }

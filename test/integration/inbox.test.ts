@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type InboxApplication, startInboxApplication } from '../support/inbox-application.ts';
@@ -8,6 +9,7 @@ import { type Link, startRelay } from '../support/relay.ts';
 import { begin, pollOnce, post } from '../support/sock-it.ts';
 import { eventually, within } from '../support/wait.ts';
 
+const ACL = new URL('../../docs/run/redis-users.acl', import.meta.url);
 const KEY = 'sisyphus:{0}';
 const SECRET = 'the-secret-of-the-inbox';
 
@@ -203,6 +205,25 @@ describe('the inbox', function () {
     } finally {
       for (const gateway of gateways.splice(0)) await gateway.stop();
       await relay.stop();
+    }
+  });
+
+  it('needs no more of Redis than docs/run/redis-users.acl lets a gateway do', async () => {
+    const guarded = await startRedis({ args: ['--aclfile', fileURLToPath(ACL)] });
+    try {
+      const gateway = await start({ REDIS_URL: guarded.url.replace('//', '//gateway:change-me-gateway@') });
+      application.answer = ({ data }, response) => response.end(`answer to ${data}`);
+      const session = await begin(gateway.url);
+      await send(gateway, session, ['a']);
+      expect(await within(pollOnce(gateway.url, session), 8_000, 'the answer')).to.deep.equal(['answer to a']);
+      application.answer = (_letter, response) => response.writeHead(500).end();
+      await send(gateway, session, ['b']);
+      await gateway.waitForLog(({ event }) => event === 'inbox_letter_buried', 20_000);
+      const admin = guarded.client({ username: 'admin', password: 'change-me-admin' });
+      expect(await admin.call('ACL', 'LOG')).to.deep.equal([]);
+    } finally {
+      for (const gateway of gateways.splice(0)) await gateway.stop();
+      await guarded.stop();
     }
   });
 

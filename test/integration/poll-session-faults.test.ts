@@ -5,7 +5,7 @@ import { runPolls } from '../support/poll-run.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Link, type Relay, startRelay } from '../support/relay.ts';
-import { begin, pollOnce, sendTo } from '../support/sock-it.ts';
+import { begin, pollOnce, post, sendTo } from '../support/sock-it.ts';
 import { eventually, within } from '../support/wait.ts';
 
 const KEY = 'sisyphus:{0}';
@@ -157,6 +157,14 @@ describe('a poll session, when something fails', function () {
     expect(await within(waiting, 8_000, 'the next message')).to.deep.equal(['next']);
   });
 
+  it('Redis is cut between the messages of a browser and its answer: they are in the inbox once', async () => {
+    const session = await begin(other.url);
+    once('sisyphus_poll_receive', (link) => link.down.cutAfter(1));
+    const { status } = await post(doomed.url, `${session}/poll-msg`, { body: '["a","b"]' });
+    expect(status).to.equal(200);
+    expect(await client.xlen(`${KEY}:inbox`)).to.equal(2);
+  });
+
   it('Redis is away while a poll waits: it waits on, and a new one is answered 503', async () => {
     const session = await begin(other.url);
     let commands: Link | undefined;
@@ -207,7 +215,7 @@ describe('a poll session, when something fails', function () {
       expect(callsOf(after, command)).to.equal(callsOf(before, command));
   });
 
-  it('is judged by what 200 polls get that are cut at random points, while gateways are killed', async () => {
+  it('is judged by what 200 polls get that are cut at random points, while gateways are killed and cut from Redis', async () => {
     const { polls, problems, got } = await runPolls({ seconds: 8, seed: 7, redis });
     expect(problems).to.deep.equal([]);
     expect(polls).to.be.above(200);

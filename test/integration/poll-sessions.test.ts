@@ -99,6 +99,15 @@ describe('a poll session', function () {
     expect(sent.text).to.match(/^poll-start=[0-9a-f]{32}$/);
     expect(polled.text).to.equal(sent.text);
     expect(again.text).not.to.equal(sent.text);
+    // Whoever names a batch acknowledges.
+    expect((await post(url, `${gone}/poll?got=3`)).text).to.equal(again.text);
+  });
+
+  it('writes JSON as JavaScript does, byte for byte', async () => {
+    const session = await begin(url);
+    const texts = ['</a>', '\\/', '\\\\/"', 'tab\t and ünï \u2028 😀', ''];
+    await sendTo(url, session, texts);
+    expect((await post(url, `${session}/poll`)).text).to.equal(JSON.stringify(texts));
   });
 
   it('compresses for a client that accepts it', async () => {
@@ -260,6 +269,22 @@ describe('a poll session', function () {
       expect((await post(off.url, 'poll-start')).status).to.equal(404);
     } finally {
       await off.stop();
+    }
+  });
+
+  it('is one of its own in each namespace and database', async () => {
+    const env = { SISYPHUS_PROTOCOLS: 'sock.it', SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET };
+    const shop = await startGateway({ ...env, REDIS_URL: `${world.redis.url}/3`, SISYPHUS_NAMESPACE: 'shop' });
+    try {
+      const session = await begin(shop.url);
+      expect((await post(url, `${session}/poll`)).text).to.match(/^poll-start=/);
+      const asked = pollOnce(shop.url, session);
+      const third = world.redis.client({ db: 3 });
+      await eventually(async () => (await third.hget(`sisyphus:{shop:0}:poll:${session}`, 'at')) !== null);
+      await sendTo(shop.url, session, ['a']);
+      expect(await soon(asked)).to.deep.equal(['a']);
+    } finally {
+      await shop.stop();
     }
   });
 

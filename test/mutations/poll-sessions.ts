@@ -279,4 +279,20 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     ...SUITE,
     only: 'several connections',
   },
+  {
+    name: 'slashes are written with a backslash',
+    file: 'src/store/redis/lua/polls.lua',
+    find: "return (string.gsub(cjson.encode(text), '\\\\/', '/'))",
+    replace: 'return cjson.encode(text)',
+    ...SUITE,
+    only: 'byte for byte',
+  },
+  {
+    name: 'messages of a browser are taken twice if the answer of Redis is lost',
+    file: 'src/store/redis/lua/functions/poll-receive.lua',
+    find: "once(args[2], 'receive'",
+    replace: "once('', 'receive'",
+    ...FAULTS,
+    only: 'in the inbox once',
+  },
 ];

@@ -11,8 +11,10 @@ if (!(seconds > 0) || !Number.isSafeInteger(seed)) throw new Error('expected --s
 console.log(`seed ${seed}, ${seconds} s`);
 const redis = await startRedis();
 try {
-  const { polls, got, lost, kills, problems } = await runPolls({ seconds, seed, redis, say: console.log });
-  console.log(`${polls} polls, ${got} messages, ${kills} gateways killed; ${lost} messages lost without ack`);
+  const { polls, got, lost, kills, cuts, problems } = await runPolls({ seconds, seed, redis, say: console.log });
+  console.log(
+    `${polls} polls, ${got} messages, ${kills} gateways killed, ${cuts} times cut from Redis; ${lost} messages lost without ack`,
+  );
   for (const problem of problems) console.log(problem);
   console.log(problems.length === 0 ? 'all is well' : `${problems.length} problems`);
   process.exitCode = problems.length === 0 ? 0 : 1;

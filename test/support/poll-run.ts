@@ -4,6 +4,7 @@ import { type Gateway, startGateway } from './gateway.ts';
 import { PUBLISH_SECRET } from './publisher.ts';
 import { RawSocket } from './raw-socket.ts';
 import type { RedisServer } from './redis.ts';
+import { type Relay, startRelay } from './relay.ts';
 import { begin, sendTo } from './sock-it.ts';
 
 const GATEWAYS = 2;
@@ -28,17 +29,19 @@ export interface Run {
   /** Messages that clients without `ack` have not got. */
   lost: number;
   kills: number;
+  /** How often the ways to Redis were cut. */
+  cuts: number;
   problems: string[];
 }
 
 /**
- * Clients that poll at random gateways and cut their polls at random moments, while messages are sent to them and gateways are killed. Whoever
+ * Clients that poll at random gateways and cut their polls at random moments, while messages are sent to them, and gateways are killed or cut from Redis. Whoever
  * acknowledges must get every message once and in order; whoever does not must get none twice, and all in order.
  */
 export async function runPolls({ seconds, seed, redis, say = () => undefined }: RunOptions): Promise<Run> {
   const random = new Random(seed);
   const fleet = await Fleet.start(redis);
-  const run: Run = { polls: 0, got: 0, lost: 0, kills: 0, problems: [] };
+  const run: Run = { polls: 0, got: 0, lost: 0, kills: 0, cuts: 0, problems: [] };
   const readers: Reader[] = [];
   for (let i = 0; i < SESSIONS; i++) {
     for (const kind of ['plain', 'ack', 'user'] as const) {
@@ -46,7 +49,7 @@ export async function runPolls({ seconds, seed, redis, say = () => undefined }: 
     }
   }
   const until = Date.now() + seconds * 1000;
-  const killing = fleet.kill(random.fork('kills'), until);
+  const failing = fleet.fail(random.fork('failures'), until, run);
   const reading = readers.map((reader) => reader.read());
   let sent = 0;
   while (Date.now() < until) {
@@ -54,7 +57,7 @@ export async function runPolls({ seconds, seed, redis, say = () => undefined }: 
     await pause(random.between(1, 40));
     if (sent++ % 200 === 0) say(`${readers.reduce((sum, { polls }) => sum + polls, 0)} polls`);
   }
-  run.kills = await killing;
+  await failing;
   for (const reader of readers) reader.finish();
   await Promise.all(reading);
   for (const reader of readers) reader.judge(run);
@@ -62,49 +65,57 @@ export async function runPolls({ seconds, seed, redis, say = () => undefined }: 
   return run;
 }
 
-/** Gateways of which one at a time is killed and started again; messages are sent by one that stays. */
+/** Gateways that are killed and started again, or cut from Redis; messages are sent by one that is neither. */
 class Fleet {
   readonly sender: Gateway;
-  readonly #redis: RedisServer;
+  readonly #relay: Relay;
   readonly #gateways: Gateway[];
 
-  private constructor(redis: RedisServer, sender: Gateway, gateways: Gateway[]) {
-    this.#redis = redis;
+  private constructor(relay: Relay, sender: Gateway, gateways: Gateway[]) {
+    this.#relay = relay;
     this.sender = sender;
     this.#gateways = gateways;
   }
 
   static async start(redis: RedisServer): Promise<Fleet> {
-    const sender = await startOn(redis);
-    return new Fleet(redis, sender, await Promise.all(Array.from({ length: GATEWAYS }, () => startOn(redis))));
+    const relay = await startRelay({ targetPort: redis.port });
+    const sender = await startOn(redis.port);
+    return new Fleet(relay, sender, await Promise.all(Array.from({ length: GATEWAYS }, () => startOn(relay.port))));
   }
 
   port(random: Random): number {
     return random.pick([...this.#gateways, this.sender]).port;
   }
 
-  async kill(random: Random, until: number): Promise<number> {
-    let kills = 0;
+  async fail(random: Random, until: number, run: Run): Promise<void> {
     for (;;) {
-      await pause(random.between(1500, 3000));
-      if (Date.now() > until) return kills;
+      await pause(random.between(1000, 2500));
+      if (Date.now() > until) return;
+      if (random.chance(0.5)) {
+        run.cuts++;
+        for (const link of random.sample([...this.#relay.links], random.integer(1, this.#relay.links.size))) {
+          link.cut(random.chance(0.5) ? 'reset' : 'end');
+        }
+        continue;
+      }
+      run.kills++;
       const at = random.integer(0, GATEWAYS - 1);
       const gateway = this.#gateways[at]!;
       gateway.kill('SIGKILL');
       await gateway.exited;
-      this.#gateways[at] = await startOn(this.#redis);
-      kills++;
+      this.#gateways[at] = await startOn(this.#relay.port);
     }
   }
 
   async stop(): Promise<void> {
     for (const gateway of [...this.#gateways, this.sender]) await gateway.stop();
+    await this.#relay.stop();
   }
 }
 
-function startOn(redis: RedisServer): Promise<Gateway> {
+function startOn(redisPort: number): Promise<Gateway> {
   return startGateway({
-    REDIS_URL: redis.url,
+    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
     SISYPHUS_PROTOCOLS: 'sock.it',
     SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
     SISYPHUS_BACKLOG_LENGTH: '10000',

@@ -5,6 +5,7 @@ import { type Outcome, Poll } from '../../poll/poll.ts';
 import type { Carried, PollStore } from '../../poll/poll-store.ts';
 import type { Polls } from '../../poll/polls.ts';
 import { createSessionName, isCarrying, isSessionName } from '../../poll/session-name.ts';
+import { Failures } from '../../repeats.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { CarriedStreams } from '../carried-stream.ts';
 import type { HttpContext } from '../context.ts';
@@ -36,10 +37,12 @@ export class SockIt {
   readonly #context: HttpContext;
   readonly #options: SockItOptions;
   readonly #inOrder = new InOrder();
+  readonly #failures: Failures;
 
   constructor(context: HttpContext, options: SockItOptions) {
     this.#context = context;
     this.#options = options;
+    this.#failures = new Failures(context.logger);
   }
 
   /** POST /sock.it/poll-start */
@@ -62,7 +65,7 @@ export class SockIt {
     const stream =
       listener && carried !== 'nothing' ? this.#options.streams.begin(carried, listener, () => waiting) : undefined;
     const progress = stream ? () => stream.progress() : undefined;
-    const poll = new Poll({ store, session, got, progress });
+    const poll = new Poll({ store, failures: this.#failures, session, got, progress });
     waiting = poll;
     leaving.onLeft = () => poll.close();
     const outcome = await polls.run(poll).finally(() => stream?.close());
@@ -112,7 +115,8 @@ export class SockIt {
     ctx.req.resume();
     const carried = await visitors.carriedBy(ctx);
     const name = createSessionName(carried !== undefined);
-    const session = await store.open(name, ctx.query.ack === '1', carried, isSessionName(instead) ? instead : '');
+    const hasAck = ctx.query.ack === '1' || ctx.query.got !== undefined;
+    const session = await store.open(name, hasAck, carried, isSessionName(instead) ? instead : '');
     await answerPlainly(ctx, `poll-start=${session}`);
   }
 

@@ -26,6 +26,11 @@ function polls.keys_of(id)
   return record, record .. ':queue'
 end
 
+-- The text as JSON, as JavaScript writes it: cjson puts a backslash before every slash.
+function polls.to_json(text)
+  return (string.gsub(cjson.encode(text), '\\/', '/'))
+end
+
 -- Asks for permission, and looks at the types of the keys. Answers an error, or `nil`.
 function polls.problem(record, queue)
   require_permissions(record, { 'HMGET', 'HSET', 'HDEL', 'HINCRBY', 'PEXPIRE', 'PTTL', 'TYPE' })

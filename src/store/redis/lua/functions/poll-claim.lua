@@ -31,7 +31,7 @@ local function next_batch(record, queue, args)
   local items, is_more = take(queue)
   if args[6] and not is_more then
     for i = 9, #args do
-      items[#items + 1] = cjson.encode(args[i])
+      items[#items + 1] = polls.to_json(args[i])
     end
     redis.call('HSET', record, 'position', args[6], 'told', args[7])
   end

@@ -21,7 +21,7 @@ define('poll_send', {}, function(args)
   local clock = session.at and polls.prepare_wake(session.at)
   local dropped = math.max(0, redis.call('XLEN', queue) + #args - 1 - polls.MOST)
   for i = 2, #args do
-    redis.call('XADD', queue, 'MAXLEN', polls.MOST, '*', 'm', cjson.encode(args[i]))
+    redis.call('XADD', queue, 'MAXLEN', polls.MOST, '*', 'm', polls.to_json(args[i]))
   end
   redis.call('PEXPIRE', queue, math.max(1, redis.call('PTTL', record)))
   if clock then
