@@ -50,6 +50,16 @@ export function oneOf<const T extends string>(words: readonly T[]) {
   };
 }
 
+/** Parses words that are separated by commas, each one of `words`; an empty text is an empty list. */
+export function listOf<const T extends string>(words: readonly T[]) {
+  return (text: string): T[] =>
+    list(text).map((item) => {
+      const word = words.find((candidate) => candidate === item);
+      if (word !== undefined) return word;
+      throw new Mistake(`holds ${JSON.stringify(item)}: expected ${words.join(' or ')}`);
+    });
+}
+
 export function host(text: string): string {
   if (/^[A-Za-z0-9.:_-]{1,253}$/.test(text)) return text;
   throw new Mistake('is no host: expected a name or an address, such as 127.0.0.1, ::1 or 0.0.0.0');

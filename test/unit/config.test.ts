@@ -100,6 +100,7 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_COOKIE: 'a=b' }, /is no name of a cookie/],
   [{ SISYPHUS_TRUSTED_PROXIES: '10.0.0.0/33' }, /"10.0.0.0\/33": expected an address or a range/],
   [{ SISYPHUS_TRUSTED_PROXIES: 'proxy.example' }, /expected an address or a range/],
+  [{ SISYPHUS_PROTOCOLS: 'rt,sse' }, /^SISYPHUS_PROTOCOLS="rt,sse" holds "sse": expected rt or sock.it$/],
   [{ SISYPHUS_RIGHTS: 'credential' }, /^SISYPHUS_RIGHTS=credential needs SISYPHUS_AUTH=forward or jwt/],
   [{ SISYPHUS_MAX_STREAMS_PER_ADDRESS: '0' }, /is no limit: expected a whole number from 1/],
   [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],
