@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { FLEET_MUTATIONS } from './fleet.ts';
@@ -39,4 +40,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,
   ...GUIDE_MUTATIONS,
+  ...COLLECTION_MUTATIONS,
 ];

@@ -7,7 +7,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const KEY = 'sisyphus:{0}';
 const LISTS = ['user:7:channels', 'user:8:channels', 'user:9:channels'];
-const CHANNELS = ['room:1', 'room:2', 'room:3', 'user:7', 'user:8', 'user:9'];
+const CHANNELS = ['room:1', 'room:2', 'room:3', 'user:7', 'user:8', 'user:9', 'collection:drivers'];
 
 /** Every key that a function may touch; and every topic on which one may speak. */
 const KEYS = [
@@ -17,6 +17,7 @@ const KEYS = [
     ['rights', 'changes', 'tokens', 'revoked'].map((part) => `${KEY}:user:${user}:${part}`),
   ),
   ...['', ':a', ':b'].map((gateway) => `${KEY}:streams${gateway}`),
+  ...['records', 'state', 'expires'].map((part) => `${KEY}:collection:drivers:${part}`),
   ...LISTS,
 ];
 const TOPICS = [
@@ -75,6 +76,13 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'a token that is revoked', state: 'usual', args: ['revoke_tokens', 'hash', '7', HASH] },
   { name: 'all tokens of a user, which are revoked', state: 'promoted', args: ['revoke_tokens', 'user', '7'] },
   { name: 'lists', state: 'changed', args: ['rights', 'look', '7', '-', '8', '-'] },
+  { name: 'a collection', state: 'usual', args: ['put', 'drivers', '[{"name":"a"},{"name":"c"}]'] },
+  {
+    name: 'a part of a collection',
+    state: 'promoted',
+    args: ['patch', 'drivers', '[{"type":"delete","data":{"name":"b"}}]'],
+  },
+  { name: 'records that end', state: 'usual', args: ['expire_records', 'drivers'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },
 ];
@@ -128,6 +136,9 @@ describe('a caller who may not do all that a function does', function () {
     // A set of several members may be restored in another order.
     await redis.hdel(`${KEY}:streams`, 'a');
     await call(redis, ['add_token', '7', HASH, '60000']);
+    await redis.hset(`${KEY}:clock`, 'collections', '{"drivers":{"key":"name","ttl":60000}}');
+    await call(redis, ['put', 'drivers', '[{"name":"a"},{"name":"b"}]']);
+    await redis.zadd(`${KEY}:collection:drivers:expires`, 1, 'a');
     states.usual = await everyKey(redis);
     await redis.del(`${KEY}:channel:room:1:msg_id`);
     await redis.set(`${KEY}:channel:room:2:msg_id`, 'broken');

@@ -64,6 +64,11 @@ export class MemoryLog {
     return this.#channels.get(channel)?.head ?? BEGINNING;
   }
 
+  /** The revision of the channel's last message; 0 if none is known. */
+  revisionOf(channel: string): number {
+    return this.#channels.get(channel)?.revision ?? 0;
+  }
+
   /** Gives out an id. */
   next(): Position {
     this.#last = laterOf(justAfter(this.#last), positionBefore(0, this.#now()));
