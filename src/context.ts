@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
+import { Expiry } from './collection/expiry.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
@@ -10,7 +11,7 @@ import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
 import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
-import { Repeats } from './repeats.ts';
+import { Failures, Repeats } from './repeats.ts';
 import { Outage } from './session/outage.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createStore } from './store/create-store.ts';
@@ -36,6 +37,7 @@ export interface Context {
   sessions: SessionRegistry;
   outage: Outage;
   recorder: Recorder | undefined;
+  expiry: Expiry;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -83,11 +85,16 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
   const outage = new Outage({ hub, sessions, counters, troubles, hasSpoken, grace: config.redisGrace, logger });
   const recorder = store.plain && new Recorder(store.plain, counters, logger.child({ component: 'recorder' }));
 
+  const names = config.collections.filter(({ ttl }) => ttl !== undefined).map(({ name }) => name);
+  const failures = new Failures(logger.child({ component: 'collections' }));
+  const expiry = new Expiry({ collections: store.collections, names, failures });
+
   const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
     secrets: secrets ?? new PublishSecrets(config.publishSecret),
+    collections: store.collections,
     tokens: store.tokens,
     backlog,
     hub,
@@ -111,6 +118,7 @@ export function createContext({ config, logger, privateUrl, isDraining, warnings
     sessions,
     outage,
     recorder,
+    expiry,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),

@@ -14,6 +14,7 @@ export const ERRORS = {
   method_not_allowed: 405,
   request_timeout: 408,
   idempotency_conflict: 409,
+  superseded: 409,
   too_large: 413,
   unsupported_type: 415,
   too_many_requests: 429,

@@ -38,11 +38,12 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const { store, hub, sessions, recorder, outage, server } = this.context;
+    const { store, hub, sessions, recorder, expiry, outage, server } = this.context;
     store.start();
     hub.start();
     sessions.start();
     recorder?.start();
+    expiry.start();
     outage.start();
     const until = Date.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
@@ -82,6 +83,7 @@ export class Gateway {
     await within(SERVER_PATIENCE, closed);
     server.closeAllConnections();
     outage.stop();
+    context.expiry.stop();
     sessions.stop();
     // A standby records the messages that are left; or their gap is announced, as after the end of any recorder.
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {

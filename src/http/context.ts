@@ -1,4 +1,5 @@
 import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
+import type { Collections } from '../collection/collections.ts';
 import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Counters } from '../counters.ts';
@@ -21,6 +22,7 @@ export interface HttpContext {
   publisher: Publisher;
   /** The publish secrets in force. */
   secrets: PublishSecrets;
+  collections: Collections;
   tokens: Tokens;
   /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;

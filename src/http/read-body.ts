@@ -11,8 +11,8 @@ const FACTOR = 16;
  * @param maxMessage in bytes
  * @throws SisyphusError `too_large`, `unsupported_type`, `bad_request`
  */
-export async function readBody(request: IncomingMessage, maxMessage: number): Promise<Buffer> {
-  const limit = FACTOR * maxMessage;
+export async function readBody(request: IncomingMessage, maxMessage: number, factor = FACTOR): Promise<Buffer> {
+  const limit = factor * maxMessage;
   const coding = request.headers['content-encoding']?.trim() ?? '';
   if (!/^(identity)?$/i.test(coding)) throw compressed(coding);
   if (Number(request.headers['content-length']) > limit) throw tooLarge(limit);

@@ -5,9 +5,11 @@ import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
+import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
+import { changes, snapshot } from './routes/live.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
@@ -46,6 +48,10 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.delete('/tokens', publishers, revokeTokens(context));
 
   router.get('/channels/:channel/messages', history(context, options));
+  router.get('/live/:collection', snapshot(context, options));
+  router.get('/live/:collection/events', changes(context, openStream));
+  router.put('/live/:collection', publishers, putCollection(context));
+  router.patch('/live/:collection', publishers, patchCollection(context));
   router.get('/position', position(context));
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));

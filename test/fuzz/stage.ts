@@ -58,6 +58,7 @@ export class Stage {
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_LOG_LEVEL: 'trace',
       SISYPHUS_ORIGINS: 'https://a.example',
+      SISYPHUS_COLLECTIONS: '{"fuzz":{"key":"name","public":true,"ttl":"1s"}}',
       NODE_OPTIONS: `--trace-warnings --import=${PROBE}`,
     };
     for (const [i, mode] of modes.entries()) {
