@@ -9,7 +9,7 @@ import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
-import { changes, snapshot } from './routes/live.ts';
+import { changes, page, snapshot } from './routes/live.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
@@ -48,6 +48,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.delete('/tokens', publishers, revokeTokens(context));
 
   router.get('/channels/:channel/messages', history(context, options));
+  router.get('/live', page(context));
   router.get('/live/:collection', snapshot(context, options));
   router.get('/live/:collection/events', changes(context, openStream));
   router.put('/live/:collection', publishers, putCollection(context));

@@ -117,6 +117,31 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     only: 'CSV',
   },
   {
+    name: 'the page goes on after a revision that it has missed',
+    file: 'src/live-page/page.js',
+    find: 'if (!isSame || message.revision !== this.revision + 1) return true;',
+    replace: 'if (!isSame) return true;',
+    caughtBy: 'browser/live-page',
+    only: 'goes by the revision',
+  },
+  {
+    name: 'the page leaves its earlier stream open when it starts over',
+    file: 'src/live-page/page.js',
+    find: '    source?.close();\n',
+    replace: '',
+    caughtBy: 'browser/live-page',
+    only: 'with one connection',
+  },
+  {
+    name: 'the page shows text as HTML',
+    file: 'src/live-page/page.js',
+    find: '    made.append(...children);\n',
+    replace:
+      "    made.innerHTML = children.filter((child) => typeof child === 'string').join('');\n    made.append(...children.filter((child) => typeof child !== 'string'));\n",
+    caughtBy: 'browser/live-page',
+    only: 'applies what is created',
+  },
+  {
     name: 'a server that takes over goes on with the epoch of the one before',
     file: `${LUA}life.lua`,
     find: "  redis.call('HSET', CLOCK, 'forked', digits(to))\n",

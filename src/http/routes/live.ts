@@ -7,6 +7,7 @@ import { formatPosition } from '../../message/position.ts';
 import { askingOf, judgeFor, type ReaderOptions } from '../channel-reader.ts';
 import { answerCondition } from '../condition.ts';
 import type { HttpContext } from '../context.ts';
+import { livePage } from '../live-page.ts';
 import { streamRequestOf } from '../stream-request.ts';
 import { handOver, type OpenStream } from './stream.ts';
 
@@ -14,6 +15,17 @@ import { handOver, type OpenStream } from './stream.ts';
 const OVERLAP = '10';
 /** How long the connection may stand still before the client has taken the answer (ms). */
 const TAKING = 60_000;
+
+/** GET /live: a page that shows the public collections. */
+export function page({ config }: HttpContext): (ctx: Context) => void {
+  const names = config.collections.filter(({ isPublic }) => isPublic).map(({ name }) => name);
+  const { html, headers } = livePage(names, config.noopInterval);
+  return (ctx) => {
+    ctx.set(headers);
+    ctx.type = 'html';
+    ctx.body = html;
+  };
+}
 
 /** GET /live/<collection>: all records, the revision that they have, and the id at which a stream joins. */
 export function snapshot(context: HttpContext, options: ReaderOptions): (ctx: Context) => Promise<void> {
