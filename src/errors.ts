@@ -9,6 +9,7 @@ export const ERRORS = {
   unauthorized: 401,
   publishing_off: 403,
   forbidden_channel: 403,
+  wrong_secret: 403,
   cross_site: 403,
   not_found: 404,
   method_not_allowed: 405,

@@ -14,6 +14,7 @@ import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
+import { ping, poll, update } from './routes/sync.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
@@ -53,6 +54,14 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.get('/live/:collection/events', changes(context, openStream));
   router.put('/live/:collection', publishers, putCollection(context));
   router.patch('/live/:collection', publishers, patchCollection(context));
+  if (config.protocols.includes('sync')) {
+    const [polls, updates] = [poll(context, options), update(context, options)];
+    router.get('/poll', polls);
+    router.get('/sync/:collection/poll', polls);
+    router.post('/update', updates);
+    router.post('/sync/:collection/update', updates);
+    router.get('/__ping', ping);
+  }
   router.get('/position', position(context));
   router.get('/healthz', healthz);
   router.get('/readyz', readyz(context, descriptors));

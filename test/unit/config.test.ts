@@ -147,7 +147,7 @@ const INVALID: [Texts, RegExp][] = [
       ],
     ] as [string, RegExp][]
   ).map(([text, expected]): [Texts, RegExp] => [{ SISYPHUS_COLLECTIONS: text }, expected]),
-  [{ SISYPHUS_PROTOCOLS: 'rt,sse' }, /^SISYPHUS_PROTOCOLS="rt,sse" holds "sse": expected rt or sock.it$/],
+  [{ SISYPHUS_PROTOCOLS: 'rt,sse' }, /^SISYPHUS_PROTOCOLS="rt,sse" holds "sse": expected rt or sock.it or sync$/],
   [{ SISYPHUS_RIGHTS: 'credential' }, /^SISYPHUS_RIGHTS=credential needs SISYPHUS_AUTH=forward or jwt/],
   [{ SISYPHUS_MAX_STREAMS_PER_ADDRESS: '0' }, /is no limit: expected a whole number from 1/],
   [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],
