@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Log } from './queue.ts';
 import { NO_TEXT, timeToken } from './time-token.ts';
 import { applyUpdates, type Fate, type Item, replaceState, type State, type Update } from './updates.ts';
@@ -79,10 +80,7 @@ export class SyncClient {
         if (signal?.aborted) return;
         this.#options.log.error({ event: 'poll_failed', err: error }, `another attempt in ${pause} ms`);
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, pause * (0.5 + Math.random()));
-        signal?.addEventListener('abort', () => [clearTimeout(timer), resolve()], { once: true });
-      });
+      await wait(pause * (0.5 + Math.random()), undefined, signal && { signal }).catch(() => undefined);
       pause = Math.min(2 * pause, pauses.longest);
     }
   }

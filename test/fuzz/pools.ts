@@ -12,12 +12,15 @@ export const PATHS = [
   '/live/fuzz',
   '/live/fuzz/events',
   '/live/nobody',
+  '/sync/fuzz/poll',
+  '/sync/fuzz/update',
+  '/update',
   '/healthz',
   '/readyz',
   '/status',
 ];
 /** Those that take a body. */
-export const POSTS = ['/publish', '/publish', '/grant', '/revoke', '/tokens', '/disconnect'];
+export const POSTS = ['/publish', '/publish', '/grant', '/revoke', '/tokens', '/disconnect', '/sync/fuzz/update'];
 /** Streams that open in each mode, if a gateway lets them; the first is none. */
 export const GOOD_QUERIES = [
   '',

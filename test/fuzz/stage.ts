@@ -58,7 +58,8 @@ export class Stage {
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_LOG_LEVEL: 'trace',
       SISYPHUS_ORIGINS: 'https://a.example',
-      SISYPHUS_COLLECTIONS: '{"fuzz":{"key":"name","public":true,"ttl":"1s"}}',
+      SISYPHUS_COLLECTIONS: '{"fuzz":{"key":"name","public":true,"ttl":"1s","send":["s"],"receive":["s"]}}',
+      SISYPHUS_PROTOCOLS: 'sync',
       NODE_OPTIONS: `--trace-warnings --import=${PROBE}`,
     };
     for (const [i, mode] of modes.entries()) {

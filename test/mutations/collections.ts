@@ -187,6 +187,22 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/sync',
   },
   {
+    name: 'a snapshot has an id that is later than its records',
+    file: `${LUA}functions/snapshot-ro.lua`,
+    find: 'local id = whole(stored[1]) and stored[1] or digits(redis_time())',
+    replace: 'local id = digits(redis_time() + 3000)',
+    caughtBy: REDIS,
+    only: 'joins the stream at its id',
+  },
+  {
+    name: 'an epoch begins only with the first change after the store was emptied',
+    file: 'src/store/redis/redis-collections.ts',
+    find: 'if (String(answer[0]) === NO_EPOCH) {',
+    replace: 'if (answer.length === 0) {',
+    caughtBy: 'redis/collections',
+    only: 'as soon as they are read',
+  },
+  {
     name: 'a server that takes over goes on with the epoch of the one before',
     file: `${LUA}life.lua`,
     find: "  redis.call('HSET', CLOCK, 'forked', digits(to))\n",

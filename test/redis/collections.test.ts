@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { createLogger } from '../../src/logger.ts';
+import { Keys } from '../../src/store/redis/keys.ts';
+import { RedisCollections } from '../../src/store/redis/redis-collections.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { DEFAULTS } from '../contract/store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -130,6 +132,18 @@ describe('collections in Redis', () => {
     expect({ records, key }).to.deep.equal({ records: ['{"id":"a","driver_name":"b"}'], key: 'id' });
     await fcall('patch', 'drivers', update);
     await next.close();
+  });
+
+  it('have an epoch as soon as they are read in a store that was emptied', async () => {
+    await store.close();
+    await redis.flushall();
+    const keys = new Keys(undefined, 0);
+    const collections = new RedisCollections({ commands: redis, replays: redis, keys });
+    const before = await collections.read('drivers');
+    expect(before).to.include({ revision: 0, key: 'driver_name' });
+    await put('a');
+    expect((await last()).epoch).to.equal(before.epoch);
+    store = await openStore();
   });
 
   it('do not forget their revision, however old it is', async () => {

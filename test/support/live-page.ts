@@ -80,19 +80,16 @@ export class LivePage {
   }
 
   async #run(): Promise<void> {
-    let isFirst = true;
     while (!this.#isClosed) {
-      try {
-        if (!isFirst) this.startOvers++;
-        const id = await this.load();
-        isFirst = false;
-        await wait(this.#options.delay?.() ?? 0);
-        await this.#follow(id);
-      } catch {
+      const id = await this.load().catch(() => undefined);
+      if (id === undefined) {
         // The gateway is away, or is being started: the page tries again.
         await wait(50);
-        isFirst = isFirst || this.revision < 0;
+        continue;
       }
+      await wait(this.#options.delay?.() ?? 0);
+      await this.#follow(id);
+      if (!this.#isClosed) this.startOvers++;
     }
   }
 

@@ -11,6 +11,9 @@ const REMEMBERED = 300_000;
 /** How long the gateway's own key is remembered (ms): longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
 
+/** The epoch of a store that has no clock. */
+const NO_EPOCH = '0';
+
 export interface RedisCollectionsOptions {
   commands: Redis;
   /** The connection for snapshots: these calls must not keep records and leases waiting. */
@@ -39,8 +42,15 @@ export class RedisCollections implements Collections {
   async read(name: string, known?: Snapshot): Promise<Snapshot> {
     const { replays, keys } = this.#options;
     const args = known ? [name, known.epoch, known.revision] : [name];
-    const answer = await askTwice(replays, () => readFunction(replays, keys, 'sisyphus_snapshot_ro', args));
-    const [epoch, revision, id, key, isKnown, records] = answer as Answer;
+    const ask = async (): Promise<Answer> =>
+      (await askTwice(replays, () => readFunction(replays, keys, 'sisyphus_snapshot_ro', args))) as Answer;
+    let answer = await ask();
+    if (String(answer[0]) === NO_EPOCH) {
+      // The store was emptied, and nobody has written since. An epoch begins with the life of the store. If it takes no writes, nothing begins.
+      await callFunction(replays, keys, 'sisyphus_position', []).catch(() => undefined);
+      answer = await ask();
+    }
+    const [epoch, revision, id, key, isKnown, records] = answer;
     return {
       epoch: String(epoch),
       revision: Number(revision),

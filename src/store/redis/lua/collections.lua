@@ -31,7 +31,8 @@ do
   -- Keeps the configuration of the collections: JSON, from the name to { key = …, ttl = … (ms) }.
   function collections.store(clock, text)
     redis.call('HSET', CLOCK, 'collections', text)
-    configured[KEY .. (clock.database or '')] = text
+    -- A call that writes nothing cannot find out its database if the clock is lost.
+    configured[KEY .. (clock.database or '')], configured[KEY] = text, text
   end
 
   -- The configuration of one collection, or `nil` and an error. `last`: as HMGET has answered `collections` of the clock.
