@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Retention } from './backlog/backlog.ts';
+import { Expiry } from './collection/expiry.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
@@ -12,7 +13,7 @@ import { createInboxWorker, type InboxWorker } from './poll/inbox-worker.ts';
 import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
 import { Recorder } from './recorder/recorder.ts';
-import { Repeats } from './repeats.ts';
+import { Failures, Repeats } from './repeats.ts';
 import { Outage } from './session/outage.ts';
 import { SessionRegistry } from './session/session-registry.ts';
 import { createStore } from './store/create-store.ts';
@@ -44,6 +45,7 @@ export interface Context {
   polls: Polls | undefined;
   /** Takes care of what browsers have sent. */
   letters: InboxWorker | undefined;
+  expiry: Expiry;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -94,11 +96,16 @@ export function createContext(options: ContextOptions): Context {
 
   const polls = store.polls && new Polls(store.polls);
   const letters = store.inbox && createInboxWorker(store.inbox, config, logger.child({ component: 'inbox' }));
+  const names = config.collections.filter(({ ttl }) => ttl !== undefined).map(({ name }) => name);
+  const failures = new Failures(logger.child({ component: 'collections' }));
+  const expiry = new Expiry({ collections: store.collections, names, failures });
+
   const server = createHttpServer({
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
     secrets: secrets ?? new PublishSecrets(config.publishSecret),
+    collections: store.collections,
     tokens: store.tokens,
     polls,
     backlog,
@@ -126,6 +133,7 @@ export function createContext(options: ContextOptions): Context {
     recorder,
     polls,
     letters,
+    expiry,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),

@@ -40,11 +40,12 @@ export class Gateway {
   }
 
   async start(): Promise<void> {
-    const { store, hub, sessions, recorder, outage, server } = this.context;
+    const { store, hub, sessions, recorder, expiry, outage, server } = this.context;
     store.start();
     hub.start();
     sessions.start();
     recorder?.start();
+    expiry.start();
     outage.start();
     this.context.letters?.start();
     const until = Date.now() + START_PATIENCE;
@@ -93,6 +94,7 @@ export class Gateway {
     await within(SERVER_PATIENCE, closed);
     server.closeAllConnections();
     outage.stop();
+    context.expiry.stop();
     sessions.stop();
     // A standby records the messages that are left; or their gap is announced, as after the end of any recorder.
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {

@@ -54,7 +54,8 @@ async function tryRedis(config: Config): Promise<string | undefined> {
 }
 
 /** An address with its secrets masked; any other secret value is replaced as a whole, because it may look like an address. */
-function hide(text: string, secret: true | 'address' | 'pem'): string {
+function hide(text: string, secret: true | 'address' | 'pem' | 'json'): string {
   if (secret === 'address') return mask(text);
-  return secret === 'pem' && !text.includes('-----BEGIN') ? text : '***';
+  const isPath = secret === 'pem' ? !text.includes('-----BEGIN') : secret === 'json' && !/^\s*[{[]/.test(text);
+  return isPath ? text : '***';
 }

@@ -1,8 +1,9 @@
 import type { Publication } from '../backlog/backlog.ts';
+import { type Changed, channelOfCollection } from '../collection/collections.ts';
 import { loadConfig, type Texts } from '../config/config.ts';
 import type { SecretList } from '../config/secret-list.ts';
 import { channelOfUser } from '../message/names.ts';
-import { formatPosition } from '../message/position.ts';
+import { BEGINNING, formatPosition, parsePosition } from '../message/position.ts';
 import { newToken, parseToken } from '../message/token.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
@@ -22,6 +23,8 @@ export type RightsVerb = 'grant' | 'revoke';
 export interface Publisher {
   publish(publication: Publication): Promise<Receipt>;
   change(verb: RightsVerb, user: string, channel: string, data: Buffer | undefined): Promise<Receipt>;
+  /** Puts a list of records, or a batch of changes. */
+  changeCollection(verb: 'put' | 'patch', name: string, text: string): Promise<Changed>;
   /** Ends the streams of the user; answers the id of the disconnect. */
   disconnect(user: string): Promise<string>;
   /** Makes a token that is valid for `ttl` ms; `expires`: when it ends (ms since 1970). */
@@ -63,7 +66,7 @@ export function onlyMine(env: Texts): Texts {
 }
 
 async function overRedis(target: RedisTarget, namespace: string | undefined): Promise<Publisher> {
-  const { publisher, tokens, close } = await connectPublisher(target, namespace);
+  const { publisher, collections, tokens, close } = await connectPublisher(target, namespace);
   return {
     async publish(publication) {
       const [published] = await publisher.publish([publication]);
@@ -73,6 +76,7 @@ async function overRedis(target: RedisTarget, namespace: string | undefined): Pr
       const { id, revision } = await publisher[verb](user, channel, data);
       return { id: formatPosition(id), revision };
     },
+    changeCollection: (verb, name, text) => collections[verb](name, text),
     disconnect: async (user) => formatPosition(await publisher.disconnect(user)),
     async mint(user, ttl) {
       const { token, hash } = newToken(user);
@@ -84,7 +88,7 @@ async function overRedis(target: RedisTarget, namespace: string | undefined): Pr
 }
 
 function overHttp(url: string, list: SecretList): Publisher {
-  const ask = (method: Method, path: string, channels: string[], body: Body, members: string[]) =>
+  const ask = (method: Method, path: string, channels: string[], body: Body | string, members: string[]) =>
     send(method, `${url}${path}`, secretFor(list, channels), body, members);
   const post = async (path: string, channels: string[], body: Body): Promise<Receipt> => {
     const { id, revision } = await ask('POST', path, channels, body, ['id', 'revision']);
@@ -94,6 +98,14 @@ function overHttp(url: string, list: SecretList): Publisher {
     publish: ({ channel, data, event }) => post('/publish', [channel], { channel, data: data.toString(), event }),
     change: (verb, user, channel, data) =>
       post(`/${verb}`, [channelOfUser(user), channel], { user, channel, data: data?.toString() }),
+    async changeCollection(verb, name, text) {
+      const members = ['id', 'revision', 'created', 'updated', 'destroyed'];
+      const [method, path] = [verb === 'put' ? 'PUT' : 'PATCH', `/live/${encodeURIComponent(name)}`] as const;
+      const answer = await ask(method, path, [channelOfCollection(name)], text, members);
+      const [revision, created, updated, destroyed] = members.slice(1).map((member) => Number(answer[member]));
+      const id = parsePosition(String(answer.id)) ?? BEGINNING;
+      return { id, revision: revision!, created: created!, updated: updated!, destroyed: destroyed! };
+    },
     disconnect: async (user) => String((await ask('POST', '/disconnect', [channelOfUser(user)], { user }, ['id'])).id),
     async mint(user, ttl) {
       const body = { user, ttl: `${ttl}ms` };
@@ -121,21 +133,31 @@ export function secretFor({ secrets }: SecretList, channels: string[]): string {
   return (fitting ?? candidates[0]!).text;
 }
 
-type Method = 'POST' | 'DELETE';
+type Method = 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 type Body = Record<string, string | undefined>;
 
-/** @param members what a gateway's answer has */
+/** The gateway has answered, and refused. */
+export class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** @param body JSON, or what is made JSON; @param members what a gateway's answer has */
 async function send(
   method: Method,
   url: string,
   secret: string,
-  body: Body,
+  body: Body | string,
   members: string[],
 ): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
     method,
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${secret}` },
-    body: JSON.stringify(body),
+    body: typeof body === 'string' ? body : JSON.stringify(body),
     redirect: 'error',
     signal: AbortSignal.timeout(HTTP_TIMEOUT),
   }).catch((error: unknown) => {
@@ -145,7 +167,7 @@ async function send(
   const answer = parseAnswer(text);
   if (response.ok && members.every((name) => answer[name] !== undefined)) return answer;
   const said = typeof answer.message === 'string' ? answer.message : JSON.stringify(text.slice(0, 200));
-  throw new Error(`${url} answered ${response.status}: ${said}`);
+  throw new Refusal(response.status, `${url} answered ${response.status}: ${said}`);
 }
 
 function parseAnswer(text: string): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { nearest } from '../config/nearest.ts';
 import { mask } from '../mask.ts';
 import { VERSION } from '../version.ts';
 import { checkConfig } from './check-config.ts';
+import { patch, put } from './collection.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
 import { disconnect } from './disconnect.ts';
 import { helpText } from './help.ts';
@@ -13,8 +14,12 @@ import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
 import { tail } from './tail.ts';
 import { token } from './token.ts';
+import { watch } from './watch.ts';
 
-export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig];
+export const COMMANDS: Command[] = [
+  ...[serve, publish, put, patch, watch, grant, revoke],
+  ...[disconnect, token, tail, checkConfig],
+];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {

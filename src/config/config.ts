@@ -9,6 +9,7 @@ import {
   ranges,
   serviceUrl,
 } from './auth-values.ts';
+import { collections } from './collections.ts';
 import { nearest } from './nearest.ts';
 import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
@@ -62,8 +63,10 @@ const TABLE = {
     'where the channels of a user come from: the list in Redis, the credential (`forward`, `jwt`), or both'),
   publicChannels: row('SISYPHUS_PUBLIC_CHANNELS', '', patterns,
     'channels that everybody may read by name: patterns such as `news:*`; never `user:*`', { mayBeEmpty: true }),
-  protocols: row('SISYPHUS_PROTOCOLS', '', listOf(['rt', 'sock.it']),
-    'other protocols that are served beside streams: `rt`, `sock.it`', { mayBeEmpty: true }),
+  protocols: row('SISYPHUS_PROTOCOLS', '', listOf(['rt', 'sock.it', 'sync']),
+    'other protocols that are served beside streams: `rt`, `sock.it`, `sync`', { mayBeEmpty: true }),
+  collections: row('SISYPHUS_COLLECTIONS', '', collections,
+    'collections of records: JSON such as `{"drivers":{"key":"driver_name","public":true}}`, or the path of a file with it', { mayBeEmpty: true, secret: 'json' }),
   inboxUrl: row('SISYPHUS_INBOX_URL', undefined, serviceUrl,
     '`sock.it`: where the application takes what browsers send', { secret: 'address' }),
   inboxSecret: row('SISYPHUS_INBOX_SECRET', undefined, secret,
@@ -234,7 +237,10 @@ export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
 function toConfig({ backlogLength: length, backlogTtl: ttl, backlogRules: rules, ...values }: Values) {
   const { publishSecret, publishSecretFile: file } = values;
   const secrets = { publishSecret: publishSecret ?? file?.list, publishSecretFile: file?.path };
-  return { ...values, ...secrets, backlog: { length, ttl, rules } };
+  // Everybody may read the channel of a public collection, by its name.
+  const open = values.collections.filter(({ isPublic }) => isPublic).map(({ name }) => `collection:${name}`);
+  const publicChannels = [...values.publicChannels, ...open];
+  return { ...values, ...secrets, publicChannels, backlog: { length, ttl, rules } };
 }
 
 function contradictions(all: Map<Name, Setting>): string[] {
@@ -348,8 +354,8 @@ function unknownNames(flags: Texts, env: Texts): string[] {
 }
 
 interface Marks {
-  /** Messages must not quote the value. `address`: it may be shown with its password masked; `pem`: it may be shown if it is a path. */
-  secret?: true | 'address' | 'pem';
+  /** Messages must not quote the value. `address`: it may be shown with its password masked; `pem` and `json`: it may be shown if it is a path. */
+  secret?: true | 'address' | 'pem' | 'json';
   /** An empty text is a value, and means none. For all other variables an empty text is an error. */
   mayBeEmpty?: true;
 }

@@ -1,4 +1,5 @@
 import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
+import type { Collections } from '../collection/collections.ts';
 import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
 import type { Counters } from '../counters.ts';
@@ -22,6 +23,7 @@ export interface HttpContext {
   publisher: Publisher;
   /** The publish secrets in force. */
   secrets: PublishSecrets;
+  collections: Collections;
   tokens: Tokens;
   /** The polls that wait; `undefined` if `/sock.it/` is off, or if the store is in memory. */
   polls: Polls | undefined;

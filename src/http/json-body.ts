@@ -1,5 +1,5 @@
 import { SisyphusError } from '../errors.ts';
-import { membersOf } from './json-source.ts';
+import { membersOf } from '../message/json-source.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
 

@@ -1,9 +1,9 @@
 import type { Publication } from '../backlog/backlog.ts';
 import { SisyphusError } from '../errors.ts';
+import { elementsOf } from '../message/json-source.ts';
 import { requireChannel, requireEvent } from '../message/names.ts';
 import { parseXmlBatch } from '../message/xml.ts';
 import { JsonObject, mediaTypeOf, parseJson, requireSize, textOf, unsupported } from './json-body.ts';
-import { elementsOf } from './json-source.ts';
 
 export interface Publications {
   publications: Publication[];

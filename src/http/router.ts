@@ -5,17 +5,21 @@ import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
 import type { LongPolls } from './long-polls.ts';
+import { collectionWriter } from './middleware/collection-writer.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
+import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
+import { changes, page, snapshot } from './routes/live.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
 import { rights } from './routes/rights.ts';
 import { rt, rtForm, rtSync } from './routes/rt.ts';
 import type { SockIt } from './routes/sock-it.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
+import { ping, poll, update } from './routes/sync.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
@@ -55,6 +59,20 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
   router.get('/channels/:channel/messages', history(context, options));
+  router.get('/live', page(context));
+  router.get('/live/:collection', snapshot(context, options));
+  router.get('/live/:collection/events', changes(context, openStream));
+  const writers = collectionWriter(context, publishers);
+  router.put('/live/:collection', writers, putCollection(context));
+  router.patch('/live/:collection', writers, patchCollection(context));
+  if (config.protocols.includes('sync')) {
+    const [polls, updates] = [poll(context, options), update(context, options)];
+    router.get('/poll', polls);
+    router.get('/sync/:collection/poll', polls);
+    router.post('/update', updates);
+    router.post('/sync/:collection/update', updates);
+    router.get('/__ping', ping);
+  }
   router.get('/position', position(context));
   if (options.polls) routeRt(router, context, options.polls);
   router.get('/healthz', healthz);

@@ -12,14 +12,24 @@ import type { Store } from './store.ts';
  * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
  */
 export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
-  const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels, maxStreamsPerUser } = config;
+  const {
+    redisUrl,
+    namespace,
+    keyPrefix,
+    backlog,
+    maxMessage,
+    maxBuffer,
+    rawChannels,
+    maxStreamsPerUser,
+    collections,
+  } = config;
   const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
     if (config.protocols.includes('sock.it')) {
       logger.warn({ event: 'poll_sessions_off' }, 'no Redis: /sock.it/ is not served; expected REDIS_URL');
     }
-    return new MemoryStore({ retention: retentionOf(backlog), maxMessage });
+    return new MemoryStore({ retention: retentionOf(backlog), maxMessage, collections });
   }
   return new RedisStore({
     url,
@@ -31,6 +41,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxBuffer,
     maxStreamsPerUser,
     rawChannels,
+    collections,
     hasPolls: config.protocols.includes('sock.it'),
     forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),

@@ -8,6 +8,8 @@ export interface SharedSettings {
   maxMessage: number;
   /** Patterns of the plain channels that are recorded. */
   rawChannels: readonly string[];
+  /** The collections, as `sharedCollections` writes them. */
+  collections: string;
 }
 
 /** How one setting of this gateway differs from that of the installation. */
@@ -64,12 +66,13 @@ export function differences(here: SharedSettings, installation: SharedSettings):
     .map((variable) => ({ variable, here: mine[variable]!, installation: theirs[variable]! }));
 }
 
-function texts({ backlog, maxMessage, rawChannels }: SharedSettings): Record<string, string> {
+function texts({ backlog, maxMessage, rawChannels, collections }: SharedSettings): Record<string, string> {
   return {
     SISYPHUS_BACKLOG_LENGTH: String(backlog.length),
     SISYPHUS_BACKLOG_TTL: `${backlog.ttl}ms`,
     SISYPHUS_BACKLOG_RULES: formatRules(backlog.rules).replaceAll(' ', ','),
     SISYPHUS_MAX_MESSAGE: `${maxMessage}B`,
     SISYPHUS_RAW_CHANNELS: [...rawChannels].sort().join(','),
+    SISYPHUS_COLLECTIONS: collections,
   };
 }

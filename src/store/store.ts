@@ -1,5 +1,6 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
 import type { FleetLimit } from '../backlog/fleet-limit.ts';
+import type { Collections } from '../collection/collections.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Tokens } from '../message/token.ts';
@@ -13,6 +14,7 @@ export interface Store {
   readonly kind: 'redis' | 'memory';
   readonly source: ChannelSource;
   readonly backlog: Backlog;
+  readonly collections: Collections;
   readonly tokens: Tokens;
   /** `undefined` if poll sessions are off, or if the store cannot keep them. */
   readonly polls: PollStore | undefined;

@@ -20,11 +20,11 @@ before(async () => {
 after(() => server.stop());
 
 /** An empty Redis that knows how much is to be kept. */
-async function open({ backlog, maxMessage }: Settings): Promise<RedisStore> {
+async function open({ backlog, maxMessage, collections }: Settings): Promise<RedisStore> {
   const client = server.client();
   await client.flushall();
   const logger = createLogger('silent');
-  const store = new RedisStore({ url: server.url, logger, backlog, maxMessage, rawChannels: [] });
+  const store = new RedisStore({ url: server.url, logger, backlog, maxMessage, collections, rawChannels: [] });
   store.start();
   await eventually(async () => (await client.hget('sisyphus:{0}:clock', 'max')) === String(maxMessage));
   client.disconnect();

@@ -1,4 +1,5 @@
 import type { Published, Retention } from '../../src/backlog/backlog.ts';
+import type { CollectionConfig } from '../../src/config/collections.ts';
 import type { Gap, Mark, SourceListener } from '../../src/hub/channel-source.ts';
 import type { Disconnect } from '../../src/message/disconnect.ts';
 import type { Message } from '../../src/message/message.ts';
@@ -7,6 +8,7 @@ import type { RightsChange } from '../../src/message/rights-change.ts';
 import type { Store } from '../../src/store/store.ts';
 import { readSlices } from '../support/read-slices.ts';
 import { eventually } from '../support/wait.ts';
+import { collectionsContract } from './collections.ts';
 import { disconnectsContract } from './disconnects.ts';
 import { pagesContract } from './pages.ts';
 import { publishingContract } from './publishing.ts';
@@ -18,12 +20,21 @@ import { tokensContract } from './tokens.ts';
 export interface Settings {
   backlog: Retention & { rules: { pattern: string; length: number }[] };
   maxMessage: number;
+  collections: CollectionConfig[];
 }
 
 /** A fresh store that has never seen a message. */
 export type Open = (settings?: Partial<Settings>) => Promise<Store>;
 
-export const DEFAULTS: Settings = { backlog: { length: 100, ttl: 3_600_000, rules: [] }, maxMessage: 262_144 };
+const collection = { isPublic: false, isDefault: false, send: [], receive: [], ttl: undefined };
+export const DEFAULTS: Settings = {
+  backlog: { length: 100, ttl: 3_600_000, rules: [] },
+  maxMessage: 262_144,
+  collections: [
+    { ...collection, name: 'drivers', key: 'driver_name' },
+    { ...collection, name: 'users', key: 'login', ttl: 300 },
+  ],
+};
 
 /** Later than any message that a test publishes. */
 export const LATER = 9_000_000_000_000_000 as Position;
@@ -46,6 +57,7 @@ export function storeContract(name: string, openStore: (settings: Settings) => P
     sourceContract(open);
     disconnectsContract(open);
     tokensContract(open);
+    collectionsContract(open);
   });
 }
 

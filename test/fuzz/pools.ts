@@ -17,6 +17,12 @@ export const PATHS = [
   '/sock.it/poll-start',
   `/sock.it/${SESSION}/poll`,
   '/sock.it/nobody/poll',
+  '/live/fuzz',
+  '/live/fuzz/events',
+  '/live/nobody',
+  '/sync/fuzz/poll',
+  '/sync/fuzz/update',
+  '/update',
   '/healthz',
   '/readyz',
   '/status',
@@ -24,7 +30,7 @@ export const PATHS = [
 /** Those that take a body. */
 export const POSTS = [
   ...['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect', '/sock.it/poll-start'],
-  ...[`/sock.it/${SESSION}/poll`, `/sock.it/${SESSION}/poll-msg`, `/sock.it/${SESSION}/send`, '/sock.it/x/poll-msg'],
+  ...[`/sock.it/${SESSION}/poll`, `/sock.it/${SESSION}/poll-msg`, `/sock.it/${SESSION}/send`, '/sock.it/x/poll-msg', '/sync/fuzz/update'],
 ];
 /** Streams that open in each mode, if a gateway lets them; the first is none. */
 export const GOOD_QUERIES = [
@@ -120,6 +126,9 @@ export const JSON_TEXTS = [
   '{"channel":"\\u2028\\u2029\\u0085\\u009b2J\\u0000\\n{\\"level\\":\\"info\\"}","data":1}',
   '["a","\\ud800"]',
   '["a",["b"]]',
+  '[{"name":"a","n":1e400},{"name":7}]',
+  '[{"type":"update","data":{"name":"}{\\""}},{"type":"delete","data":{"name":"a"}}]',
+  '[{"name":"a","__proto__":{}}]',
   '"',
   '{',
   'null',

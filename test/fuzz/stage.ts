@@ -58,9 +58,10 @@ export class Stage {
       REDIS_URL: this.#redis.url,
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
       SISYPHUS_LOG_LEVEL: 'trace',
-      SISYPHUS_PROTOCOLS: 'rt,sock.it',
+      SISYPHUS_PROTOCOLS: 'rt,sock.it,sync',
       SISYPHUS_PUBLIC_CHANNELS: 'news:*',
       SISYPHUS_ORIGINS: 'https://a.example',
+      SISYPHUS_COLLECTIONS: '{"fuzz":{"key":"name","public":true,"ttl":"1s","send":["s"],"receive":["s"]}}',
       NODE_OPTIONS: `--trace-warnings --import=${PROBE}`,
     };
     for (const [i, mode] of modes.entries()) {

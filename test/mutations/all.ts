@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { COLLECTION_MUTATIONS } from './collections.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
@@ -45,4 +46,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...DOCUMENT_MUTATIONS,
   ...GUIDE_MUTATIONS,
   ...POLL_SESSION_MUTATIONS,
+  ...COLLECTION_MUTATIONS,
 ];

@@ -75,7 +75,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the history of a channel needs no right',
-    file: 'src/http/routes/history.ts',
+    file: 'src/http/channel-reader.ts',
     find: 'if (!rights?.channels.has(channel)) throw forbidden(channel);',
     replace: 'if (!rights) throw forbidden(channel);',
     caughtBy: 'integration/history',
@@ -83,7 +83,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the history of a channel begins before the right to it',
-    file: 'src/http/routes/history.ts',
+    file: 'src/http/channel-reader.ts',
     find: 'return (message) => timeline.allows(message);',
     replace: 'return () => true;',
     caughtBy: 'integration/history',
@@ -91,7 +91,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a history is judged by a list from before its messages',
-    file: 'src/http/routes/history.ts',
+    file: 'src/http/channel-reader.ts',
     find: 'let rights = await listOf(user, channel, context, before);',
     replace: 'let rights = before;',
     caughtBy: 'integration/history',
@@ -115,7 +115,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a publish secret can be guessed at a history',
-    file: 'src/http/routes/history.ts',
+    file: 'src/http/channel-reader.ts',
     find: "if (isGuess) await limits.failed(counted, 'signature');\n    else if",
     replace: 'if',
     caughtBy: 'integration/limits',

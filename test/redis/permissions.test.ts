@@ -7,7 +7,7 @@ import { type RedisServer, startRedis } from '../support/redis.ts';
 
 const KEY = 'sisyphus:{0}';
 const LISTS = ['user:7:channels', 'user:8:channels', 'user:9:channels'];
-const CHANNELS = ['room:1', 'room:2', 'room:3', 'user:7', 'user:8', 'user:9'];
+const CHANNELS = ['room:1', 'room:2', 'room:3', 'user:7', 'user:8', 'user:9', 'collection:drivers'];
 
 /** Every key that a function may touch; and every topic on which one may speak. */
 const KEYS = [
@@ -18,6 +18,7 @@ const KEYS = [
   ),
   ...[':poll:one', ':poll:one:queue', ':poll:gone', ':inbox', ':inbox:worker', ':inbox:dead'].map((name) => KEY + name),
   ...['', ':a', ':b'].map((gateway) => `${KEY}:streams${gateway}`),
+  ...['records', 'state', 'expires'].map((part) => `${KEY}:collection:drivers:${part}`),
   ...LISTS,
 ];
 const TOPICS = [
@@ -89,6 +90,13 @@ const CALLS: { name: string; state: State; args: string[] }[] = [
   { name: 'a message of a browser', state: 'usual', args: ['poll_receive', 'one', 'request', 'text'] },
   { name: 'the lease of the inbox', state: 'usual', args: ['inbox', 'lease', 'a', '1000'] },
   { name: 'a message that is buried', state: 'usual', args: ['inbox', 'bury', 'data', 'text'] },
+  { name: 'a collection', state: 'usual', args: ['put', 'drivers', '[{"name":"a"},{"name":"c"}]'] },
+  {
+    name: 'a part of a collection',
+    state: 'promoted',
+    args: ['patch', 'drivers', '[{"type":"delete","data":{"name":"b"}}]'],
+  },
+  { name: 'records that end', state: 'usual', args: ['expire_records', 'drivers'] },
   { name: 'the first message of all', state: 'empty', args: ['publish', 'room:1', 'text'] },
   { name: 'the first message after a promotion', state: 'promoted', args: ['publish', 'room:1', 'text'] },
 ];
@@ -144,6 +152,9 @@ describe('a caller who may not do all that a function does', function () {
     await call(redis, ['add_token', '7', HASH, '60000']);
     await call(redis, ['poll_open', 'one', '0', '', '', '', '', '']);
     await call(redis, ['poll_claim', 'one', 'p', 'a', 'begin', '']);
+    await redis.hset(`${KEY}:clock`, 'collections', '{"drivers":{"key":"name","ttl":60000}}');
+    await call(redis, ['put', 'drivers', '[{"name":"a"},{"name":"b"}]']);
+    await redis.zadd(`${KEY}:collection:drivers:expires`, 1, 'a');
     states.usual = await everyKey(redis);
     await redis.del(`${KEY}:channel:room:1:msg_id`);
     await redis.set(`${KEY}:channel:room:2:msg_id`, 'broken');

@@ -61,6 +61,28 @@ const VALID: [Texts, Partial<Config>][] = [
     { namespace: 'Shop_1.a-b', keyPrefix: 'laravel_database_' },
   ],
   [{ SISYPHUS_KEY_PREFIX: '{app}:' }, { keyPrefix: '{app}:' }],
+  [{ SISYPHUS_COLLECTIONS: '' }, { collections: [] }],
+  [
+    {
+      SISYPHUS_COLLECTIONS:
+        '{"drivers":{"key":"driver_name","public":true},"users":{"key":"login","ttl":"30s","send":["s"]}}',
+    },
+    {
+      publicChannels: ['collection:drivers'],
+      collections: [
+        {
+          name: 'drivers',
+          key: 'driver_name',
+          isPublic: true,
+          isDefault: false,
+          send: [],
+          receive: [],
+          ttl: undefined,
+        },
+        { name: 'users', key: 'login', isPublic: false, isDefault: false, send: ['s'], receive: [], ttl: 30_000 },
+      ],
+    },
+  ],
   [{ PATH: '/bin', NODE_ENV: 'production' }, { port: 3001 }],
 ];
 
@@ -101,7 +123,32 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_TRUSTED_PROXIES: '10.0.0.0/33' }, /"10.0.0.0\/33": expected an address or a range/],
   [{ SISYPHUS_TRUSTED_PROXIES: 'proxy.example' }, /expected an address or a range/],
   [{ SISYPHUS_INBOX_URL: 'http://app/inbox' }, /^SISYPHUS_INBOX_URL needs SISYPHUS_PROTOCOLS=sock\.it: expected both/],
-  [{ SISYPHUS_PROTOCOLS: 'rt,sse' }, /^SISYPHUS_PROTOCOLS="rt,sse" holds "sse": expected rt or sock.it$/],
+  ...(
+    [
+      ['x.json', /^SISYPHUS_COLLECTIONS cannot be read \(ENOENT\): expected the path of a file, or JSON such as \{/],
+      ['{"drivers":', /^SISYPHUS_COLLECTIONS is no JSON: expected \{"drivers"/],
+      ['[]', /^SISYPHUS_COLLECTIONS is no JSON object: expected/],
+      ['{"a b":{"key":"k"}}', /collection "a b", which is no name: expected a letter/],
+      ['{"__proto__":{"key":"k"}}', /collection "__proto__", which is no name/],
+      ['{"revision":{"key":"k"}}', /collection "revision", which is no name: .* none of version, revision/],
+      ['{"drivers":7}', /"drivers", which is no JSON object/],
+      ['{"drivers":{}}', /"drivers", where key is not valid: expected the name of a member/],
+      ['{"drivers":{"key":"__proto__"}}', /where key is not valid/],
+      ['{"drivers":{"key":"k","ttl":30}}', /where ttl is not valid: expected a time from 100ms to 365d/],
+      ['{"drivers":{"key":"k","ttl":"1y"}}', /where ttl is not valid/],
+      ['{"drivers":{"key":"k","public":"yes"}}', /where public is not valid: expected true or false/],
+      ['{"drivers":{"key":"k","send":["top secret"]}}', /^(?!.*top secret).*where send is not valid: expected a list/],
+      [
+        '{"drivers":{"key":"k","recieve":["x"]}}',
+        /where "recieve" is unknown: expected key, public, send, receive, ttl/,
+      ],
+      [
+        '{"a":{"key":"k","default":true},"b":{"key":"k","default":true}}',
+        /has several defaults \(a, b\): expected one/,
+      ],
+    ] as [string, RegExp][]
+  ).map(([text, expected]): [Texts, RegExp] => [{ SISYPHUS_COLLECTIONS: text }, expected]),
+  [{ SISYPHUS_PROTOCOLS: 'rt,sse' }, /^SISYPHUS_PROTOCOLS="rt,sse" holds "sse": expected rt or sock.it or sync$/],
   [{ SISYPHUS_RIGHTS: 'credential' }, /^SISYPHUS_RIGHTS=credential needs SISYPHUS_AUTH=forward or jwt/],
   [{ SISYPHUS_MAX_STREAMS_PER_ADDRESS: '0' }, /is no limit: expected a whole number from 1/],
   [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],

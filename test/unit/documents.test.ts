@@ -143,13 +143,13 @@ describe('the tables in the documents', () => {
   it('have every path of HTTP', () => {
     const [source] = [read('src/http/router.ts')];
     const stream = found([source!], /STREAM = \['([^']*)', '([^']*)'\]/g).map((path) => `GET ${path}`);
-    const routes = [...source!.matchAll(/router\.(get|post|delete)\('([^']+)'/g)];
+    const routes = [...source!.matchAll(/router\.(get|post|put|patch|delete)\('([^']+)'/g)];
     const expected = [
       ...stream,
       ...routes.map(([, method, path]) => `${method!.toUpperCase()} ${path!.replace(/:(\w+)/g, '<$1>')}`),
     ];
     const cells = table('docs/reference/http-api.md', 'method and path').map(([cell]) => cell!);
-    expect(found(cells, /`((?:GET|POST|DELETE) [^`]+)`/g)).to.have.members(expected);
+    expect(found(cells, /`((?:GET|POST|PUT|PATCH|DELETE) [^`]+)`/g)).to.have.members(expected);
   });
 
   it('have every command, and its options', () => {

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Context } from 'koa';
+import type { ReaderOptions } from '../../src/http/channel-reader.ts';
 import type { HttpContext } from '../../src/http/context.ts';
-import { type HistoryOptions, history } from '../../src/http/routes/history.ts';
+import { history } from '../../src/http/routes/history.ts';
 import { BEGINNING } from '../../src/message/position.ts';
 
 describe('the route of histories', () => {
@@ -22,7 +23,7 @@ describe('the route of histories', () => {
       limits: { counted: () => ({}), waitOf: async () => 0, failed: async () => undefined },
       identification: { identify: async () => ({ refusal: 'missing' }) },
       readsBearer: false,
-    } as unknown as HistoryOptions;
+    } as unknown as ReaderOptions;
     const route = history({ backlog, hub, config, secrets: {} } as unknown as HttpContext, options);
     const ask = async (): Promise<void> => {
       await route({

@@ -19,16 +19,22 @@ const KNOWS: Record<string, string[]> = {
   connection: ['message'],
   auth: ['connection', 'message'],
   backlog: ['message'],
+  collection: ['message'],
+  sync: [],
   hub: ['backlog', 'counters', 'message'],
   recorder: ['counters', 'message'],
   reading: ['backlog', 'connection', 'counters', 'hub', 'message'],
   session: ['backlog', 'connection', 'counters', 'hub', 'message', 'reading'],
   poll: ['connection', 'message'],
-  store: ['backlog', 'connection', 'hub', 'message', 'poll', 'recorder'],
-  http: ['auth', 'backlog', 'connection', 'counters', 'hub', 'message', 'poll', 'reading', 'session'],
-  context: ['backlog', 'connection', 'counters', 'hub', 'http', 'message', 'poll', 'recorder', 'session', 'store'],
+  store: ['backlog', 'collection', 'connection', 'hub', 'message', 'poll', 'recorder'],
+  http: [
+    ...['auth', 'backlog', 'collection', 'connection', 'counters', 'hub', 'message', 'poll', 'reading', 'session', 'sync'],
+  ],
+  context: [
+    ...['backlog', 'collection', 'connection', 'counters', 'hub', 'http', 'message', 'poll', 'recorder', 'session', 'store'],
+  ],
   gateway: ['context'],
-  cli: ['backlog', 'gateway', 'message', 'store'],
+  cli: ['backlog', 'collection', 'gateway', 'message', 'store'],
 };
 const GROUND = [
   'config',

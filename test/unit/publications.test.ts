@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { SisyphusError } from '../../src/errors.ts';
-import { elementsOf, membersOf } from '../../src/http/json-source.ts';
 import { parsePublications } from '../../src/http/publications.ts';
+import { elementsOf, membersOf } from '../../src/message/json-source.ts';
 
 const LIMITS = { maxMessage: 1000 };
 

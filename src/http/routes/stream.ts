@@ -63,7 +63,8 @@ export function postStream(openStream: OpenStream, maxMessage: () => number): (c
   };
 }
 
-function handOver(
+/** Opens the stream on the socket of a request that Node has read. */
+export function handOver(
   request: IncomingMessage,
   response: ServerResponse,
   asked: HttpRequest,

@@ -1,6 +1,7 @@
 import type { Retention } from '../../backlog/backlog.ts';
 import type { Store } from '../store.ts';
 import { MemoryBacklog } from './memory-backlog.ts';
+import { MemoryCollections } from './memory-collections.ts';
 import { MemoryLog } from './memory-log.ts';
 import { MemorySource } from './memory-source.ts';
 import { MemoryTokens } from './memory-tokens.ts';
@@ -9,6 +10,8 @@ export interface MemoryStoreOptions {
   retention: (channel: string) => Retention;
   /** Bytes. */
   maxMessage: number;
+  /** The collections that there are; none by default. */
+  collections?: readonly { name: string; key: string; ttl?: number | undefined }[];
   /** Milliseconds. */
   now?: () => number;
 }
@@ -18,6 +21,7 @@ export class MemoryStore implements Store {
   readonly kind = 'memory';
   readonly source: MemorySource;
   readonly backlog: MemoryBacklog;
+  readonly collections: MemoryCollections;
   readonly tokens: MemoryTokens;
   readonly plain = undefined;
   readonly polls = undefined;
@@ -29,7 +33,7 @@ export class MemoryStore implements Store {
   readonly retention: MemoryStoreOptions['retention'];
   readonly #log: MemoryLog;
 
-  constructor({ retention, maxMessage, now = Date.now }: MemoryStoreOptions) {
+  constructor({ retention, maxMessage, collections = [], now = Date.now }: MemoryStoreOptions) {
     this.maxMessage = maxMessage;
     this.retention = retention;
     this.#log = new MemoryLog(retention, now);
@@ -38,6 +42,13 @@ export class MemoryStore implements Store {
       log: this.#log,
       tell: (message) => this.source.publish(message),
       disconnect: (user) => this.source.disconnect({ user, at: performance.now() }),
+      maxMessage,
+      now,
+    });
+    this.collections = new MemoryCollections({
+      log: this.#log,
+      tell: (message) => this.source.publish(message),
+      configured: new Map(collections.map((one) => [one.name, one])),
       maxMessage,
       now,
     });

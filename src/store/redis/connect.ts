@@ -1,4 +1,5 @@
 import type { Publisher } from '../../backlog/backlog.ts';
+import type { Collections } from '../../collection/collections.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { Tokens } from '../../message/token.ts';
@@ -6,6 +7,7 @@ import { COMMAND, within } from '../../patience.ts';
 import { closeConnection, openConnection } from './connection.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { RedisCollections } from './redis-collections.ts';
 import { RedisTokens } from './redis-tokens.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
@@ -16,7 +18,7 @@ import { type RedisTarget, urlOf } from './target.ts';
 export async function connectPublisher(
   target: RedisTarget,
   namespace: string | undefined,
-): Promise<{ publisher: Publisher; tokens: Tokens; close(): Promise<void> }> {
+): Promise<{ publisher: Publisher; collections: Collections; tokens: Tokens; close(): Promise<void> }> {
   const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   let reason = 'no answer';
@@ -30,5 +32,6 @@ export async function connectPublisher(
   const keys = new Keys(namespace, parseRedisUrl(urlOf(target)).database);
   // Only readers use the ttl.
   const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
-  return { publisher, tokens: new RedisTokens({ commands: redis, replays: redis, keys }), close };
+  const connections = { commands: redis, replays: redis, keys };
+  return { publisher, collections: new RedisCollections(connections), tokens: new RedisTokens(connections), close };
 }

@@ -6,6 +6,7 @@ const CODES: Record<string, ErrorCode> = {
   BADEVENT: 'bad_event',
   BADUSER: 'bad_user',
   BADREQUEST: 'bad_request',
+  NOCOLLECTION: 'not_found',
   TOOLARGE: 'too_large',
   FULL: 'unavailable',
   CONFLICT: 'idempotency_conflict',

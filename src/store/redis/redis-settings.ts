@@ -25,6 +25,8 @@ type Answer = [
   max: string,
   asked: string | null,
   recorded: string,
+  // Not from a library before version 16.
+  collections?: string,
 ];
 
 export interface RedisSettingsOptions extends Pick<Parts, 'keys' | 'names' | 'logger'> {
@@ -103,7 +105,7 @@ export class RedisSettings implements Agreement {
     this.#saidAt = performance.now();
     this.#isAsking = true;
     const { commands, keys, names } = this.#options;
-    const { backlog, maxMessage, rawChannels } = this.#own;
+    const { backlog, maxMessage, rawChannels, collections } = this.#own;
     const kept = [backlog.length, backlog.ttl, formatRules(backlog.rules), maxMessage];
     const args = [
       ...kept,
@@ -113,6 +115,7 @@ export class RedisSettings implements Agreement {
       this.#name,
       COUNTS,
       randomBytes(32).toString('hex'),
+      collections,
     ];
     try {
       this.#adopt((await callFunction(commands, keys, 'sisyphus_configure', args)) as Answer);
@@ -134,13 +137,13 @@ export class RedisSettings implements Agreement {
     await callFunction(commands, keys, 'sisyphus_leave', [this.#name, COUNTS]).catch(() => undefined);
   }
 
-  #adopt([version, length, ttl, rules, max, asked, recorded]: Answer): void {
+  #adopt([version, length, ttl, rules, max, asked, recorded, collections = '{}']: Answer): void {
     const counted = recorded.split(' ').filter((word) => word !== '' && !word.startsWith('prefix='));
     const wanted = (asked ?? '').split(' ').filter(Boolean);
     const backlog = { length: Number(length), ttl: Number(ttl), rules: parseRules(rules) };
     const before = this.#version > 0 ? this.#current : undefined;
     this.#version = Number(version);
-    this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted };
+    this.#current = { backlog, maxMessage: Number(max), rawChannels: wanted, collections };
     this.#retention = retentionOf(backlog);
     this.#options.names.adopt(counted.length > 0 ? counted : wanted);
     if (before) this.#logChanges(differences(before, this.#current));

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
+import { type CollectionConfig, sharedCollections } from '../../config/collections.ts';
 import type { Config } from '../../config/config.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { Trouble } from '../../hub/trouble.ts';
@@ -11,6 +12,7 @@ import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
 import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { RedisCollections } from './redis-collections.ts';
 import { RedisFleetLimit } from './redis-fleet-limit.ts';
 import { RedisInbox } from './redis-inbox.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
@@ -25,6 +27,7 @@ import { type RedisTarget, urlOf } from './target.ts';
 export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChannels'> &
   Partial<Pick<Config, 'namespace' | 'keyPrefix' | 'maxBuffer' | 'maxStreamsPerUser'>> & {
     url: RedisTarget;
+    collections?: readonly CollectionConfig[];
     logger: Logger;
     /** The Redis ends with the gateway: it is not expected to keep anything. */
     isPrivate?: boolean;
@@ -42,6 +45,7 @@ export class RedisStore implements Store {
   readonly kind = 'redis';
   readonly source: RedisSource;
   readonly backlog: RedisBacklog;
+  readonly collections: RedisCollections;
   readonly tokens: RedisTokens;
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
@@ -64,6 +68,7 @@ export class RedisStore implements Store {
 
   constructor(options: RedisStoreOptions) {
     const { url, logger, backlog, maxMessage, maxBuffer, rawChannels, namespace, keyPrefix = '' } = options;
+    const { collections = [] } = options;
     const keys = new Keys(namespace, parseRedisUrl(urlOf(url)).database);
     const names = new PlainNames(rawChannels, keyPrefix);
     const standing = this.#standing;
@@ -78,7 +83,7 @@ export class RedisStore implements Store {
     const hearing = rawChannels.length > 0 ? connection('recorder') : undefined;
     const news = options.hasPolls ? connection('polls') : undefined;
     const hint = new PrefixHint(commands, keyPrefix, logger);
-    const own = { backlog, maxMessage, rawChannels };
+    const own = { backlog, maxMessage, rawChannels, collections: sharedCollections(collections) };
     const settings = new RedisSettings({ commands, keys, names, own, maxBuffer, logger });
     const { isPrivate = false } = options;
     const setup = new Setup({ commands, url, keys, names, settings, standing, isPrivate, logger });
@@ -95,6 +100,7 @@ export class RedisStore implements Store {
     const retention = (channel: string): Retention => settings.retention(channel);
     const onNoList = (user: string): void => hint.noList(user);
     this.backlog = new RedisBacklog({ commands, replays, keys, ttl, retention, standing, logger, onNoList });
+    this.collections = new RedisCollections({ commands, replays, keys });
     this.tokens = new RedisTokens({ commands, replays, keys });
     this.polls = news && new RedisPolls({ commands, hearing: news, keys });
     const waiting = options.forwards ? connection('inbox') : undefined;

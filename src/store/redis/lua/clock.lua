@@ -8,6 +8,8 @@
 --   length, ttl, rules, max, raised, lived, wanted, heard, settings    the settings in force (see settings.lua)
 --   database, prefix       the location (see location.lua)
 --   disconnected           the id of the last disconnect (see disconnects.lua)
+--   collections            the configuration of the collections (see collections.lua)
+--   forked                 the id at which the last branch began (see life.lua)
 --   gap, recorder          exist once there are gaps, and a recorder: so it is noticed if those keys are lost
 
 -- Ids may be ahead of Redis's clock by this much (us), because it may have been set back. An id further ahead was not given out here.

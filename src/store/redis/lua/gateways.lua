@@ -6,6 +6,7 @@ local function is_gateway(value)
   return type(value) == 'table' and type(value.till) == 'number' and type(value.number) == 'number'
     and type(value.length) == 'string' and type(value.ttl) == 'string' and type(value.rules) == 'string'
     and type(value.max) == 'string' and type(value.patterns) == 'string'
+    and (value.collections == nil or type(value.collections) == 'string')
 end
 
 -- Deletes the gateways that have not called for too long, and answers the others by their names. `till` is when (ms) the entry of a gateway

@@ -40,6 +40,7 @@ local function fork(clock, to)
   require_gaps()
   local gap = write_gap('forked', clock.last, to, was_heard(clock.last) and '?' or '-')
   clock.last = to
+  redis.call('HSET', CLOCK, 'forked', digits(to))
   publish_gap(clock, gap)
   save_clock(clock)
 end

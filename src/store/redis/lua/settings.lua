@@ -1,5 +1,5 @@
--- The settings, which are the same for all gateways of an installation: how much is kept of a channel, the largest message, and which
--- plain channels are recorded. The clock keeps those in force, and counts their changes in its field `settings`.
+-- The settings, which are the same for all gateways of an installation: how much is kept of a channel, the largest message, the collections,
+-- and which plain channels are recorded. The clock keeps those in force, and counts their changes in its field `settings`.
 --
 -- In force are those that came up last among the settings that living gateways were configured with: those of a new deploy from its first
 -- gateway on, and those of the old one again once all gateways of the new one have gone. A gateway that is only started again changes
@@ -64,9 +64,13 @@ local function keep_shorter_life(clock, ttl)
   redis.call('HSET', CLOCK, 'raised', digits(clock.last), 'lived', math.min(before, lived))
 end
 
-local function store_settings(clock, length, ttl, rules, max)
+-- `texts`: JSON about the collections, `nil` if the caller does not know collections.
+local function store_settings(clock, length, ttl, rules, max, texts)
   keep_shorter_life(clock, ttl)
   redis.call('HSET', CLOCK, 'length', length, 'ttl', ttl, 'rules', rules, 'max', max)
+  if texts then
+    collections.store(clock, texts)
+  end
 end
 
 -- Puts into force what follows from the living gateways. If there is none, everything stays as it is.
@@ -78,10 +82,11 @@ local function adopt_settings(clock, living)
   if not latest then
     return
   end
-  local current = redis.call('HMGET', CLOCK, 'length', 'ttl', 'rules', 'max', 'wanted')
+  local current = redis.call('HMGET', CLOCK, 'length', 'ttl', 'rules', 'max', 'wanted', 'collections')
   local wanted = patterns_of_all(living)
-  if latest.length ~= current[1] or latest.ttl ~= current[2] or latest.rules ~= current[3] or latest.max ~= current[4] then
-    store_settings(clock, latest.length, latest.ttl, latest.rules, latest.max)
+  local is_other = latest.length ~= current[1] or latest.ttl ~= current[2] or latest.rules ~= current[3] or latest.max ~= current[4]
+  if is_other or (latest.collections or '{}') ~= (current[6] or '{}') then
+    store_settings(clock, latest.length, latest.ttl, latest.rules, latest.max, latest.collections or '{}')
     redis.call('HINCRBY', CLOCK, 'settings', 1)
   end
   if wanted ~= current[5] then
