@@ -9,6 +9,19 @@ import { mixedLoad, personal } from './personal.ts';
 import { poll } from './poll.ts';
 import { record } from './record.ts';
 
-const SCENARIOS = [fanOut, bursts, personal, mixedLoad, idle, connect, storm, record, growth, fairness, poll, collections];
+const SCENARIOS = [
+  fanOut,
+  bursts,
+  personal,
+  mixedLoad,
+  idle,
+  connect,
+  storm,
+  record,
+  growth,
+  fairness,
+  poll,
+  collections,
+];
 
 export const allCases = (size: Size): Case[] => SCENARIOS.flatMap((scenario) => scenario(size));

@@ -30,7 +30,13 @@ export const PATHS = [
 /** Those that take a body. */
 export const POSTS = [
   ...['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect', '/sock.it/poll-start'],
-  ...[`/sock.it/${SESSION}/poll`, `/sock.it/${SESSION}/poll-msg`, `/sock.it/${SESSION}/send`, '/sock.it/x/poll-msg', '/sync/fuzz/update'],
+  ...[
+    `/sock.it/${SESSION}/poll`,
+    `/sock.it/${SESSION}/poll-msg`,
+    `/sock.it/${SESSION}/send`,
+    '/sock.it/x/poll-msg',
+    '/sync/fuzz/update',
+  ],
 ];
 /** Streams that open in each mode, if a gateway lets them; the first is none. */
 export const GOOD_QUERIES = [
