@@ -252,8 +252,8 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     file: 'src/poll/poll.ts',
     find: 'const TOUCH = 15_000;',
     replace: 'const TOUCH = 150_000;',
-    ...SUITE,
-    only: 'after 24 s',
+    caughtBy: 'integration/silent-polls',
+    only: 'of a session',
   },
   {
     name: 'the inbox has no bound',
