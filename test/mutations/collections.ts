@@ -151,8 +151,8 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   {
     name: 'the secret to send is taken for the one to receive',
     file: 'src/http/routes/sync.ts',
-    find: 'secretsOf(receive, config.publishSecret)',
-    replace: "secretsOf([...receive, 'write'], config.publishSecret)",
+    find: 'secretsOf(receive, context.secrets)',
+    replace: "secretsOf([...receive, 'write'], context.secrets)",
     caughtBy: 'integration/sync',
     only: 'refuse at once',
   },
@@ -208,6 +208,22 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     find: 'this.#readers() <= CROWD',
     replace: 'this.#readers() > 0',
     caughtBy: 'unit/sync',
+  },
+  {
+    name: 'a list may be as large as Redis takes',
+    file: `${LUA}collection-changes.lua`,
+    find: '    if #text > most then\n',
+    replace: '    if #text < 0 then\n',
+    caughtBy: 'redis/collections',
+    only: 'no text of more',
+  },
+  {
+    name: 'a change that was worked out from an older snapshot is applied',
+    file: `${LUA}functions/change-records.lua`,
+    find: ' and digits(opened.channel.revision) == args[6]',
+    replace: '',
+    caughtBy: 'redis/collections',
+    only: 'whoever else writes',
   },
   {
     name: 'a server that takes over goes on with the epoch of the one before',
