@@ -45,6 +45,11 @@ export class ConstantChannels {
     return this.own === undefined || this.isOwnWanted ? this.read : [this.own, ...this.read];
   }
 
+  /** How many there are together with these, apart from the user's own. */
+  sizeWith(others: Iterable<string>): number {
+    return [...others].filter((channel) => !this.has(channel)).length + this.size;
+  }
+
   has(channel: string): boolean {
     return channel === this.own || (this.#granted?.has(channel) ?? false);
   }

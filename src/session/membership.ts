@@ -3,13 +3,15 @@ import type { Hub } from '../hub/hub.ts';
 import type { Reader } from '../hub/subscription.ts';
 import type { Logger } from '../logger.ts';
 import type { Message } from '../message/message.ts';
-import { BEGINNING, earlier, isAfter, laterOf, type Position } from '../message/position.ts';
+import { BEGINNING, earlier, isAfter, type Position } from '../message/position.ts';
 import type { RightsChange } from '../message/rights-change.ts';
 import type { Additions } from '../reading/additions.ts';
 import type { Channels } from '../reading/channels.ts';
 import { type Pauses, persistently } from '../reading/persistently.ts';
 import type { Wanted } from '../reading/read-channels.ts';
 import { ConstantChannels, type ConstantChannelsOptions } from './constant-channels.ts';
+import { ListReader, NO_LIST } from './list-reader.ts';
+import { owedAtFirst } from './owed-at-first.ts';
 import { Timeline } from './timeline.ts';
 
 /**
@@ -65,8 +67,7 @@ export class Membership implements Channels {
   #changedAt = 0;
   /** Whether `leave` has been called. */
   #left = false;
-  /** Aborts the request for the list. */
-  #reading: AbortController | undefined;
+  readonly #list: ListReader;
 
   constructor(reader: Member, additions: Additions, options: MembershipOptions) {
     this.#reader = reader;
@@ -75,6 +76,7 @@ export class Membership implements Channels {
     this.#constant = new ConstantChannels(options);
     this.own = this.#constant.own;
     this.isOwnWanted = this.#constant.isOwnWanted;
+    this.#list = new ListReader(options.backlog, this.hasList ? options.user : undefined);
   }
 
   /** Whether the store has a list of the user's channels that counts. */
@@ -91,23 +93,10 @@ export class Membership implements Channels {
     return this.#isStale;
   }
 
-  /**
-   * What has to be read when a stream opens, for a reader that has everything up to `position`. `listed`: the list with which the stream
-   * opened. Of a channel that is not on it, only messages after a later grant are owed, even if the user once had the right.
-   */
+  /** What has to be read when a stream opens, for a reader that has everything up to `position`. `listed`: the list with which it opened. */
   owedAtFirst(position: Position, listed: Pick<Rights, 'channels' | 'version'>): Wanted[] {
-    const { timeline } = this;
-    const wanted: Wanted[] = this.#constant.read.map((channel) => ({ channel, after: position }));
-    for (const channel of this.#followed) {
-      if (listed.channels.has(channel)) {
-        wanted.push({ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) });
-        continue;
-      }
-      const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
-      const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));
-      if (isOwed) wanted.push({ channel, after: laterOf(position, grant.id) });
-    }
-    return wanted;
+    const constant = this.#constant.read.map((channel) => ({ channel, after: position }));
+    return [...constant, ...owedAtFirst(this.timeline, [...this.#followed], position, listed)];
   }
 
   /** Whether every message that is received is for the client, until rights change. */
@@ -222,7 +211,7 @@ export class Membership implements Channels {
   /** Leaves all channels, and aborts a request for the list. */
   leave(): void {
     this.#left = true;
-    this.#reading?.abort();
+    this.#list.end();
     this.#options.hub.leave(this.#reader, [...this.#constant.followed, ...this.timeline.channels, ...this.#ended]);
     this.timeline.channels = [];
   }
@@ -232,19 +221,8 @@ export class Membership implements Channels {
   }
 
   /** The list from the store; `undefined` if the reader has left. */
-  async #read(): Promise<Rights | undefined> {
-    const { user, backlog } = this.#options;
-    if (!this.hasList || user === undefined) return NO_LIST;
-    this.#reading ??= new AbortController();
-    const size = this.timeline.version === BEGINNING ? undefined : this.timeline.channels.length;
-    try {
-      const [rights] = await backlog.rights([{ user, size, signal: this.#reading.signal }]);
-      this.#reading = undefined;
-      return rights;
-    } catch (error) {
-      if (this.#left) return undefined;
-      throw error;
-    }
+  #read(): Promise<Rights | undefined> {
+    return this.#list.read(this.timeline.version === BEGINNING ? undefined : this.timeline.channels.length);
   }
 
   /** Replaces the list by the one that was read. New channels on it become additions. */
@@ -277,11 +255,9 @@ export class Membership implements Channels {
   /** Whether these channels of the list are too many, together with those of the credential. If so, the session has been ended. */
   #isTooLong(listed: ReadonlyMap<string, unknown> | readonly string[]): boolean {
     const { maxChannels = Number.POSITIVE_INFINITY } = this.#options;
-    const granted = this.#constant.size;
     // Names that are also in the credential count once, but only a long list is compared name by name.
-    if (('size' in listed ? listed.size : listed.length) + granted <= maxChannels) return false;
-    const others = [...('size' in listed ? listed.keys() : listed)].filter((channel) => !this.#constant.has(channel));
-    const count = others.length + granted;
+    if (('size' in listed ? listed.size : listed.length) + this.#constant.size <= maxChannels) return false;
+    const count = this.#constant.sizeWith('size' in listed ? listed.keys() : listed);
     if (count <= maxChannels) return false;
     this.#reader.onTooMany?.(count);
     return true;
@@ -300,5 +276,3 @@ export class Membership implements Channels {
     return persistently(ask, () => this.#left, this.#options.pauses);
   }
 }
-
-const NO_LIST: Rights = { version: BEGINNING, channels: new Map(), changes: [], unsettled: false, problem: undefined };

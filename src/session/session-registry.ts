@@ -6,19 +6,18 @@ import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
 import type { Disconnect } from '../message/disconnect.ts';
-import { isAfter } from '../message/position.ts';
 import { Failures } from '../repeats.ts';
+import { drain } from './drain.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import { KeepAlive } from './keep-alive.ts';
 import { type Person, RecentDisconnects } from './recent-disconnects.ts';
+import { Rereading } from './rereading.ts';
 import type { Session } from './session.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
 
 /** The longest time between two turns (ms): a stream ends by so much after its credential, and that must be within a second. */
 const TURN = 500;
-/** The list of every session's user is read again this often (ms), some of them every second. */
-const REREAD = 30_000;
 /** Sessions that are ended before the event loop gets a turn. */
 const SLICE = 500;
 
@@ -61,8 +60,7 @@ export class SessionRegistry {
   readonly #ghosts: Ghosts;
   readonly #disconnects: RecentDisconnects;
   #timer: NodeJS.Timeout | undefined;
-  /** The sessions whose lists are still to be read in this interval. */
-  #rereading: Session[] = [];
+  readonly #rereading: Rereading;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -74,6 +72,7 @@ export class SessionRegistry {
     this.#keepAlive = new KeepAlive({ noopInterval, step: this.#period / 10, now, date });
     this.#ghosts = new Ghosts({ noopInterval, now, read });
     const sessions = this.#sessions;
+    this.#rereading = new Rereading({ hub: options.hub, backlog: options.backlog, sessions });
     const ghosts = this.#ghosts;
     this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, fleetLimit, ghosts, now });
   }
@@ -190,25 +189,15 @@ export class SessionRegistry {
     for (const session of [...this.#sessions]) session.close(reason);
   }
 
-  /** Closes all sessions, spread evenly over `within` (ms) and in random order, so that their clients go to other gateways. */
+  /** Closes all sessions within this time (ms), and those that have come meanwhile. */
   async drain(within: number): Promise<void> {
-    const sessions = [...this.#sessions];
-    for (let i = sessions.length - 1; i > 0; i--) {
-      const j = Math.floor(Math.random() * (i + 1));
-      [sessions[i], sessions[j]] = [sessions[j]!, sessions[i]!];
-    }
-    const began = Date.now();
-    for (const [i, session] of sessions.entries()) {
-      const wait = began + (within * i) / sessions.length - Date.now();
-      if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));
-      session.close('shutdown');
-    }
+    await drain(this.#sessions, within);
     this.closeAll('shutdown');
   }
 
   /** Reads all lists again, after a lost connection to Redis. Never rejects: a failure is logged, and each list has its turn anyway. */
   async rereadAll(): Promise<void> {
-    await this.#reread([...this.#sessions]).catch((error: unknown) => this.#failures.log('reread_failed', error));
+    await this.#rereading.all().catch((error: unknown) => this.#failures.log('reread_failed', error));
   }
 
   async #turn(): Promise<void> {
@@ -218,11 +207,9 @@ export class SessionRegistry {
     }
     await this.#keepAlive.turn(this.#isOpen);
     if (this.#ghosts.isDue) void this.#closeGhosts();
-    if (this.#rereading.length === 0) this.#rereading = [...this.#sessions];
-    const count = Math.ceil(((this.#sessions.size * this.#period) / REREAD) * (0.75 + Math.random() / 2));
     // Not awaited: if Redis does not answer, the sessions must still get their noops. An answer that is lost with a connection does not
     // matter, because `rereadAll` reads all lists again after a reconnect.
-    this.#reread(this.#rereading.splice(0, count)).catch(() => undefined);
+    this.#rereading.turn(this.#period).catch(() => undefined);
   }
 
   /** Closes streams whose readers have disappeared. */
@@ -247,21 +234,6 @@ export class SessionRegistry {
       if (session.user === user && found.push(session) === count) break;
     }
     return found;
-  }
-
-  /** Compares many lists in few round trips; a session whose list has a newer version than it knows reads the list again. */
-  async #reread(sessions: Session[]): Promise<void> {
-    const open = sessions.filter((session) => this.#sessions.has(session) && session.hasList);
-    if (open.length === 0) return;
-    const rights = await this.#options.backlog.rights(
-      open.map(({ user, version, size }) => ({ user: user!, known: version, size })),
-    );
-    if (rights.every((changed, i) => !changed || changed.version === open[i]!.version)) return;
-    // Receive all messages and notes up to these versions first: a session needs no refresh if one of them carries the change.
-    await this.#options.hub.refresh();
-    for (const [i, changed] of rights.entries()) {
-      if (changed && isAfter(changed.version, open[i]!.version)) open[i]!.refresh();
-    }
   }
 
   #remove(session: Session, reason: CloseReason): void {

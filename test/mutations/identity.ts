@@ -87,8 +87,8 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   {
     name: 'the list in Redis counts beside the credential',
     file: 'src/session/membership.ts',
-    find: '    if (!this.hasList || user === undefined) return NO_LIST;\n',
-    replace: '    if (user === undefined) return NO_LIST;\n',
+    find: 'this.hasList ? options.user : undefined',
+    replace: 'options.user',
     caughtBy: 'integration/identity',
     only: 'not those of the list',
   },

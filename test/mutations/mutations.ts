@@ -49,7 +49,7 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'lists are never read again',
-    file: 'src/session/session-registry.ts',
+    file: 'src/session/rereading.ts',
     find: '    if (open.length === 0) return;',
     replace: '    if (open.length >= 0) return;',
     caughtBy: 'integration/rights',

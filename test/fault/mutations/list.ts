@@ -207,8 +207,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     mistake: 'a stopping gateway sends everybody away at once',
-    file: 'src/session/session-registry.ts',
-    find: '      if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));\n',
+    file: 'src/session/drain.ts',
+    find: '    if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));\n',
     replace: '',
     scenario: 'rolling-restart',
   },

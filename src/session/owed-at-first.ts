@@ -1,0 +1,24 @@
+import type { Rights } from '../backlog/backlog.ts';
+import { isAfter, laterOf, type Position } from '../message/position.ts';
+import type { Wanted } from '../reading/read-channels.ts';
+import type { Timeline } from './timeline.ts';
+
+/**
+ * What has to be read of channels of the list when a stream opens, for a reader that has everything up to `position`. Of a channel that is
+ * not on the list with which the stream opened (`listed`), only messages after a later grant are owed, even if the user once had the right.
+ */
+export function owedAtFirst(
+  timeline: Timeline,
+  followed: readonly string[],
+  position: Position,
+  listed: Pick<Rights, 'channels' | 'version'>,
+): Wanted[] {
+  return followed.flatMap((channel) => {
+    if (listed.channels.has(channel)) {
+      return [{ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) }];
+    }
+    const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
+    const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));
+    return isOwed ? [{ channel, after: laterOf(position, grant.id) }] : [];
+  });
+}
