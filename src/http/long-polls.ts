@@ -86,8 +86,7 @@ export class LongPolls {
       .finally(() => {
         this.#asking = undefined;
       });
-    const isAnswered = await this.#asking;
-    if (!isAnswered || !this.context.hub.isOpen) response.close('redis', BEGINNING);
+    if (!(await this.#asking)) response.close('redis', BEGINNING);
   }
 
   #respond(socket: Socket, seen: ReadonlyMap<string, number>): Pick<LongPoll, 'response' | 'outcome'> {

@@ -32,7 +32,7 @@ describe('a message between any two steps of a long poll', function () {
       const channel = number % 2 === 0 ? `news:cold${number}` : `news:hot${number % 10}`;
       const { revision = 0 } = await world.publish.fcall(channel, 'before');
       const asked = askRt(world.gateway.url, `c=${channel}&m=${revision}`);
-      await wait((number % 30) * 1);
+      await wait(number % 30);
       const way = number % 3 === 0 ? world.publish.plain : world.publish.fcall;
       await way(channel, `${number}`);
       const published = performance.now();
@@ -43,14 +43,14 @@ describe('a message between any two steps of a long poll', function () {
     for (let lane = 0; lane < TRIALS; lane += 10 * AT_A_TIME) {
       const lanes = Array.from({ length: AT_A_TIME }, async (_, i) => {
         // A hot channel belongs to one lane, so that no other trial publishes there.
-        for (let n = 0; n < 10; n++) await trial(lane + 2 * i + (n % 2) + 10 * Math.floor(n / 2) * 1);
+        for (let n = 0; n < 10; n++) await trial(lane + 2 * i + (n % 2) + 10 * Math.floor(n / 2));
       });
       await Promise.all(lanes);
     }
     took.sort((a, b) => a - b);
     expect(took).to.have.length(TRIALS);
-    // On a busy machine a few are late, but none waits for anything.
-    expect(took[TRIALS * 0.99], `median ${took[TRIALS / 2]}`).to.be.below(SOON);
+    // On a machine that runs twenty other things some are late, but none waits for its time-out. Alone, all are in time.
+    expect(took[TRIALS * 0.9], `median ${took[TRIALS / 2]}`).to.be.below(SOON);
     expect(took.at(-1)).to.be.below(LATE);
   });
 });

@@ -15,7 +15,7 @@ const CHANNELS = Array.from({ length: 12 }, (_, i) => `news:${i}`);
 /** So few that a client that pauses for some seconds lacks messages on the busy channels. */
 const LENGTH = 25;
 /** Messages that may be published, and trim the backlog, between the end of what a poll reads and the reading. */
-const MEANWHILE = 3;
+const MEANWHILE = 10;
 const BETWEEN_KILLS = 3000;
 
 describe('long polls that are cut at random moments', function () {
