@@ -23,5 +23,9 @@ export const METRICS: Record<string, { title: string; unit: string; digits: numb
   redisPerStream: { title: 'of it Redis', unit: 'µs', digits: 0 },
   commands: { title: 'Redis commands per stream', unit: '', digits: 2 },
   recorded: { title: 'recorded', unit: '/s', digits: 0 },
+  ratio: { title: 'of a plain channel', unit: '×', digits: 2 },
+  plainCpu: { title: 'plain channel', unit: 'µs', digits: 2 },
+  snapshot: { title: 'snapshot', unit: 'ms', digits: 1 },
+  firstLine: { title: 'first line, all of them', unit: 'ms', digits: 0 },
   flatness: { title: 'highest over lowest', unit: '', digits: 3 },
 };

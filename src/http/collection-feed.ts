@@ -8,13 +8,7 @@ import { Session } from '../session/session.ts';
 import { PubSubQueue } from '../sync/queue.ts';
 import type { HttpContext } from './context.ts';
 import { FeedConnection } from './feed-connection.ts';
-
-/** A line of the protocol: a JSON array of updates. */
-export interface Line {
-  bytes: Buffer;
-  /** The revision of the collection after it. */
-  revision: number;
-}
+import { type Line, LinePacer } from './line-pacer.ts';
 
 /** A change as its message has it. */
 export interface ReadChange {
@@ -41,6 +35,7 @@ export class CollectionFeed extends PubSubQueue<Line> {
   #records = new Map<string, string>();
   /** The backlog, until the next change. */
   #written: Line | undefined;
+  readonly #pacer: LinePacer;
   #connection: FeedConnection | undefined;
 
   constructor(name: string, context: HttpContext) {
@@ -48,6 +43,10 @@ export class CollectionFeed extends PubSubQueue<Line> {
     this.#name = name;
     this.#context = context;
     this.#failures = new Failures(context.logger);
+    this.#pacer = new LinePacer(
+      (line) => this.post(line),
+      () => this.subscribers,
+    );
   }
 
   get epoch(): string {
@@ -56,6 +55,16 @@ export class CollectionFeed extends PubSubQueue<Line> {
 
   get revision(): number {
     return this.#revision;
+  }
+
+  override follow(listener: (line: Line) => void): () => void {
+    this.#pacer.flush();
+    return super.follow(listener);
+  }
+
+  override subscribe(listener: (line: Line) => void): () => void {
+    this.#pacer.flush();
+    return super.subscribe(listener);
   }
 
   override close(): void {
@@ -85,7 +94,7 @@ export class CollectionFeed extends PubSubQueue<Line> {
     const update = [...this.#records].filter(([name, text]) => before.get(name) !== text).map(([, text]) => text);
     const destroy = [...before.keys()].filter((name) => !this.#records.has(name));
     if (update.length + destroy.length > 0) {
-      this.post(this.lineOf({ update, destroy, revision: this.#revision, epoch: this.#epoch }, before));
+      this.#pacer.add(this.lineOf({ update, destroy, revision: this.#revision, epoch: this.#epoch }, before));
     }
   }
 
@@ -152,7 +161,7 @@ export class CollectionFeed extends PubSubQueue<Line> {
     }
     this.#revision = change.revision;
     this.#written = undefined;
-    this.post(line);
+    this.#pacer.add(line);
   }
 }
 

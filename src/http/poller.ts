@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { CollectionFeed, Line } from './collection-feed.ts';
+import type { CollectionFeed } from './collection-feed.ts';
+import type { Line } from './line-pacer.ts';
 
 const SPACE = Buffer.from(' ');
 

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { LinePacer } from '../../src/http/line-pacer.ts';
 import { KeyedQueue } from '../../src/sync/keyed-queue.ts';
 import { NotReady } from '../../src/sync/queue.ts';
 import { isTimeToken, NO_TEXT, timeToken } from '../../src/sync/time-token.ts';
@@ -90,6 +91,35 @@ describe('updates of a dictionary', () => {
         expect([...once!]).to.have.deep.members([...twice!]);
       }),
     );
+  });
+});
+
+describe('lines for many readers', () => {
+  const line = (revision: number) => ({ bytes: Buffer.from(`[${revision}]\n`), revision });
+
+  it('go out at once, and those of a burst together, in their order', async () => {
+    const posted: string[] = [];
+    const pacer = new LinePacer(
+      ({ bytes, revision }) => posted.push(`${bytes} ${revision}`),
+      () => 101,
+    );
+    for (const revision of [1, 2, 3]) pacer.add(line(revision));
+    expect(posted).to.deep.equal(['[1]\n 1']);
+    await eventually(() => posted.length === 2);
+    expect(posted[1]).to.equal('[2]\n[3]\n 3');
+    pacer.add(line(4));
+    pacer.flush();
+    expect(posted.slice(2)).to.deep.equal(['[4]\n 4']);
+  });
+
+  it('do not wait if the readers are few', () => {
+    const posted: number[] = [];
+    const pacer = new LinePacer(
+      ({ revision }) => posted.push(revision),
+      () => 100,
+    );
+    for (const revision of [1, 2, 3]) pacer.add(line(revision));
+    expect(posted).to.deep.equal([1, 2, 3]);
   });
 });
 
