@@ -1,9 +1,9 @@
 import type { Collections, Snapshot } from './collections.ts';
 
-/** A snapshot with the JSON of its records. */
+/** A snapshot with the JSON of its records: bytes, which all answers share. */
 export interface Written extends Snapshot {
   /** The records, separated by commas. */
-  json: string;
+  json: Buffer;
 }
 
 interface State {
@@ -45,7 +45,7 @@ export class Snapshots {
   async #read(name: string, state: State): Promise<Written> {
     const { known } = state;
     const snapshot = await this.#collections.read(name, known);
-    const json = known && snapshot.records === known.records ? known.json : snapshot.records.join(',');
+    const json = known && snapshot.records === known.records ? known.json : Buffer.from(snapshot.records.join(','));
     state.known = { ...snapshot, json };
     return state.known;
   }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { channelOfCollection } from '../../collection/collections.ts';
 import { Snapshots } from '../../collection/snapshots.ts';
@@ -41,8 +42,11 @@ export function snapshot(context: HttpContext, options: ReaderOptions): (ctx: Co
     ctx.set('Vary', 'Authorization, Cookie, Origin');
     ctx.etag = `${epoch}-${revision}`;
     ctx.type = 'json';
-    const rest = `"revision":${revision},"epoch":"${epoch}","id":"${formatPosition(id)}","key":${JSON.stringify(key)}`;
-    ctx.body = `{${JSON.stringify(name)}:[${json}],${rest}}`;
+    const head = `{${JSON.stringify(name)}:[`;
+    const tail = `],"revision":${revision},"epoch":"${epoch}","id":"${formatPosition(id)}","key":${JSON.stringify(key)}}`;
+    const parts = [Buffer.from(head), json, Buffer.from(tail)];
+    ctx.body = Readable.from(parts.filter(({ length }) => length > 0));
+    ctx.length = parts.reduce((sum, { length }) => sum + length, 0);
     ctx.res.setTimeout(TAKING);
     answerCondition(ctx);
   };
