@@ -24,7 +24,7 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   {
     name: 'a record that is only written otherwise counts as changed',
     file: `${LUA}json-records.lua`,
-    find: '    return is_equal(cjson.decode(one), cjson.decode(other))\n',
+    find: '    return is_equal(cjson.decode(one), record)\n',
     replace: '    return false\n',
     caughtBy: REDIS,
     only: 'however the list is written',

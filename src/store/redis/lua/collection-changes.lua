@@ -21,7 +21,7 @@ do
   local function add_record(change, entry, always)
     local stored = change.before[entry.key]
     change.kept[#change.kept + 1] = entry.key
-    if entry.is_known or not always and stored and collections.are_same(collections.text_of(stored), entry.text) then
+    if entry.is_known or not always and stored and collections.are_same(collections.text_of(stored), entry.text, entry.record) then
       return
     end
     if not stored then

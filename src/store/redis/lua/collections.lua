@@ -78,7 +78,7 @@ do
     if #text > clock.max then
       return { problem = 'has ' .. #text .. ' bytes; a record may have ' .. clock.max, is_large = true }
     end
-    return { key = key, problem = problem, text = (string.gsub(text, '[\t\r\n]', ' ')) }
+    return { key = key, problem = problem, record = record, text = (string.gsub(text, '[\t\r\n]', ' ')) }
   end
 
   -- Looks at everything that a change of the collection needs, and writes nothing. Answers it as a table, or `nil` and an error.

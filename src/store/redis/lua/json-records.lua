@@ -135,13 +135,13 @@ do
     return string.find(text, '%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d') or string.find(text, '[%[{][ \t\r\n]*[%]}]')
   end
 
-  -- Whether two texts hold the same record, however they are written. In doubt they differ.
-  function collections.are_same(one, other)
+  -- Whether two texts hold the same record, however they are written. In doubt they differ. `record`: what `other` was decoded to.
+  function collections.are_same(one, other, record)
     if one == other then
       return true
     elseif is_ambiguous(one) or is_ambiguous(other) then
       return false
     end
-    return is_equal(cjson.decode(one), cjson.decode(other))
+    return is_equal(cjson.decode(one), record)
   end
 end
