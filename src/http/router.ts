@@ -3,6 +3,7 @@ import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
+import { collectionWriter } from './middleware/collection-writer.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
@@ -52,8 +53,9 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.get('/live', page(context));
   router.get('/live/:collection', snapshot(context, options));
   router.get('/live/:collection/events', changes(context, openStream));
-  router.put('/live/:collection', publishers, putCollection(context));
-  router.patch('/live/:collection', publishers, patchCollection(context));
+  const writers = collectionWriter(context, publishers);
+  router.put('/live/:collection', writers, putCollection(context));
+  router.patch('/live/:collection', writers, patchCollection(context));
   if (config.protocols.includes('sync')) {
     const [polls, updates] = [poll(context, options), update(context, options)];
     router.get('/poll', polls);

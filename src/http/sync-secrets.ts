@@ -11,6 +11,14 @@ export function secretsOf(list: readonly string[], known: SecretList | undefined
   return list.map((text) => known?.secrets.find(({ name }) => name === text)?.text ?? text);
 }
 
+/** Whether the request shows one of the secrets as a bearer. Each one is compared, so that the time does not tell which one fits. */
+export function showsOne(ctx: Context, secrets: readonly string[]): boolean {
+  const [, bearer] = /^Bearer +(\S+)$/i.exec(ctx.get('Authorization')) ?? [];
+  if (bearer === undefined) return false;
+  const shown = digestOf(bearer);
+  return secrets.filter((secret) => isSame(digestOf(secret), shown)).length > 0;
+}
+
 /**
  * Checks that the request shows one of the secrets: as `Authorization: Bearer`, or by the protocol's own `hmac`.
  *
@@ -32,15 +40,9 @@ export async function requireSecret(
       'SISYPHUS_MAX_FAILURES is reached: expected a request after Retry-After',
     );
   }
-  const [, bearer] = /^Bearer +(\S+)$/i.exec(ctx.get('Authorization')) ?? [];
-  const shown = bearer === undefined ? undefined : digestOf(bearer);
-  let isRight = false;
-  // Each one is compared, so that the time does not tell which one fits.
-  for (const secret of secrets) {
-    if (shown ? isSame(digestOf(secret), shown) : hmac !== undefined && isTimeToken(hmac, secret, text)) isRight = true;
-  }
-  if (isRight) return;
-  if (shown || hmac !== undefined) await limits.failed(counted, 'signature');
+  if (showsOne(ctx, secrets)) return;
+  if (hmac !== undefined && secrets.some((secret) => isTimeToken(hmac, secret, text))) return;
+  if (ctx.get('Authorization') !== '' || hmac !== undefined) await limits.failed(counted, 'signature');
   throw new SisyphusError(
     'wrong_secret',
     secrets.length === 0

@@ -67,7 +67,7 @@
     }
 
     async load() {
-      const response = await fetch(`/live/${encodeURIComponent(this.name)}`, { signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(`live/${encodeURIComponent(this.name)}`, { signal: AbortSignal.timeout(10_000) });
       if (!response.ok) throw new Error(`the snapshot was answered ${response.status}`);
       const snapshot = await response.json();
       this.key = snapshot.key;
@@ -202,6 +202,8 @@
     retry = setTimeout(connect, pause * (0.5 + Math.random()));
   }
 
+  // Addresses are relative, because a proxy may put the gateway below a path.
+
   /** Loads the tables that have no records, and opens one stream for all of them. */
   async function connect() {
     close();
@@ -223,7 +225,7 @@
     const since = position ?? ids.reduce((one, other) => (one < other ? one : other));
     const query = new URLSearchParams({ format: 'json', since });
     for (const name of collections) query.append('c', `collection:${name}`);
-    source = new EventSource(`/stream?${query}`);
+    source = new EventSource(`stream?${query}`);
     lastFrame = Date.now();
     source.addEventListener('message', read);
     source.addEventListener('reset', read);

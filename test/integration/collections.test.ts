@@ -7,11 +7,11 @@ import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const COLLECTIONS = JSON.stringify({
-  drivers: { key: 'driver_name', public: true },
+  drivers: { key: 'driver_name', public: true, send: ['only-for-drivers', 'named'] },
   staff: { key: 'login' },
   present: { key: 'login', public: true, ttl: '500ms' },
 });
-const SECRETS = `all:${PUBLISH_SECRET}\nrooms:only-for-rooms:room:*`;
+const SECRETS = `all:${PUBLISH_SECRET}\nrooms:only-for-rooms:room:*\nnamed:secret-with-a-name:room:*`;
 const ENV = {
   SISYPHUS_COLLECTIONS: COLLECTIONS,
   SISYPHUS_PUBLISH_SECRET: SECRETS,
@@ -161,6 +161,11 @@ describe('collections over HTTP', function () {
     const response = await send('PATCH', update('a'), { secret: 'only-for-rooms' });
     expect(response.status).to.equal(403);
     expect(await response.json()).to.include({ error: 'forbidden_channel' });
+    for (const secret of ['only-for-drivers', 'secret-with-a-name']) {
+      expect((await send('PATCH', update('a'), { secret })).status, secret).to.equal(200);
+      expect((await send('PATCH', [], { secret, name: 'staff' })).status, secret).to.be.within(401, 403);
+    }
+    expect((await send('PUT', [], { secret: 'named' })).status).to.equal(401);
     expect((await send('PUT', [], { headers: { Origin: 'https://elsewhere.example' } })).status).to.equal(403);
   });
 

@@ -163,9 +163,10 @@ do
   -- The message of a change, and whether it has a new epoch: if the change is larger than a message may be, it names nothing, and readers begin
   -- again because the epoch is another.
   local function message_of(opened, change, id)
-    local revision, texts = digits(opened.channel.revision + 1), {}
+    local revision, texts, size = digits(opened.channel.revision + 1), {}, 0
     for i, entry in ipairs(change.update) do
       texts[i] = entry.text
+      size = size + #entry.text
     end
     local function write(epoch, created, updated, destroyed)
       return '{"version":' .. revision .. ',"revision":' .. revision .. ',"epoch":"' .. epoch .. '","' .. opened.name .. '":{"create":'
@@ -176,9 +177,13 @@ do
       began = digits(id)
     end
     local epoch = collections.epoch_of(opened.clock, { began = began })
-    local text = write(epoch, to_json(change.create), '[' .. table.concat(texts, ',') .. ']', to_json(change.destroy))
-    if #text <= opened.clock.max then
-      return text, began
+    -- The text of a large change is not even made: that would take as long as all the rest.
+    local names = 3 * (#change.create + #change.destroy)
+    if size + names <= opened.clock.max then
+      local text = write(epoch, to_json(change.create), '[' .. table.concat(texts, ',') .. ']', to_json(change.destroy))
+      if #text <= opened.clock.max then
+        return text, began
+      end
     end
     began = digits(id)
     return write(began, '[]', '[]', '[]'), began
