@@ -15,13 +15,14 @@ export interface LivePage {
 
 /** The page that shows public collections. It has their names, and no records: those always come the same way, with the snapshot. */
 export function livePage(names: readonly string[], noopInterval: number): LivePage {
-  const [html, style, script] = ['page.html', 'page.css', 'page.js'].map((name) =>
+  const [html, style, table, page] = ['page.html', 'page.css', 'table.js', 'page.js'].map((name) =>
     readFileSync(new URL(name, FOLDER), 'utf8'),
-  ) as [string, string, string];
+  ) as [string, string, string, string];
+  const script = `'use strict';\n{\n${table}\n${page}}\n`;
   const silence = Math.max(LEAST_SILENCE, SILENT_INTERVALS * noopInterval);
   const settings = JSON.stringify({ collections: names, silence });
   // Functions, because `$` in a text would have a meaning.
-  const page = html
+  const whole = html
     .replace('/*STYLE*/', () => style)
     .replace('"SETTINGS"', () => settings)
     .replace('/*SCRIPT*/', () => script);
@@ -34,7 +35,7 @@ export function livePage(names: readonly string[], noopInterval: number): LivePa
     "form-action 'none'",
     "frame-ancestors 'none'",
   ];
-  return { html: page, headers: { 'Content-Security-Policy': policy.join('; '), 'Cache-Control': 'no-cache' } };
+  return { html: whole, headers: { 'Content-Security-Policy': policy.join('; '), 'Cache-Control': 'no-cache' } };
 }
 
 function hashOf(text: string): string {

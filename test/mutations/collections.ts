@@ -47,7 +47,7 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a change that is too large is published in the same epoch',
-    file: `${LUA}collections.lua`,
+    file: `${LUA}collection-writes.lua`,
     find: "    began = digits(id)\n    return write(began, '[]', '[]', '[]'), began\n",
     replace: "    return write(epoch, '[]', '[]', '[]'), began\n",
     caughtBy: REDIS,
@@ -118,7 +118,7 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the page goes on after a revision that it has missed',
-    file: 'src/live-page/page.js',
+    file: 'src/live-page/table.js',
     find: 'if (!isSame || message.revision !== this.revision + 1) return true;',
     replace: 'if (!isSame) return true;',
     caughtBy: 'browser/live-page',
@@ -127,17 +127,17 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   {
     name: 'the page leaves its earlier stream open when it starts over',
     file: 'src/live-page/page.js',
-    find: '    source?.close();\n',
+    find: '  source?.close();\n',
     replace: '',
     caughtBy: 'browser/live-page',
     only: 'with one connection',
   },
   {
     name: 'the page shows text as HTML',
-    file: 'src/live-page/page.js',
-    find: '    made.append(...children);\n',
+    file: 'src/live-page/table.js',
+    find: '  made.append(...children);\n',
     replace:
-      "    made.innerHTML = children.filter((child) => typeof child === 'string').join('');\n    made.append(...children.filter((child) => typeof child !== 'string'));\n",
+      "    made.innerHTML = children.filter((child) => typeof child === 'string').join('');\n  made.append(...children.filter((child) => typeof child !== 'string'));\n",
     caughtBy: 'browser/live-page',
     only: 'applies what is created',
   },
@@ -218,14 +218,14 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'revisions that begin again are of the epoch before',
-    file: `${LUA}collections.lua`,
+    file: `${LUA}collection-writes.lua`,
     find: 'channel.revision < known.revision',
     replace: 'false',
     caughtBy: 'redis/collections',
   },
   {
     name: 'the revision of a collection is forgotten like that of a channel',
-    file: `${LUA}collections.lua`,
+    file: `${LUA}collection-writes.lua`,
     find: "    redis.call('SET', state.revision_key, revision)\n",
     replace: '',
     caughtBy: 'redis/collections',

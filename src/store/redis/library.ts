@@ -9,7 +9,17 @@ const PARTS = [
   ...['publishes', 'replication', 'location', 'clock', 'define', 'gaps', 'life', 'recorder', 'channel-gaps'],
   ...['length', 'expiry', 'list', 'rights', 'rights-answer', 'channel', 'append', 'once', 'change-list'],
   ...['disconnects', 'sha256', 'base64url', 'random', 'tokens'],
-  ...['json-records', 'collections', 'collection-changes', 'gateways', 'settings', 'scan', 'sources', 'page'],
+  ...[
+    'json-records',
+    'collections',
+    'collection-writes',
+    'collection-changes',
+    'gateways',
+    'settings',
+    'scan',
+    'sources',
+    'page',
+  ],
 ];
 
 function read(name: string): string {
