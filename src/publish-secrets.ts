@@ -10,6 +10,7 @@ export interface ShownSecret {
 }
 
 interface Entry {
+  text: string;
   digest: Buffer;
   secret: ShownSecret;
 }
@@ -29,7 +30,15 @@ export class PublishSecrets {
 
   /** Replaces all secrets. A request that has shown one before still ends. */
   use(list: SecretList | undefined): void {
-    this.#entries = (list?.secrets ?? []).map((secret) => ({ digest: digestOf(secret.text), secret: shown(secret) }));
+    this.#entries = (list?.secrets ?? []).map((secret) => {
+      const { text } = secret;
+      return { text, digest: digestOf(text), secret: shown(secret) };
+    });
+  }
+
+  /** The text of the secret with this name, where a setting names one; `undefined` if there is none. */
+  textOf(name: string): string | undefined {
+    return this.#entries.find(({ secret }) => secret.name === name)?.text;
   }
 
   /**

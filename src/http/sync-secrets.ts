@@ -1,14 +1,14 @@
 import type { Context } from 'koa';
-import type { SecretList } from '../config/secret-list.ts';
 import { SisyphusError } from '../errors.ts';
+import type { PublishSecrets } from '../publish-secrets.ts';
 import { digestOf, isSame } from '../secret-digest.ts';
 import { isTimeToken } from '../sync/time-token.ts';
 import type { ClientLimits } from './client-limits.ts';
 import { streamRequestOf } from './stream-request.ts';
 
 /** The secrets of one direction of a dictionary: those in its list, where the name of a publish secret stands for that one. */
-export function secretsOf(list: readonly string[], known: SecretList | undefined): string[] {
-  return list.map((text) => known?.secrets.find(({ name }) => name === text)?.text ?? text);
+export function secretsOf(list: readonly string[], known: PublishSecrets): string[] {
+  return list.map((text) => known.textOf(text) ?? text);
 }
 
 /** Whether the request shows one of the secrets as a bearer. Each one is compared, so that the time does not tell which one fits. */

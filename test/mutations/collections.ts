@@ -151,8 +151,8 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
   {
     name: 'the secret to send is taken for the one to receive',
     file: 'src/http/routes/sync.ts',
-    find: 'secretsOf(receive, config.publishSecret)',
-    replace: "secretsOf([...receive, 'write'], config.publishSecret)",
+    find: 'secretsOf(receive, context.secrets)',
+    replace: "secretsOf([...receive, 'write'], context.secrets)",
     caughtBy: 'integration/sync',
     only: 'refuse at once',
   },

@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { parseSecretList } from '../../src/config/secret-list.ts';
 import { LinePacer } from '../../src/http/line-pacer.ts';
+import { secretsOf } from '../../src/http/sync-secrets.ts';
+import { PublishSecrets } from '../../src/publish-secrets.ts';
 import { KeyedQueue } from '../../src/sync/keyed-queue.ts';
 import { NotReady } from '../../src/sync/queue.ts';
 import { isTimeToken, NO_TEXT, timeToken } from '../../src/sync/time-token.ts';
@@ -45,6 +48,15 @@ describe('tokens of dictionaries', () => {
       `-${token}`,
     ])
       expect(isTimeToken(odd, 'secret', 'text', at), odd).to.equal(false);
+  });
+});
+
+describe('the secrets of a dictionary', () => {
+  it('may be names of publish secrets, as those are in force now', () => {
+    const secrets = new PublishSecrets(parseSecretList('app:first\nother:second'));
+    expect(secretsOf(['app', 'own'], secrets)).to.deep.equal(['first', 'own']);
+    secrets.use(parseSecretList('app:third\nother:second'));
+    expect(secretsOf(['app', 'own'], secrets)).to.deep.equal(['third', 'own']);
   });
 });
 

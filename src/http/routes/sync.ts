@@ -42,7 +42,7 @@ export function update(context: HttpContext, { limits }: SyncOptions): (ctx: Con
     const form = new URLSearchParams(textOf(body));
     const data = form.get('data');
     const hmac = form.get('hmac') ?? hmacOf(ctx);
-    const secrets = secretsOf(send, context.config.publishSecret);
+    const secrets = secretsOf(send, context.secrets);
     await requireSecret(ctx, secrets, { text: data ?? NO_TEXT, hmac }, limits);
     if (data === null)
       throw new SisyphusError('bad_request', 'the field data is missing: expected a JSON array of updates');
@@ -68,7 +68,7 @@ export function poll(context: HttpContext, { limits }: SyncOptions): (ctx: Conte
   };
   return async (ctx) => {
     const { name, receive } = dictionaryOf(ctx, config.collections);
-    const secrets = secretsOf(receive, config.publishSecret);
+    const secrets = secretsOf(receive, context.secrets);
     await requireSecret(ctx, secrets, { text: NO_TEXT, hmac: hmacOf(ctx) }, limits);
     if (context.isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
     if (polling + context.sessions.streams >= config.maxStreams) {
