@@ -210,6 +210,14 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/sync',
   },
   {
+    name: 'a list may be as large as Redis takes',
+    file: `${LUA}collection-changes.lua`,
+    find: '    if #text > most then\n',
+    replace: '    if #text < 0 then\n',
+    caughtBy: 'redis/collections',
+    only: 'no text of more',
+  },
+  {
     name: 'a server that takes over goes on with the epoch of the one before',
     file: `${LUA}life.lua`,
     find: "  redis.call('HSET', CLOCK, 'forked', digits(to))\n",

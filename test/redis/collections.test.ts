@@ -134,6 +134,16 @@ describe('collections in Redis', () => {
     await next.close();
   });
 
+  it('take no text of more than 256 of the largest messages', async () => {
+    await store.close();
+    store = await openStore({ maxMessage: 1000 });
+    const list = (bytes: number): string => `[${' '.repeat(bytes - 2)}]`;
+    expect(await fcall('put', 'drivers', list(256_000))).to.have.property('1', 0);
+    expect(await errorOf(fcall('put', 'drivers', list(256_001)))).to.equal(
+      'TOOLARGE 256001 bytes; a list or a batch may have 256000',
+    );
+  });
+
   it('have an epoch as soon as they are read in a store that was emptied', async () => {
     await store.close();
     await redis.flushall();

@@ -11,7 +11,7 @@ import { readBody } from '../read-body.ts';
 import { collectionOf } from './live.ts';
 
 /** How many times the largest message a whole list may be. */
-const LIST_FACTOR = 32;
+const LIST_FACTOR = 64;
 
 /** PUT /live/<collection>: a whole new list. In a burst one runs and one waits, and the newest one that waits wins. */
 export function putCollection(context: HttpContext): (ctx: Context) => Promise<void> {

@@ -6,6 +6,9 @@ do
   local TYPE_BEHIND = '^[ \t\r\n]*,[ \t\r\n]*"type"[ \t\r\n]*:[ \t\r\n]*"([^"\\]*)"[ \t\r\n]*}$'
   local BATCH = '[{"type":"update","data":{record}},{"type":"delete","data":{key}}]'
 
+  -- How many times the largest message a text may be: Redis does nothing else while it is read.
+  local FACTOR = 256
+
   local function new_change()
     return { create = {}, update = {}, destroy = {}, kept = {} }
   end
@@ -147,6 +150,10 @@ do
     local opened, problem = collections.open(name)
     if not opened then
       return problem
+    end
+    local most = FACTOR * opened.clock.max
+    if #text > most then
+      return redis.error_reply('TOOLARGE ' .. #text .. ' bytes; a list or a batch may have ' .. most)
     end
     local change
     change, problem = collections[method](opened, text)
