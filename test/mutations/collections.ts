@@ -218,6 +218,14 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     only: 'no text of more',
   },
   {
+    name: 'a change that was worked out from an older snapshot is applied',
+    file: `${LUA}functions/change-records.lua`,
+    find: ' and digits(opened.channel.revision) == args[6]',
+    replace: '',
+    caughtBy: 'redis/collections',
+    only: 'whoever else writes',
+  },
+  {
     name: 'a server that takes over goes on with the epoch of the one before',
     file: `${LUA}life.lua`,
     find: "  redis.call('HSET', CLOCK, 'forked', digits(to))\n",

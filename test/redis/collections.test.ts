@@ -134,6 +134,43 @@ describe('collections in Redis', () => {
     await next.close();
   });
 
+  it('are compared with a large list by the gateway, and end as the list says, whoever else writes', async () => {
+    const list = (lap: number) =>
+      JSON.stringify(
+        Array.from({ length: 3000 }, (_, i) => ({ driver_name: `${i}`, lap: i < 2990 ? 0 : lap, x: 'x'.repeat(80) })),
+      );
+    const { collections } = store;
+    const first = await collections.put('drivers', list(0));
+    expect(first).to.include({ revision: 1, created: 3000 });
+    expect(await collections.put('drivers', list(0).replaceAll('":', '": '))).to.include({
+      revision: 1,
+      created: 0,
+      updated: 0,
+    });
+    expect(await collections.put('drivers', list(1))).to.include({
+      revision: 2,
+      created: 0,
+      updated: 10,
+      destroyed: 0,
+    });
+    const others = Array.from({ length: 20 }, (_, i) =>
+      fcall('patch', 'drivers', JSON.stringify([{ type: 'update', data: { driver_name: `other ${i}` } }])),
+    );
+    const [changed] = await Promise.all([collections.put('drivers', list(2)), ...others]);
+    expect(changed.revision).to.be.within(3, 23);
+    await collections.put('drivers', list(2));
+    const { records, revision } = await collections.read('drivers');
+    expect(`[${records.join(',')}]`).to.equal(list(2));
+    expect(revision).to.be.within(23, 24);
+    const once = { key: 'large', fingerprint: 'f' };
+    const answer = await collections.put('drivers', list(3), once);
+    await put('a');
+    expect(await collections.put('drivers', list(3), once)).to.deep.equal(answer);
+    expect(await names()).to.deep.equal(['a']);
+    const tooLarge = `[{"driver_name":"a","x":"${'x'.repeat(270_000)}"}]`;
+    expect(await errorOf(collections.put('drivers', tooLarge))).to.match(/270\d+ bytes/);
+  });
+
   it('take no text of more than 256 of the largest messages', async () => {
     await store.close();
     store = await openStore({ maxMessage: 1000 });

@@ -29,7 +29,7 @@ const MANIFEST = JSON.parse(read('package.json')) as { files: string[]; scripts:
 /** Keys whose names are used, and that never exist. */
 const NEVER_THERE = ['nowhere', 'user:nothing'];
 /** Words of errors that only gateways are answered. */
-const FOR_GATEWAYS = ['CONFLICT', 'FENCED'];
+const FOR_GATEWAYS = ['CHANGED', 'CONFLICT', 'FENCED'];
 const GLOSSARY_LIMIT = 20;
 
 function withoutComments(path: string): string {

@@ -3,14 +3,20 @@ import type { Redis } from 'ioredis';
 import type { Changed, Collections, Once, Snapshot } from '../../collection/collections.ts';
 import { BEGINNING, parsePosition } from '../../message/position.ts';
 import { askTwice } from './ask-twice.ts';
-import { callFunction, readFunction } from './functions.ts';
+import { type Argument, callFunction, readFunction } from './functions.ts';
 import type { Keys } from './keys.ts';
+import { differenceOf } from './list-difference.ts';
+import { hasChanged } from './redis-error.ts';
 
 /** How long an `Idempotency-Key` is remembered (ms). */
 const REMEMBERED = 300_000;
 /** How long the gateway's own key is remembered (ms): longer than it takes to ask again. */
 const REMEMBERED_FOR_RETRY = 30_000;
 
+/** A list of more characters than this is compared in this process. */
+const LARGE = 256 * 1024;
+/** How often a snapshot is read for that; if there are other writers each time, Redis compares the list. */
+const MOST_LOOKS = 3;
 /** The epoch of a store that has no clock. */
 const NO_EPOCH = '0';
 
@@ -31,7 +37,19 @@ export class RedisCollections implements Collections {
     this.#options = options;
   }
 
-  put(name: string, list: string, once?: Once): Promise<Changed> {
+  async put(name: string, list: string, once?: Once): Promise<Changed> {
+    for (let look = 0; list.length > LARGE && look < MOST_LOOKS; look++) {
+      const { epoch, revision, key, ...rest } = await this.read(name);
+      const difference = differenceOf({ epoch, revision, key, ...rest }, list);
+      // An empty batch changes nothing, and is answered with the last change.
+      if (difference.length === 0) return this.#change('patch', name, '[]', once);
+      const args = [name, epoch, revision, key, ...difference];
+      const changed = await this.#call('sisyphus_change_records', once, args).catch((error: unknown) => {
+        if (hasChanged(error)) return undefined;
+        throw error;
+      });
+      if (changed) return changed;
+    }
     return this.#change('put', name, list, once);
   }
 
@@ -65,12 +83,16 @@ export class RedisCollections implements Collections {
     return Number(await askTwice(commands, () => callFunction(commands, keys, 'sisyphus_expire_records', [name])));
   }
 
-  async #change(verb: 'put' | 'patch', name: string, text: string, once: Once | undefined): Promise<Changed> {
+  #change(verb: 'put' | 'patch', name: string, text: string, once: Once | undefined): Promise<Changed> {
+    return this.#call('sisyphus_change_collection', once, [verb, name, text]);
+  }
+
+  async #call(fn: string, once: Once | undefined, rest: Argument[]): Promise<Changed> {
     const { commands, keys } = this.#options;
     const own = [`retry:${randomUUID()}`, '', REMEMBERED_FOR_RETRY] as const;
     const [key, fingerprint, ms] = once ? ([`request:${once.key}`, once.fingerprint, REMEMBERED] as const) : own;
-    const args = [key, fingerprint, ms, verb, name, text];
-    const answer = await askTwice(commands, () => callFunction(commands, keys, 'sisyphus_change_collection', args));
+    const args = [key, fingerprint, ms, ...rest];
+    const answer = await askTwice(commands, () => callFunction(commands, keys, fn, args));
     const [id = '', revision, created, updated, destroyed] = answer as string[];
     return {
       id: parsePosition(id) ?? BEGINNING,

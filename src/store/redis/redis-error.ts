@@ -9,6 +9,8 @@ const CODES: Record<string, ErrorCode> = {
   NOCOLLECTION: 'not_found',
   TOOLARGE: 'too_large',
   CONFLICT: 'idempotency_conflict',
+  // Never seen outside: see `hasChanged`.
+  CHANGED: 'redis_refused',
   OOM: 'out_of_memory',
   READONLY: 'redis_refused',
   LOADING: 'redis_refused',
@@ -119,6 +121,11 @@ export function isUnknownInfo(error: unknown): boolean {
 /** Whether our functions replied that another gateway has the recorder's lease. */
 export function isFenced(error: unknown): error is Error {
   return error instanceof Error && error.message.startsWith('FENCED');
+}
+
+/** Whether our functions replied that a collection is not what was read before. */
+export function hasChanged(error: unknown): boolean {
+  return isReply(error) && replyOf(error).startsWith('CHANGED');
 }
 
 /** Whether Redis does not have a function of the library. */
