@@ -91,11 +91,11 @@ describe('collections, whatever happens to them', function () {
         epoch: string;
       };
 
-    /** Until everybody has what the server has. */
-    async function settle(): Promise<void> {
+    /** Until the first so many pages, and all dictionaries, have what the server has. */
+    async function settle(count = pages.length): Promise<void> {
       await eventually(async () => {
         const { drivers, revision, epoch } = await read();
-        for (const page of pages) {
+        for (const page of pages.slice(0, count)) {
           expect({ revision: page.revision, epoch: page.epoch }).to.deep.equal({ revision, epoch });
           expect([...page.rows.values()]).to.have.deep.members(drivers);
         }
@@ -144,6 +144,10 @@ describe('collections, whatever happens to them', function () {
             model.clear();
           }
         }
+        await settle(2);
+        // A page that begins with an overlap has no position. If Redis is emptied between its snapshot and its stream, the next change tells it.
+        await write(0, 'PATCH', [{ type: 'update', data: { driver_name: 'last', lap: 0, text: '' } }]);
+        model.set('last', { driver_name: 'last', lap: 0, text: '' });
         await settle();
         const { drivers, epoch } = await read();
         expect(drivers).to.have.deep.members([...model.values()]);

@@ -153,15 +153,20 @@ describe('collections in Redis', () => {
       updated: 10,
       destroyed: 0,
     });
-    const others = Array.from({ length: 20 }, (_, i) =>
-      fcall('patch', 'drivers', JSON.stringify([{ type: 'update', data: { driver_name: `other ${i}` } }])),
-    );
-    const [changed] = await Promise.all([collections.put('drivers', list(2)), ...others]);
-    expect(changed.revision).to.be.within(3, 23);
-    await collections.put('drivers', list(2));
-    const { records, revision } = await collections.read('drivers');
+    const racing = new RedisCollections({ commands: redis, replays: redis, keys: new Keys(undefined, 0) });
+    const read = racing.read.bind(racing);
+    let looks = 0;
+    racing.read = async (name) => {
+      const snapshot = await read(name);
+      // Somebody else is faster each time.
+      const other = { type: 'update', data: { driver_name: `other ${looks++}` } };
+      await fcall('patch', 'drivers', JSON.stringify([other]));
+      return snapshot;
+    };
+    expect(await racing.put('drivers', list(2))).to.include({ revision: 6, created: 0, updated: 10, destroyed: 3 });
+    expect(looks).to.equal(3);
+    const { records } = await collections.read('drivers');
     expect(`[${records.join(',')}]`).to.equal(list(2));
-    expect(revision).to.be.within(23, 24);
     const once = { key: 'large', fingerprint: 'f' };
     const answer = await collections.put('drivers', list(3), once);
     await put('a');

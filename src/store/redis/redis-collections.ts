@@ -42,8 +42,8 @@ export class RedisCollections implements Collections {
       const { epoch, revision, key, ...rest } = await this.read(name);
       const difference = differenceOf({ epoch, revision, key, ...rest }, list);
       // An empty batch changes nothing, and is answered with the last change.
-      if (difference.length === 0) return this.#change('patch', name, '[]', once);
-      const args = [name, epoch, revision, key, ...difference];
+      if (difference === '') return this.#change('patch', name, '[]', once);
+      const args = [name, epoch, revision, key, difference];
       const changed = await this.#call('sisyphus_change_records', once, args).catch((error: unknown) => {
         if (hasChanged(error)) return undefined;
         throw error;

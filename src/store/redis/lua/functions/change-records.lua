@@ -1,25 +1,24 @@
--- FCALL sisyphus_change_records 1 <key> <idempotency key> <fingerprint> <ms> <collection> <epoch> <revision> <name> (<kind> <primary key> <record>)*
+-- FCALL sisyphus_change_records 1 <key> <idempotency key> <fingerprint> <ms> <collection> <epoch> <revision> <name> <difference>
 -- Applies a change that a gateway has worked out from a snapshot: for a large list that takes a tenth of the time of sisyphus_put.
 -- Keys: those of sisyphus_put; `<key>:idempotency:<idempotency key>`.
 -- Arguments: the first three as for sisyphus_publish_batch; the collection; the epoch, the revision and the name of the primary key that the
---   snapshot had; for each record `c` (created), `u` (updated) or `d` (destroyed), its primary key, and its JSON on one line, or ''. The caller
---   has checked the records.
+--   snapshot had; in one text a line for each record: `c` (created), `u` (updated) or `d` (destroyed), the primary key, a tab, and the record,
+--   or nothing. Neither has a control character, which the caller has checked.
 -- Result: that of sisyphus_change_collection
 -- Errors: CONFLICT (the idempotency key belongs to another request), CHANGED (the snapshot is not right any more, or the records have a ttl),
 --   and those of sisyphus_put.
 
-local function read_change(opened, args)
+local function read_change(opened, text)
   local change, updated = { create = {}, update = {}, destroy = {}, kept = {} }, {}
-  for i = 8, #args, 3 do
-    local kind, key, text = args[i], args[i + 1], args[i + 2]
+  for kind, key, record in string.gmatch(text, '([cud])([^\t\n]*)\t([^\n]*)') do
     if kind == 'd' then
       change.destroy[#change.destroy + 1] = key
-    elseif #text > opened.clock.max then
-      return nil, redis.error_reply('TOOLARGE a record has ' .. #text .. ' bytes; it may have ' .. opened.clock.max)
+    elseif #record > opened.clock.max then
+      return nil, redis.error_reply('TOOLARGE a record has ' .. #record .. ' bytes; it may have ' .. opened.clock.max)
     else
       local list = kind == 'c' and change.create or updated
       list[#list + 1] = key
-      change.update[#change.update + 1] = { key = key, text = text }
+      change.update[#change.update + 1] = { key = key, text = record }
     end
   end
   change.before = #updated > 0 and collections.records_of(opened, updated) or {}
@@ -38,7 +37,7 @@ local function change_records(args)
     return redis.error_reply('CHANGED the collection is not what the caller has read: expected another look')
   end
   local change
-  change, problem = read_change(opened, args)
+  change, problem = read_change(opened, args[8])
   if not change then
     return problem
   end
