@@ -51,6 +51,13 @@ export class Gate {
     return upTo;
   }
 
+  /** Removes and answers all resets. */
+  takeResets(): Reset[] {
+    const resets = this.#held.flatMap(({ entry }) => (isDelivery(entry) ? [] : [entry]));
+    if (resets.length > 0) this.#held = this.#held.filter(({ entry }) => isDelivery(entry));
+    return resets;
+  }
+
   messages(): Message[] {
     return this.#held.flatMap(({ entry }) => (isDelivery(entry) ? [entry.message] : []));
   }

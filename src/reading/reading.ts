@@ -192,17 +192,29 @@ export class Reading {
 
   /** The work that must be done before the next held entry is given to the client; `undefined` if there is none. */
   #work(gate: Gate): Promise<void> | undefined {
-    if (this.#channels.isStale) return this.#renew();
+    if (this.#channels.isStale) return this.#renew(gate);
     const dropped = gate.takeDropped(this.#areSettled);
-    if (dropped !== undefined) return this.#replayer.catchUp(dropped);
+    if (dropped !== undefined) {
+      this.#giveResets(gate);
+      return this.#replayer.catchUp(dropped);
+    }
     if (this.#additions.isEmpty) return undefined;
     return this.#replayer.readAdded(gate, this.#owner, () => this.barrier.count);
   }
 
-  async #renew(): Promise<void> {
+  async #renew(gate: Gate): Promise<void> {
     const seam = this.#options.hub.position;
+    this.#giveResets(gate);
     await this.#owner.renew();
     await this.#replayer.catchUp(seam);
+  }
+
+  /**
+   * Gives the resets that are held before messages are read: some of these may be from behind a reset, and a client that had them and then
+   * breaks off would come back from behind it. A reset that comes too early costs nothing.
+   */
+  #giveResets(gate: Gate): void {
+    for (const { channel, reason } of gate.takeResets()) this.#client.reset(channel, reason);
   }
 
   readonly #areSettled = (count: number): boolean => this.barrier.areSettled(count);

@@ -76,8 +76,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'what was more than is held is forgotten',
     file: READING,
-    find: 'if (dropped !== undefined) return this.#replayer.catchUp(dropped);',
-    replace: 'if (dropped !== undefined) this.#client.hasAllUpTo(dropped);',
+    find: 'return this.#replayer.catchUp(dropped);',
+    replace: 'this.#client.hasAllUpTo(dropped);',
     ...WAITING,
   },
   {
@@ -205,6 +205,13 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     replace: ' then',
     caughtBy: 'contract/redis-store',
     only: 'damaged',
+  },
+  {
+    name: 'a reset that is held comes behind messages that are read from behind it',
+    file: 'src/reading/reading.ts',
+    find: '    this.#giveResets(gate);\n    await',
+    replace: '    await',
+    caughtBy: 'unit/reading',
   },
   {
     name: 'what was published before a revocation is not read where the channel was granted again meanwhile',

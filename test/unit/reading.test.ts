@@ -25,14 +25,19 @@ class PublicOwner implements ReadingOwner {
   readonly additions = new Additions();
   readonly reading: Reading;
   position = BEGINNING;
+  /** Whether the reading has to call `renew` before it goes on. */
+  isStale = false;
   readonly #hub: Hub;
 
   constructor(store: MemoryStore, hub: Hub, channels: string[]) {
     this.#hub = hub;
     this.followed = channels;
+    const isStale = (): boolean => this.isStale;
     const choice: Channels = {
       isQuiet: true,
-      isStale: false,
+      get isStale() {
+        return isStale();
+      },
       followed: channels,
       denied: [],
       allows: () => true,
@@ -87,7 +92,9 @@ class PublicOwner implements ReadingOwner {
   onHold(): void {}
   onOpen(): void {}
   onFailure(): void {}
-  async renew(): Promise<void> {}
+  async renew(): Promise<void> {
+    this.isStale = false;
+  }
 }
 
 describe('a reading without a user', () => {
@@ -161,6 +168,31 @@ describe('a reading without a user', () => {
     await owner.open({ kind: 'after', position: id });
     await eventually(() => owner.given.length === 4);
     expect(owner.given).to.deep.equal(['ok', 'one', 'a 3', 'b 1']);
+  });
+
+  it('gives a reset that it holds before messages that it reads from behind it', async () => {
+    const owner = new PublicOwner(store, hub, ['news:1']);
+    await owner.open({ kind: 'now' });
+    owner.reading.hold();
+    owner.reading.reset('news:1', 'flushed');
+    await publish('news:1', 'one');
+    await hub.refresh();
+    owner.isStale = true;
+    owner.reading.release();
+    await eventually(() => owner.given.length === 3);
+    expect(owner.given).to.deep.equal(['ok', 'flushed news:1', 'one']);
+  });
+
+  it('gives a reset that it holds before messages that were too many to be held', async () => {
+    const owner = new PublicOwner(store, hub, ['news:1']);
+    await owner.open({ kind: 'now' });
+    owner.reading.hold();
+    owner.reading.reset('news:1', 'flushed');
+    const texts = ['a', 'b', 'c'].map((letter) => letter.repeat(600));
+    for (const text of texts) await publish('news:1', text);
+    owner.reading.release();
+    await eventually(() => owner.given.length === 5);
+    expect(owner.given).to.deep.equal(['ok', 'flushed news:1', ...texts]);
   });
 
   it('holds while it is told to, and gives then what it has heard', async () => {
