@@ -6,6 +6,7 @@ import { VERSION } from '../version.ts';
 import { checkConfig } from './check-config.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
 import { disconnect } from './disconnect.ts';
+import { doctor } from './doctor.ts';
 import { helpText } from './help.ts';
 import { publish } from './publish.ts';
 import { reasonOf } from './reason.ts';
@@ -14,7 +15,7 @@ import { serve } from './serve.ts';
 import { tail } from './tail.ts';
 import { token } from './token.ts';
 
-export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig];
+export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig, doctor];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {

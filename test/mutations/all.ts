@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
@@ -40,6 +41,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
   ...CONFLATION_MUTATIONS,
+  ...COMMAND_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,

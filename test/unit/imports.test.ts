@@ -28,7 +28,7 @@ const KNOWS: Record<string, string[]> = {
   http: ['auth', 'backlog', 'connection', 'counters', 'hub', 'message', 'poll', 'reading', 'session'],
   context: ['backlog', 'connection', 'counters', 'hub', 'http', 'message', 'poll', 'recorder', 'session', 'store'],
   gateway: ['context'],
-  cli: ['backlog', 'gateway', 'message', 'store'],
+  cli: ['backlog', 'gateway', 'http', 'message', 'session', 'store'],
 };
 const GROUND = [
   'config',
