@@ -14,8 +14,9 @@ import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
 import { tail } from './tail.ts';
 import { token } from './token.ts';
+import { why } from './why.ts';
 
-export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig, doctor];
+export const COMMANDS: Command[] = [serve, publish, grant, revoke, disconnect, token, tail, checkConfig, doctor, why];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */
 export async function run(args: string[], io: Io): Promise<number> {

@@ -16,6 +16,7 @@ import { rights } from './routes/rights.ts';
 import { rt, rtForm, rtSync } from './routes/rt.ts';
 import type { SockIt } from './routes/sock-it.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
+import { streams } from './routes/streams.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
@@ -55,6 +56,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
   router.get('/channels/:channel/messages', history(context, options));
+  router.get('/streams', publishers, streams(context));
   router.get('/position', position(context));
   if (options.polls) routeRt(router, context, options.polls);
   router.get('/healthz', healthz);

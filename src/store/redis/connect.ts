@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Publisher } from '../../backlog/backlog.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import { SisyphusError } from '../../errors.ts';
@@ -17,6 +18,20 @@ export async function connectPublisher(
   target: RedisTarget,
   namespace: string | undefined,
 ): Promise<{ publisher: Publisher; tokens: Tokens; close(): Promise<void> }> {
+  const { redis, keys, close } = await connectCommand(target, namespace);
+  // Only readers use the ttl.
+  const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
+  return { publisher, tokens: new RedisTokens({ commands: redis, replays: redis, keys }), close };
+}
+
+/**
+ * One connection for a command.
+ * @throws SisyphusError `redis_unavailable` if there is none within 2 s
+ */
+export async function connectCommand(
+  target: RedisTarget,
+  namespace: string | undefined,
+): Promise<{ redis: Redis; keys: Keys; close(): Promise<void> }> {
   const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   let reason = 'no answer';
@@ -27,8 +42,5 @@ export async function connectPublisher(
     await close();
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
-  const keys = new Keys(namespace, parseRedisUrl(urlOf(target)).database);
-  // Only readers use the ttl.
-  const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
-  return { publisher, tokens: new RedisTokens({ commands: redis, replays: redis, keys }), close };
+  return { redis, keys: new Keys(namespace, parseRedisUrl(urlOf(target)).database), close };
 }

@@ -1,0 +1,66 @@
+import type { Redis } from 'ioredis';
+import type { Counter, Rights } from '../../backlog/backlog.ts';
+import type { Message } from '../../message/message.ts';
+import { justBefore, type Position } from '../../message/position.ts';
+import type { ResetReason } from '../../message/reset.ts';
+import { connectCommand } from './connect.ts';
+import type { Keys } from './keys.ts';
+import { RedisBacklog, rightsOf } from './redis-backlog.ts';
+import type { RedisTarget } from './target.ts';
+
+/** The retention where no gateway has configured one (ms). */
+const DAY = 86_400_000;
+
+/** A message that was looked for by its id: it is there, or it is gone for this reason, or no message of the channel has that id. */
+export type Found = { message: Message } | { gone: ResetReason } | { gone: undefined };
+
+/** What Redis knows, for the commands that look and change nothing. */
+export class Archive {
+  readonly backlog: RedisBacklog;
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly close: () => Promise<void>;
+
+  private constructor(redis: Redis, keys: Keys, close: () => Promise<void>, ttl: number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.close = close;
+    this.backlog = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => ttl });
+  }
+
+  /** @throws SisyphusError `redis_unavailable` */
+  static async open(target: RedisTarget, namespace: string | undefined): Promise<Archive> {
+    const { redis, keys, close } = await connectCommand(target, namespace);
+    try {
+      const ttl = Number((await redis.hget(`${keys.declared}:clock`, 'ttl')) ?? DAY);
+      return new Archive(redis, keys, close, ttl > 0 ? ttl : Number.POSITIVE_INFINITY);
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+
+  /** The rights of the user as they are stored. A gateway would compare the list, and note what has changed. */
+  async rights(user: string): Promise<Rights> {
+    const answer = await this.#redis.call('FCALL_RO', 'sisyphus_rights_ro', '1', this.#keys.declared, user, '-');
+    const [fields] = answer as (string[] | null)[];
+    return rightsOf(Array.isArray(fields) ? fields : []);
+  }
+
+  async counter(channel: string): Promise<Counter> {
+    const [counter] = await this.backlog.counters([channel]);
+    return counter!;
+  }
+
+  async find(channel: string, id: Position): Promise<Found> {
+    const reading = await this.backlog.open([{ channel, after: justBefore(id), upTo: id }]);
+    let gone = reading.gaps.get(channel);
+    for (;;) {
+      const page = await reading.next();
+      if (!page) return { gone };
+      const message = page.messages.find((one) => one.id === id);
+      if (message) return { message };
+      gone ??= page.gaps.get(channel);
+    }
+  }
+}
