@@ -7,6 +7,7 @@ import { withArchive } from './archive.ts';
 import { type Command, EXIT, type Invocation, type Sink, UsageError } from './command.ts';
 import { FATES, type Fate, fateOf, type Right, type SeenStream, verdictOf } from './fate.ts';
 import { findStreams } from './find-streams.ts';
+import { GATEWAYS_OPTION, JSON_OPTION } from './options.ts';
 import { timeOf } from './print.ts';
 import { usage } from './publish.ts';
 
@@ -37,8 +38,8 @@ export const why: Command = {
     user: { type: 'string', meaning: 'whose streams are looked at' },
     channel: { type: 'string', meaning: 'where the message was published' },
     id: { type: 'string', meaning: 'the id of the message (the last one of the channel)' },
-    gateways: { type: 'string', meaning: 'the addresses of all gateways, with commas between (SISYPHUS_URL)' },
-    json: { type: 'boolean', meaning: 'the answer as JSON' },
+    ...GATEWAYS_OPTION,
+    ...JSON_OPTION,
   },
   async run(invocation) {
     const { options, stdout } = invocation;

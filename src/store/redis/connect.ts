@@ -5,8 +5,10 @@ import { SisyphusError } from '../../errors.ts';
 import type { Tokens } from '../../message/token.ts';
 import { COMMAND, within } from '../../patience.ts';
 import { closeConnection, openConnection } from './connection.ts';
+import { loadFunctions, readVersion } from './functions.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
+import { rethrow } from './redis-error.ts';
 import { RedisTokens } from './redis-tokens.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
@@ -43,4 +45,21 @@ export async function connectCommand(
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
   return { redis, keys: new Keys(namespace, parseRedisUrl(urlOf(target)).database), close };
+}
+
+/** Loads the functions, unless Redis has them in this version or a later one. @returns their version before and now */
+export async function ensureFunctions(
+  target: RedisTarget,
+  namespace: string | undefined,
+): Promise<{ before: number; now: number }> {
+  const { redis, keys, close } = await connectCommand(target, namespace);
+  try {
+    const before = await readVersion(redis, keys);
+    await loadFunctions(redis, keys);
+    return { before, now: await readVersion(redis, keys) };
+  } catch (error) {
+    return rethrow(error);
+  } finally {
+    await close();
+  }
 }

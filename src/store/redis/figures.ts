@@ -3,9 +3,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { COMMAND } from '../../patience.ts';
 import { closeConnection, openConnection } from './connection.ts';
+import { readVersion } from './functions.ts';
 import type { Keys } from './keys.ts';
 import type { PlainNames } from './plain-names.ts';
-import { isMissing } from './redis-error.ts';
 import type { RedisTarget } from './target.ts';
 import { ask } from './weaknesses.ts';
 
@@ -69,14 +69,7 @@ async function readClock(redis: Redis): Promise<{ ahead: number; roundTrip: numb
 }
 
 async function readFunctions(redis: Redis, keys: Keys): Promise<number | undefined> {
-  return ask(async () => {
-    try {
-      return Number(await redis.call('FCALL_RO', 'sisyphus_version', '1', keys.declared));
-    } catch (error) {
-      if (isMissing(error)) return 0;
-      throw error;
-    }
-  });
+  return ask(() => readVersion(redis, keys));
 }
 
 /** Counts plain PUBLISHes for a second. A pattern that is denied hears nothing. */
