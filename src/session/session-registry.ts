@@ -293,7 +293,12 @@ export class SessionRegistry {
     // If Redis is away, many streams are closed at once. `Outage` logs their number, so a line for each would add nothing. A poll ends so
     // with every message.
     const level = reason === 'redis' || reason === 'polled' ? 'debug' : 'info';
-    this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
+    this.#options.logger[level]({
+      event: 'stream_closed',
+      user: session.user,
+      reason,
+      milliseconds: this.#date() - session.since,
+    });
     // If the client has closed the connection, the session does not know yet.
     session.close(reason);
   }

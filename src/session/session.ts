@@ -257,11 +257,9 @@ export class Session implements ReadingOwner {
   }
 
   onFailure(error: Error): void {
-    this.#options.logger[isExpected(error) ? 'debug' : 'error']({
-      event: 'session_failed',
-      user: this.user,
-      err: error,
-    });
+    const line = { event: 'session_failed', user: this.user };
+    if (isExpected(error)) this.#options.logger.debug({ ...line, reason: error.message });
+    else this.#options.logger.error({ ...line, err: error });
   }
 }
 

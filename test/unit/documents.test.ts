@@ -104,6 +104,14 @@ describe('the tables in the documents', () => {
     expect(shown).to.have.members(events);
   });
 
+  it('say of each event what it means and what to do', () => {
+    const rows = table('docs/reference/log-events.md', 'event');
+    const incomplete = rows.filter((cells) => cells.length !== 4 || cells.some((cell) => cell === ''));
+    expect(incomplete).to.deep.equal([]);
+    const idle = rows.filter(([, level, , action]) => /^(error|fatal)/.test(level!) && action === 'nothing');
+    expect(idle, 'errors about which nothing is to be done').to.deep.equal([]);
+  });
+
   it('have the level of each event that is written in one place at one level', () => {
     const levels = new Map<string, string>();
     const expression = /\blog(?:ger)?\??\.(\w+)\(\s*(?:'\w+',\s*)?\{\s*event: '([a-z_]+)'/g;
