@@ -44,7 +44,11 @@ export async function examineProxy(options: ProxyOptions): Promise<Finding[]> {
     if (!stream.text.includes('"status":"ok"')) return [...findings, ofRefusal(stream.text)];
     return [...findings, await ofMessage(stream, options), await ofSilence(stream, options), ...(await ofPaths(proxy))];
   } catch (error) {
-    return [finding('bad', `${proxy} cannot be reached: ${reasonOf(error)}`)];
+    const reason = reasonOf(error);
+    const mend = /certificate|issuer/i.test(reason)
+      ? 'NODE_EXTRA_CA_CERTS=<the CA in PEM>, if browsers trust it'
+      : undefined;
+    return [finding('bad', `${proxy} cannot be reached: ${reason}`, mend)];
   } finally {
     stream.close();
   }
