@@ -1,6 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { Authority } from '../support/certificates.ts';
+import { Child } from '../support/child.ts';
 import { runCommand } from '../support/command-line.ts';
-import { startNginx } from '../support/proxies.ts';
+import { startNginx, startProxy } from '../support/proxies.ts';
 import { startRedis } from '../support/redis.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -131,6 +134,34 @@ describe('bin/sisyphus doctor', function () {
       const { code, findings } = await through(`location / { ${to()} proxy_read_timeout 1s; }`);
       expect(code).to.equal(1);
       expect(saying(findings, /a silent stream was cut after/)?.mend).to.contain('proxy_read_timeout');
+    });
+
+    it('sees HTTP/2, and names what a certificate lacks that is not known here', async () => {
+      const authority = await Authority.create('ours');
+      const { cert, key } = await authority.issue('localhost', { names: 'DNS:localhost,IP:127.0.0.1' });
+      const site = (port: number): string => `server {
+        listen 127.0.0.1:${port} ssl http2; ssl_certificate ${cert}; ssl_certificate_key ${key};
+        location / { ${to()} } location = /status { return 404; }
+      }`;
+      const proxy = await startProxy('nginx', site);
+      const bin = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
+      const look = async (more: Record<string, string>): Promise<{ code: number | null; findings: Finding[] }> => {
+        const args = ['doctor', '--json', '--proxy', `https://localhost:${proxy.port}`];
+        const child = new Child(bin, args, { env: { PATH: process.env.PATH, ...env(), ...more } });
+        const { code } = await child.exited;
+        return { code, ...(JSON.parse(child.stdout) as { findings: Finding[] }) };
+      };
+      try {
+        const known = await look({ NODE_EXTRA_CA_CERTS: authority.cert });
+        expect(known.code, JSON.stringify(known.findings)).to.equal(0);
+        expect(saying(known.findings, /browsers get HTTP\/2/)?.level).to.equal('ok');
+        const unknown = await look({});
+        expect(unknown.code).to.equal(1);
+        expect(saying(unknown.findings, /cannot be reached/)?.mend).to.contain('NODE_EXTRA_CA_CERTS');
+      } finally {
+        await proxy.stop();
+        await authority.remove();
+      }
     });
 
     it('finds an answer that ends an EventSource for good, and a /status that is public', async () => {
