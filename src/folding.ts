@@ -4,7 +4,7 @@ const PERIOD = 1000;
 /** How many kinds of events are told apart. Reasons are the gateway's own words, so there are fewer. */
 const MOST = 500;
 /** What may not be left out: who did what. */
-const WHOLE = new Set(['audit']);
+const WHOLE = new Set(['audit', 'disconnected']);
 /** The last line of a gateway: what was folded before stands before it. */
 const LAST = 'stopped';
 

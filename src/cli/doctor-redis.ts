@@ -63,7 +63,8 @@ function ofTrouble({ stops, reason, mend }: Inspection['lasting'][number]): Find
   return finding('bad', `${reason} (${costs})`, mend);
 }
 
-function ofFigures(figures: Figures, keys: Keys, config: Config): Finding[] {
+/** What the figures come to. */
+export function ofFigures(figures: Figures, keys: Keys, config: Config): Finding[] {
   return [
     ofFunctions(figures.functions),
     ofBuffer(figures.pubsubBuffer, config.maxMessage),

@@ -115,6 +115,13 @@ export const COMMAND_MUTATIONS: Mutation[] = [
     only: 'before any gateway',
   },
   {
+    name: 'a clock that is behind counts as right',
+    file: 'src/cli/doctor-redis.ts',
+    find: 'if (Math.abs(ahead) - roundTrip <= MOST_AHEAD)',
+    replace: 'if (ahead - roundTrip <= MOST_AHEAD)',
+    caughtBy: 'unit/doctor',
+  },
+  {
     name: 'events that repeat are a line each',
     file: 'src/folding.ts',
     find: 'if (kind.room === 0) {',
