@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { FATES } from '../../src/cli/fate.ts';
 import { COMMANDS } from '../../src/cli/run.ts';
 import { VARIABLES } from '../../src/config/config.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
@@ -158,6 +159,11 @@ describe('the tables in the documents', () => {
     ];
     const cells = table('docs/reference/http-api.md', 'method and path').map(([cell]) => cell!);
     expect(found(cells, /`((?:GET|POST|DELETE) [^`]+)`/g)).to.have.members(expected);
+  });
+
+  it('have all that may have come of a message', () => {
+    const rows = table('docs/reference/cli.md', 'the message').map(([cell]) => cell);
+    expect(rows).to.deep.equal(Object.values(FATES));
   });
 
   it('have every command, and its options', () => {
