@@ -5,10 +5,9 @@ import { createParser, type EventSourceMessage, type EventSourceParser } from 'e
 import { loadConfig } from '../config/config.ts';
 import { bearer } from '../config/values.ts';
 import { requireChannel, requireUser } from '../message/names.ts';
-import { parsePosition } from '../message/position.ts';
 import { type Command, type Io, type Sink, UsageError } from './command.ts';
 import { DEFAULT_URL } from './gateway-answer.ts';
-import { timeOf, visible } from './print.ts';
+import { printJson, printReadable, type StreamEvent } from './print-event.ts';
 import { readData, usage } from './publish.ts';
 import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
@@ -76,7 +75,7 @@ interface TailOptions {
   /** Sent as `Authorization: Bearer`, and never in the address, because proxies log addresses. */
   credential: string | undefined;
   /** Prints an event; `undefined`: the stream is printed as it is on the wire. */
-  show: ((stdout: Sink, event: EventSourceMessage) => void) | undefined;
+  show: ((stdout: Sink, event: StreamEvent) => void) | undefined;
 }
 
 /** Reads one stream and reconnects, as an EventSource does. */
@@ -192,30 +191,4 @@ function printWhole(stdout: Sink, unfinished: string, text: string): string {
   if (end < 0) return all;
   stdout.write(all.slice(0, end + 2));
   return all.slice(end + 2);
-}
-
-/** Prints a message as `2026-11-28T04:54:00.123Z 1795841640123456 room:918 #12 hello`, a status or a reset of the gateway after `--`, and nothing for a `noop`. */
-function printReadable(stdout: Sink, { event, data }: EventSourceMessage): void {
-  const message = JSON.parse(data) as Record<string, unknown>;
-  if ('noop' in message) return;
-  if ('status' in message) stdout.write(`-- ${message.status}\n`);
-  else if ('reset' in message) stdout.write(`-- reset ${visible(JSON.stringify(message.reset))}\n`);
-  else {
-    const name = event === undefined ? '' : ` (${event})`;
-    const text = typeof message.data === 'string' ? message.data : JSON.stringify(message.data);
-    const id = parsePosition(String(message.id));
-    const when = id === undefined ? '' : `${timeOf(id)} ${id} `;
-    stdout.write(`${when}${message.channel} #${message.revision}${name} ${visible(text)}\n`);
-  }
-}
-
-/** Prints what came as a line of JSON: a message with its time, a status, a reset, and nothing for a `noop`. */
-function printJson(stdout: Sink, { event, data, id }: EventSourceMessage): void {
-  const message = JSON.parse(data) as Record<string, unknown>;
-  if ('noop' in message) return;
-  const at = 'channel' in message ? parsePosition(String(message.id)) : undefined;
-  const time = at === undefined ? {} : { time: timeOf(at) };
-  stdout.write(
-    `${JSON.stringify({ ...time, ...(id !== undefined && { id }), ...(event !== undefined && { event }), ...message })}\n`,
-  );
 }
