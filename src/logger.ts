@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
+import { type Fields, Folding } from './folding.ts';
 import { mask } from './mask.ts';
 import { type Dropped, Output } from './output.ts';
 
@@ -10,15 +11,31 @@ export type { Logger };
  */
 const ODD = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 
+/** The numbers of pino's levels. What is below `INFO` is for whoever looks for a mistake, and wants each line. */
+const INFO = 30;
+const FATAL = 60;
+
+export interface LoggerOptions {
+  /** Whether events that repeat are folded. */
+  folds?: boolean;
+  /** The number of the worker, if there are several. */
+  worker?: number | undefined;
+}
+
 /**
  * Creates a logger that writes JSON lines to standard output: `logger.info({ event: 'listening', port }, 'listening on …')`.
  * Each fact has one event name, and each component its own `logger.child({ component: 'hub' })`.
  */
-export function createLogger(level: string, stream: DestinationStream = new Output(1)): Logger {
+export function createLogger(
+  level: string,
+  stream: DestinationStream = new Output(1),
+  { folds = false, worker }: LoggerOptions = {},
+): Logger {
+  const folding = folds ? new Folding() : undefined;
   const logger = pino(
     {
       level,
-      base: { pid: process.pid },
+      base: { pid: process.pid, ...(worker !== undefined && { worker }) },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: {
@@ -28,7 +45,16 @@ export function createLogger(level: string, stream: DestinationStream = new Outp
         data: measure,
         body: measure,
       },
-      hooks: { streamWrite: (line) => mask(line).replace(ODD, escapeOf) },
+      hooks: {
+        logMethod(args, method, number) {
+          const [fields, ...rest] = args as unknown as [unknown, ...string[]];
+          const isFact = number >= INFO && number < FATAL && typeof fields === 'object' && fields !== null;
+          const write = (some: unknown): void => Reflect.apply(method, this, [some, ...rest]);
+          if (folding && isFact) folding.pass(fields as Fields, write);
+          else write(fields);
+        },
+        streamWrite: (line) => mask(line).replace(ODD, escapeOf),
+      },
     },
     stream,
   );
@@ -41,7 +67,8 @@ function escapeOf(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-function sayDropped(logger: Logger, { lines, since, reason }: Dropped): void {
+/** Writes that lines were dropped. */
+export function sayDropped(logger: Logger, { lines, since, reason }: Dropped): void {
   const first = new Date(since).toISOString();
   logger.error({ event: 'log_dropped', lines, since: first, reason }, `${lines} lines of this log were dropped`);
 }

@@ -9,6 +9,7 @@ import { PublishSecrets } from '../publish-secrets.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { type RedisTarget, targetOf } from '../store/redis/target.ts';
 import { UsageError } from './command.ts';
+import { DEFAULT_URL } from './gateway-answer.ts';
 import { reasonOf } from './reason.ts';
 
 /** The id and the revision of a recorded message, which the command prints. */
@@ -46,9 +47,11 @@ const MINE = [
 /** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
   const config = loadConfig(flags, onlyMine(env));
-  const { namespace, url, publishSecret } = config;
+  const { namespace, publishSecret } = config;
   const target = targetOf(config);
   if (target !== undefined && flags.url === undefined) return overRedis(target, namespace);
+  // One default for all commands: a secret says that publishing over HTTP is meant.
+  const url = config.url ?? (publishSecret === undefined ? undefined : DEFAULT_URL);
   if (url === undefined) {
     throw new UsageError('name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url)');
   }

@@ -3,22 +3,31 @@ import { ConfigError, VARIABLES } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
 import { mask } from '../mask.ts';
 import { VERSION } from '../version.ts';
+import { channels } from './channels.ts';
 import { checkConfig } from './check-config.ts';
 import { patch, put } from './collection.ts';
 import { type Command, EXIT, type Invocation, type Io, UsageError } from './command.ts';
 import { disconnect } from './disconnect.ts';
+import { doctor } from './doctor.ts';
+import { functions } from './functions.ts';
 import { helpText } from './help.ts';
+import { history } from './history.ts';
+import { ping } from './ping.ts';
 import { publish } from './publish.ts';
 import { reasonOf } from './reason.ts';
 import { grant, revoke } from './rights.ts';
 import { serve } from './serve.ts';
+import { status } from './status.ts';
+import { streams } from './streams.ts';
 import { tail } from './tail.ts';
 import { token } from './token.ts';
+import { rights } from './user-rights.ts';
 import { watch } from './watch.ts';
+import { why } from './why.ts';
 
 export const COMMANDS: Command[] = [
-  ...[serve, publish, put, patch, watch, grant, revoke],
-  ...[disconnect, token, tail, checkConfig],
+  ...[serve, publish, put, patch, watch, grant, revoke, disconnect, token, tail, checkConfig],
+  ...[doctor, why, status, streams, channels, rights, history, ping, functions],
 ];
 
 /** Runs one command line. Errors are written to standard error, a line each. @returns the exit code */

@@ -1,10 +1,12 @@
 import cluster from 'node:cluster';
+import { isatty } from 'node:tty';
 import { type Config, loadConfig, settings, type Texts } from '../config/config.ts';
 import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
-import { createLogger, type Logger } from '../logger.ts';
+import { createLogger, type Logger, sayDropped } from '../logger.ts';
 import { Output } from '../output.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
+import { ReadableLog } from '../readable-log.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
@@ -23,7 +25,9 @@ export const serve: Command = {
     const flags = cluster.isWorker ? flagsOfWorker(given) : given;
     const isDemo = options.demo === true;
     const config = isDemo ? demoConfig(loadConfig(flags, env)) : loadConfig(flags, env);
-    const logger = createLogger(config.logLevel, stdout);
+    const out = outputOf(config, env, stdout);
+    const logger = createLogger(config.logLevel, out, { folds: true, worker: cluster.worker?.id });
+    if (stdout instanceof Output) stdout.onDropped = (dropped) => sayDropped(logger, dropped);
     endOnCrash(logger);
     logWarnings(logger);
     const surroundings = surroundingsOf(config, flags, env);
@@ -31,10 +35,17 @@ export const serve: Command = {
     if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
     sayNames(logger, config.publishSecret);
-    if (config.workers > 1) return serveWithWorkers(config, logger, { stdout, stderr }, isDemo);
+    if (config.workers > 1) return serveWithWorkers(config, logger, { stdout: out, stderr }, isDemo);
     return serveAlone(config, logger, warnings, isDemo ? stdout : undefined);
   },
 };
+
+/** Where the log is written: on a terminal for people, else as JSON. The primary of a cluster writes what its workers log. */
+function outputOf({ logFormat }: Config, { NO_COLOR }: Texts, stdout: Sink): Sink {
+  const isTerminal = stdout instanceof Output && isatty(1);
+  const isText = logFormat === 'text' || (logFormat === 'auto' && isTerminal);
+  return isText && !cluster.isWorker ? new ReadableLog(stdout, isTerminal && !NO_COLOR) : stdout;
+}
 
 /** Warnings about the surroundings of the process: in a container the default HOST cannot be reached. */
 export function surroundingsOf(config: Config, flags: Texts, env: Texts): string[] {

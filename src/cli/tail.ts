@@ -4,13 +4,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { createParser, type EventSourceMessage, type EventSourceParser } from 'eventsource-parser';
 import { loadConfig } from '../config/config.ts';
 import { bearer } from '../config/values.ts';
-import { requireUser } from '../message/names.ts';
+import { requireChannel, requireUser } from '../message/names.ts';
 import { type Command, type Io, type Sink, UsageError } from './command.ts';
+import { DEFAULT_URL } from './gateway-answer.ts';
+import { printJson, printReadable, type StreamEvent } from './print-event.ts';
 import { readData, usage } from './publish.ts';
 import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 
-const DEFAULT_URL = 'http://127.0.0.1:3001';
 /** How long to wait before reconnecting until the stream sends a `retry:` (ms). */
 const FIRST_RETRY = 3_000;
 /** The longest `retry:` that is obeyed, about twelve days (ms). Node's timers overflow at 25 days, and then do not wait at all. */
@@ -24,17 +25,24 @@ export const tail: Command = {
   summary: `prints what a user's stream carries (--url, or ${DEFAULT_URL})`,
   positionals: [0, 1],
   options: {
+    user: { type: 'string', meaning: 'the user, as the argument' },
+    channel: { type: 'string', meaning: 'only these channels, with commas between' },
+    json: { type: 'boolean', meaning: 'each event as a line of JSON' },
     raw: { type: 'boolean', meaning: 'the stream as it is on the wire' },
     since: { type: 'string', meaning: 'from behind this id on' },
     overlap: { type: 'string', meaning: 'with the last so many messages of each channel' },
   },
-  async run({ positionals: [name], flags, options, env, stdin, stdout, stderr }) {
+  async run({ positionals, flags, options, env, stdin, stdout, stderr }) {
+    const name = positionals[0] ?? options.user;
+    const channels = channelsOf(options.channel);
+    if (options.json === true && options.raw === true)
+      throw new UsageError('--json stands beside --raw: expected one of them');
     const user = name === undefined ? undefined : usage(() => requireUser(name));
     const { url, accessToken } = loadConfig(flags, onlyMine(env));
     const credential = accessToken === '-' ? await readCredential(stdin) : accessToken;
-    if (user === undefined && credential === undefined) {
+    if (user === undefined && credential === undefined && channels.length === 0) {
       throw new UsageError(
-        'tail needs a user, if the gateway has SISYPHUS_AUTH=open, or a credential in SISYPHUS_ACCESS_TOKEN',
+        'tail needs a user, if the gateway has SISYPHUS_AUTH=open, a credential in SISYPHUS_ACCESS_TOKEN, or a public --channel',
       );
     }
     const query = new URLSearchParams({ ...(user !== undefined && { user }), format: options.raw ? 'raw' : 'json' });
@@ -44,10 +52,17 @@ export const tail: Command = {
       if (typeof value !== 'string' || !/^\d+$/.test(value)) throw new UsageError(`--${start} takes a number`);
       query.set(start, value);
     }
+    for (const channel of channels) query.append('c', channel);
     const address = `${url ?? DEFAULT_URL}/stream?${query}`;
-    return new Tail({ url: address, credential, isRaw: options.raw === true }, { stdout, stderr }).run();
+    const show = options.raw ? undefined : options.json ? printJson : printReadable;
+    return new Tail({ url: address, credential, show }, { stdout, stderr }).run();
   },
 };
+
+function channelsOf(list: string | boolean | undefined): string[] {
+  if (typeof list !== 'string') return [];
+  return list.split(',').map((name) => usage(() => requireChannel(name.trim())));
+}
 
 /** The first line of standard input. A flag would be visible to every user of the machine, and a variable to the own ones. */
 async function readCredential(stdin: Readable): Promise<string> {
@@ -59,24 +74,25 @@ interface TailOptions {
   url: string;
   /** Sent as `Authorization: Bearer`, and never in the address, because proxies log addresses. */
   credential: string | undefined;
-  isRaw: boolean;
+  /** Prints an event; `undefined`: the stream is printed as it is on the wire. */
+  show: ((stdout: Sink, event: StreamEvent) => void) | undefined;
 }
 
 /** Reads one stream and reconnects, as an EventSource does. */
 class Tail {
   readonly #url: string;
   readonly #credential: string | undefined;
-  readonly #isRaw: boolean;
+  readonly #show: TailOptions['show'];
   readonly #io: Pick<Io, 'stdout' | 'stderr'>;
   #position: string | undefined;
   #retry = FIRST_RETRY;
   /** The first comment of the frame that is being read: in the raw format a refusal has its reason there. */
   #comment: string | undefined;
 
-  constructor({ url, credential, isRaw }: TailOptions, io: Pick<Io, 'stdout' | 'stderr'>) {
+  constructor({ url, credential, show }: TailOptions, io: Pick<Io, 'stdout' | 'stderr'>) {
     this.#url = url;
     this.#credential = credential;
-    this.#isRaw = isRaw;
+    this.#show = show;
     this.#io = io;
   }
 
@@ -113,7 +129,7 @@ class Tail {
     let unfinished = '';
     for await (const chunk of response.body) {
       const text = decoder.decode(chunk, { stream: true });
-      if (this.#isRaw) unfinished = printWhole(stdout, unfinished, text);
+      if (!this.#show) unfinished = printWhole(stdout, unfinished, text);
       parser.feed(text);
       // If the output is not read, stop reading the stream, so that nothing accumulates.
       if (stdout instanceof Writable && stdout.writableNeedDrain) await once(stdout, 'drain');
@@ -145,7 +161,7 @@ class Tail {
   }
 
   #take(event: EventSourceMessage): void {
-    if (!this.#isRaw) printReadable(this.#io.stdout, event);
+    this.#show?.(this.#io.stdout, event);
     const [isRefused, reason] = refusalIn(event.data, this.#comment);
     this.#comment = undefined;
     if (isRefused) {
@@ -175,26 +191,4 @@ function printWhole(stdout: Sink, unfinished: string, text: string): string {
   if (end < 0) return all;
   stdout.write(all.slice(0, end + 2));
   return all.slice(end + 2);
-}
-
-/** Prints a message as `room:918 #12 hello`, a status or a reset of the gateway after `--`, and nothing for a `noop`. */
-function printReadable(stdout: Sink, { event, data }: EventSourceMessage): void {
-  const message = JSON.parse(data) as Record<string, unknown>;
-  if ('noop' in message) return;
-  if ('status' in message) stdout.write(`-- ${message.status}\n`);
-  else if ('reset' in message) stdout.write(`-- reset ${visible(JSON.stringify(message.reset))}\n`);
-  else {
-    const name = event === undefined ? '' : ` (${event})`;
-    const text = typeof message.data === 'string' ? message.data : JSON.stringify(message.data);
-    stdout.write(`${message.channel} #${message.revision}${name} ${visible(text)}\n`);
-  }
-}
-
-/** Escapes control characters other than tab and line feed, so that a publisher cannot control the terminal. */
-function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => {
-    return character === '\t' || character === '\n'
-      ? character
-      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

@@ -143,6 +143,8 @@ const TABLE = {
     'gateway processes sharing the port'),
   logLevel: row('SISYPHUS_LOG_LEVEL', 'info', oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`'),
+  logFormat: row('SISYPHUS_LOG_FORMAT', 'auto', oneOf(['auto', 'json', 'text']),
+    '`json`; `text` for people; `auto`: `text` on a terminal, else `json`'),
   url: row('SISYPHUS_URL', undefined, gatewayUrl,
     'for the command line: a gateway to talk to over HTTP', { secret: 'address' }),
   accessToken: row('SISYPHUS_ACCESS_TOKEN', undefined, bearer,

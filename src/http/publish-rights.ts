@@ -35,6 +35,11 @@ export function requireUserAllowed(ctx: Context, { user, channel }: { user: stri
   requireAllowed(ctx, [channelOfUser(user), ...(channel === undefined ? [] : [channel])]);
 }
 
+/** Whether the secret of the request may act on the user. */
+export function mayActOn(ctx: Context, user: string): boolean {
+  return secretOf(ctx).allows(channelOfUser(user));
+}
+
 /** Writes the audit line of an act that has been done: with the name of the secret that was used. */
 export function audit(logger: Pick<Logger, 'info'>, ctx: Context, act: Act): void {
   // The member has another name than `secret`, because the values of such members are masked.

@@ -19,6 +19,7 @@ import { rights } from './routes/rights.ts';
 import { rt, rtForm, rtSync } from './routes/rt.ts';
 import type { SockIt } from './routes/sock-it.ts';
 import { type OpenStream, postStream, stream } from './routes/stream.ts';
+import { streams } from './routes/streams.ts';
 import { ping, poll, update } from './routes/sync.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
@@ -59,6 +60,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
   router.get('/channels/:channel/messages', history(context, options));
+  router.get('/streams', publishers, streams(context));
   router.get('/live', page(context));
   router.get('/live/:collection', snapshot(context, options));
   router.get('/live/:collection/events', changes(context, openStream));

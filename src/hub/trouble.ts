@@ -6,4 +6,6 @@ export interface Trouble {
   reason: string;
   /** The driver's error text; only for the log, because it may name addresses. */
   detail?: string;
+  /** The command that mends it, if there is one. */
+  mend?: string;
 }

@@ -17,6 +17,7 @@ import { openReplay } from './replay.ts';
 import { Replayer, type ReplayerOptions } from './replayer.ts';
 import { isAhead } from './revision-heads.ts';
 import { positionOf, type Start } from './start.ts';
+import type { Trace } from './trace.ts';
 
 export interface ReadingOptions extends ReplayerOptions {
   connection: Connection;
@@ -57,6 +58,7 @@ export class Reading {
   #holds = 0;
   /** The missed messages have been given, so held messages may follow. */
   #hasBegun = false;
+  #began: Omit<Trace, 'position'> | undefined;
 
   constructor(owner: ReadingOwner, channels: Channels, additions: Additions, options: ReadingOptions) {
     this.#owner = owner;
@@ -77,6 +79,11 @@ export class Reading {
     return this.#gate !== undefined;
   }
 
+  /** How far the client has come; `undefined` before it is known from where on it reads. */
+  get trace(): Trace | undefined {
+    return this.#began && { ...this.#began, position: this.#client.position };
+  }
+
   /** @throws SisyphusError `redis_unavailable` within 2 s; then the caller closes the reading */
   async open(start: Start, { follow, settle, owedAfter }: Opening): Promise<void> {
     const { hub } = this.#options;
@@ -89,6 +96,7 @@ export class Reading {
     if (isLater) await hub.refresh();
     if (this.#client.hasLeft) return;
     const seam = hub.position;
+    this.#began = { start: start.kind, from: positionOf(start, seam), seam };
     if (start.kind === 'now' || (start.kind === 'after' && !isAfter(start.position, seam))) {
       // `ok` is sent before the backlogs are read, so that the client knows at once that it is connected.
       this.#client.beginAt(positionOf(start, seam));

@@ -109,6 +109,12 @@ export class Membership implements Channels {
     return this.#constant.has(message.channel) || this.timeline.allows(message);
   }
 
+  /** Whether the client may read what is published on the channel now, and has not left it out. */
+  reads(channel: string): boolean {
+    if (channel === this.own) return this.isOwnWanted;
+    return this.#constant.has(channel) || this.timeline.channels.includes(channel);
+  }
+
   /** The named channels that the client may not read at the moment. */
   get denied(): string[] {
     return this.#constant.missingIn(this.followed);

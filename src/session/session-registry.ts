@@ -13,6 +13,7 @@ import { KeepAlive } from './keep-alive.ts';
 import { type Person, RecentDisconnects } from './recent-disconnects.ts';
 import { Rereading } from './rereading.ts';
 import type { Session } from './session.ts';
+import { type EndedStream, EndedStreams, recordOf } from './stream-records.ts';
 import { StreamsPerAddress } from './streams-per-address.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
 
@@ -52,6 +53,8 @@ export class SessionRegistry {
   readonly #sessions = new Set<Session>();
   readonly #perUser: StreamsPerUser;
   readonly #perAddress = new StreamsPerAddress();
+  readonly #ended = new EndedStreams();
+  readonly #date: () => number;
   /** Interval of the timer (ms). */
   readonly #period: number;
   readonly #keepAlive: KeepAlive;
@@ -68,6 +71,7 @@ export class SessionRegistry {
     this.#period = Math.min(TURN, options.noopInterval / 10);
     const { noopInterval, maxStreamsPerUser, fleetLimit, kernelQueues: read, date = Date.now } = options;
     const now = options.now ?? performance.now.bind(performance);
+    this.#date = date;
     this.#disconnects = new RecentDisconnects(now);
     this.#keepAlive = new KeepAlive({ noopInterval, step: this.#period / 10, now, date });
     this.#ghosts = new Ghosts({ noopInterval, now, read });
@@ -83,6 +87,16 @@ export class SessionRegistry {
 
   get users(): number {
     return this.#perUser.users;
+  }
+
+  /** All open streams. */
+  get open(): Iterable<Session> {
+    return this.#sessions;
+  }
+
+  /** The streams of the user that are open, and those that have ended lately, the last one first. */
+  streamsOf(user: string): { open: Session[]; ended: EndedStream[] } {
+    return { open: this.#streamsOf(user), ended: this.#ended.of(user) };
   }
 
   /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
@@ -113,6 +127,7 @@ export class SessionRegistry {
    */
   add(session: Session, expires?: number, address?: string): Promise<boolean> | undefined {
     this.#sessions.add(session);
+    session.since = this.#date();
     const { user } = session;
     if (address !== undefined) session.address = this.#perAddress.add(address);
     session.connection.onClose = (reason) => this.#remove(session, reason);
@@ -242,13 +257,20 @@ export class SessionRegistry {
     this.#keepAlive.delete(session);
     if (session.address) this.#perAddress.remove(session.address);
     if (session.user !== undefined) this.#perUser.remove(session.user);
+    // A poll ends with every message, and the next one begins where it ended.
+    if (reason !== 'polled') this.#ended.note({ ...recordOf(session), ended: this.#date(), reason });
     const refusal = session.opened ? undefined : REFUSAL_OF[reason];
     if (refusal) this.#options.counters.streamRefused(refusal);
     else this.#options.counters.streamClosed(reason);
     // If Redis is away, many streams are closed at once. `Outage` logs their number, so a line for each would add nothing. A poll ends so
     // with every message.
     const level = reason === 'redis' || reason === 'polled' ? 'debug' : 'info';
-    this.#options.logger[level]({ event: 'stream_closed', user: session.user, reason });
+    this.#options.logger[level]({
+      event: 'stream_closed',
+      user: session.user,
+      reason,
+      milliseconds: this.#date() - session.since,
+    });
     // If the client has closed the connection, the session does not know yet.
     session.close(reason);
   }

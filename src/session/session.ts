@@ -13,6 +13,7 @@ import { Additions } from '../reading/additions.ts';
 import { Reading } from '../reading/reading.ts';
 import type { ReadingOwner } from '../reading/reading-owner.ts';
 import type { Start } from '../reading/start.ts';
+import type { Trace } from '../reading/trace.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
@@ -49,6 +50,8 @@ export class Session implements ReadingOwner {
   readonly connection: Connection;
   /** The streams of the client's address, if they are counted. All of them share the object. */
   address: AddressCount | undefined;
+  /** When the stream was let in (ms since 1970). */
+  since = 0;
   readonly credential: string | undefined;
   readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
@@ -76,6 +79,16 @@ export class Session implements ReadingOwner {
   /** Whether the first frame has been sent. */
   get opened(): boolean {
     return this.#reading.isOpened;
+  }
+
+  /** How far the client has come; `undefined` before it is known from where on it reads. */
+  get trace(): Trace | undefined {
+    return this.#reading.trace;
+  }
+
+  /** Whether the messages of the channel that are published now are for the client. */
+  reads(channel: string): boolean {
+    return this.#membership.reads(channel);
   }
 
   /** The version of the user's list that the session uses. */
@@ -244,11 +257,9 @@ export class Session implements ReadingOwner {
   }
 
   onFailure(error: Error): void {
-    this.#options.logger[isExpected(error) ? 'debug' : 'error']({
-      event: 'session_failed',
-      user: this.user,
-      err: error,
-    });
+    const line = { event: 'session_failed', user: this.user };
+    if (isExpected(error)) this.#options.logger.debug({ ...line, reason: error.message });
+    else this.#options.logger.error({ ...line, err: error });
   }
 }
 

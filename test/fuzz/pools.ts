@@ -26,6 +26,7 @@ export const PATHS = [
   '/healthz',
   '/readyz',
   '/status',
+  '/streams',
 ];
 /** Those that take a body. */
 export const POSTS = [

@@ -1,8 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { Child } from '../support/child.ts';
 import { postPublish } from '../support/publisher.ts';
+import { startRedis } from '../support/redis.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld } from '../support/world.ts';
+
+const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
 
 describe('the log of an outage', function () {
   this.timeout(40_000);
@@ -39,6 +44,46 @@ describe('the log of an outage', function () {
       expect(JSON.stringify(lines)).not.to.contain('stack');
     } finally {
       await world.stop();
+    }
+  });
+});
+
+describe('the log of streams that end at once', function () {
+  this.timeout(40_000);
+
+  it('is twenty lines, and one that counts the others', async () => {
+    const world = await startWorld();
+    const { gateway } = world;
+    try {
+      for (let i = 0; i < 60; i++) await world.openOk({ path: `/?user=${i}` });
+      gateway.kill('SIGTERM');
+      await gateway.exited;
+      const lines = gateway.logs.filter(({ event }) => event === 'stream_closed');
+      expect(lines).to.have.length.within(20, 24);
+      expect(lines.reduce((sum, { times = 1 }) => sum + Number(times), 0)).to.equal(60);
+      expect(lines[0]).to.include({ reason: 'shutdown' }).and.to.have.property('milliseconds');
+    } finally {
+      await world.stop();
+    }
+  });
+});
+
+describe('the log for people', function () {
+  this.timeout(40_000);
+
+  it('is what SISYPHUS_LOG_FORMAT=text asks for, of all workers', async () => {
+    const redis = await startRedis();
+    const env = { PATH: process.env.PATH, PORT: '0', REDIS_URL: redis.url, SISYPHUS_WORKERS: '2' };
+    const child = new Child(BIN, ['serve'], { env: { ...env, SISYPHUS_LOG_FORMAT: 'text' } });
+    try {
+      const listening = /^\d\d:\d\d:\d\d\.\d{3} INFO {2}listening worker=\d host=127\.0\.0\.1 port=\d+ .* \d+$/gm;
+      await eventually(() => (child.stdout.match(listening) ?? []).length === 2, 15_000);
+      expect(child.stdout).not.to.contain('{"level"');
+      // Standard output is no terminal.
+      expect(child.stdout).not.to.contain('\x1b');
+    } finally {
+      await child.end('SIGTERM', 15_000);
+      await redis.stop();
     }
   });
 });

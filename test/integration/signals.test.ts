@@ -135,7 +135,9 @@ describe('bin/sisyphus serve in a terminal', () => {
     const url = `http://127.0.0.1:${port}`;
     await eventually(async () => (await fetch(`${url}/healthz`)).status === 200, 15_000, 50);
     process.kill(Number(await readFile(pid, 'utf8')), 'SIGHUP');
-    await eventually(() => script.stdout.match(/"event":"publish_secrets"/g)?.length === 2);
+    await eventually(() => script.stdout.match(/publish_secrets/g)?.length === 2);
+    // A terminal gets the log for people.
+    expect(script.stdout).to.contain('INFO').and.not.to.contain('{"level"');
     expect((await fetch(`${url}/readyz`)).status).to.equal(200);
     script.kill('SIGKILL');
     expect(await eventually(() => readFile(code, 'utf8'), 6_000)).to.equal('0\n');

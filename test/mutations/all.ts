@@ -1,5 +1,6 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
+import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
@@ -41,6 +42,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,
   ...CONFLATION_MUTATIONS,
+  ...COMMAND_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,

@@ -7,6 +7,7 @@ import { within } from './wait.ts';
 const GOES_ON = /curl -N|bin\/sisyphus (serve|tail)/;
 const PATIENCE = 15_000;
 const ID = '1\\d{15}';
+const TIME = '\\d{4}-\\d{2}-\\d{2}T[\\d:.]+Z';
 
 export interface Ports {
   gateway: number;
@@ -104,9 +105,10 @@ export class BlockRunner {
   /** Whether what the page shows was printed, but for ids, revisions and times. Takes note of the ids. */
   shows({ text }: Block): boolean {
     const ids: string[] = [];
-    const tokens = text.trim().split(new RegExp(`(${ID}(?:[ \\n]\\d+\\b)?|retry: \\d+|"revision":\\d+|#\\d+)`));
+    const tokens = text.trim().split(new RegExp(`(${TIME}|${ID}(?:[ \\n]\\d+\\b)?|retry: \\d+|"revision":\\d+|#\\d+)`));
     const pattern = tokens.map((token, i) => {
       if (i % 2 === 0) return token.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+      if (new RegExp(`^${TIME}$`).test(token)) return TIME;
       const [id] = new RegExp(`^${ID}`).exec(token) ?? [];
       if (id === undefined) return token.replace(/\d+/, '\\d+');
       ids.push(id);

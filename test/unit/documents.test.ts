@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { FATES } from '../../src/cli/fate.ts';
 import { COMMANDS } from '../../src/cli/run.ts';
 import { VARIABLES } from '../../src/config/config.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
@@ -104,6 +105,14 @@ describe('the tables in the documents', () => {
     expect(shown).to.have.members(events);
   });
 
+  it('say of each event what it means and what to do', () => {
+    const rows = table('docs/reference/log-events.md', 'event');
+    const incomplete = rows.filter((cells) => cells.length !== 4 || cells.some((cell) => cell === ''));
+    expect(incomplete).to.deep.equal([]);
+    const idle = rows.filter(([, level, , action]) => /^(error|fatal)/.test(level!) && action === 'nothing');
+    expect(idle, 'errors about which nothing is to be done').to.deep.equal([]);
+  });
+
   it('have the level of each event that is written in one place at one level', () => {
     const levels = new Map<string, string>();
     const expression = /\blog(?:ger)?\??\.(\w+)\(\s*(?:'\w+',\s*)?\{\s*event: '([a-z_]+)'/g;
@@ -150,6 +159,11 @@ describe('the tables in the documents', () => {
     ];
     const cells = table('docs/reference/http-api.md', 'method and path').map(([cell]) => cell!);
     expect(found(cells, /`((?:GET|POST|PUT|PATCH|DELETE) [^`]+)`/g)).to.have.members(expected);
+  });
+
+  it('have all that may have come of a message', () => {
+    const rows = table('docs/reference/cli.md', 'the message').map(([cell]) => cell);
+    expect(rows).to.deep.equal(Object.values(FATES));
   });
 
   it('have every command, and its options', () => {

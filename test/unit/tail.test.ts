@@ -58,15 +58,42 @@ describe('tail', () => {
     expect(code).to.equal(1);
     expect(stdout.split('\n')).to.deep.equal([
       '-- ok',
-      'room:1 #3 two',
+      '1970-01-01T00:00:00.000Z 2 room:1 #3 two',
       'lines\\u001b[31m',
-      'room:1 #4 (opened) {"a":[1]}',
+      '1970-01-01T00:00:00.000Z 3 room:1 #4 (opened) {"a":[1]}',
       '-- reset {"channel":"room:2","reason":"trimmed"}',
       '-- failure',
       '',
     ]);
     expect(stderr).to.match(/ended the stream; again in 0\.0 s\nsisyphus: the gateway does not take this user\n$/);
     expect(requests[0].path).to.equal('/stream?user=7&format=json');
+  });
+
+  it('prints a line of JSON for each event with --json, and asks for the channels that are named', async () => {
+    const { stdout, requests } = await tail(
+      ['--json', '--channel', 'room:1, room:2'],
+      [
+        (response) => {
+          open(response, 'id: 1\ndata: {"status":"ok"}\nretry: 5\n\n');
+          const message = '{"channel":"room:1","revision":3,"id":"1795206467123456","data":"x"}';
+          response.write(`event: e\ndata: ${message}\nid: 1795206467123456\n\n`);
+          response.end('id: 3\ndata: {"noop":true}\n\n');
+        },
+      ],
+    );
+    const [ok, message, failure, ...more] = stdout.split('\n');
+    expect(JSON.parse(ok!)).to.deep.equal({ id: '1', status: 'ok' });
+    expect(JSON.parse(message!)).to.deep.equal({
+      time: '2026-11-20T20:27:47.123Z',
+      id: '1795206467123456',
+      event: 'e',
+      channel: 'room:1',
+      revision: 3,
+      data: 'x',
+    });
+    expect(JSON.parse(failure!)).to.include({ status: 'failure' });
+    expect(more).to.deep.equal(['']);
+    expect(requests[0].path).to.equal('/stream?user=7&format=json&c=room%3A1&c=room%3A2');
   });
 
   it('comes back with the position of the last whole message, after the time it was told', async () => {

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import type { Publisher } from '../../backlog/backlog.ts';
 import type { Collections } from '../../collection/collections.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
@@ -5,9 +6,11 @@ import { SisyphusError } from '../../errors.ts';
 import type { Tokens } from '../../message/token.ts';
 import { COMMAND, within } from '../../patience.ts';
 import { closeConnection, openConnection } from './connection.ts';
+import { loadFunctions, readVersion } from './functions.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisCollections } from './redis-collections.ts';
+import { rethrow } from './redis-error.ts';
 import { RedisTokens } from './redis-tokens.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
@@ -19,6 +22,21 @@ export async function connectPublisher(
   target: RedisTarget,
   namespace: string | undefined,
 ): Promise<{ publisher: Publisher; collections: Collections; tokens: Tokens; close(): Promise<void> }> {
+  const { redis, keys, close } = await connectCommand(target, namespace);
+  const connections = { commands: redis, replays: redis, keys };
+  // Only readers use the ttl.
+  const publisher = new RedisBacklog({ ...connections, ttl: () => Number.POSITIVE_INFINITY });
+  return { publisher, collections: new RedisCollections(connections), tokens: new RedisTokens(connections), close };
+}
+
+/**
+ * One connection for a command.
+ * @throws SisyphusError `redis_unavailable` if there is none within 2 s
+ */
+export async function connectCommand(
+  target: RedisTarget,
+  namespace: string | undefined,
+): Promise<{ redis: Redis; keys: Keys; close(): Promise<void> }> {
   const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
   let reason = 'no answer';
@@ -29,9 +47,22 @@ export async function connectPublisher(
     await close();
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
-  const keys = new Keys(namespace, parseRedisUrl(urlOf(target)).database);
-  // Only readers use the ttl.
-  const publisher = new RedisBacklog({ commands: redis, replays: redis, keys, ttl: () => Number.POSITIVE_INFINITY });
-  const connections = { commands: redis, replays: redis, keys };
-  return { publisher, collections: new RedisCollections(connections), tokens: new RedisTokens(connections), close };
+  return { redis, keys: new Keys(namespace, parseRedisUrl(urlOf(target)).database), close };
+}
+
+/** Loads the functions, unless Redis has them in this version or a later one. @returns their version before and now */
+export async function ensureFunctions(
+  target: RedisTarget,
+  namespace: string | undefined,
+): Promise<{ before: number; now: number }> {
+  const { redis, keys, close } = await connectCommand(target, namespace);
+  try {
+    const before = await readVersion(redis, keys);
+    await loadFunctions(redis, keys);
+    return { before, now: await readVersion(redis, keys) };
+  } catch (error) {
+    return rethrow(error);
+  } finally {
+    await close();
+  }
 }

@@ -45,7 +45,7 @@ export async function hasFunctions(redis: Redis, keys: Keys): Promise<boolean> {
 }
 
 /** The number of the library in Redis; 0 if there is none. */
-async function readVersion(redis: Redis, keys: Keys): Promise<number> {
+export async function readVersion(redis: Redis, keys: Keys): Promise<number> {
   try {
     return Number(await redis.call('FCALL_RO', 'sisyphus_version', '1', keys.declared));
   } catch (error) {

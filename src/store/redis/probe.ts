@@ -88,7 +88,7 @@ export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): 
   }
   for (const stops of ['readers', 'publishing'] as const) {
     const some = denied.filter((one) => one.stops === stops);
-    for (const reason of sentences(some, user)) troubles.push({ stops, reason });
+    for (const denial of denials(some, user)) troubles.push({ stops, ...denial });
   }
   return { lasting: distinct(troubles), state: distinct(state) };
 }
@@ -169,17 +169,22 @@ function refusalOf(trial: Trial, answer: PromiseSettledResult<unknown>): Denied[
 }
 
 /** Describes what an ACL denies, in one sentence for each kind: commands, keys, channels. */
-function sentences(denied: Denied[], user: string): string[] {
+function denials(denied: Denied[], user: string): Pick<Trouble, 'reason' | 'mend'>[] {
   const commands = denied.filter(({ error }) => isCommandDenied(error)).map(({ command }) => command);
   const rest = denied.filter(({ command }) => !commands.includes(command));
   const isChannel = ({ command }: Denied): boolean => /^P?(UN)?SUBSCRIBE$|^PUBLISH$/.test(command);
   const patternsOf = (some: Denied[]): string[] => [...new Set(some.map(({ pattern }) => pattern ?? '*'))];
   const keys = patternsOf(rest.filter((one) => !isChannel(one)));
   const channels = patternsOf(rest.filter(isChannel));
-  const say = (what: string, names: string[], sign: string): string[] => {
+  const say = (what: string, names: string[], sign: string): Pick<Trouble, 'reason' | 'mend'>[] => {
     if (names.length === 0) return [];
-    const expected = names.map((name) => sign + (sign === '+' ? name.toLowerCase().replace(' ', '|') : name)).join(' ');
-    return [`Redis refuses ${what}${names.join(', ')} to user ${user}: expected ${expected} in its ACL`];
+    const rules = names.map((name) => sign + (sign === '+' ? name.toLowerCase().replace(' ', '|') : name));
+    return [
+      {
+        reason: `Redis refuses ${what}${names.join(', ')} to user ${user}: expected ${rules.join(' ')} in its ACL`,
+        mend: `redis-cli ACL SETUSER ${user} ${rules.map((rule) => `'${rule}'`).join(' ')}`,
+      },
+    ];
   };
   return [
     ...say('', [...new Set(commands)].sort(), '+'),

@@ -182,7 +182,16 @@ function published(channel: string, [id = '', revision = '']: string[]): Publish
   return { channel, id: parsePosition(id) ?? BEGINNING, revision: Number(revision) };
 }
 
-function rightsOf([version = '', problem = '', names = '', ids = '', , changes = '', state = '']: string[]): Rights {
+/** Rights as `sisyphus_rights` answers them. */
+export function rightsOf([
+  version = '',
+  problem = '',
+  names = '',
+  ids = '',
+  ,
+  changes = '',
+  state = '',
+]: string[]): Rights {
   const channels = new Map<string, Position>();
   const granted = ids.split(' ');
   for (const [i, name] of names.split(' ').entries()) {

@@ -34,7 +34,7 @@ export async function weaknessesOf(redis: Redis): Promise<Weakness[]> {
 }
 
 /** @throws the error, if Redis did not answer; answers `undefined` if it refused */
-async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
+export async function ask<Answer>(question: () => Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await question();
   } catch (error) {

@@ -1,0 +1,30 @@
+import type { Finding } from './finding.ts';
+import { askGateway } from './gateway-answer.ts';
+
+/** Asks a gateway what it thinks of itself. @param isNamed whether the address was given, so that a gateway is expected there */
+export async function examineGateway(url: string, isNamed: boolean): Promise<Finding[]> {
+  const finding = (level: Finding['level'], text: string, mend?: string): Finding => ({
+    area: 'gateway',
+    level,
+    text,
+    mend,
+  });
+  let ready: Record<string, unknown>;
+  let status: Record<string, unknown>;
+  try {
+    [ready, status] = await Promise.all([askGateway(`${url}/readyz`), askGateway(`${url}/status`)]);
+  } catch (error) {
+    const text = (error as Error).message;
+    return isNamed
+      ? [finding('bad', text, 'bin/sisyphus serve, or another address in SISYPHUS_URL')]
+      : [finding('note', text)];
+  }
+  const reasons = texts(ready.reasons).map((reason) => finding(ready.ready === true ? 'weak' : 'bad', reason));
+  const warnings = texts(status.warnings).map((warning) => finding('weak', warning));
+  const summary = `the gateway at ${url} (${status.version}) has ${status.streams} streams of ${status.users} users`;
+  return [finding('ok', summary), ...reasons, ...warnings];
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
