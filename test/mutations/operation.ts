@@ -3,12 +3,11 @@ import type { Mutation } from './mutations.ts';
 /** Mistakes in what an operator sees: output, signals, configuration. */
 export const OPERATION_MUTATIONS: Mutation[] = [
   {
-    name: 'npx does not find the program under the name of the package',
-    file: 'package.json',
-    find: '    "sisyphus-gateway": "bin/sisyphus"\n',
-    replace: '    "sisyphus-server": "bin/sisyphus"\n',
-    caughtBy: 'integration/packages',
-    only: 'by npx',
+    name: 'a gateway works with an older library of functions as it is',
+    file: 'src/store/redis/functions.ts',
+    find: '  if (version < VERSION) await replaceFunctions(redis, keys);\n',
+    replace: '',
+    caughtBy: 'integration/upgrade',
   },
   {
     name: 'the package is packed without having been built',
