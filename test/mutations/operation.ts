@@ -10,6 +10,13 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     caughtBy: 'integration/upgrade',
   },
   {
+    name: 'Traefik answers 502 for the only gateway',
+    file: 'deploy/traefik.yaml',
+    find: '          "502-504": 200\n',
+    replace: '          "502-503": 200\n',
+    caughtBy: 'unit/traefik',
+  },
+  {
     name: 'streams on their way are forgotten',
     file: 'src/session/rebalancer.ts',
     find: 'const mean = (streams + away)',
