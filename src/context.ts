@@ -85,6 +85,7 @@ export function createContext(options: ContextOptions): Context {
     maxStreamsPerUser: config.maxStreamsPerUser,
     maxStreamsPerAddress: config.maxStreamsPerAddress.most,
     fleetLimit: store.fleetLimit,
+    rebalances: config.rebalance === 'on',
     hub,
     backlog,
     counters,

@@ -80,6 +80,7 @@ export class Gateway {
     const { server, sessions, recorder, outage, hub, store } = context;
     const { drain, drainDelay } = this.#config;
     this.#isStopping = true;
+    sessions.leave();
     if (drainDelay > 0) {
       this.#logger.info({ event: 'leaving', delay: drainDelay, streams: sessions.streams });
       await new Promise((resolve) => setTimeout(resolve, drainDelay));

@@ -118,8 +118,11 @@ export interface ListRequest {
  * of RightsReader and BacklogReader do.
  */
 export interface Publisher {
-  /** Publishes all in this order, or none. For 5 minutes, a call with the same idempotency key answers the first result. */
-  publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]>;
+  /**
+   * Publishes all in this order, or none. For 5 minutes, a call with the same idempotency key answers the first result.
+   * @param trace what every message gets as its trace
+   */
+  publish(publications: Publication[], idempotency?: Idempotency, trace?: string): Promise<Published[]>;
   /** Changes the user's list, and publishes `data` on the user's channel. The idempotency key works as in `publish`. */
   grant(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;
   revoke(user: string, channel: string, data?: Buffer, idempotency?: Idempotency): Promise<Published>;

@@ -137,6 +137,8 @@ const TABLE = {
     'how long a shutdown takes to send everybody elsewhere'),
   drainDelay: row('SISYPHUS_DRAIN_DELAY', '0s', duration('0s', '24h'),
     'how long a shutdown serves on before it drains, while `/readyz` says no: until balancers have noticed'),
+  rebalance: row('SISYPHUS_REBALANCE', 'on', oneOf(['on', 'off']),
+    'whether a gateway with many more streams than others sends some elsewhere; `off` behind a balancer that sends each client to the same gateway'),
   origins: row('SISYPHUS_ORIGINS', '', origins,
     'origins that may read across sites: `https://app.example.com,…`', { mayBeEmpty: true }),
   workers: row('SISYPHUS_WORKERS', '1', integer(1, 256),

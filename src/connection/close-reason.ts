@@ -7,6 +7,7 @@ export const CLOSE_REASONS = {
   gone: 'the reader acknowledged nothing of what was sent over two noops',
   polled: 'a poll has got what it asked for',
   shutdown: 'the gateway is being stopped and sends its readers elsewhere',
+  moved: 'another gateway has many fewer streams, and the reader was sent away to find it',
   redis: 'Redis was away for longer than the grace',
   capacity: 'a limit was reached, such as the streams of a user',
   busy: 'more streams were being opened than Redis could answer',

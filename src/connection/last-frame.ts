@@ -23,7 +23,7 @@ export function endingOf(
 export interface LastFrameOptions {
   format: Format;
   random: () => number;
-  /** The `retry` of a stream that is sent elsewhere by a shutdown (ms); by default that of an open stream. */
+  /** The `retry` of a stream that is sent elsewhere (ms); by default that of an open stream. */
   goodbyeRetry?: number;
 }
 
@@ -31,7 +31,7 @@ export interface LastFrameOptions {
 export function encodeLast(reason: CloseReason, position: Position, ending: Ending, options: LastFrameOptions): Buffer {
   const { format, random } = options;
   const { refusal, limit, times } = ending;
-  if (reason === 'shutdown') {
+  if (reason === 'shutdown' || reason === 'moved') {
     return encodeGoodbye(position, options.goodbyeRetry ?? retryAfter('ok', random, times), format);
   }
   const status = statusOf(reason);

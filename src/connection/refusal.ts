@@ -43,6 +43,7 @@ export const REFUSAL_OF: Record<CloseReason, Refusal | undefined> = {
   slow: undefined,
   gone: undefined,
   polled: undefined,
+  moved: undefined,
   shutdown: 'draining',
   redis: 'redis',
   capacity: 'capacity',

@@ -3,15 +3,15 @@ import { formatPosition } from '../message/position.ts';
 import { xmlToObject } from '../message/xml.ts';
 
 /** A message as one line of JSON, for `format=json`. */
-export function toJson({ channel, revision, id, payload }: Message): string {
+export function toJson({ channel, revision, id, trace, payload }: Message): string {
   const names = `"channel":${JSON.stringify(channel)},"revision":${revision},"id":"${formatPosition(id)}"`;
-  return `{${names},"data":${dataOf(payload.toString('utf8'))}}`;
+  return `{${names},${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
 /** A message of a channel that the answer names elsewhere, as JSON. */
-export function toItem({ id, revision, event, payload }: Message): string {
+export function toItem({ id, revision, event, trace, payload }: Message): string {
   const name = event === undefined ? '' : `"event":${JSON.stringify(event)},`;
-  return `{"id":"${formatPosition(id)}","revision":${revision},${name}"data":${dataOf(payload.toString('utf8'))}}`;
+  return `{"id":"${formatPosition(id)}","revision":${revision},${name}${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
 /** A message in the answer to a long poll: its revision as the id, and the JSON that it is, or its text as a JSON string. */
@@ -19,6 +19,10 @@ export function toRevisionItem({ revision, payload, oversize }: Message): string
   if (oversize) return `{"id":${revision}}`;
   const text = payload.toString('utf8');
   return `{"id":${revision},"payload":${isJson(text) ? text : JSON.stringify(text)}}`;
+}
+
+function traceOf(trace: string | undefined): string {
+  return trace === undefined ? '' : `"traceparent":"${trace}",`;
 }
 
 function dataOf(text: string): string {

@@ -2,6 +2,7 @@ import { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import { formatRights, parseRights } from '../message/rights-change.ts';
+import { TRACE_LENGTH } from '../message/trace.ts';
 
 /** Where a message is kept: the number of its block times the size of a block, plus its offset in the block (bytes). */
 export type Entry = number;
@@ -14,7 +15,7 @@ const BLOCKS = 16;
 /** The most messages kept as objects between two sweeps, for a crowd of readers that come back and ask for the same messages. */
 const MOST_READ = 10_000;
 
-/** The layout of an entry, whose size is a multiple of 8 bytes: eight doubles, then the event's name, the change of rights, the payload. */
+/** The layout of an entry, whose size is a multiple of 8 bytes: eight doubles, then the event's name, the change of rights, the trace, the payload. */
 const HEADER = 64;
 const ID = 0;
 /** The channel had no message between this position and the entry's. */
@@ -25,13 +26,15 @@ const REVISION = 3;
 const PREVIOUS = 4;
 /** The id of the message's place. */
 const PLACE = 5;
-/** The last two doubles hold four words: the lengths of payload, rights, and event (the last with a flag), and the place's number. */
+/** The last two doubles hold four words: the lengths of payload, rights, and event (the last with two flags), and the place's number. */
 const PAYLOAD_LENGTH = 12;
 const RIGHTS_LENGTH = 13;
 const EVENT_LENGTH = 14;
 const PLACE_NUMBER = 15;
 /** The flag for an oversize message, in the word of the event's length: the length of an event's name is 128 at most. */
 const OVERSIZE = 1 << 16;
+/** The same for a message with a trace, whose length is always the same. */
+const TRACED = 1 << 17;
 
 /** Whether the entry, whose doubles begin at `i`, is the first of those that are wanted. */
 type IsFirst = (block: Block, i: number) => boolean;
@@ -91,10 +94,11 @@ export class RecentMessages {
    * Answers the new entry, or `NONE` if the message is larger than a block.
    */
   add(message: Message, known: Position, before: Entry): Entry {
-    const { event, rights, payload } = message;
+    const { event, rights, trace, payload } = message;
     const eventLength = event === undefined ? 0 : event.length;
     const change = rights ? formatRights(rights) : '';
-    const size = (HEADER + eventLength + change.length + payload.length + 7) & ~7;
+    const traceLength = trace === undefined ? 0 : TRACE_LENGTH;
+    const size = (HEADER + eventLength + change.length + traceLength + payload.length + 7) & ~7;
     if (size > this.#blockSize) return NONE;
     const block = this.#blockFor(size);
     const { bytes, doubles, words, used } = block;
@@ -107,12 +111,13 @@ export class RecentMessages {
     doubles[i + PLACE] = message.place.id;
     words[2 * i + PAYLOAD_LENGTH] = payload.length;
     words[2 * i + RIGHTS_LENGTH] = change.length;
-    words[2 * i + EVENT_LENGTH] = eventLength | (message.oversize ? OVERSIZE : 0);
+    words[2 * i + EVENT_LENGTH] = eventLength | (message.oversize ? OVERSIZE : 0) | (trace ? TRACED : 0);
     words[2 * i + PLACE_NUMBER] = message.place.number;
     const text = used + HEADER;
     if (eventLength > 0) bytes.write(event!, text, 'latin1');
     if (rights) bytes.write(change, text + eventLength, 'latin1');
-    bytes.set(payload, text + eventLength + change.length);
+    if (trace) bytes.write(trace, text + eventLength + change.length, 'latin1');
+    bytes.set(payload, text + eventLength + change.length + traceLength);
     block.used += size;
     block.latest = laterOf(block.latest, message.id);
     return (this.#first + this.#blocks.length - 1) * this.#blockSize + used;
@@ -198,8 +203,10 @@ export class RecentMessages {
 function parse({ bytes, doubles, words }: Block, at: number, channel: string): Message {
   const i = at / 8;
   const event = at + HEADER;
-  const rights = event + (words[2 * i + EVENT_LENGTH]! % OVERSIZE);
-  const payload = rights + words[2 * i + RIGHTS_LENGTH]!;
+  const lengthAndFlags = words[2 * i + EVENT_LENGTH]!;
+  const rights = event + (lengthAndFlags % OVERSIZE);
+  const trace = rights + words[2 * i + RIGHTS_LENGTH]!;
+  const payload = trace + (lengthAndFlags & TRACED ? TRACE_LENGTH : 0);
   return {
     channel,
     id: doubles[i + ID] as Position,
@@ -209,7 +216,8 @@ function parse({ bytes, doubles, words }: Block, at: number, channel: string): M
     event: rights > event ? bytes.toString('latin1', event, rights) : undefined,
     // A copy, because the block may be written again before a slow reader has taken the message.
     payload: Buffer.from(bytes.subarray(payload, payload + words[2 * i + PAYLOAD_LENGTH]!)),
-    oversize: words[2 * i + EVENT_LENGTH]! >= OVERSIZE,
-    rights: payload > rights ? parseRights(bytes.toString('latin1', rights, payload)) : undefined,
+    oversize: (lengthAndFlags & OVERSIZE) !== 0,
+    trace: payload > trace ? bytes.toString('latin1', trace, payload) : undefined,
+    rights: trace > rights ? parseRights(bytes.toString('latin1', rights, trace)) : undefined,
   };
 }

@@ -2,6 +2,7 @@ import { isPlain, type Message } from './message.ts';
 import { formatPlace, parsePlace, placeOf } from './place.ts';
 import { isAfter, parsePosition } from './position.ts';
 import { formatRights, parseRights, type RightsChange } from './rights-change.ts';
+import { parseTrace } from './trace.ts';
 
 /** Any client that may PUBLISH can send an envelope on a topic: an invalid event name could start a field of its own on a stream. */
 const EVENT = /^(-|=[A-Za-z0-9_.:-]{1,128})$/;
@@ -12,7 +13,9 @@ const REVISION = /^[1-9][0-9]{0,15}$/;
  *
  * `<id> <revision> <previous> <place> <flags> <event>[ <rights>]\n<payload>`
  *
- * - place: `-`, or for a plain PUBLISH `<id>.<number>`; event: `-` or `=<name>`; flags: `-`, or `o` (oversize)
+ * - place: `-`, or for a plain PUBLISH `<id>.<number>`; event: `-` or `=<name>`
+ * - flags: `-`, or `o` (oversize); then, if the message has a trace, `/<traceparent>`, which has no `o`: gateways of version 0.1 look for
+ *   that letter and for nothing else
  * - rights: as in rights-change.ts
  *
  * An envelope with revision 0 and no payload is a note: the list of a user was read, and had a change that no message has announced.
@@ -40,7 +43,8 @@ export function parseEnvelope(channel: string, envelope: Buffer): Message {
     place,
     event: event === '-' ? undefined : event.slice(1),
     payload: envelope.subarray(end + 1),
-    oversize: flags.includes('o'),
+    oversize: flags.startsWith('o'),
+    trace: flags.length > 1 ? parseTrace(flags.slice(2)) : undefined,
     rights: rightsOf(fields),
   };
 }
@@ -52,9 +56,10 @@ export function parseNote(envelope: Buffer): RightsChange | undefined {
 }
 
 export function formatEnvelope(message: Message): Buffer {
-  const { id, revision, previous, place, oversize, event, rights } = message;
+  const { id, revision, previous, place, oversize, trace, event, rights } = message;
   const at = isPlain(message) ? formatPlace(place) : '-';
-  const fields = [id, revision, previous, at, oversize ? 'o' : '-', event === undefined ? '-' : `=${event}`];
+  const flags = `${oversize ? 'o' : '-'}${trace === undefined ? '' : `/${trace}`}`;
+  const fields = [id, revision, previous, at, flags, event === undefined ? '-' : `=${event}`];
   if (rights) fields.push(formatRights(rights));
   return Buffer.concat([Buffer.from(`${fields.join(' ')}\n`, 'latin1'), message.payload]);
 }

@@ -17,6 +17,8 @@ export interface Message {
   readonly payload: Buffer;
   /** A plain PUBLISH over the size limit: it keeps its place in the order, and readers get a `reset` instead of its text. */
   readonly oversize: boolean;
+  /** The `traceparent` of the request that published it, if it had one. */
+  readonly trace: string | undefined;
   /** How the user's list changed; only on `user:<id>`. */
   readonly rights: RightsChange | undefined;
 }

@@ -20,7 +20,7 @@ const AFTER_RESET = 100;
 /** The most messages of one batch. The rest is read by the next poll. */
 const MOST = 500;
 /** Reasons that say nothing about the stream: it goes on with the next poll. */
-const QUIET = new Set<CloseReason>(['client', 'slow', 'gone', 'polled', 'shutdown']);
+const QUIET = new Set<CloseReason>(['client', 'slow', 'gone', 'polled', 'shutdown', 'moved']);
 /** Reasons that are told at once, because the next poll is refused. The browser would ask again at once after the others. */
 const PROMPT = new Set<CloseReason>(['expired', 'revoked']);
 /** How long a poll keeps the reason for which its stream has ended (ms). */

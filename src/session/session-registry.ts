@@ -1,6 +1,7 @@
 import type { RightsReader } from '../backlog/backlog.ts';
-import type { FleetLimit } from '../backlog/fleet-limit.ts';
+import type { Fleet, FleetLimit } from '../backlog/fleet-limit.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
+import { EventStream } from '../connection/event-stream.ts';
 import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
@@ -10,6 +11,7 @@ import { Failures } from '../repeats.ts';
 import { drain } from './drain.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { Rebalancer } from './rebalancer.ts';
 import { type Person, RecentDisconnects } from './recent-disconnects.ts';
 import { Rereading } from './rereading.ts';
 import type { Session } from './session.ts';
@@ -35,6 +37,8 @@ export interface RegistryOptions {
   maxStreamsPerAddress?: number;
   /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
   fleetLimit?: FleetLimit | undefined;
+  /** Whether streams are sent to other gateways that have fewer. */
+  rebalances?: boolean;
   /** The time by a monotonic clock (ms). */
   now?: () => number;
   /** The date (ms since 1970). */
@@ -62,6 +66,8 @@ export class SessionRegistry {
   readonly #unsettled = new Set<Session>();
   readonly #ghosts: Ghosts;
   readonly #disconnects: RecentDisconnects;
+  readonly #rebalancer: Rebalancer | undefined;
+  #isLeaving = false;
   #timer: NodeJS.Timeout | undefined;
   readonly #rereading: Rereading;
 
@@ -78,7 +84,10 @@ export class SessionRegistry {
     const sessions = this.#sessions;
     this.#rereading = new Rereading({ hub: options.hub, backlog: options.backlog, sessions });
     const ghosts = this.#ghosts;
-    this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, fleetLimit, ghosts, now });
+    const onVain = (moved: number): void => options.logger.warn({ event: 'moved_in_vain', streams: moved });
+    this.#rebalancer = options.rebalances ? new Rebalancer({ now, onVain }) : undefined;
+    const fleet = { fleetLimit, total: () => (this.#isLeaving ? undefined : this.streams), onFleet: this.#onFleet };
+    this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, ...fleet, ghosts, now });
   }
 
   get streams(): number {
@@ -204,6 +213,11 @@ export class SessionRegistry {
     for (const session of [...this.#sessions]) session.close(reason);
   }
 
+  /** Says to other gateways that they should send nobody here any more. */
+  leave(): void {
+    this.#isLeaving = true;
+  }
+
   /** Closes all sessions within this time (ms), and those that have come meanwhile. */
   async drain(within: number): Promise<void> {
     await drain(this.#sessions, within);
@@ -226,6 +240,17 @@ export class SessionRegistry {
     // matter, because `rereadAll` reads all lists again after a reconnect.
     this.#rereading.turn(this.#period).catch(() => undefined);
   }
+
+  /** Sends some streams to gateways that have fewer, those first that have been here for longest. A poll ends soon by itself. */
+  readonly #onFleet = (fleet: Fleet): void => {
+    let left = this.#isLeaving ? 0 : (this.#rebalancer?.step(this.streams, fleet) ?? 0);
+    for (const session of left > 0 ? this.#sessions : []) {
+      const { opened, connection } = session;
+      if (!opened || connection.closed || !(connection instanceof EventStream)) continue;
+      session.close('moved');
+      if (--left === 0) break;
+    }
+  };
 
   /** Closes streams whose readers have disappeared. */
   async #closeGhosts(): Promise<void> {

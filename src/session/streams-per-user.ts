@@ -1,4 +1,4 @@
-import type { FleetLimit } from '../backlog/fleet-limit.ts';
+import type { Fleet, FleetLimit } from '../backlog/fleet-limit.ts';
 import type { Ghosts } from './ghosts.ts';
 import type { Session } from './session.ts';
 import { Vacancies } from './vacancies.ts';
@@ -10,6 +10,10 @@ export interface StreamsPerUserOptions {
   noopInterval: number;
   /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
   fleetLimit: FleetLimit | undefined;
+  /** How many streams there are, of users and of nobody; `undefined` if no more should be sent here. */
+  total: () => number | undefined;
+  /** Called with what is known of all gateways. */
+  onFleet: (fleet: Fleet) => void;
   ghosts: Pick<Ghosts, 'hurry' | 'canTell'>;
   /** The time by a monotonic clock (ms). */
   now: () => number;
@@ -30,6 +34,8 @@ export class StreamsPerUser {
     this.#options = options;
     this.#vacancies = new Vacancies(options.maxStreamsPerUser);
     options.fleetLimit?.follow({
+      total: options.total,
+      onFleet: options.onFleet,
       users: () => this.#counts.keys(),
       streamsOf: (user) => this.of(user),
       search: () => options.ghosts.hurry(),

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { anyBytes, anyText, NOT_UTF8, TEXTS, textOf } from '../support/payloads.ts';
-import type { Receipt } from '../support/publisher.ts';
+import { PUBLISH_SECRET, postPublish, type Receipt } from '../support/publisher.ts';
 import type { RawStream } from '../support/raw-stream.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -56,6 +56,32 @@ describe('format=json', function () {
   it('says ok in JSON', () => {
     expect(stream.frames[0]!.data).to.equal('{"status":"ok"}');
     expect(stream.frames[0]!.fields).to.deep.equal(['id', 'data', 'retry']);
+  });
+
+  it('has the trace of the request that published the message, live and in the messages that are kept', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const own = await startWorld({ SISYPHUS_NOOP_INTERVAL: '10m' });
+    try {
+      await own.allow('1', 'room:1');
+      const [json, raw] = [await own.openOk({ path: '/?user=1&format=json' }), await own.openOk({ path: '/?user=1' })];
+      const send = (data: string, headers: Record<string, string>): Promise<Response> =>
+        postPublish(own.gateway.url, JSON.stringify({ channel: 'room:1', data }), { headers });
+      expect((await send('traced', { traceparent })).status).to.equal(200);
+      expect((await send('broken', { traceparent: `${traceparent}-x` })).status).to.equal(200);
+      expect((await send('plain', {})).status).to.equal(200);
+      await json.frame(({ data }) => data!.includes('plain'));
+      await raw.frame(({ data }) => data === 'plain');
+      const wrapped = json.frames.slice(1).map(({ data }) => JSON.parse(data!) as { traceparent?: string });
+      expect(wrapped.map((message) => message.traceparent)).to.deep.equal([traceparent, undefined, undefined]);
+      expect(wrapped.slice(1).every((message) => !('traceparent' in message))).to.equal(true);
+      expect(raw.frames[1]!.fields).to.deep.equal(['data', 'id']);
+      const secret = { Authorization: `Bearer ${PUBLISH_SECRET}` };
+      const answer = await fetch(`${own.gateway.url}/channels/room:1/messages`, { headers: secret });
+      const { messages } = (await answer.json()) as { messages: { traceparent?: string }[] };
+      expect(messages.map((message) => message.traceparent)).to.deep.equal([traceparent, undefined, undefined]);
+    } finally {
+      await own.stop();
+    }
   });
 
   it('says noop in JSON', async () => {

@@ -101,6 +101,21 @@ export function publishingContract(open: Open): void {
       expect(await store.backlog.publish([])).to.deep.equal([]);
     });
 
+    it('keeps the trace with each message of the call, and none without one', async () => {
+      const store = await open();
+      const ear = await Ear.at(store, 'a:1', 'user:7');
+      const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+      await store.backlog.publish([say('a:1', '1'), say('user:7', '2', 'moved')], undefined, trace);
+      await store.backlog.publish([say('a:1', '3')], { key: 'k', fingerprint: 'f' }, trace);
+      await store.backlog.publish([say('a:1', '4')]);
+      await ear.mark();
+      const expected = [trace, trace, trace, undefined];
+      expect(ear.messages.map((message) => message.trace)).to.deep.equal(expected);
+      const stored = [...(await kept(store, 'a:1')), ...(await kept(store, 'user:7'))];
+      expect(stored.map((message) => message.trace)).to.deep.equal([trace, trace, undefined, trace]);
+      expect(texts(ear.messages)).to.deep.equal(['1', '2', '3', '4']);
+    });
+
     it('publishes nothing of a batch that has one mistake', async () => {
       const store = await open({ maxMessage: 100 });
       const ear = await Ear.at(store, 'room:1', 'room:2');

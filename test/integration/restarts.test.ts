@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { Authority } from '../support/certificates.ts';
 import { Child, freePort } from '../support/child.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
-import { type FrontProxy, startProxy } from '../support/proxies.ts';
+import { type FrontProxy, type Program, startProxy } from '../support/proxies.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { ReturningReader } from '../support/returning-reader.ts';
 import { eventually } from '../support/wait.ts';
@@ -16,23 +16,30 @@ const READERS = 40;
 /** Between two messages (ms). */
 const PAUSE = 15;
 
-type Program = 'nginx' | 'haproxy';
 type Edit = (text: string) => string;
 
-const fileOf = (program: Program): Promise<string> =>
-  readFile(join(DEPLOY, program === 'nginx' ? 'nginx.conf' : 'haproxy.cfg'), 'utf8');
+const FILES: Record<Program, string> = { nginx: 'nginx.conf', haproxy: 'haproxy.cfg', caddy: 'Caddyfile' };
+const PROGRAMS = Object.keys(FILES) as Program[];
+/** Where the second gateway is named, in each file. */
+const SECOND: Record<Program, RegExp> = {
+  nginx: /^\s*server 127\.0\.0\.1:3002.*\n/m,
+  haproxy: /^\s*server two .*\n/m,
+  caddy: / 127\.0\.0\.1:3002/,
+};
+
+const fileOf = (program: Program): Promise<string> => readFile(join(DEPLOY, FILES[program]), 'utf8');
 
 /** The file of `deploy/` as it is, but for ports, paths, TLS, and what `edit` changes. */
 async function textOf(program: Program, port: number, gateways: number[], edit: Edit): Promise<string> {
   const text = await fileOf(program);
   const [one, two] = gateways;
-  const second = program === 'nginx' ? /^\s*server 127\.0\.0\.1:3002.*\n/m : /^\s*server two .*\n/m;
   return edit(text)
     .replace('127.0.0.1:3001', `127.0.0.1:${one}`)
-    .replace(second, (line) => (two === undefined ? '' : line.replace('3002', String(two))))
+    .replace(SECOND[program], (line) => (two === undefined ? '' : line.replace('3002', String(two))))
     .replace('listen 443 ssl http2;', `listen 127.0.0.1:${port};`)
     .replace(/^\s*ssl_certificate.*\n/gm, '')
     .replace(/bind :443 .*/, `bind 127.0.0.1:${port}`)
+    .replace('app.example.com {', `http://127.0.0.1:${port} {`)
     .replace('maxconn 40000', 'maxconn 2000')
     .replaceAll('/etc/haproxy/', DEPLOY);
 }
@@ -42,7 +49,8 @@ function front(program: Program, gateways: number[], edit: Edit = (text) => text
 }
 
 /** Without the answer for a gateway that is gone. */
-const withoutAway: Edit = (text) => text.replace(/^\s*(?:error_page|errorfile) .*\n/gm, '');
+const withoutAway: Edit = (text) =>
+  text.replace(/^\s*(?:error_page|errorfile) .*\n/gm, '').replace(/^\thandle_errors \{\n.*?^\t\}\n/ms, '');
 
 /** Each line of a configuration that the restart of a gateway depends on, and the file without it. */
 const WITHOUT: [program: Program, count: number, away: number, what: string, edit: Edit][] = [
@@ -62,6 +70,14 @@ const WITHOUT: [program: Program, count: number, away: number, what: string, edi
     'as HAProxy tries the same gateway again',
     (text) => withoutAway(text).replace(/^\s*(?:option redispatch|default-server) .*\n/gm, ''),
   ],
+  [
+    'caddy',
+    2,
+    700,
+    'as Caddy tries no other gateway',
+    (text) => withoutAway(text).replace(/^\t*(?:lb_try|health|fail)_.*\n/gm, ''),
+  ],
+  ['caddy', 1, 2700, 'as Caddy answers for a gateway that is gone', withoutAway],
   ['haproxy', 1, 700, 'as HAProxy answers for a gateway that is gone', withoutAway],
 ];
 
@@ -127,10 +143,11 @@ describe('gateways that are restarted behind a proxy', function () {
     return published;
   }
 
-  for (const program of ['nginx', 'haproxy'] as const) {
+  for (const program of PROGRAMS) {
     for (const count of [2, 1]) {
       it(`lose nothing, and no reader: ${count} of them, deploy/${program}`, async () => {
-        const published = await roll(program, count, 700);
+        // Caddy waits for a gateway for 2 s before it says that none is left.
+        const published = await roll(program, count, program === 'caddy' && count === 1 ? 2700 : 700);
         const living = () => readers.filter(({ refusals }) => refusals.length === 0);
         await eventually(() => living().every(({ messages }) => messages.at(-1) === published.at(-1)), 15_000);
         expect(readers.flatMap(({ refusals }) => refusals)).to.deep.equal([]);
@@ -149,7 +166,7 @@ describe('gateways that are restarted behind a proxy', function () {
     });
   }
 
-  for (const program of ['nginx', 'haproxy'] as const) {
+  for (const program of PROGRAMS) {
     it(`is read by HTTP/2 and TLS through deploy/${program}, at once`, async () => {
       const authority = await Authority.create('a CA');
       try {
@@ -162,6 +179,7 @@ describe('gateways that are restarted behind a proxy', function () {
           text
             .replace('listen 443', `listen 127.0.0.1:${port}`)
             .replace('bind :443', `bind 127.0.0.1:${port}`)
+            .replace('app.example.com {', `https://app.example.com:${port} {\n\tbind 127.0.0.1\n\ttls ${cert} ${key}`)
             .replaceAll('/etc/ssl/app.example.com.pem', cert)
             .replaceAll('/etc/ssl/app.example.com.key', key)
             .replace('127.0.0.1:3001', `127.0.0.1:${gateways[0]!.port}`)

@@ -346,8 +346,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a client whose credential ended on its stream comes back as late as one that has none',
     file: 'src/connection/retry.ts',
-    find: "reason === 'expired' ? FRESH : 1",
-    replace: '1',
+    find: '{ expired: FRESH, moved: MOVED }',
+    replace: '{ moved: MOVED }',
     caughtBy: STREAM_ROUTE,
     only: 'come back soon',
   },

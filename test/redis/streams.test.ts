@@ -34,6 +34,19 @@ describe('the count of streams in Redis', () => {
     return Object.fromEntries(names.map((name, i) => [name, hashes[i]!]));
   }
 
+  it('answers how many streams the gateways have that say so, behind what it answers to those of the version before', async () => {
+    await begin('before', 'u 5 0');
+    expect(await call('a', '1', 'begin', LIMIT, '', '30')).to.deep.equal([2, 0, 'fleet', 1, 30, 30]);
+    expect(await call('b', '1', 'begin', LIMIT, '', '10')).to.deep.equal([3, 0, 'fleet', 2, 40, 10]);
+    expect(await call('a', '1', 'keep', LIMIT, 'u 0 1', '50')).to.deep.equal([3, 0, 1, 0, 'fleet', 2, 60, 10]);
+    // One that is being stopped, and one that is dead.
+    expect(await call('b', '1', 'keep', LIMIT, '', '-')).to.deep.equal([3, 0]);
+    expect(await call('a', '1', 'keep', LIMIT, '', '50')).to.deep.equal([3, 0, 'fleet', 1, 50, 50]);
+    expect(await call('b', '1', 'keep', LIMIT, '', '0')).to.deep.equal([3, 0, 'fleet', 2, 50, 0]);
+    await client.pexpire(`${LIST}:b`, KEPT - LEASE);
+    expect(await call('a', '1', 'keep', LIMIT, '', '50')).to.deep.equal([2, 0, 'fleet', 1, 50, 50]);
+  });
+
   it('admits what there is room for, over all gateways', async () => {
     await begin('a', 'u 2 0 v 1 0');
     expect(await begin('b', 'u 0 1 v 0 1')).to.deep.equal([2, 0]);

@@ -35,11 +35,14 @@ export interface Gateway {
   status(): Promise<GatewayStatus & LogLine>;
 }
 
-/** `bin/sisyphus serve` on a free port, with these variables and nothing else of this process's environment. */
-export async function startGateway(env: Record<string, string> = {}): Promise<Gateway> {
+/**
+ * `bin/sisyphus serve` on a free port, with these variables and nothing else of this process's environment.
+ * @param bin the program of another version
+ */
+export async function startGateway(env: Record<string, string> = {}, bin = BIN): Promise<Gateway> {
   const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: process.env.TMPDIR };
   const own = { PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '1s', SISYPHUS_LOG_LEVEL: 'info', NODE_OPTIONS: TRACE };
-  const gateway = new Process(new Child(BIN, ['serve'], { env: { ...inherited, ...own, ...env } }));
+  const gateway = new Process(new Child(bin, ['serve'], { env: { ...inherited, ...own, ...env } }));
   await gateway.listening();
   return gateway;
 }

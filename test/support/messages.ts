@@ -16,6 +16,7 @@ export function aMessage(fields: Partial<Message> = {}): Message {
     event: undefined,
     payload: Buffer.from('hello'),
     oversize: false,
+    trace: undefined,
     rights: undefined,
     ...fields,
   };
@@ -72,6 +73,16 @@ export const rightsChanges: fc.Arbitrary<RightsChange> = fc.record({
   changes: fc.option(fc.array(changes, { maxLength: 4 }), { nil: undefined }),
 });
 
+const hex = (length: number): fc.Arbitrary<string> =>
+  fc
+    .string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+    .filter((digits) => /[^0]/.test(digits));
+
+/** As the header `traceparent` has them. */
+export const traces: fc.Arbitrary<string> = fc
+  .tuple(hex(32), hex(16), fc.constantFrom('00', '01', 'ff'))
+  .map(([trace, span, flags]) => `00-${trace}-${span}-${flags}`);
+
 /** Any message that may travel. */
 export const messages: fc.Arbitrary<Message> = fc
   .record({
@@ -83,6 +94,7 @@ export const messages: fc.Arbitrary<Message> = fc
     event: eventNames,
     payload: payloads,
     oversize: fc.boolean(),
+    trace: fc.option(traces, { nil: undefined }),
     rights: fc.option(rightsChanges, { nil: undefined }),
   })
   .map(({ plain, ...fields }) => {

@@ -15,8 +15,18 @@ export interface Change {
 
 const BUILT = ['src', 'bin', 'package.json', 'tsconfig.json', 'test', '.mocharc.yml'];
 /** The documents are held to the code by a test. */
-const DOCUMENTS = ['docs', 'bench', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE'];
-const COPIED = [...BUILT, ...DOCUMENTS];
+const DOCUMENTS = [
+  'docs',
+  'bench',
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'UPGRADE.md',
+  'SECURITY.md',
+  'LICENSE',
+];
+const SHIPPED = ['deploy', 'Dockerfile', '.dockerignore', 'compose.yaml', 'package-lock.json', 'Procfile'];
+const COPIED = [...BUILT, ...DOCUMENTS, ...SHIPPED];
 
 /**
  * Gives a built copy of the gateway and its tests with this mistake in it (or none) to `use`, and takes it away afterwards.

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { Child, freePort } from './child.ts';
 import { eventually } from './wait.ts';
 
+export type Program = 'nginx' | 'haproxy' | 'caddy';
+
 export interface FrontProxy {
   readonly port: number;
   stop(): Promise<void>;
@@ -61,18 +63,25 @@ export function startHaproxy(target: number): Promise<FrontProxy> {
   return startProxy('haproxy', (port) => haproxyConf(port, target));
 }
 
-/** @param configure answers the whole file for HAProxy, and for nginx what is within `http` */
+/** @param configure answers the whole file for HAProxy, the sites for Caddy, and for nginx what is within `http` */
 export function startProxy(
-  program: 'nginx' | 'haproxy',
+  program: Program,
   configure: (port: number) => string | Promise<string>,
 ): Promise<FrontProxy> {
   if (program === 'haproxy') return start(program, configure, (file) => ['-db', '-f', file]);
+  if (program === 'caddy') {
+    // Without its own API, and without certificates of its own making.
+    const quiet = '{\n\tadmin off\n\tauto_https off\n';
+    const whole = async (port: number): Promise<string> =>
+      (await configure(port)).replace(/^\{\n/m, quiet).replace(/grace_period .*/, 'grace_period 100ms');
+    return start(program, whole, (file) => ['run', '--config', file, '--adapter', 'caddyfile']);
+  }
   const whole = async (port: number, dir: string): Promise<string> => nginxConf(await configure(port), dir);
   return start(program, whole, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
 }
 
 async function start(
-  program: 'nginx' | 'haproxy',
+  program: Program,
   configure: (port: number, dir: string) => string | Promise<string>,
   args: (file: string, dir: string) => string[],
 ): Promise<FrontProxy> {
@@ -80,8 +89,15 @@ async function start(
   const port = await freePort();
   const file = join(dir, `${program}.conf`);
   await writeFile(file, await configure(port, dir));
-  // Debian has both in /usr/sbin, which is not on everybody's PATH.
-  const child = new Child(`/usr/sbin/${program}`, args(file, dir));
+  // Debian has the first two in /usr/sbin, which is not on everybody's PATH. Caddy keeps its state below the home.
+  const env = {
+    ...process.env,
+    PATH: `${process.env.PATH}:/usr/sbin`,
+    HOME: dir,
+    XDG_DATA_HOME: dir,
+    XDG_CONFIG_HOME: dir,
+  };
+  const child = new Child(program, args(file, dir), { env });
   const stop = async (): Promise<void> => {
     await child.end('SIGTERM');
     await rm(dir, { recursive: true, force: true });

@@ -19,15 +19,16 @@ export class ReturningReader {
   oks = 0;
   /** How often a frame has said `error`. */
   errors = 0;
-  readonly #port: number;
+  readonly #port: () => number;
   readonly #path: string;
   #lastEventId: string | undefined;
   #retry = AGAIN;
   #isClosed = false;
   #response: IncomingMessage | undefined;
 
-  constructor(port: number, path: string) {
-    this.#port = port;
+  /** @param port where it connects, asked anew each time: as a balancer would send it */
+  constructor(port: number | (() => number), path: string) {
+    this.#port = typeof port === 'number' ? () => port : port;
     this.#path = path;
     this.#open();
   }
@@ -41,7 +42,7 @@ export class ReturningReader {
     if (this.#isClosed) return;
     const id = this.#lastEventId;
     const headers = { Accept: 'text/event-stream', ...(id !== undefined && { 'Last-Event-ID': id }) };
-    const options = { host: '127.0.0.1', port: this.#port, path: this.#path, headers, agent: false };
+    const options = { host: '127.0.0.1', port: this.#port(), path: this.#path, headers, agent: false };
     get(options, (response) => this.#read(response)).on('error', () => this.#comeBack());
   }
 

@@ -28,6 +28,16 @@ describe('an envelope', () => {
     );
   });
 
+  it('has the trace behind the flags, where gateways of version 0.1 look for an `o` alone', () => {
+    const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    const message = aMessage({ id: 20 as Position, previous: 10 as Position, trace });
+    expect(formatEnvelope(message).toString()).to.equal(`20 12 10 - -/${trace} -\nhello`);
+    expect(formatEnvelope({ ...message, oversize: true }).toString()).to.equal(`20 12 10 - o/${trace} -\nhello`);
+    // Whoever may PUBLISH can send an envelope: what is no trace is none.
+    const forged = parseEnvelope('room:1', Buffer.from('20 12 10 - -/"}\r -\nhello'));
+    expect(forged).to.include({ trace: undefined, oversize: false });
+  });
+
   it('tells a change that has to be read, and one that is none', () => {
     const parse = (text: string) => parseEnvelope('user:7', Buffer.from(text)).rights;
     expect(parse('2 1 0 - - - 1 2 ?\n')).to.deep.equal({ before: 1, now: 2, changes: undefined });

@@ -63,7 +63,9 @@ class Gateway {
     const redis = this.redis as unknown as Redis;
     this.limit = new RedisFleetLimit({ redis, keys: new Keys(undefined, 0), limit: LIMIT, logger, now });
     const users = () => new Set([...this.streams].map(({ user }) => user));
-    this.limit.follow({ users, streamsOf: (user) => this.of(user).length, search: () => this.searches++ });
+    const fleet = { total: () => undefined, onFleet: () => undefined };
+    const search = (): number => this.searches++;
+    this.limit.follow({ users, streamsOf: (user) => this.of(user).length, search, ...fleet });
     this.redis.connect();
   }
 

@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import type { Published } from '../../backlog/backlog.ts';
 import { formatPosition } from '../../message/position.ts';
+import { parseTrace } from '../../message/trace.ts';
 import type { HttpContext } from '../context.ts';
 import { idempotencyOf } from '../idempotency.ts';
 import { parsePublications } from '../publications.ts';
@@ -20,7 +21,8 @@ export function publish(context: HttpContext): (ctx: Context) => Promise<void> {
       publications.map(({ channel }) => channel),
       !single,
     );
-    const published = await publisher.publish(publications, idempotencyOf(ctx, body));
+    const trace = parseTrace(ctx.get('traceparent'));
+    const published = await publisher.publish(publications, idempotencyOf(ctx, body), trace);
     ctx.body = single ? resultOf(published[0]!) : { results: published.map(resultOf) };
   };
 }

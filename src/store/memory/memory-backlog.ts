@@ -51,10 +51,10 @@ export class MemoryBacklog implements Backlog {
     this.#rights = new MemoryRights(options.log.born);
   }
 
-  async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
+  async publish(publications: Publication[], idempotency?: Idempotency, trace?: string): Promise<Published[]> {
     return this.#once(idempotency, () => {
       for (const publication of publications) this.#require(publication);
-      return publications.map((publication) => this.#record(publication));
+      return publications.map((publication) => this.#record({ ...publication, trace }));
     });
   }
 
@@ -115,7 +115,10 @@ export class MemoryBacklog implements Backlog {
     }
   }
 
-  #record(publication: Publication, change?: (id: Position) => RightsChange): Published {
+  #record(
+    publication: Publication & Partial<Pick<Message, 'trace'>>,
+    change?: (id: Position) => RightsChange,
+  ): Published {
     const user = userOfChannel(publication.channel);
     const unchanged = (): RightsChange | undefined => (user === undefined ? undefined : this.#rights.unchanged(user));
     const message = this.#options.log.append(publication, change ?? unchanged);

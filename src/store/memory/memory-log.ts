@@ -83,7 +83,10 @@ export class MemoryLog {
   }
 
   /** Records one message; `rights` is called with its id. */
-  append({ channel, data, event }: Publication, rights: (id: Position) => RightsChange | undefined): Message {
+  append(
+    { channel, data, event, trace }: Publication & Partial<Pick<Message, 'trace'>>,
+    rights: (id: Position) => RightsChange | undefined,
+  ): Message {
     this.next();
     const log = this.#channels.get(channel) ?? { head: BEGINNING, revision: 0, entries: [] };
     const message: Message = {
@@ -96,6 +99,7 @@ export class MemoryLog {
       // A copy: the publisher's buffer may be a small part of a large request, or be written to again.
       payload: Buffer.from(data),
       oversize: false,
+      trace,
       rights: rights(this.#last),
     };
     log.head = message.id;

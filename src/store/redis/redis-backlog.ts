@@ -68,9 +68,10 @@ export class RedisBacklog implements Backlog {
     this.#rights = new ReadableFunction(options.replays, options.keys, 'sisyphus_rights');
   }
 
-  async publish(publications: Publication[], idempotency?: Idempotency): Promise<Published[]> {
+  async publish(publications: Publication[], idempotency?: Idempotency, trace?: string): Promise<Published[]> {
     const args = onceArguments(idempotency);
     for (const { channel, data, event } of publications) args.push(channel, data, event ?? '');
+    if (trace !== undefined) args.push(trace);
     const answer = (await this.#write('sisyphus_publish_batch', args)) as string[];
     return publications.map(({ channel }, i) => published(channel, answer.slice(2 * i, 2 * i + 2)));
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
+import type { Fleet, FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
 import { LEAVING, within } from '../../patience.ts';
 import { Failures } from '../../repeats.ts';
 import { callFunction } from './functions.ts';
@@ -23,7 +23,8 @@ const SEARCHED = 10_000;
 /** How long a stream waits for the store's answer (ms), before it is admitted without one. */
 const ANSWER = 1000;
 
-type Answer = ['lost'] | [living: number, missed: number, ...short: number[]];
+type Figures = ['fleet', gateways: number, streams: number, least: number];
+type Answer = ['lost'] | [living: number, missed: number, ...short: number[], ...([] | Figures)];
 
 export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
   /** The connection on which lists are read: an answer comes with the list of its stream. */
@@ -163,17 +164,20 @@ export class RedisFleetLimit implements FleetLimit {
     let text = '';
     for (const { user, held, applicants } of claims) text += `${user} ${held} ${applicants.length} `;
     const asked = this.#ask('keep', text).finally(() => this.#calls--);
-    this.#answered(asked, this.#turn, ([living, missed, ...short]) => {
+    this.#answered(asked, this.#turn, (answer) => {
+      const fleet = takeFleet(answer);
+      const [living, missed, ...short] = answer;
       if (living === 'lost') {
         this.#begin();
         return;
       }
       if (missed === 1) this.#search();
       const room = new Map<number, number>();
-      for (let i = 0; i + 1 < short.length; i += 2) room.set(short[i]! - 1, short[i + 1]!);
+      for (let i = 0; i + 1 < short.length; i += 2) room.set(Number(short[i]) - 1, Number(short[i + 1]));
       this.#claims!.answered(claims, (i) => room.get(i) ?? Number.POSITIVE_INFINITY, this.#now());
       if (this.#claims!.hasRefused) this.#again ??= setTimeout(() => this.#askAgain(), AGAIN).unref();
       this.#schedule();
+      if (fleet) this.#local?.onFleet(fleet);
     });
   }
 
@@ -209,7 +213,8 @@ export class RedisFleetLimit implements FleetLimit {
 
   #ask(verb: 'begin' | 'keep' | 'leave', claims: string): Promise<Answer> {
     const { redis, keys, limit } = this.#options;
-    const args = [this.#name, this.#turn, verb, limit, claims];
+    const total = this.#local?.total() ?? '-';
+    const args = [this.#name, this.#turn, verb, limit, claims, total];
     // Only `begin` may load a missing library and be called again: another call could then be carried out after a later one.
     const asked =
       verb === 'begin'
@@ -217,4 +222,11 @@ export class RedisFleetLimit implements FleetLimit {
         : redis.fcall('sisyphus_streams', 1, keys.declared, ...args);
     return asked.catch(rethrow) as Promise<Answer>;
   }
+}
+
+/** Takes what is known of the fleet off the end of the answer. A library of the version before answers nothing of it. */
+function takeFleet(answer: Answer): Fleet | undefined {
+  if (answer.at(-4) !== 'fleet') return undefined;
+  const [, gateways, streams, least] = answer.splice(-4) as Figures;
+  return { gateways, streams, least };
 }

@@ -26,7 +26,7 @@ local function add_to_backlog(state, id, envelope)
 end
 
 -- Records one message and publishes its envelope; answers its id and revision, or `nil` and an error. `state` is what read_channel answered,
--- and is brought up to date. The options: `event`, its name; `plain`, the place of a plain PUBLISH (see recorder.lua); `oversize`;
+-- and is brought up to date. The options: `event`, its name; `plain`, the place of a plain PUBLISH (see recorder.lua); `oversize`; `trace`, a traceparent;
 -- `change`, which changes the user's list in this very call, and answers { sign, channel } if it did.
 local function append(clock, state, data, options)
   local id = digits(next_id(clock))
@@ -34,7 +34,7 @@ local function append(clock, state, data, options)
   -- Nobody knows the last message of a lost channel, so this one is said to come after an id that no reader has. So readers are told.
   local previous = digits(state.lost and clock.last - 1 or state.last)
   local plain, event = options.plain, options.event
-  local flags = options.oversize and 'o' or '-'
+  local flags = (options.oversize and 'o' or '-') .. (options.trace and '/' .. options.trace or '')
   local header = id .. ' ' .. revision .. ' ' .. previous .. ' ' .. (plain or '-') .. ' ' .. flags .. ' '
   header = header .. (event and '=' .. event or '-')
   if state.user then

@@ -1,11 +1,13 @@
--- FCALL sisyphus_streams 1 <key> <gateway> <turn> <begin|keep|leave> <limit> [<user> <held> <wanted> …]
+-- FCALL sisyphus_streams 1 <key> <gateway> <turn> <begin|keep|leave> <limit> [<user> <held> <wanted> …] [<streams>]
 -- Counts the streams of each user over all gateways, and says how many more a user may have.
 -- Keys: the streams of each gateway, and the list of the gateways that have some.
 -- Arguments: the name of the gateway; the turn, which the gateway names anew with each `begin`; `begin` (the gateway will report all of its
 --   users), `keep` (it has), or `leave` (it is being stopped: its streams count no longer); the most streams of a user. In one text, with
---   spaces between: users, how many streams each has at this gateway, and how many it wants to have besides.
+--   spaces between: users, how many streams each has at this gateway, and how many it wants to have besides. Then how many streams the
+--   gateway has in all, `-` if nobody should be sent to it, or nothing, as gateways of the version before do.
 -- Result: [how many gateways live, 1 if a user of this gateway was refused a stream elsewhere since its last call or 0, (place of a user in
---   the text, how many of its wanted streams are admitted)*], without those users whose streams are all admitted. Or [`lost`]: the store does not know this turn of this gateway; nothing was changed, and the gateway has to
+--   the text, how many of its wanted streams are admitted)*], without those users whose streams are all admitted; if the gateway says how
+--   many streams it has: `fleet`, how many gateways say so, how many streams they have together, and how many the one with the fewest has]. Or [`lost`]: the store does not know this turn of this gateway; nothing was changed, and the gateway has to
 --   begin anew.
 -- Errors: only those of every function.
 --
@@ -28,11 +30,13 @@ local function require_streams(list, mine)
   require_permissions(mine, { 'HGET', 'HSET', 'HDEL', 'HMGET', 'DEL', 'PEXPIRE', 'PTTL' })
 end
 
--- The gateways on the list. It is a hash, so that an ACL need not allow the commands of sets.
+-- The gateways on the list, and in `streams` how many streams those have that say so. It is a hash, so that an ACL need not allow the
+-- commands of sets.
 local function names_in(list)
-  local stored, names = redis.call('HGETALL', list), {}
+  local stored, names = redis.call('HGETALL', list), { streams = {} }
   for i = 1, #stored, 2 do
     names[#names + 1] = stored[i]
+    names.streams[stored[i]] = tonumber(string.match(stored[i + 1], '^n(%d+)$'))
   end
   return names
 end
@@ -42,15 +46,16 @@ local function left_of(gateway)
   return redis.call('PTTL', key_of(gateway)) - (KEPT - LEASE)
 end
 
--- The keys of the other gateways that live, and the names of those that do not. A lease that is longer than it was made is from before
+-- The keys of the other gateways that live, with their `streams`, and the names of those that do not. A lease that is longer than it was made is from before
 -- Redis's clock was set back.
 local function others_than(me, names)
-  local keys, dead = {}, {}
+  local keys, dead = { streams = {} }, {}
   for _, name in ipairs(names) do
     local left = name ~= me and left_of(name) or 0
     if left > 0 and left <= LEASE then
       require_permission('HSET', key_of(name))
       keys[#keys + 1] = key_of(name)
+      table.insert(keys.streams, names.streams[name])
     elseif name ~= me then
       require_permission('DEL', key_of(name))
       dead[#dead + 1] = name
@@ -138,7 +143,7 @@ define('streams', { 'allow-oom' }, function(args)
   local mine, list = key_of(me), PREFIX .. 'streams'
   require_streams(list, mine)
   local is_broken = is_mistyped(list, 'hash')
-  local others, dead = others_than(me, is_broken and {} or names_in(list))
+  local others, dead = others_than(me, is_broken and { streams = {} } or names_in(list))
   local claims, asking = read_claims(args[5])
   local elsewhere = count_streams(others, asking)
   if verb == 'keep' and (redis.pcall('HGET', mine, TURN) ~= turn or left_of(me) <= 0) then
@@ -163,11 +168,21 @@ define('streams', { 'allow-oom' }, function(args)
   redis.call('HSET', mine, TURN, turn)
   local missed = redis.call('HDEL', mine, MISSED)
   redis.call('PEXPIRE', mine, KEPT)
-  redis.call('HSET', list, me, 1)
+  local own = args[6] and string.match(args[6], '^%d+$')
+  redis.call('HSET', list, me, own and 'n' .. own or '1')
   redis.call('PEXPIRE', list, KEPT)
   local answer = admit(claims, others, elsewhere, limit)
   store_counts(mine, claims)
   table.insert(answer, 1, #others + 1)
   table.insert(answer, 2, missed)
+  if own then
+    local sum, least = tonumber(own), tonumber(own)
+    for _, streams in ipairs(others.streams) do
+      sum, least = sum + streams, math.min(least, streams)
+    end
+    for _, figure in ipairs({ 'fleet', #others.streams + 1, sum, least }) do
+      answer[#answer + 1] = figure
+    end
+  end
   return answer
 end)
