@@ -3,11 +3,17 @@ import type { Retention } from './backlog/backlog.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
+import type { HttpContext } from './http/context.ts';
+import { Descriptors } from './http/descriptors.ts';
 import { createHttpServer } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
+import { reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import type { Position } from './message/position.ts';
+import { EventLoop } from './metrics/event-loop.ts';
+import type { Gathered, Report } from './metrics/report.ts';
 import { createInboxWorker, type InboxWorker } from './poll/inbox-worker.ts';
 import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
@@ -32,6 +38,8 @@ export interface ContextOptions {
   warnings: () => string[];
   /** The publish secrets in force, if they may change while the gateway runs. */
   secrets?: PublishSecrets;
+  /** Answers the reports of all workers; `undefined`: this process is alone. */
+  gather?: (() => Promise<Gathered>) | undefined;
 }
 
 /** All parts of the gateway. */
@@ -44,6 +52,9 @@ export interface Context {
   polls: Polls | undefined;
   /** Takes care of what browsers have sent. */
   letters: InboxWorker | undefined;
+  loop: EventLoop;
+  /** Answers all figures of this process. */
+  report(): Promise<Report>;
   server: Server;
   /** Settles when the last connection has ended. */
   stopAccepting(): Promise<void>;
@@ -53,14 +64,15 @@ export interface Context {
 
 /** Builds all parts of the gateway and connects them; starts none of them. */
 export function createContext(options: ContextOptions): Context {
-  const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets } = options;
-  const store = createStore(config, privateUrl, logger);
+  const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets, gather } = options;
+  const counters = new Counters();
+  const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took));
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
   const retention = (channel: string): Retention => store.retention(channel);
   const troubles = (): Trouble[] => store.troubles();
-  const flusher = new Flusher();
-  const counters = new Counters();
+  const timed = (ids: readonly Position[]): void => timeWritten(ids, store, counters);
+  const flusher = new Flusher(undefined, timed);
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -68,6 +80,7 @@ export function createContext(options: ContextOptions): Context {
     recordsPlain,
     retention,
     settled,
+    onDelivered: ({ message, crowd }) => flusher.announce(message.id, crowd),
     onFlushed: () => store.configure(),
     // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
     onReversed: () => sessions.closeAll('redis'),
@@ -94,7 +107,9 @@ export function createContext(options: ContextOptions): Context {
 
   const polls = store.polls && new Polls(store.polls);
   const letters = store.inbox && createInboxWorker(store.inbox, config, logger.child({ component: 'inbox' }));
-  const server = createHttpServer({
+  const loop = new EventLoop();
+  const report = (): Promise<Report> => reportOf(http, loop.figures);
+  const http: HttpContext = {
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
@@ -108,6 +123,8 @@ export function createContext(options: ContextOptions): Context {
     logger: logger.child({ component: 'http' }),
     flusher,
     counters,
+    descriptors: new Descriptors(),
+    gather: async () => gather?.() ?? { reports: [await report()] },
     recorder: () => ({ role: recorder?.role ?? 'off', recording: recorder?.isRecording ?? false }),
     settings: () => store.settings,
     repeats: new Repeats(),
@@ -117,7 +134,8 @@ export function createContext(options: ContextOptions): Context {
     warnings: () => [...warnings(), ...store.weaknesses()],
     version: VERSION,
     store: store.kind,
-  });
+  };
+  const server = createHttpServer(http);
   return {
     store,
     hub,
@@ -126,8 +144,20 @@ export function createContext(options: ContextOptions): Context {
     recorder,
     polls,
     letters,
+    loop,
+    report,
     server,
     stopAccepting: () => stopAccepting(server),
     endIdle: () => endIdle(server),
   };
+}
+
+/** Counts how long after their ids these messages were written. */
+function timeWritten(ids: readonly Position[], store: Store, counters: Counters): void {
+  const now = performance.now();
+  for (const id of ids) {
+    const published = store.localTime(id);
+    // An id may be ahead of the clock, if the store's clock was set back.
+    if (published !== undefined) counters.messageWritten(Math.max(0, now - published) / 1000);
+  }
 }

@@ -46,6 +46,7 @@ export class Gateway {
     sessions.start();
     recorder?.start();
     outage.start();
+    this.context.loop.start();
     this.context.letters?.start();
     const until = Date.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
@@ -93,6 +94,7 @@ export class Gateway {
     await within(SERVER_PATIENCE, closed);
     server.closeAllConnections();
     outage.stop();
+    context.loop.stop();
     sessions.stop();
     // A standby records the messages that are left; or their gap is announced, as after the end of any recorder.
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {

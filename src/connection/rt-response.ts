@@ -49,6 +49,7 @@ export interface RtResponseOptions {
  * after the end is read by the next poll, because the client comes back with the revisions that it has.
  */
 export class RtResponse implements Connection {
+  readonly transport = 'rt';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called when the answer is due: the owner gives it by a noop, which says how far the client has come. */
   onDue: () => void = () => undefined;

@@ -6,7 +6,6 @@ import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
-import { Descriptors } from './descriptors.ts';
 import { ErrorAnswers } from './error-answers.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
@@ -44,13 +43,12 @@ const SERVER_OPTIONS = {
 
 /** Creates the HTTP server; the caller makes it listen. */
 export function createHttpServer(context: HttpContext): Server {
-  const { config, counters, hub, logger } = context;
+  const { config, counters, descriptors, hub, logger } = context;
   const log = new BoundedLog(logger);
   const tell = (reason: string): void => log.warnOnce(reason, { event: 'identity_problem', reason });
   const authenticator = createAuthenticator(config, tell, context.tokens);
   context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
-  const descriptors = new Descriptors();
   const limits = new ClientLimits(config);
   const pending = new PendingHeads({ counters, log });
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });

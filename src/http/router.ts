@@ -8,7 +8,7 @@ import type { LongPolls } from './long-polls.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { disconnect } from './routes/disconnect.ts';
-import { healthz, readyz, status } from './routes/health.ts';
+import { healthz, metrics, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
 import { position } from './routes/position.ts';
 import { publish } from './routes/publish.ts';
@@ -34,7 +34,7 @@ export interface RouterOptions {
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {
-  const { openStream, descriptors, limits: clients } = options;
+  const { openStream, limits: clients } = options;
   // A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end.
   const router = new Router({ sensitive: true, strict: true });
   const { config, counters, isDraining } = context;
@@ -58,8 +58,9 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.get('/position', position(context));
   if (options.polls) routeRt(router, context, options.polls);
   router.get('/healthz', healthz);
-  router.get('/readyz', readyz(context, descriptors));
+  router.get('/readyz', readyz(context));
   router.get('/status', status(context));
+  router.get('/metrics', metrics(context));
   return router;
 }
 

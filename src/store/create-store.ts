@@ -10,8 +10,14 @@ import type { Store } from './store.ts';
  * Creates the store by the configuration, without starting it. No other code decides by the kind of store.
  *
  * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
+ * @param onRoundTrip called with the time of each round trip to a store that is elsewhere (s)
  */
-export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
+export function createStore(
+  config: Config,
+  privateUrl: string | undefined,
+  logger: Logger,
+  onRoundTrip?: (took: number) => void,
+): Store {
   const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels, maxStreamsPerUser } = config;
   const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
@@ -31,6 +37,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxBuffer,
     maxStreamsPerUser,
     rawChannels,
+    onRoundTrip,
     hasPolls: config.protocols.includes('sock.it'),
     forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),

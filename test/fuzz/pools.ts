@@ -20,6 +20,7 @@ export const PATHS = [
   '/healthz',
   '/readyz',
   '/status',
+  '/metrics',
 ];
 /** Those that take a body. */
 export const POSTS = [

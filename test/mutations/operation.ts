@@ -124,7 +124,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gateway that is being stopped is ready until it drains',
-    file: 'src/http/routes/health.ts',
+    file: 'src/http/readiness.ts',
     find: 'if (context.isStopping()) stopping',
     replace: 'if (context.isDraining()) stopping',
     caughtBy: 'integration/drain',

@@ -1,4 +1,5 @@
 import type { Retention } from '../../backlog/backlog.ts';
+import type { Position } from '../../message/position.ts';
 import type { Store } from '../store.ts';
 import { MemoryBacklog } from './memory-backlog.ts';
 import { MemoryLog } from './memory-log.ts';
@@ -63,6 +64,10 @@ export class MemoryStore implements Store {
 
   hasSpoken(): boolean {
     return true;
+  }
+
+  localTime(id: Position): number {
+    return id / 1000 - Date.now() + performance.now();
   }
 
   troubles(): [] {

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
+import type { Position } from '../../message/position.ts';
 import type { Store } from '../store.ts';
 import { closeConnection, connect, createConnection, suspect } from './connection.ts';
 import { Keys } from './keys.ts';
@@ -30,6 +31,8 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     isPrivate?: boolean;
     /** Whether poll sessions are kept. */
     hasPolls?: boolean;
+    /** Called with the time of each round trip (s). */
+    onRoundTrip?: ((took: number) => void) | undefined;
     /** Whether what browsers send is forwarded. */
     forwards?: boolean;
   };
@@ -124,6 +127,10 @@ export class RedisStore implements Store {
     return this.#names.record(channel);
   }
 
+  localTime(id: Position): number | undefined {
+    return this.source.localTime(id);
+  }
+
   troubles(): Trouble[] {
     return this.#standing.troubles();
   }
@@ -150,7 +157,10 @@ export class RedisStore implements Store {
   }
 
   async ping(): Promise<boolean> {
-    return this.#isAnswered(this.#commands);
+    const asked = performance.now();
+    const isAnswered = await this.#isAnswered(this.#commands);
+    if (isAnswered) this.#options.onRoundTrip?.((performance.now() - asked) / 1000);
+    return isAnswered;
   }
 
   hasSpoken(): boolean {
