@@ -5,7 +5,7 @@ import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
 import type { HttpContext } from './http/context.ts';
 import { Descriptors } from './http/descriptors.ts';
-import { createHttpServer } from './http/http-server.ts';
+import { createHttpServers } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
@@ -56,10 +56,12 @@ export interface Context {
   /** Answers all figures of this process. */
   report(): Promise<Report>;
   server: Server;
+  /** `undefined` if publishers and operators have no port of their own. */
+  admin: Server | undefined;
   /** Settles when the last connection has ended. */
-  stopAccepting(): Promise<void>;
+  stopAccepting(server: Server): Promise<void>;
   /** Closes idle connections, after reading all bytes that have already arrived on them. */
-  endIdle(): Promise<void>;
+  endIdle(server: Server): Promise<void>;
 }
 
 /** Builds all parts of the gateway and connects them; starts none of them. */
@@ -135,7 +137,7 @@ export function createContext(options: ContextOptions): Context {
     version: VERSION,
     store: store.kind,
   };
-  const server = createHttpServer(http);
+  const { server, admin } = createHttpServers(http);
   return {
     store,
     hub,
@@ -147,8 +149,9 @@ export function createContext(options: ContextOptions): Context {
     loop,
     report,
     server,
-    stopAccepting: () => stopAccepting(server),
-    endIdle: () => endIdle(server),
+    admin,
+    stopAccepting,
+    endIdle,
   };
 }
 

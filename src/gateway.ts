@@ -36,7 +36,7 @@ export class Gateway {
   }
 
   get port(): number {
-    return (this.context.server.address() as AddressInfo | null)?.port ?? 0;
+    return portOf(this.context.server);
   }
 
   async start(): Promise<void> {
@@ -53,12 +53,15 @@ export class Gateway {
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await listen(server, this.#config);
-    const { host } = this.#config;
+    const { host, port, adminHost, adminPort } = this.#config;
+    await listen(server, host, port);
+    const { admin } = this.context;
+    if (admin) await listen(admin, adminHost, adminPort!);
     this.#logger.info({
       event: 'listening',
       host,
       port: this.port,
+      ...(admin && { admin: portOf(admin) }),
       store: store.kind,
       redis: hub.isOpen ? 'up' : 'down',
     });
@@ -77,7 +80,8 @@ export class Gateway {
 
   async #stop(): Promise<void> {
     const { context } = this;
-    const { server, sessions, recorder, outage, hub, store } = context;
+    const { server, admin, sessions, recorder, outage, hub, store } = context;
+    const servers = admin ? [server, admin] : [server];
     const { drain, drainDelay } = this.#config;
     this.#isStopping = true;
     if (drainDelay > 0) {
@@ -86,13 +90,15 @@ export class Gateway {
     }
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     this.#isDraining = true;
-    const closed = context.stopAccepting();
+    const closed = context.stopAccepting(server);
     context.polls?.close();
     const forwarded = context.letters?.stop();
     await sessions.drain(drain);
-    await context.endIdle();
-    await within(SERVER_PATIENCE, closed);
-    server.closeAllConnections();
+    // Until here operators can see how the drain goes.
+    const closedAdmin = admin && context.stopAccepting(admin);
+    for (const one of servers) await context.endIdle(one);
+    await within(SERVER_PATIENCE, Promise.all([closed, closedAdmin]));
+    for (const one of servers) one.closeAllConnections();
     outage.stop();
     context.loop.stop();
     sessions.stop();
@@ -111,7 +117,11 @@ export class Gateway {
   }
 }
 
-function listen(server: Server, { port, host }: Config): Promise<void> {
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo | null)?.port ?? 0;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, host, backlog: 4096 }, () => {

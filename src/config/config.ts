@@ -44,6 +44,10 @@ const TABLE = {
     'where it listens; `0` takes any free port'),
   host: row('HOST', '127.0.0.1', host,
     'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`'),
+  adminPort: row('SISYPHUS_ADMIN_PORT', undefined, integer(0, 65_535),
+    'another port, where alone publishers and operators are answered; none: they are answered on `PORT`'),
+  adminHost: row('SISYPHUS_ADMIN_HOST', '127.0.0.1', host,
+    'the address of that port; other machines reach `0.0.0.0`'),
   redisUrl: row('REDIS_URL', undefined, redisUrl,
     'the Redis; without it a private one, or memory', { secret: 'address' }),
   redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
@@ -242,6 +246,7 @@ function contradictions(all: Map<Name, Setting>): string[] {
   const twice = isSet('SISYPHUS_PUBLISH_SECRET') && isSet('SISYPHUS_PUBLISH_SECRET_FILE');
   return [
     ...tooLittleRoom(all),
+    ...adminMisfits(all),
     ...missingForAuth((name) => all.get(name)!.text),
     ...missingForInbox((name) => all.get(name)!.text),
     ...(twice ? ['SISYPHUS_PUBLISH_SECRET and SISYPHUS_PUBLISH_SECRET_FILE are set: expected one of them'] : []),
@@ -255,6 +260,18 @@ function tooLittleRoom(all: Map<Name, Setting>): string[] {
     `SISYPHUS_MAX_BUFFER=${buffer} is less than SISYPHUS_MAX_MESSAGE=${message}: expected ` +
       `SISYPHUS_MAX_BUFFER=${message} or more, because a stream could never send the largest message`,
   ];
+}
+
+function adminMisfits(all: Map<Name, Setting>): string[] {
+  const { text } = all.get('SISYPHUS_ADMIN_PORT')!;
+  const host = all.get('SISYPHUS_ADMIN_HOST')!;
+  if (text === undefined && host.text !== host.variable.fallback) {
+    return [
+      'SISYPHUS_ADMIN_HOST needs SISYPHUS_ADMIN_PORT: expected both, or none, because nothing would listen there',
+    ];
+  }
+  if (text === undefined || text === '0' || text !== all.get('PORT')!.text) return [];
+  return [`SISYPHUS_ADMIN_PORT=${text} is PORT: expected another port, because streams are served on that one`];
 }
 
 /** What the mode of SISYPHUS_AUTH needs, and does not have. @param textOf the text of a variable, if it has one */
