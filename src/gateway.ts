@@ -72,17 +72,21 @@ export class Gateway {
     this.#exposures.push(...[exposure, short].filter((text) => text !== undefined));
   }
 
-  /** Sends all clients to other gateways, and stops. May be called twice. */
-  async stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  /**
+   * Sends all clients to other gateways, and stops. May be called twice. `isReplaced`: another process has the port, so no balancer has to
+   * notice first.
+   */
+  async stop({ isReplaced = false } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(isReplaced ? 0 : this.#config.drainDelay);
     await this.#stopping;
   }
 
-  async #stop(): Promise<void> {
+  /** @param drainDelay see `SISYPHUS_DRAIN_DELAY` (ms) */
+  async #stop(drainDelay: number): Promise<void> {
     const { context } = this;
     const { server, admin, sessions, recorder, outage, hub, store } = context;
     const servers = admin ? [server, admin] : [server];
-    const { drain, drainDelay } = this.#config;
+    const { drain } = this.#config;
     this.#isStopping = true;
     if (drainDelay > 0) {
       this.#logger.info({ event: 'leaving', delay: drainDelay, streams: sessions.streams });

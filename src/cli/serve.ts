@@ -9,8 +9,9 @@ import type { PrivateRedis } from '../store/private-redis.ts';
 import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
 import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRedis } from './lifecycle.ts';
+import { serveWithWorkers } from './primary.ts';
 import { rereadSecrets, sayNames } from './reread.ts';
-import { flagsOfWorker, serveAsWorker, serveWithWorkers } from './workers.ts';
+import { flagsOfWorker, serveAsWorker } from './worker.ts';
 
 /** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
@@ -66,7 +67,7 @@ async function serveAlone(
       limitStop(logger, config);
       stop().then(resolve, reject);
     };
-    onSignals(logger, begin, file === undefined ? undefined : () => reread(file));
+    onSignals(logger, begin, { reread: file === undefined ? undefined : () => reread(file) });
   });
   const start = async (): Promise<Gateway> => {
     privateRedis = await startOwnRedis(config, logger);

@@ -17,7 +17,8 @@ export function statusOf({ reports }: Gathered): Status {
     ...first!,
     redis: all.find(({ redis }) => redis === 'down')?.redis ?? first!.redis,
     reasons: union(({ reasons }) => reasons),
-    draining: all.some(({ draining }) => draining),
+    // While workers are replaced, one of them drains, and the gateway does not.
+    draining: all.every(({ draining }) => draining),
     warnings: union(({ warnings }) => warnings),
     streams: total(({ streams }) => streams),
     users: total(({ users }) => users),

@@ -11,10 +11,18 @@ type Filled = Pick<Metric, 'name' | 'type' | 'help'> & { aggregator: string; val
 
 /** The text that Prometheus reads: the figures of all processes as if they were one. */
 export function render({ reports, ended, workers }: Gathered): Promise<string> {
-  const each = reports.map((report) => fill(report.counts, report));
+  const each = withoutReplaced(reports).map((report) => fill(report.counts, report));
   if (ended) each.push(fill(ended));
   if (workers) each.push([workersUp(workers)]);
   return AggregatorRegistry.aggregate(each).metrics();
+}
+
+/** A worker that drains because another one has taken its place is not ready, and that is no fault. */
+function withoutReplaced(reports: Report[]): Report[] {
+  if (reports.every(({ status }) => status.draining)) return reports;
+  return reports.map((report) =>
+    report.status.draining ? { ...report, state: { ...report.state, ready: true } } : report,
+  );
 }
 
 function fill(counts: Counts, report?: Report): Filled[] {
@@ -27,5 +35,5 @@ function fill(counts: Counts, report?: Report): Filled[] {
 function workersUp(workers: WorkerAnswer[]): Filled {
   const { name, type, help } = WORKER_UP;
   const values = workers.map(({ worker, answered }) => ({ value: Number(answered), labels: { worker: `${worker}` } }));
-  return { name, type, help, aggregator: 'sum', values };
+  return { name, type, help, aggregator: 'min', values };
 }

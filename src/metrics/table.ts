@@ -15,7 +15,7 @@ export const METRICS: Metric[] = [
     ({ status: { version, store } }) => [{ value: 1, labels: { version, store } }], ['version', 'store']),
   gauge('sisyphus_ready', '1 if streams should be sent here, as `/readyz` says', 'min',
     ({ state }) => state.ready),
-  gauge('sisyphus_draining', '1 while the gateway is being stopped', 'max',
+  gauge('sisyphus_draining', '1 while the gateway is being stopped', 'min',
     ({ status }) => status.draining),
   gauge('sisyphus_warnings', 'the warnings that `/status` shows', 'max',
     ({ status }) => status.warnings.length),

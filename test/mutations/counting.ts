@@ -45,6 +45,22 @@ export const COUNTING_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/metrics',
   },
   {
+    name: 'the counts of a worker go with it',
+    file: 'src/cli/worker-reports.ts',
+    find: '    if (counts) this.#ended = sum([this.#ended, counts]);\n',
+    replace: '',
+    caughtBy: 'unit/worker-reports',
+    only: 'never fall',
+  },
+  {
+    name: 'a worker that hangs counts nothing',
+    file: 'src/cli/worker-reports.ts',
+    find: '...silent.map((worker) => this.#latest.get(worker)!)',
+    replace: '',
+    caughtBy: 'unit/worker-reports',
+    only: 'does not answer',
+  },
+  {
     name: 'buckets do not hold what is smaller',
     file: 'src/metrics/metric.ts',
     find: 'below += more;',

@@ -131,6 +131,22 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     only: 'waits before it drains',
   },
   {
+    name: 'a worker is told to stop before the one that takes its place serves',
+    file: 'src/cli/workers.ts',
+    find: '    const isReady = await next.ready;\n',
+    replace: '    const isReady = true;\n',
+    caughtBy: 'integration/workers',
+    only: 'go on, and the log',
+  },
+  {
+    name: 'workers are gone when their successors cannot start',
+    file: 'src/cli/workers.ts',
+    find: '        if (!(await this.#replaceOne(worker))) return;\n',
+    replace: '        if (!(await this.#replaceOne(worker))) worker.kill();\n',
+    caughtBy: 'integration/workers',
+    only: 'go on, and the log',
+  },
+  {
     name: 'a gateway outlives its terminal',
     file: 'src/cli/lifecycle.ts',
     find: "      const stops = signal === 'SIGHUP' && hasTerminal && !rereads;",

@@ -84,6 +84,7 @@ const INVALID: [Texts, RegExp][] = [
   [{ PORT: '0x50' }, /^PORT=/],
   [{ PORT: '' }, /^PORT is empty/],
   [{ SISYPHUS_ADMIN_PORT: '3001' }, /^SISYPHUS_ADMIN_PORT=3001 is PORT: expected another port/],
+  [{ SISYPHUS_WORKERS: 'all' }, /^SISYPHUS_WORKERS="all" is not valid: expected auto, or a whole number from 1 to 256/],
   [{ SISYPHUS_ADMIN_PORT: 'x' }, /^SISYPHUS_ADMIN_PORT=/],
   [{ SISYPHUS_ADMIN_HOST: '0.0.0.0' }, /^SISYPHUS_ADMIN_HOST needs SISYPHUS_ADMIN_PORT: expected both/],
   [{ HOST: 'a b' }, /^HOST="a b" .*127\.0\.0\.1/],

@@ -41,7 +41,7 @@ const KNOWS: Record<string, string[]> = {
     'store',
   ],
   gateway: ['context'],
-  cli: ['backlog', 'gateway', 'message', 'store'],
+  cli: ['backlog', 'counters', 'gateway', 'message', 'metrics', 'store'],
 };
 const GROUND = [
   'config',
