@@ -61,6 +61,28 @@ export const COUNTING_MUTATIONS: Mutation[] = [
     only: 'does not answer',
   },
   {
+    name: 'an alert asks for a metric that is not there',
+    file: 'deploy/prometheus-alerts.yml',
+    find: 'expr: sisyphus_recording == 0',
+    replace: 'expr: sisyphus_recorder == 0',
+    caughtBy: 'unit/dashboards',
+  },
+  {
+    name: 'an alert fires although nothing is wrong',
+    file: 'deploy/prometheus-alerts.yml',
+    find: 'sisyphus_open_files_limit > 0.8',
+    replace: 'sisyphus_open_files_limit > 0.6',
+    caughtBy: 'integration/prometheus',
+    only: 'only then',
+  },
+  {
+    name: 'the dashboard asks for a label that is not there',
+    file: 'deploy/grafana-dashboard.json',
+    find: 'sum by (refusal)',
+    replace: 'sum by (word)',
+    caughtBy: 'unit/dashboards',
+  },
+  {
     name: 'buckets do not hold what is smaller',
     file: 'src/metrics/metric.ts',
     find: 'below += more;',
