@@ -83,7 +83,7 @@ interface Requests {
 }
 
 const TERMINAL_GONE = 'the terminal has gone away: draining';
-const REREADING = 'SISYPHUS_PUBLISH_SECRET_FILE is read again';
+const REREADING = 'the files of secrets and certificates are read again';
 const REPLACING = 'workers are replaced one by one';
 const NOTHING_TO_RELOAD = 'nothing is read again: a restart takes a new configuration, and SIGTERM drains';
 

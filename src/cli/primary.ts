@@ -1,25 +1,24 @@
-import { type Config, ConfigError } from '../config/config.ts';
+import { type Config, ConfigError, type Texts } from '../config/config.ts';
 import type { Logger } from '../logger.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { targetOf } from '../store/redis/target.ts';
 import type { Io } from './command.ts';
 import { startDemo } from './demo.ts';
 import { onSignals, startOwnRedis } from './lifecycle.ts';
-import { rereadSecrets } from './reread.ts';
+import { rereading } from './reread.ts';
 import { Workers } from './workers.ts';
 
 /** Runs the primary. It is no gateway: it owns the private Redis, if there is one, and the workers, which share the port. */
 export async function serveWithWorkers(
   config: Config,
+  given: { flags: Texts; env: Texts },
   logger: Logger,
   io: Pick<Io, 'stdout' | 'stderr'>,
   isDemo: boolean,
 ): Promise<number> {
   const workers = new Workers(config, io, logger);
-  const { publishSecretFile: file } = config;
-  const reread = (path: string): void => rereadSecrets(path, logger, (list) => workers.useSecrets(list));
   onSignals(logger, () => workers.stop(), {
-    reread: file === undefined ? undefined : () => reread(file),
+    reread: rereading(config, given, logger, workers),
     replace: () => workers.replace(),
   });
   const privateRedis = await startOwnRedis(config, logger);

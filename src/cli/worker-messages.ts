@@ -1,3 +1,4 @@
+import type { RedisTls } from '../config/redis-certificates.ts';
 import type { Counts } from '../counters.ts';
 import type { Gathered, Report } from '../metrics/report.ts';
 
@@ -6,6 +7,7 @@ export type ToWorker =
   /** `isReplaced`: others serve on, so nothing has to notice first that this worker goes. */
   | { kind: 'stop'; isReplaced: boolean }
   | { kind: 'secrets'; text: string }
+  | { kind: 'certificates'; tls: RedisTls }
   | { kind: 'report'; number: number }
   | { kind: 'gathered'; number: number; gathered: Gathered };
 

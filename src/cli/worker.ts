@@ -23,6 +23,7 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
       const known = message as ToWorker;
       if (known.kind === 'stop') gateway.stop(known).then(resolve, reject);
       if (known.kind === 'secrets') secrets.use(parseSecretList(known.text));
+      if (known.kind === 'certificates') gateway.context.store.useCertificates(known.tls);
       if (known.kind === 'report') void report(gateway, known.number);
       if (known.kind === 'gathered') asked.answer(known.number, known.gathered);
     });

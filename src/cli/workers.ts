@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import type { Config } from '../config/config.ts';
+import type { RedisTls } from '../config/redis-certificates.ts';
 import type { SecretList } from '../config/secret-list.ts';
 import type { Logger } from '../logger.ts';
 import { EXIT, type Io } from './command.ts';
@@ -72,6 +73,11 @@ export class Workers {
   useSecrets({ text }: SecretList): void {
     this.#env.SISYPHUS_PUBLISH_SECRET = text;
     for (const worker of this.#running) worker.send({ kind: 'secrets', text });
+  }
+
+  /** Passes certificates to the workers that run; those that are started later read the files themselves. */
+  useCertificates(tls: RedisTls): void {
+    for (const worker of this.#running) worker.send({ kind: 'certificates', tls });
   }
 
   /** Replaces the workers one by one: each is told to stop when the one that takes its place serves. */

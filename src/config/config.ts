@@ -10,7 +10,7 @@ import {
   serviceUrl,
 } from './auth-values.ts';
 import { nearest } from './nearest.ts';
-import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
+import { certificates, privateKey, type RedisTls, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
 import { parseSecretList, readSecretFile } from './secret-list.ts';
 import { withoutServiceLinks } from './service-links.ts';
@@ -200,6 +200,34 @@ export function loadConfig(flags: Texts, env: Texts): Config {
   problems.push(...contradictions(all), ...keyMisfits(values), ...redisMisfits(all, values));
   if (problems.length > 0) throw new ConfigError(problems);
   return toConfig(values as Values);
+}
+
+/**
+ * Reads the certificates for Redis anew, from the files that the configuration names.
+ *
+ * @returns `undefined` if it names no file: a certificate in the variable itself cannot change
+ * @throws ConfigError with all problems at once
+ */
+export function loadCertificates(flags: Texts, env: Texts): RedisTls | undefined {
+  const all = settings(flags, env);
+  const problems: string[] = [];
+  const read = ({ name, parse }: Row<'redisCa' | 'redisCert' | 'redisKey'>): string | undefined => {
+    const { text } = all.get(name)!;
+    try {
+      return text === undefined ? undefined : parse(text);
+    } catch (error) {
+      if (error instanceof Mistake) problems.push(`${name} ${error.message}`);
+      else throw error;
+      return undefined;
+    }
+  };
+  const rows = [TABLE.redisCa, TABLE.redisCert, TABLE.redisKey];
+  if (!rows.some(({ name }) => all.get(name)!.text?.includes('-----BEGIN') === false)) return undefined;
+  const [ca, cert, key] = rows.map(read);
+  const found = { ca, cert, key };
+  if (problems.length === 0) problems.push(...tlsMisfits(all.get('REDIS_URL')!.text, found));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return found;
 }
 
 export interface Setting {

@@ -1,5 +1,6 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
 import type { FleetLimit } from '../backlog/fleet-limit.ts';
+import type { RedisTls } from '../config/redis-certificates.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Position } from '../message/position.ts';
@@ -37,6 +38,8 @@ export interface Store {
   start(): void;
   /** Writes this gateway's settings to the store again, because the store has lost its memory. */
   configure(): void;
+  /** Uses other certificates for connections that are made from now on; those that are open stay. */
+  useCertificates(tls: RedisTls): void;
   /** Whether the store answers now. */
   ping(): Promise<boolean>;
   /** Whether this gateway has received anything from the store, on any connection, since the last call. */

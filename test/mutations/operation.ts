@@ -131,6 +131,22 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     only: 'waits before it drains',
   },
   {
+    name: 'connections that are made again use the certificates of the start',
+    file: 'src/store/redis/redis-store.ts',
+    find: '    for (const redis of this.#connections) renewCertificates(redis, tls);\n',
+    replace: '',
+    caughtBy: 'integration/redis-tls',
+    only: '\\(1 workers',
+  },
+  {
+    name: 'workers are not told of other certificates',
+    file: 'src/cli/workers.ts',
+    find: "    for (const worker of this.#running) worker.send({ kind: 'certificates', tls });\n",
+    replace: '',
+    caughtBy: 'integration/redis-tls',
+    only: '\\(2 workers',
+  },
+  {
     name: 'a worker is told to stop before the one that takes its place serves',
     file: 'src/cli/workers.ts',
     find: '    const isReady = await next.ready;\n',

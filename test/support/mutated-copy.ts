@@ -15,7 +15,7 @@ export interface Change {
 
 const BUILT = ['src', 'bin', 'package.json', 'tsconfig.json', 'test', '.mocharc.yml'];
 /** The documents are held to the code by a test. */
-const DOCUMENTS = ['docs', 'bench', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE'];
+const DOCUMENTS = ['docs', 'deploy', 'bench', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE'];
 const COPIED = [...BUILT, ...DOCUMENTS];
 
 /**

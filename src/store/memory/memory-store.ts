@@ -58,6 +58,8 @@ export class MemoryStore implements Store {
 
   configure(): void {}
 
+  useCertificates(): void {}
+
   async ping(): Promise<boolean> {
     return !this.#log.closed;
   }

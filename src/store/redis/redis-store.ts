@@ -1,12 +1,13 @@
 import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
 import type { Config } from '../../config/config.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
 import type { Position } from '../../message/position.ts';
 import type { Store } from '../store.ts';
-import { closeConnection, connect, createConnection, suspect } from './connection.ts';
+import { closeConnection, connect, createConnection, renewCertificates, suspect } from './connection.ts';
 import { Keys } from './keys.ts';
 import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
@@ -154,6 +155,13 @@ export class RedisStore implements Store {
 
   configure(): void {
     this.#setup.configure();
+  }
+
+  useCertificates(tls: RedisTls): void {
+    const { url } = this.#options;
+    // For connections that are opened later, such as those that find out whether Redis answers.
+    if (typeof url !== 'string') Object.assign(url.tls, tls);
+    for (const redis of this.#connections) renewCertificates(redis, tls);
   }
 
   async ping(): Promise<boolean> {
