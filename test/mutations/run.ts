@@ -19,7 +19,7 @@ function isCaught(mutation: Mutation): boolean {
       ['--bail', '--exit', ...grep, `test/${caughtBy}.test.ts`],
       {
         // These import or read what is mistaken; others judge a gateway of their own, by a sound source.
-        cwd: /^(unit|redis|contract)\/|^integration\/(cli|page-and-stream)$/.test(caughtBy) ? copy : ROOT,
+        cwd: /^(unit|redis|contract)\/|^integration\/(cli|page-and-stream|prometheus)$/.test(caughtBy) ? copy : ROOT,
         encoding: 'utf8',
         timeout: TEST_LIMIT,
         env: gatewayOf(copy),
