@@ -13,7 +13,7 @@ export type ToWorker =
 
 /** What a worker sends to the primary. */
 export type FromWorker =
-  /** The worker listens and serves. */
+  /** The worker listens, and streams may come. */
   | { kind: 'ready' }
   | { kind: 'gather'; number: number }
   | { kind: 'reported'; number: number; report: Report }

@@ -21,7 +21,7 @@ export interface WorkerProcessOptions {
 export class WorkerProcess implements Reporting {
   readonly place: number;
   readonly since = Date.now();
-  /** Settles when the worker listens and serves: `true`; or when it has ended before: `false`. */
+  /** Settles when streams may come to the worker: `true`; or when it has ended before: `false`. */
   readonly ready: Promise<boolean>;
   readonly ended: Promise<void>;
   /** It has been told to stop, and its end is expected. */

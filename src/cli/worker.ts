@@ -12,6 +12,9 @@ import { type FromWorker, isMessage, type ToWorker } from './worker-messages.ts'
 /** How long the primary may take to gather the reports (ms): it waits a second for each worker, for all at a time. */
 const GATHERING = 3000;
 
+/** A worker that is not ready yet looks again after this (ms). */
+const LOOK = 100;
+
 /** Runs a worker. It stops only on a message from the primary, because a terminal's Ctrl-C and systemd signal each process. */
 export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
   const secrets = new PublishSecrets(config.publishSecret);
@@ -30,7 +33,7 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
   });
   leaveSignalsToPrimary();
   const isStarted = await Promise.race([startGateway(gateway, config).then(() => true), stopped.then(() => false)]);
-  if (isStarted) await tell({ kind: 'ready' });
+  if (isStarted) await Promise.race([tellWhenReady(gateway), stopped]);
   await stopped;
   const { counts } = await gateway.context.report();
   await tell({ kind: 'last', counts });
@@ -44,6 +47,12 @@ export function flagsOfWorker(flags: Texts): Texts {
 
 async function report(gateway: Gateway, number: number): Promise<void> {
   await tell({ kind: 'reported', number, report: await gateway.context.report() });
+}
+
+/** Tells the primary when streams may come, as `/readyz` says: until then the worker whose place this one takes goes on. */
+async function tellWhenReady(gateway: Gateway): Promise<void> {
+  while (!(await gateway.context.report()).state.ready) await new Promise((resolve) => setTimeout(resolve, LOOK));
+  await tell({ kind: 'ready' });
 }
 
 /** Settles when the primary has the message, or is gone. */

@@ -16,6 +16,9 @@ const SOUND_LIFE = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
+/** How long a new worker may take until streams may come (ms), before those that it should replace go on instead. */
+const READINESS = 30_000;
+
 /** The workers of a primary: starts one for each place, another one if it dies, and all of them anew on `replace`. */
 export class Workers {
   /** Settles with the port when the first worker listens. */
@@ -116,20 +119,26 @@ export class Workers {
   async #replaceOne(old: WorkerProcess): Promise<boolean> {
     const next = this.#fork(old.place);
     this.#next = next;
-    const isReady = await next.ready;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), READINESS);
+    });
+    const outcome = await Promise.race([next.ready, late]);
+    clearTimeout(timer);
     this.#next = undefined;
     if (this.#isStopping) return false;
-    if (!isReady) {
-      const reason = 'a new worker has ended before it served: the old ones go on';
-      this.#logger.error({ event: 'workers_kept', reason });
+    if (outcome !== true) {
+      const found = outcome === 'late' ? `was not ready within ${READINESS / 1000} s` : 'has ended before it was ready';
+      this.#logger.error({ event: 'workers_kept', reason: `a new worker ${found}: the old ones go on` });
+      next.stop(true);
       return false;
     }
     // The old one has died meanwhile: its own successor has the place, too.
     if (!this.#running.has(old)) return true;
     old.stop(true);
-    const late = setTimeout(() => old.kill(), stopLimit(this.#config));
+    const limit = setTimeout(() => old.kill(), stopLimit(this.#config));
     await old.ended;
-    clearTimeout(late);
+    clearTimeout(limit);
     return true;
   }
 

@@ -81,6 +81,21 @@ describe('several workers', function () {
     expect((await readMetrics(gateway.url)).get(DELIVERED)).to.be.at.least(6);
   });
 
+  it('go on while those that should replace them are not ready', async () => {
+    const { gateway } = world;
+    const before = await allServe(gateway, 2);
+    const stream = await world.openOk({ path: '/?user=1' });
+    world.redis.kill('SIGSTOP');
+    process.kill(gateway.pid, 'SIGUSR2');
+    // The third one listens after 2 s, although Redis does not answer.
+    await eventually(() => new Set(pidsOf(gateway)).size === 3, 20_000);
+    expect(gateway.logs.filter(({ event }) => event === 'draining')).to.deep.equal([]);
+    world.redis.kill('SIGCONT');
+    await gateway.waitForLog(({ event }) => event === 'workers_replaced', 30_000);
+    expect(await allServe(gateway, 2)).not.to.include.members(before);
+    stream.close();
+  });
+
   it('are replaced one by one on SIGUSR2: no reader loses anything, and no request finds nobody', async () => {
     const { gateway } = world;
     await world.allow('1', 'room:1');

@@ -149,8 +149,8 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'a worker is told to stop before the one that takes its place serves',
     file: 'src/cli/workers.ts',
-    find: '    const isReady = await next.ready;\n',
-    replace: '    const isReady = true;\n',
+    find: 'await Promise.race([next.ready, late]);',
+    replace: 'await Promise.race([next.ready, late, true]);',
     caughtBy: 'integration/workers',
     only: 'go on, and the log',
   },
