@@ -4,11 +4,17 @@ import { Expiry } from './collection/expiry.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
-import { createHttpServer } from './http/http-server.ts';
+import type { HttpContext } from './http/context.ts';
+import { Descriptors } from './http/descriptors.ts';
+import { createHttpServers } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
+import { reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
+import type { Position } from './message/position.ts';
+import { EventLoop } from './metrics/event-loop.ts';
+import type { Gathered, Report } from './metrics/report.ts';
 import { createInboxWorker, type InboxWorker } from './poll/inbox-worker.ts';
 import { Polls } from './poll/polls.ts';
 import { PublishSecrets } from './publish-secrets.ts';
@@ -33,6 +39,8 @@ export interface ContextOptions {
   warnings: () => string[];
   /** The publish secrets in force, if they may change while the gateway runs. */
   secrets?: PublishSecrets;
+  /** Answers the reports of all workers; `undefined`: this process is alone. */
+  gather?: (() => Promise<Gathered>) | undefined;
 }
 
 /** All parts of the gateway. */
@@ -46,23 +54,29 @@ export interface Context {
   /** Takes care of what browsers have sent. */
   letters: InboxWorker | undefined;
   expiry: Expiry;
+  loop: EventLoop;
+  /** Answers all figures of this process. */
+  report(): Promise<Report>;
   server: Server;
+  /** `undefined` if publishers and operators have no port of their own. */
+  admin: Server | undefined;
   /** Settles when the last connection has ended. */
-  stopAccepting(): Promise<void>;
+  stopAccepting(server: Server): Promise<void>;
   /** Closes idle connections, after reading all bytes that have already arrived on them. */
-  endIdle(): Promise<void>;
+  endIdle(server: Server): Promise<void>;
 }
 
 /** Builds all parts of the gateway and connects them; starts none of them. */
 export function createContext(options: ContextOptions): Context {
-  const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets } = options;
-  const store = createStore(config, privateUrl, logger);
+  const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets, gather } = options;
+  const counters = new Counters();
+  const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took));
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
   const retention = (channel: string): Retention => store.retention(channel);
   const troubles = (): Trouble[] => store.troubles();
-  const flusher = new Flusher();
-  const counters = new Counters();
+  const timed = (ids: readonly Position[]): void => timeWritten(ids, store, counters);
+  const flusher = new Flusher(undefined, timed);
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -70,6 +84,7 @@ export function createContext(options: ContextOptions): Context {
     recordsPlain,
     retention,
     settled,
+    onDelivered: ({ message, crowd }) => flusher.announce(message.id, crowd),
     onFlushed: () => store.configure(),
     // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
     onReversed: () => sessions.closeAll('redis'),
@@ -101,7 +116,9 @@ export function createContext(options: ContextOptions): Context {
   const failures = new Failures(logger.child({ component: 'collections' }));
   const expiry = new Expiry({ collections: store.collections, names, failures });
 
-  const server = createHttpServer({
+  const loop = new EventLoop();
+  const report = (): Promise<Report> => reportOf(http, loop.figures);
+  const http: HttpContext = {
     config,
     maxMessage: () => store.maxMessage,
     publisher: backlog,
@@ -116,6 +133,8 @@ export function createContext(options: ContextOptions): Context {
     logger: logger.child({ component: 'http' }),
     flusher,
     counters,
+    descriptors: new Descriptors(),
+    gather: async () => gather?.() ?? { reports: [await report()] },
     recorder: () => ({ role: recorder?.role ?? 'off', recording: recorder?.isRecording ?? false }),
     settings: () => store.settings,
     repeats: new Repeats(),
@@ -125,7 +144,8 @@ export function createContext(options: ContextOptions): Context {
     warnings: () => [...warnings(), ...store.weaknesses()],
     version: VERSION,
     store: store.kind,
-  });
+  };
+  const { server, admin } = createHttpServers(http);
   return {
     store,
     hub,
@@ -135,8 +155,21 @@ export function createContext(options: ContextOptions): Context {
     polls,
     letters,
     expiry,
+    loop,
+    report,
     server,
-    stopAccepting: () => stopAccepting(server),
-    endIdle: () => endIdle(server),
+    admin,
+    stopAccepting,
+    endIdle,
   };
+}
+
+/** Counts how long after their ids these messages were written. */
+function timeWritten(ids: readonly Position[], store: Store, counters: Counters): void {
+  const now = performance.now();
+  for (const id of ids) {
+    const published = store.localTime(id);
+    // An id may be ahead of the clock, if the store's clock was set back.
+    if (published !== undefined) counters.messageWritten(Math.max(0, now - published) / 1000);
+  }
 }

@@ -1,12 +1,36 @@
 import type { Name } from './config/config.ts';
 import type { CloseReason } from './connection/close-reason.ts';
 import type { Refusal } from './connection/refusal.ts';
+import type { Transport } from './connection/transport.ts';
+import { createHistogram, type Histogram, observe } from './histogram.ts';
 import type { ResetReason } from './message/reset.ts';
 
-type Tally<Word extends string> = Partial<Record<Word, number>>;
+export type Tally<Word extends string> = Partial<Record<Word, number>>;
+
+/** From where the messages of a replay came: from the memory of the gateway alone, or also from the backlogs in the store. */
+export type ReplaySource = 'memory' | 'backlog';
+
+/** Upper bounds of the time from the id of a message to its last write (s). */
+const LATENCIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** Upper bounds of a round trip to the store (s). */
+const ROUND_TRIPS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** Upper bounds of the messages of one replay. */
+const REPLAY_SIZES = [0, 1, 10, 100, 1000, 10_000];
 
 /** The counts of a gateway process since its start, as plain JSON. A reason that never occurred has no member. */
 export type Counts = {
+  /** Streams that got their `ok`. */
+  opened: Tally<Transport>;
+  /** Messages of followed channels that came from the store, each once, and the bytes of their texts. */
+  received: { messages: number; bytes: number };
+  /** Messages that were given to readers, each reader counted, and the bytes of their texts. */
+  delivered: { messages: number; bytes: number };
+  /** From the id of a message to its last write to a stream (s); once for each message, and not for each stream. */
+  latency: Histogram;
+  /** The messages of each replay. */
+  replays: Record<ReplaySource, Histogram>;
+  /** Round trips to the store (s). */
+  roundTrips: Histogram;
   /** Messages that were missed on the subscription, and that streams got from the backlogs. */
   healed: number;
   /** Messages that were received again, and dropped. */
@@ -29,9 +53,40 @@ export type Counts = {
   recorder: { recorded: number; unrecordable: number; fenced: number; changes: number };
 };
 
-/** Counts events for `/status`. All parts of the gateway share one object. */
+/** Counts events for `/status` and `/metrics`. All parts of the gateway share one object. */
 export class Counters {
   readonly #counts = nothing();
+  // These are counted for each reader of each message, so they are fields of their own.
+  #delivered = 0;
+  #deliveredBytes = 0;
+
+  streamOpened(transport: Transport): void {
+    increase(this.#counts.opened, transport);
+  }
+
+  messageReceived(bytes: number): void {
+    this.#counts.received.messages++;
+    this.#counts.received.bytes += bytes;
+  }
+
+  messageDelivered(bytes: number): void {
+    this.#delivered++;
+    this.#deliveredBytes += bytes;
+  }
+
+  /** @param after so long after its id (s) */
+  messageWritten(after: number): void {
+    observe(this.#counts.latency, LATENCIES, after);
+  }
+
+  replayed(source: ReplaySource, messages: number): void {
+    observe(this.#counts.replays[source], REPLAY_SIZES, messages);
+  }
+
+  /** @param within the time that it took (s) */
+  storeAnswered(within: number): void {
+    observe(this.#counts.roundTrips, ROUND_TRIPS, within);
+  }
 
   messageHealed(): void {
     this.#counts.healed++;
@@ -83,7 +138,8 @@ export class Counters {
   }
 
   snapshot(): Counts {
-    return sum([this.#counts]);
+    const delivered = { messages: this.#delivered, bytes: this.#deliveredBytes };
+    return sum([{ ...this.#counts, delivered }]);
   }
 }
 
@@ -108,7 +164,24 @@ function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
 }
 
 function nothing(): Counts {
-  const recorder = { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 };
-  const tallies = { resets: {}, closed: {}, refused: {}, limits: {} };
-  return { healed: 0, duplicates: 0, unconfirmed: 0, ...tallies, dropped: 0, undelivered: 0, recorder };
+  const none = (): Counts['received'] => ({ messages: 0, bytes: 0 });
+  const sizes = (): Histogram => createHistogram(REPLAY_SIZES);
+  return {
+    opened: {},
+    received: none(),
+    delivered: none(),
+    latency: createHistogram(LATENCIES),
+    replays: { memory: sizes(), backlog: sizes() },
+    roundTrips: createHistogram(ROUND_TRIPS),
+    healed: 0,
+    duplicates: 0,
+    unconfirmed: 0,
+    resets: {},
+    closed: {},
+    refused: {},
+    limits: {},
+    dropped: 0,
+    undelivered: 0,
+    recorder: { recorded: 0, unrecordable: 0, fenced: 0, changes: 0 },
+  };
 }

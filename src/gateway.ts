@@ -36,7 +36,7 @@ export class Gateway {
   }
 
   get port(): number {
-    return (this.context.server.address() as AddressInfo | null)?.port ?? 0;
+    return portOf(this.context.server);
   }
 
   async start(): Promise<void> {
@@ -47,18 +47,22 @@ export class Gateway {
     recorder?.start();
     expiry.start();
     outage.start();
+    this.context.loop.start();
     this.context.letters?.start();
     const until = Date.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await listen(server, this.#config);
-    const { host } = this.#config;
+    const { host, port, adminHost, adminPort } = this.#config;
+    await listen(server, host, port);
+    const { admin } = this.context;
+    if (admin) await listen(admin, adminHost, adminPort!);
     this.#logger.info({
       event: 'listening',
       host,
       port: this.port,
+      ...(admin && { admin: portOf(admin) }),
       store: store.kind,
       redis: hub.isOpen ? 'up' : 'down',
     });
@@ -69,16 +73,21 @@ export class Gateway {
     this.#exposures.push(...[exposure, short].filter((text) => text !== undefined));
   }
 
-  /** Sends all clients to other gateways, and stops. May be called twice. */
-  async stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  /**
+   * Sends all clients to other gateways, and stops. May be called twice. `isReplaced`: another process has the port, so no balancer has to
+   * notice first.
+   */
+  async stop({ isReplaced = false } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(isReplaced ? 0 : this.#config.drainDelay);
     await this.#stopping;
   }
 
-  async #stop(): Promise<void> {
+  /** @param drainDelay see `SISYPHUS_DRAIN_DELAY` (ms) */
+  async #stop(drainDelay: number): Promise<void> {
     const { context } = this;
-    const { server, sessions, recorder, outage, hub, store } = context;
-    const { drain, drainDelay } = this.#config;
+    const { server, admin, sessions, recorder, outage, hub, store } = context;
+    const servers = admin ? [server, admin] : [server];
+    const { drain } = this.#config;
     this.#isStopping = true;
     sessions.leave();
     if (drainDelay > 0) {
@@ -87,15 +96,18 @@ export class Gateway {
     }
     this.#logger.info({ event: 'draining', streams: sessions.streams });
     this.#isDraining = true;
-    const closed = context.stopAccepting();
+    const closed = context.stopAccepting(server);
     context.polls?.close();
     const forwarded = context.letters?.stop();
     await sessions.drain(drain);
-    await context.endIdle();
-    await within(SERVER_PATIENCE, closed);
-    server.closeAllConnections();
+    // Until here operators can see how the drain goes.
+    const closedAdmin = admin && context.stopAccepting(admin);
+    for (const one of servers) await context.endIdle(one);
+    await within(SERVER_PATIENCE, Promise.all([closed, closedAdmin]));
+    for (const one of servers) one.closeAllConnections();
     outage.stop();
     context.expiry.stop();
+    context.loop.stop();
     sessions.stop();
     // A standby records the messages that are left; or their gap is announced, as after the end of any recorder.
     if (recorder && !(await within(RECORDER_PATIENCE, recorder.stop()))) {
@@ -112,7 +124,11 @@ export class Gateway {
   }
 }
 
-function listen(server: Server, { port, host }: Config): Promise<void> {
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo | null)?.port ?? 0;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, host, backlog: 4096 }, () => {

@@ -7,8 +7,8 @@ import { targetOf } from '../store/redis/target.ts';
 import { tryAddress } from './address.ts';
 import { checkRedis } from './check-redis.ts';
 import { type Command, EXIT } from './command.ts';
+import { needsRedis } from './primary.ts';
 import { surroundingsOf } from './serve.ts';
-import { needsRedis } from './workers.ts';
 
 /** Prints each value that `serve` with the same flags and environment would use, and its source; or fails with all problems. */
 export const checkConfig: Command = {

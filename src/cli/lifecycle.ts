@@ -42,9 +42,10 @@ export async function startGateway(gateway: Gateway, config: Config): Promise<vo
 /**
  * The first signal of `STOPS` begins an orderly stop; a second one ends the process at once. If the gateway was started in a terminal that
  * has gone away, SIGHUP begins a stop as well. Otherwise SIGHUP calls `reread`, if there is something to read again. If there is not, it
- * begins a stop in a terminal; without one it need not mean "end", so the streams stay open. Node ignores SIGPIPE.
+ * begins a stop in a terminal; without one it need not mean "end", so the streams stay open. SIGUSR2 calls `replace`, if there is
+ * something to replace. Node ignores SIGPIPE.
  */
-export function onSignals(logger: Logger, stop: () => void, reread?: () => void): void {
+export function onSignals(logger: Logger, stop: () => void, { reread, replace }: Requests = {}): void {
   const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   const hasTerminal = terminals.length > 0;
   let isStopping = false;
@@ -66,16 +67,24 @@ export function onSignals(logger: Logger, stop: () => void, reread?: () => void)
       const isGone = hasTerminal && !terminals.some((fd) => isatty(fd));
       const rereads = signal === 'SIGHUP' && reread !== undefined && !isGone;
       const stops = signal === 'SIGHUP' && hasTerminal && !rereads;
-      const meaning = stops ? TERMINAL_GONE : rereads ? REREADING : NOTHING_TO_RELOAD;
-      logger.info({ event: 'signal', signal, ignored: !stops && !rereads }, meaning);
+      const replaces = signal === 'SIGUSR2' && replace !== undefined;
+      const meaning = stops ? TERMINAL_GONE : rereads ? REREADING : replaces ? REPLACING : NOTHING_TO_RELOAD;
+      logger.info({ event: 'signal', signal, ignored: !stops && !rereads && !replaces }, meaning);
       if (rereads) reread();
+      if (replaces) replace();
       if (stops) begin();
     });
   }
 }
 
+interface Requests {
+  reread?: (() => void) | undefined;
+  replace?: (() => void) | undefined;
+}
+
 const TERMINAL_GONE = 'the terminal has gone away: draining';
-const REREADING = 'SISYPHUS_PUBLISH_SECRET_FILE is read again';
+const REREADING = 'the files of secrets and certificates are read again';
+const REPLACING = 'workers are replaced one by one';
 const NOTHING_TO_RELOAD = 'nothing is read again: a restart takes a new configuration, and SIGTERM drains';
 
 /** Ignores all signals in a worker: a terminal signals every process of its group, but a worker stops when the primary tells it to. */

@@ -1,9 +1,49 @@
+import { type Config, ConfigError, loadCertificates, type Texts } from '../config/config.ts';
+import type { RedisTls } from '../config/redis-certificates.ts';
 import { readSecretFile, type SecretList } from '../config/secret-list.ts';
 import { Mistake } from '../config/values.ts';
 import type { Logger } from '../logger.ts';
 
+/** Who takes what was read again. */
+export interface Readers {
+  useSecrets(list: SecretList): void;
+  useCertificates(tls: RedisTls): void;
+}
+
+/** What SIGHUP reads again: the files that the configuration names. @returns `undefined` if it names none */
+export function rereading(
+  { publishSecretFile: file, redisCa, redisCert, redisKey }: Config,
+  given: { flags: Texts; env: Texts },
+  logger: Logger,
+  readers: Readers,
+): (() => void) | undefined {
+  const hasCertificates = [redisCa, redisCert, redisKey].some((pem) => pem !== undefined);
+  if (file === undefined && !hasCertificates) return undefined;
+  return () => {
+    if (file !== undefined) rereadSecrets(file, logger, (list) => readers.useSecrets(list));
+    if (hasCertificates) rereadCertificates(given, logger, (tls) => readers.useCertificates(tls));
+  };
+}
+
+/** Reads the certificates again. If one has become wrong, that is logged, and the old ones stay. */
+function rereadCertificates(
+  { flags, env }: { flags: Texts; env: Texts },
+  logger: Logger,
+  use: (tls: RedisTls) => void,
+): void {
+  try {
+    const tls = loadCertificates(flags, env);
+    if (!tls) return;
+    use(tls);
+    logger.info({ event: 'certificates_read' });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    logger.error({ event: 'certificates_kept', reason: error.message });
+  }
+}
+
 /** Reads the file of the publish secrets again. If it has become wrong, that is logged, and `use` is not called: the old secrets stay. */
-export function rereadSecrets(path: string, logger: Logger, use: (list: SecretList) => void): void {
+function rereadSecrets(path: string, logger: Logger, use: (list: SecretList) => void): void {
   try {
     const { list } = readSecretFile(path);
     use(list);

@@ -11,8 +11,9 @@ import type { PrivateRedis } from '../store/private-redis.ts';
 import { type Command, EXIT, type Sink } from './command.ts';
 import { demoConfig, startDemo } from './demo.ts';
 import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRedis } from './lifecycle.ts';
-import { rereadSecrets, sayNames } from './reread.ts';
-import { flagsOfWorker, serveAsWorker, serveWithWorkers } from './workers.ts';
+import { serveWithWorkers } from './primary.ts';
+import { rereading, sayNames } from './reread.ts';
+import { flagsOfWorker, serveAsWorker } from './worker.ts';
 
 /** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
@@ -35,8 +36,9 @@ export const serve: Command = {
     if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
     sayNames(logger, config.publishSecret);
-    if (config.workers > 1) return serveWithWorkers(config, logger, { stdout: out, stderr }, isDemo);
-    return serveAlone(config, logger, warnings, isDemo ? stdout : undefined);
+    const texts = { flags, env };
+    if (config.workers > 1) return serveWithWorkers(config, texts, logger, { stdout: out, stderr }, isDemo);
+    return serveAlone(config, texts, logger, warnings, isDemo ? stdout : undefined);
   },
 };
 
@@ -59,6 +61,7 @@ function lossOf(stdout: Sink): string[] {
 
 async function serveAlone(
   config: Config,
+  given: { flags: Texts; env: Texts },
   logger: Logger,
   warnings: () => string[],
   demo: Sink | undefined,
@@ -69,15 +72,17 @@ async function serveAlone(
     await gateway?.stop();
     await privateRedis?.close();
   };
-  const { publishSecretFile: file } = config;
   const secrets = new PublishSecrets(config.publishSecret);
-  const reread = (path: string): void => rereadSecrets(path, logger, (list) => secrets.use(list));
+  const reread = rereading(config, given, logger, {
+    useSecrets: (list) => secrets.use(list),
+    useCertificates: (tls) => gateway?.context.store.useCertificates(tls),
+  });
   const stopped = new Promise<void>((resolve, reject) => {
     const begin = (): void => {
       limitStop(logger, config);
       stop().then(resolve, reject);
     };
-    onSignals(logger, begin, file === undefined ? undefined : () => reread(file));
+    onSignals(logger, begin, { reread });
   });
   const start = async (): Promise<Gateway> => {
     privateRedis = await startOwnRedis(config, logger);

@@ -1,82 +1,26 @@
-import cluster, { type Worker } from 'node:cluster';
-import { type Config, ConfigError, type Texts } from '../config/config.ts';
-import { parseSecretList, type SecretList } from '../config/secret-list.ts';
-import { Gateway } from '../gateway.ts';
+import cluster from 'node:cluster';
+import type { Config } from '../config/config.ts';
+import type { RedisTls } from '../config/redis-certificates.ts';
+import type { SecretList } from '../config/secret-list.ts';
 import type { Logger } from '../logger.ts';
-import { PublishSecrets } from '../publish-secrets.ts';
-import { connectPublisher } from '../store/redis/connect.ts';
-import { targetOf } from '../store/redis/target.ts';
 import { EXIT, type Io } from './command.ts';
-import { startDemo } from './demo.ts';
-import { leaveSignalsToPrimary, onSignals, startGateway, startOwnRedis, stopLimit } from './lifecycle.ts';
-import { relayLines } from './relay-lines.ts';
-import { rereadSecrets } from './reread.ts';
+import { stopLimit } from './lifecycle.ts';
+import { WorkerProcess } from './worker-process.ts';
+import { WorkerReports } from './worker-reports.ts';
 
 type Outputs = Pick<Io, 'stdout' | 'stderr'>;
 
-const STOP = 'stop';
-/** The message to workers that the publish secrets have changed. */
-interface NewSecrets {
-  secrets: string;
-}
 /** A worker that lived this long (ms) did not die early, so the pause before the next start is the shortest again. */
 const SOUND_LIFE = 10_000;
 /** The pause before a dead worker is replaced (ms): doubled with each early death in a row, up to the longest. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
-/** Runs the primary. It is no gateway: it owns the private Redis, if there is one, and the workers, which share the port. */
-export async function serveWithWorkers(config: Config, logger: Logger, io: Outputs, isDemo: boolean): Promise<number> {
-  const workers = new Workers(config, io, logger);
-  const { publishSecretFile: file } = config;
-  const reread = (path: string): void => rereadSecrets(path, logger, (list) => workers.useSecrets(list));
-  onSignals(logger, () => workers.stop(), file === undefined ? undefined : () => reread(file));
-  const privateRedis = await startOwnRedis(config, logger);
-  const url = config.redisUrl ?? privateRedis?.url;
-  if (url === undefined) throw new ConfigError([needsRedis(config)]);
-  workers.start(url);
-  const port = await Promise.race([workers.listening, workers.ended.then(() => undefined)]);
-  if (isDemo && port !== undefined) {
-    const { publisher, close } = await connectPublisher(targetOf(config) ?? url, config.namespace);
-    await startDemo({ config, port, publisher, privateRedis, stdout: io.stdout }).finally(close);
-  }
-  const code = await workers.ended;
-  await privateRedis?.close();
-  return code;
-}
+/** How long a new worker may take until streams may come (ms), before those that it should replace go on instead. */
+const READINESS = 30_000;
 
-/** The message for several workers without a Redis. */
-export function needsRedis({ workers }: Config): string {
-  const right = 'REDIS_URL names one, or redis-server (7 or later) has to be on the PATH';
-  return `SISYPHUS_WORKERS=${workers} needs a Redis that all workers share: ${right}`;
-}
-
-/** Runs a worker. It stops only on a message from the primary, because a terminal's Ctrl-C and systemd signal each process. */
-export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
-  const secrets = new PublishSecrets(config.publishSecret);
-  const gateway = new Gateway({ config, logger, warnings, secrets });
-  const stopped = new Promise<void>((resolve, reject) => {
-    process.on('message', (message) => {
-      if (message === STOP) gateway.stop().then(resolve, reject);
-      else if (isNewSecrets(message)) secrets.use(parseSecretList(message.secrets));
-    });
-  });
-  leaveSignalsToPrimary();
-  await Promise.race([startGateway(gateway, config), stopped]);
-  await stopped;
-  return EXIT.ok;
-}
-
-/** The flags that count in a worker: the primary passes the secrets in the environment, because a worker must not read the file itself. */
-export function flagsOfWorker(flags: Texts): Texts {
-  return { ...flags, 'publish-secret': undefined, 'publish-secret-file': undefined };
-}
-
-function isNewSecrets(message: unknown): message is NewSecrets {
-  return typeof message === 'object' && message !== null && 'secrets' in message && typeof message.secrets === 'string';
-}
-
-class Workers {
+/** The workers of a primary: starts one for each place, another one if it dies, and all of them anew on `replace`. */
+export class Workers {
   /** Settles with the port when the first worker listens. */
   readonly listening: Promise<number>;
   /** Settles with the exit code when the last worker has ended. */
@@ -85,18 +29,25 @@ class Workers {
   readonly #env: Record<string, string | undefined>;
   readonly #io: Outputs;
   readonly #logger: Logger;
-  readonly #running = new Set<Worker>();
+  readonly #running = new Set<WorkerProcess>();
   /** Those of them that listen on the port. */
-  readonly #sharing = new Set<Worker>();
+  readonly #sharing = new Set<WorkerProcess>();
+  readonly #reports: WorkerReports;
   readonly #pauses = new Set<NodeJS.Timeout>();
   #resolveListening!: (port: number) => void;
   #resolveEnded!: (code: number) => void;
   /** The port that the workers listen on, once one of them does. */
   #port: number | undefined;
+  #adminPort: number | undefined;
   #isStopping = false;
   #code: number = EXIT.ok;
   /** How many workers in a row died before `SOUND_LIFE`. */
   #earlyDeaths = 0;
+  /** The worker that is to take the place of one that still runs. */
+  #next: WorkerProcess | undefined;
+  #isReplacing = false;
+  /** Workers are to be replaced again: what was asked for while it was under way may concern those that were replaced already. */
+  #isDue = false;
 
   constructor(config: Config, io: Outputs, logger: Logger) {
     this.#config = config;
@@ -104,6 +55,7 @@ class Workers {
     this.#env = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
     this.#io = io;
     this.#logger = logger;
+    this.#reports = new WorkerReports(() => this.#running, config.workers);
     this.listening = new Promise((resolve) => {
       this.#resolveListening = resolve;
     });
@@ -117,70 +69,140 @@ class Workers {
     if (this.#isStopping) return;
     this.#env.REDIS_URL = redisUrl;
     cluster.setupPrimary({ silent: true });
-    for (let i = 0; i < this.#config.workers; i++) this.#fork();
+    for (let place = 1; place <= this.#config.workers; place++) this.#fork(place);
   }
 
   /** Passes the secrets to the workers that run, and to those that are started later. */
   useSecrets({ text }: SecretList): void {
     this.#env.SISYPHUS_PUBLISH_SECRET = text;
-    for (const worker of this.#running) worker.send({ secrets: text } satisfies NewSecrets);
+    for (const worker of this.#running) worker.send({ kind: 'secrets', text });
+  }
+
+  /** Passes certificates to the workers that run; those that are started later read the files themselves. */
+  useCertificates(tls: RedisTls): void {
+    for (const worker of this.#running) worker.send({ kind: 'certificates', tls });
+  }
+
+  /** Replaces the workers one by one: each is told to stop when the one that takes its place serves. */
+  replace(): void {
+    this.#isDue = true;
+    if (this.#isReplacing) return;
+    this.#isReplacing = true;
+    void this.#replaceWhileDue().finally(() => {
+      this.#isReplacing = false;
+    });
   }
 
   stop(): void {
     if (this.#isStopping) return;
     this.#isStopping = true;
     for (const pause of this.#pauses) clearTimeout(pause);
-    for (const worker of this.#running) worker.send(STOP);
+    for (const worker of this.#running) worker.stop(false);
     setTimeout(() => this.#kill(), stopLimit(this.#config)).unref();
     this.#endIfEmpty();
   }
 
-  #fork(): void {
-    // If no worker has the port any more, one that asks for it by PORT=0 would get another one. While a worker has it under that number,
-    // the others share it only if they ask for the same number.
-    if (this.#sharing.size === 0 && this.#port !== undefined) this.#env.PORT = String(this.#port);
-    const worker = cluster.fork(this.#env);
-    const since = Date.now();
-    this.#running.add(worker);
-    worker.on('error', (error) =>
-      this.#logger.error({ event: 'worker_error', worker: worker.process.pid, err: error }),
-    );
-    worker.once('listening', ({ port }) => {
-      this.#port ??= port;
-      this.#resolveListening(port);
-      if (port === this.#port) this.#sharing.add(worker);
-      // All that shared the port had died before this one listened. It is replaced like them.
-      else worker.process.kill('SIGKILL');
-    });
-    const child = worker.process;
-    relayLines(child.stdout!, this.#io.stdout);
-    relayLines(child.stderr!, this.#io.stderr);
-    // `close` follows `exit`: the worker's last lines have been read by then.
-    child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
-      this.#running.delete(worker);
-      this.#sharing.delete(worker);
-      this.#onExit(worker, code ?? EXIT.failed, signal ?? undefined, Date.now() - since);
-    });
+  async #replaceWhileDue(): Promise<void> {
+    while (this.#isDue && !this.#isStopping) {
+      this.#isDue = false;
+      const old = [...this.#running];
+      for (const worker of old) {
+        // One that died meanwhile has been started anew.
+        if (!this.#running.has(worker) || this.#isStopping) continue;
+        if (!(await this.#replaceOne(worker))) return;
+      }
+      if (!this.#isStopping) this.#logger.info({ event: 'workers_replaced', workers: old.length });
+    }
   }
 
-  #onExit(worker: Worker, code: number, signal: string | undefined, life: number): void {
+  /** Answers whether the place has a worker that serves; if not, the old one goes on. */
+  async #replaceOne(old: WorkerProcess): Promise<boolean> {
+    const next = this.#fork(old.place);
+    this.#next = next;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), READINESS);
+    });
+    const outcome = await Promise.race([next.ready, late]);
+    clearTimeout(timer);
+    this.#next = undefined;
+    if (this.#isStopping) return false;
+    if (outcome !== true) {
+      const found = outcome === 'late' ? `was not ready within ${READINESS / 1000} s` : 'has ended before it was ready';
+      this.#logger.error({ event: 'workers_kept', reason: `a new worker ${found}: the old ones go on` });
+      next.stop(true);
+      return false;
+    }
+    // The old one has died meanwhile: its own successor has the place, too.
+    if (!this.#running.has(old)) return true;
+    old.stop(true);
+    const limit = setTimeout(() => old.kill(), stopLimit(this.#config));
+    await old.ended;
+    clearTimeout(limit);
+    return true;
+  }
+
+  #fork(place: number): WorkerProcess {
+    // If no worker has the port any more, one that asks for it by PORT=0 would get another one. While a worker has it under that number,
+    // the others share it only if they ask for the same number.
+    if (this.#sharing.size === 0 && this.#port !== undefined) {
+      this.#env.PORT = String(this.#port);
+      if (this.#adminPort !== undefined) this.#env.SISYPHUS_ADMIN_PORT = String(this.#adminPort);
+    }
+    const worker: WorkerProcess = new WorkerProcess({
+      place,
+      env: this.#env,
+      io: this.#io,
+      logger: this.#logger,
+      onListening: (port, isFirst) => this.#onListening(worker, port, isFirst),
+      onMessage: (message) => this.#reports.hear(worker, message),
+      onEnd: (code, signal) => this.#onEnd(worker, code, signal),
+    });
+    this.#running.add(worker);
+    return worker;
+  }
+
+  #onListening(worker: WorkerProcess, port: number, isFirst: boolean): void {
+    if (!isFirst) {
+      this.#adminPort ??= port;
+      return;
+    }
+    this.#port ??= port;
+    this.#resolveListening(port);
+    if (port === this.#port) this.#sharing.add(worker);
+    // All that shared the port had died before this one listened. It is replaced like them.
+    else worker.kill();
+  }
+
+  #onEnd(worker: WorkerProcess, code: number, signal: string | undefined): void {
+    this.#running.delete(worker);
+    this.#sharing.delete(worker);
+    this.#reports.ended(worker);
     if (this.#isStopping) {
       if (code !== EXIT.ok) this.#code = code;
       this.#endIfEmpty();
       return;
     }
-    this.#logger.error({ event: 'worker_died', worker: worker.process.pid, code, signal, life });
+    if (worker.isLeaving) return;
+    const life = Date.now() - worker.since;
+    this.#logger.error({ event: 'worker_died', worker: worker.pid, code, signal, life });
     if (this.#port === undefined) {
       // No worker has listened yet. This one has printed the reason, and the next one would fail for the same reason.
       this.#code = code || EXIT.failed;
       this.stop();
       return;
     }
+    // The one whose place it should have taken goes on.
+    if (worker === this.#next) return;
     this.#earlyDeaths = life < SOUND_LIFE ? this.#earlyDeaths + 1 : 0;
+    this.#forkLater(worker.place);
+  }
+
+  #forkLater(place: number): void {
     const pause = setTimeout(
       () => {
         this.#pauses.delete(pause);
-        this.#fork();
+        this.#fork(place);
       },
       Math.min(FIRST_PAUSE * 2 ** this.#earlyDeaths, LONGEST_PAUSE),
     );
@@ -192,6 +214,6 @@ class Workers {
   }
 
   #kill(): void {
-    for (const worker of this.#running) worker.process.kill('SIGKILL');
+    for (const worker of this.#running) worker.kill();
   }
 }

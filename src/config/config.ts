@@ -11,7 +11,7 @@ import {
 } from './auth-values.ts';
 import { collections } from './collections.ts';
 import { nearest } from './nearest.ts';
-import { certificates, privateKey, tlsMisfits } from './redis-certificates.ts';
+import { certificates, privateKey, type RedisTls, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
 import { parseSecretList, readSecretFile } from './secret-list.ts';
 import { withoutServiceLinks } from './service-links.ts';
@@ -30,6 +30,7 @@ import {
   origins,
   patterns,
   perAddress,
+  processes,
   rules,
   secret,
   size,
@@ -45,6 +46,10 @@ const TABLE = {
     'where it listens; `0` takes any free port'),
   host: row('HOST', '127.0.0.1', host,
     'the address it listens on; `0.0.0.0` is the default unless `SISYPHUS_AUTH=open`'),
+  adminPort: row('SISYPHUS_ADMIN_PORT', undefined, integer(0, 65_535),
+    'another port, where alone publishers and operators are answered; none: they are answered on `PORT`'),
+  adminHost: row('SISYPHUS_ADMIN_HOST', '127.0.0.1', host,
+    'the address of that port; other machines reach `0.0.0.0`'),
   redisUrl: row('REDIS_URL', undefined, redisUrl,
     'the Redis; without it a private one, or memory', { secret: 'address' }),
   redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
@@ -141,8 +146,8 @@ const TABLE = {
     'whether a gateway with many more streams than others sends some elsewhere; `off` behind a balancer that sends each client to the same gateway'),
   origins: row('SISYPHUS_ORIGINS', '', origins,
     'origins that may read across sites: `https://app.example.com,…`', { mayBeEmpty: true }),
-  workers: row('SISYPHUS_WORKERS', '1', integer(1, 256),
-    'gateway processes sharing the port'),
+  workers: row('SISYPHUS_WORKERS', '1', processes(256),
+    'gateway processes sharing the port; `auto`: one for each CPU'),
   logLevel: row('SISYPHUS_LOG_LEVEL', 'info', oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`'),
   logFormat: row('SISYPHUS_LOG_FORMAT', 'auto', oneOf(['auto', 'json', 'text']),
@@ -204,6 +209,34 @@ export function loadConfig(flags: Texts, env: Texts): Config {
   return toConfig(values as Values);
 }
 
+/**
+ * Reads the certificates for Redis anew, from the files that the configuration names.
+ *
+ * @returns `undefined` if it names no file: a certificate in the variable itself cannot change
+ * @throws ConfigError with all problems at once
+ */
+export function loadCertificates(flags: Texts, env: Texts): RedisTls | undefined {
+  const all = settings(flags, env);
+  const problems: string[] = [];
+  const read = ({ name, parse }: Row<'redisCa' | 'redisCert' | 'redisKey'>): string | undefined => {
+    const { text } = all.get(name)!;
+    try {
+      return text === undefined ? undefined : parse(text);
+    } catch (error) {
+      if (error instanceof Mistake) problems.push(`${name} ${error.message}`);
+      else throw error;
+      return undefined;
+    }
+  };
+  const rows = [TABLE.redisCa, TABLE.redisCert, TABLE.redisKey];
+  if (!rows.some(({ name }) => all.get(name)!.text?.includes('-----BEGIN') === false)) return undefined;
+  const [ca, cert, key] = rows.map(read);
+  const found = { ca, cert, key };
+  if (problems.length === 0) problems.push(...tlsMisfits(all.get('REDIS_URL')!.text, found));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return found;
+}
+
 export interface Setting {
   variable: (typeof VARIABLES)[number];
   /** `undefined` if the variable is not set and has no default. */
@@ -252,6 +285,7 @@ function contradictions(all: Map<Name, Setting>): string[] {
   const twice = isSet('SISYPHUS_PUBLISH_SECRET') && isSet('SISYPHUS_PUBLISH_SECRET_FILE');
   return [
     ...tooLittleRoom(all),
+    ...adminMisfits(all),
     ...missingForAuth((name) => all.get(name)!.text),
     ...missingForInbox((name) => all.get(name)!.text),
     ...(twice ? ['SISYPHUS_PUBLISH_SECRET and SISYPHUS_PUBLISH_SECRET_FILE are set: expected one of them'] : []),
@@ -265,6 +299,18 @@ function tooLittleRoom(all: Map<Name, Setting>): string[] {
     `SISYPHUS_MAX_BUFFER=${buffer} is less than SISYPHUS_MAX_MESSAGE=${message}: expected ` +
       `SISYPHUS_MAX_BUFFER=${message} or more, because a stream could never send the largest message`,
   ];
+}
+
+function adminMisfits(all: Map<Name, Setting>): string[] {
+  const { text } = all.get('SISYPHUS_ADMIN_PORT')!;
+  const host = all.get('SISYPHUS_ADMIN_HOST')!;
+  if (text === undefined && host.text !== host.variable.fallback) {
+    return [
+      'SISYPHUS_ADMIN_HOST needs SISYPHUS_ADMIN_PORT: expected both, or none, because nothing would listen there',
+    ];
+  }
+  if (text === undefined || text === '0' || text !== all.get('PORT')!.text) return [];
+  return [`SISYPHUS_ADMIN_PORT=${text} is PORT: expected another port, because streams are served on that one`];
 }
 
 /** What the mode of SISYPHUS_AUTH needs, and does not have. @param textOf the text of a variable, if it has one */

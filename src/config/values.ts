@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { hasOpenSet } from '../glob.ts';
 
 /** An invalid value: the message has the problem and what is expected, and never quotes a value that may hold a password. */
@@ -14,6 +15,16 @@ export function integer(least: number, most: number) {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     if (value >= least && value <= most) return value;
     throw new Mistake(`is not valid: expected a whole number from ${least} to ${most}`);
+  };
+}
+
+/** Parses a number of processes; `auto` is one for each CPU that this process may use. */
+export function processes(most: number) {
+  return (text: string): number => {
+    if (text === 'auto') return Math.min(availableParallelism(), most);
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= 1 && value <= most) return value;
+    throw new Mistake(`is not valid: expected auto, or a whole number from 1 to ${most}`);
   };
 }
 

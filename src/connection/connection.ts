@@ -5,12 +5,14 @@ import type { CloseReason } from './close-reason.ts';
 import type { Status } from './encode.ts';
 import type { KernelQueues } from './kernel-queues.ts';
 import type { Ending } from './refusal.ts';
+import type { Transport } from './transport.ts';
 
 /** A client's stream, as a session writes to it. No method throws: if something cannot be written, the connection ends. */
 export interface Connection {
   /** Called once, when the connection has ended, by either side. */
   onClose: (reason: CloseReason) => void;
   readonly closed: boolean;
+  readonly transport: Transport;
   /** When the last frame was sent (ms, monotonic clock). */
   readonly lastSent: number;
   /** Sends the first frame. */

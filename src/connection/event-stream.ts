@@ -67,6 +67,7 @@ export class EventStream implements Connection, Debtor {
   readonly #flusher: Flusher;
   readonly #writer: Writer;
   #held: FrameQueue | undefined;
+  readonly transport = 'stream';
   lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
   /** The response head, and the notes of the first frame; `undefined` once they are sent. */

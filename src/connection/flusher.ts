@@ -1,3 +1,4 @@
+import type { Position } from '../message/position.ts';
 import { Credit } from './credit.ts';
 
 /** A stream that has bytes to send. */
@@ -21,6 +22,9 @@ const SHARE = 0.5;
 /** Longest time from the start of one round to the start of the next (ms): a round looks long if the process was suspended in it. */
 const LONGEST_SPACING = 500;
 
+/** Messages whose writing is timed in one round, at most. */
+const MOST_TIMED = 10_000;
+
 /**
  * Writes the waiting frames of streams: the frames of one stream together, and large fan-outs in slices and not too often.
  * A stream that has a frame of its own does not wait behind a crowd (`urgent`).
@@ -42,9 +46,22 @@ export class Flusher {
   /** Whether a round is in progress or scheduled. */
   #busy = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #onWritten: (ids: readonly Position[]) => void;
+  /** The messages that `onWritten` is called with: after the urgent streams, after the next round, and after the current one. */
+  #urgentIds: Position[] = [];
+  #comingIds: Position[] = [];
+  #crowdIds: Position[] = [];
 
-  constructor(credit = new Credit()) {
+  /** @param onWritten called with messages that were announced, when the last of their streams has been written to */
+  constructor(credit = new Credit(), onWritten: (ids: readonly Position[]) => void = () => undefined) {
     this.credit = credit;
+    this.#onWritten = onWritten;
+  }
+
+  /** Announces a message that was just given to all of its readers, so that its writing is timed. If no stream waits, it is not. */
+  announce(id: Position, crowd: boolean): void {
+    const [streams, ids] = crowd ? [this.#coming, this.#comingIds] : [this.#urgent, this.#urgentIds];
+    if (streams.length > 0 && ids.length < MOST_TIMED) ids.push(id);
   }
 
   add(flushable: Flushable, urgent: boolean): void {
@@ -65,6 +82,10 @@ export class Flusher {
     const now = performance.now();
     for (const flushable of this.#urgent) flushable.flush(now);
     this.#urgent.length = 0;
+    const ids = this.#urgentIds;
+    if (ids.length === 0) return;
+    this.#urgentIds = [];
+    this.#onWritten(ids);
   };
 
   #await(): void {
@@ -80,6 +101,8 @@ export class Flusher {
     this.#began = performance.now();
     this.#crowd = this.#coming;
     this.#coming = [];
+    this.#crowdIds = this.#comingIds;
+    this.#comingIds = [];
     this.#next = 0;
     this.#write();
   };
@@ -98,6 +121,8 @@ export class Flusher {
     }
     this.#crowd = [];
     this.#took = performance.now() - this.#began;
+    if (this.#crowdIds.length > 0) this.#onWritten(this.#crowdIds);
+    this.#crowdIds = [];
     this.#busy = false;
     if (this.#coming.length > 0) this.#await();
   };

@@ -52,6 +52,7 @@ export interface PollResponseOptions {
  * that of the last frame, so what came later is read by the next poll.
  */
 export class PollResponse implements Connection {
+  readonly transport = 'poll';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called if the client has been told of gaps only: the owner answers with a noop as soon as nothing is being read. */
   onReset: () => void = () => undefined;

@@ -41,6 +41,7 @@ export interface RtRules extends NewsRules {
  * after the end is read by the next poll, because the client comes back with the revisions that it has.
  */
 export class RtResponse implements Connection {
+  readonly transport = 'rt';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called once, at the end. */
   onEnd: (outcome: RtOutcome) => void = () => undefined;

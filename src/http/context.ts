@@ -7,10 +7,12 @@ import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
 import type { Logger } from '../logger.ts';
 import type { Tokens } from '../message/token.ts';
+import type { Gathered } from '../metrics/report.ts';
 import type { Polls } from '../poll/polls.ts';
 import type { PublishSecrets } from '../publish-secrets.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
+import type { Descriptors } from './descriptors.ts';
 
 /** The parts of the gateway that the HTTP side works with. */
 export interface HttpContext {
@@ -31,6 +33,9 @@ export interface HttpContext {
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
   flusher: Flusher;
+  descriptors: Descriptors;
+  /** The reports of all processes that one answer of `/status` or `/metrics` is about. */
+  gather: () => Promise<Gathered>;
   counters: Counters;
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */
@@ -50,18 +55,18 @@ export interface HttpContext {
 }
 
 /** The state of the settings that all gateways of an installation share. */
-export interface SettingsStatus {
+export type SettingsStatus = {
   /** Raised with each change. */
   version: number;
   /** Settings that differ in the configuration of this gateway; the value of `installation` is in force. */
   differences: { variable: string; here: string; installation: string }[];
   /** Guarantees that this gateway cannot keep because of a difference, each with the expected setting. */
   problems: string[];
-}
+};
 
-export interface RecorderStatus {
+export type RecorderStatus = {
   /** `off`: plain PUBLISHes are not recorded; `unknown`: Redis has not been asked yet. */
   role: 'off' | 'unknown' | 'leader' | 'standby' | 'spare';
   /** Whether some gateway records: the owner of the lease has renewed it lately. */
   recording: boolean;
-}
+};

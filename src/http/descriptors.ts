@@ -89,6 +89,11 @@ export class Descriptors {
     return this.#checking;
   }
 
+  /** How many files are open; `undefined` if they cannot be counted. */
+  open(): Promise<number | undefined> {
+    return this.#countOpen();
+  }
+
   async #check(): Promise<boolean> {
     const { limit } = this;
     const open = await this.#countOpen();

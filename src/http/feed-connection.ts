@@ -12,6 +12,7 @@ export interface FeedListener {
 /** The end of a session that feeds something in this process: there is no socket, and nothing to wait for. */
 export class FeedConnection implements Connection {
   onClose: (reason: CloseReason) => void = () => undefined;
+  readonly transport = 'sync';
   closed = false;
   lastSent = performance.now();
   readonly #listener: FeedListener;

@@ -6,7 +6,6 @@ import { createAuthenticator } from '../auth/modes.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
-import { Descriptors } from './descriptors.ts';
 import { ErrorAnswers } from './error-answers.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
 import { MAX_READ } from './head-size.ts';
@@ -21,7 +20,7 @@ import { pageHeaders } from './middleware/page-headers.ts';
 import { sameSite } from './middleware/same-site.ts';
 import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
-import { createRouter } from './router.ts';
+import { createAdminRouter, createRouter } from './router.ts';
 import { streamOpener } from './routes/stream.ts';
 import { RtDoor } from './rt-door.ts';
 import { createSockIt } from './sock-it.ts';
@@ -42,15 +41,20 @@ const SERVER_OPTIONS = {
   requireHostHeader: false,
 };
 
-/** Creates the HTTP server; the caller makes it listen. */
-export function createHttpServer(context: HttpContext): Server {
-  const { config, counters, hub, logger } = context;
+export interface Servers {
+  server: Server;
+  /** For publishers and operators, if they have a port of their own. */
+  admin: Server | undefined;
+}
+
+/** Creates the HTTP servers; the caller makes them listen. */
+export function createHttpServers(context: HttpContext): Servers {
+  const { config, counters, descriptors, hub, logger } = context;
   const log = new BoundedLog(logger);
   const tell = (reason: string): void => log.warnOnce(reason, { event: 'identity_problem', reason });
   const authenticator = createAuthenticator(config, tell, context.tokens);
   context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
-  const descriptors = new Descriptors();
   const limits = new ClientLimits(config);
   const pending = new PendingHeads({ counters, log });
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
@@ -61,12 +65,14 @@ export function createHttpServer(context: HttpContext): Server {
   const polls = hasPolls ? new LongPolls(context, { authenticator, limits, descriptors, log }) : undefined;
   const answers = new ErrorAnswers(logger, log);
   const sockIt = createSockIt(context, { authenticator, identification, limits, descriptors, log });
-  const router = createRouter(context, { ...parts, readsBearer, polls, sockIt });
+  const routing = { ...parts, readsBearer, polls, sockIt };
+  const router = createRouter(context, routing);
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
   listenForRequests(server, createKoa(context, router, answers).callback(), openStream, pending);
-  answerUnreadable(server, { log, heads, counters, position: () => hub.position });
+  const unreadable = { log, heads, counters, position: () => hub.position };
+  answerUnreadable(server, unreadable);
   keepConnections(server);
   const rtDoor = polls && new RtDoor(polls, answers);
   openStreamDoor(server, PATIENCE, openStream, {
@@ -76,11 +82,23 @@ export function createHttpServer(context: HttpContext): Server {
     poll: rtDoor && ((socket, request, next) => rtDoor.open(socket, request, next)),
   });
   server.on('listening', () => warnOfFileLimit(descriptors, config.maxStreams, logger));
+  tellOfErrors(server, log);
+  if (config.adminPort === undefined) return { server, admin: undefined };
+  const admin = createServer(
+    SERVER_OPTIONS,
+    createKoa(context, createAdminRouter(context, routing), answers).callback(),
+  );
+  answerUnreadable(admin, unreadable);
+  keepConnections(admin);
+  tellOfErrors(admin, log);
+  return { server, admin };
+}
+
+function tellOfErrors(server: Server, log: BoundedLog): void {
   server.on('error', (error: NodeJS.ErrnoException) => {
     // Errors before the server listens reach the caller of `listen`.
     if (server.listening) log.warn({ event: 'accept_failed', reason: error.message });
   });
-  return server;
 }
 
 function createKoa(context: HttpContext, router: Router, answers: ErrorAnswers): Koa {

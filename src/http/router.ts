@@ -1,4 +1,3 @@
-import type { Middleware } from 'koa';
 import Router from 'koa-router';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
@@ -10,7 +9,7 @@ import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { disconnect } from './routes/disconnect.ts';
-import { healthz, readyz, status } from './routes/health.ts';
+import { healthz, metrics, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
 import { changes, page, snapshot } from './routes/live.ts';
 import { position } from './routes/position.ts';
@@ -39,17 +38,51 @@ export interface RouterOptions {
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {
-  const { openStream, descriptors, limits: clients } = options;
-  // A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end.
-  const router = new Router({ sensitive: true, strict: true });
-  const { config, counters, isDraining } = context;
-  const { maxPublishes } = config;
-  const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });
+  const { openStream } = options;
+  const router = emptyRouter();
+  const isOpen = context.config.adminPort === undefined;
 
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));
   router.post('/stream', postStream(openStream, context.maxMessage));
   router.options(STREAM, preflight);
+
+  if (options.sockIt) routeSockIt(router, options.sockIt);
+  router.get('/channels/:channel/messages', history(context, options));
+  router.get('/live', page(context));
+  router.get('/live/:collection', snapshot(context, options));
+  router.get('/live/:collection/events', changes(context, openStream));
+  if (context.config.protocols.includes('sync')) routeSync(router, context, options);
+  router.get('/position', position(context));
+  if (options.polls) routeRt(router, context, options.polls);
+  routeHealth(router, context);
+  if (isOpen) routeAdmin(router, context, options);
+  return router;
+}
+
+/** The routes of `SISYPHUS_ADMIN_PORT`. */
+export function createAdminRouter(context: HttpContext, options: RouterOptions): Router {
+  const router = emptyRouter();
+  routeHealth(router, context);
+  routeAdmin(router, context, options);
+  return router;
+}
+
+/** A proxy compares paths exactly: what it keeps from the public must not be reached in capitals, or with a slash at the end. */
+function emptyRouter(): Router {
+  return new Router({ sensitive: true, strict: true });
+}
+
+function routeHealth(router: Router, context: HttpContext): void {
+  router.get('/healthz', healthz);
+  router.get('/readyz', readyz(context));
+}
+
+/** What is for publishers and operators, and for no browser. */
+function routeAdmin(router: Router, context: HttpContext, { limits: clients, sockIt }: RouterOptions): void {
+  const { config, counters, isDraining } = context;
+  const { maxPublishes } = config;
+  const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });
 
   router.post('/publish', publishers, publish(context));
   router.post('/grant', publishers, rights(context, 'grant'));
@@ -57,30 +90,22 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.post('/disconnect', publishers, disconnect(context));
   router.post('/tokens', publishers, mintToken(context));
   router.delete('/tokens', publishers, revokeTokens(context));
-
-  if (options.sockIt) routeSockIt(router, options.sockIt, publishers);
-  router.get('/channels/:channel/messages', history(context, options));
+  if (sockIt) router.post('/sock.it/:session/send', publishers, sockIt.send);
   router.get('/streams', publishers, streams(context));
-  router.get('/live', page(context));
-  router.get('/live/:collection', snapshot(context, options));
-  router.get('/live/:collection/events', changes(context, openStream));
   const writers = collectionWriter(context, publishers);
   router.put('/live/:collection', writers, putCollection(context));
   router.patch('/live/:collection', writers, patchCollection(context));
-  if (config.protocols.includes('sync')) {
-    const [polls, updates] = [poll(context, options), update(context, options)];
-    router.get('/poll', polls);
-    router.get('/sync/:collection/poll', polls);
-    router.post('/update', updates);
-    router.post('/sync/:collection/update', updates);
-    router.get('/__ping', ping);
-  }
-  router.get('/position', position(context));
-  if (options.polls) routeRt(router, context, options.polls);
-  router.get('/healthz', healthz);
-  router.get('/readyz', readyz(context, descriptors));
   router.get('/status', status(context));
-  return router;
+  router.get('/metrics', metrics(context));
+}
+
+function routeSync(router: Router, context: HttpContext, options: RouterOptions): void {
+  const [polls, updates] = [poll(context, options), update(context, options)];
+  router.get('/poll', polls);
+  router.get('/sync/:collection/poll', polls);
+  router.post('/update', updates);
+  router.post('/sync/:collection/update', updates);
+  router.get('/__ping', ping);
 }
 
 function routeRt(router: Router, context: HttpContext, polls: LongPolls): void {
@@ -90,10 +115,9 @@ function routeRt(router: Router, context: HttpContext, polls: LongPolls): void {
   router.options(['/rt', '/rt/sync'], preflight);
 }
 
-function routeSockIt(router: Router, sockIt: SockIt, publishers: Middleware): void {
+function routeSockIt(router: Router, sockIt: SockIt): void {
   router.post('/sock.it/poll-start', sockIt.start);
   router.post('/sock.it/:session/poll', sockIt.poll);
   router.post('/sock.it/:session/poll-msg', sockIt.receive);
-  router.post('/sock.it/:session/send', publishers, sockIt.send);
   router.options(['/sock.it/poll-start', '/sock.it/:session/poll', '/sock.it/:session/poll-msg'], preflight);
 }

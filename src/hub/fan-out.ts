@@ -1,3 +1,4 @@
+import type { Counters } from '../counters.ts';
 import { Delivery } from '../message/delivery.ts';
 import type { Message } from '../message/message.ts';
 import { channelOfUser } from '../message/names.ts';
@@ -9,14 +10,22 @@ import type { Subscriptions } from './subscriptions.ts';
 /** A fan-out to more readers than this is a crowd: it is written behind messages that go to few readers. */
 const CROWD = 100;
 
+export interface FanOutOptions {
+  counters: Counters;
+  /** Called with each message that all readers of its channel were given. */
+  onDelivered?: ((delivery: Delivery) => void) | undefined;
+}
+
 /** Delivers received messages to the readers of their channel. */
 export class FanOut {
   readonly #frontier: Frontier;
   readonly #subscriptions: Subscriptions;
+  readonly #options: FanOutOptions;
 
-  constructor(frontier: Frontier, subscriptions: Subscriptions) {
+  constructor(frontier: Frontier, subscriptions: Subscriptions, options: FanOutOptions) {
     this.#frontier = frontier;
     this.#subscriptions = subscriptions;
+    this.#options = options;
   }
 
   deliver(message: Message): void {
@@ -26,6 +35,8 @@ export class FanOut {
     subscription.hear(message);
     const delivery = new Delivery(message, subscription.readers.size > CROWD);
     for (const reader of subscription.readers) reader.receive(delivery);
+    this.#options.counters.messageReceived(message.payload.length);
+    this.#options.onDelivered?.(delivery);
   }
 
   plain(user: string, payload: Buffer): void {

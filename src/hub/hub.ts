@@ -27,6 +27,8 @@ export interface HubOptions {
   retention: (channel: string) => Retention;
   /** Settles when readers have taken the messages that were delivered, or after a while: healing waits for it between two pages. */
   settled?: () => Promise<void>;
+  /** Called with each message that all readers of its channel were given. */
+  onDelivered?: (delivery: Delivery) => void;
   /** Called when the store has lost its memory, so that it can be configured again. */
   onFlushed?: () => void;
   /** Called when the store's ids have gone back: new ids would not be above the positions that readers have. */
@@ -66,7 +68,7 @@ export class Hub implements SourceListener {
     this.#subscriptions = new Subscriptions(options.retention, now);
     this.#link = new Link(now);
     const parts = { link: this.#link, frontier: this.#frontier, subscriptions: this.#subscriptions };
-    this.#fanOut = new FanOut(this.#frontier, this.#subscriptions);
+    this.#fanOut = new FanOut(this.#frontier, this.#subscriptions, options);
     this.#followed = new FollowedChannels({ ...parts, source, logger });
     const hear = (entry: Heard): void => this.#hear(entry);
     const onOpen = (): void => this.#opened();

@@ -49,6 +49,7 @@ export interface FrameCollectorOptions {
  * Invariant: `progress` has every frame up to its position, and none after it. What is added later is read again by the next poll.
  */
 export class FrameCollector implements Connection {
+  readonly transport = 'sock.it';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Later than every noop is due: a poll ends before. */
   readonly lastSent = Number.POSITIVE_INFINITY;

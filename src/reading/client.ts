@@ -1,7 +1,7 @@
 import type { CloseReason } from '../connection/close-reason.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Ending } from '../connection/refusal.ts';
-import type { Counters } from '../counters.ts';
+import type { Counters, ReplaySource } from '../counters.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, laterOf, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -61,6 +61,7 @@ export class Client {
   open(): void {
     if (this.hasLeft) return;
     this.#isOpened = true;
+    this.#counters.streamOpened(this.#connection.transport);
     this.#connection.open('ok', this.#position);
     for (const channel of this.#channels.denied) this.#connection.denied(channel, this.#position);
     this.#owner.onOpen();
@@ -72,6 +73,7 @@ export class Client {
     if (!this.#channels.isQuiet && !this.#channels.allows(message)) return;
     this.#position = message.id;
     this.#connection.message(delivery);
+    this.#counters.messageDelivered(message.payload.length);
     if (message.oversize) this.#countReset('oversize');
   }
 
@@ -79,6 +81,11 @@ export class Client {
   reset(channel: string, reason: ResetReason, position = this.#position): void {
     this.#connection.reset(channel, reason, position);
     this.#countReset(reason);
+  }
+
+  /** The client was given so many messages that it had missed, or has left meanwhile. */
+  replayed(source: ReplaySource, messages: number): void {
+    this.#counters.replayed(source, messages);
   }
 
   /** Settles when the connection can take more. */

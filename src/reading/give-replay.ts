@@ -16,18 +16,22 @@ export async function giveReplay(
     client.reset(channel, reason, last ? seam : replay.position);
     await client.drained();
   }
-  while (await givePage(await ask(() => replay.next()), client));
+  let given = 0;
+  for (let more: number | undefined = 0; more !== undefined; given += more ?? 0) {
+    more = await givePage(await ask(() => replay.next()), client);
+  }
+  client.replayed(replay.source, given);
   if (!client.hasLeft) client.hasAllUpTo(seam);
 }
 
-/** Answers whether there may be another page. This is a function of its own so that a page is garbage while the next one is read. */
-async function givePage(page: ChannelPage | undefined, client: Client): Promise<boolean> {
-  if (!page) return false;
+/** Answers how many messages the page had, or `undefined` if there is no other page. This is a function of its own so that a page is garbage while the next one is read. */
+async function givePage(page: ChannelPage | undefined, client: Client): Promise<number | undefined> {
+  if (!page) return undefined;
   for (const { channel, reason } of page.resets) client.reset(channel, reason);
   for (const delivery of page.deliveries) {
     client.give(delivery);
     await client.drained();
-    if (client.hasLeft) return false;
+    if (client.hasLeft) return undefined;
   }
-  return true;
+  return page.deliveries.length;
 }

@@ -1,4 +1,5 @@
 import type { BacklogReader, Reading, ReadRequest } from '../backlog/backlog.ts';
+import type { ReplaySource } from '../counters.ts';
 import { type Gap, mayHaveLost } from '../hub/channel-source.ts';
 import type { Hub } from '../hub/hub.ts';
 import { Delivery } from '../message/delivery.ts';
@@ -47,6 +48,7 @@ export type ChannelPage = Pick<ReadMessages, 'resets' | 'deliveries'>;
 export class ChannelReading {
   /** The resets that are known before the first page is read. */
   readonly resets: Reset[];
+  readonly source: ReplaySource;
   readonly #recent: Delivery[];
   #reading: Reading | undefined;
   readonly #sources: Pick<Sources, 'filter' | 'hub'>;
@@ -60,6 +62,7 @@ export class ChannelReading {
     this.resets = resets;
     this.#recent = recent.sort(byId);
     this.#reading = reading;
+    this.source = reading ? 'backlog' : 'memory';
     this.#sources = sources;
   }
 

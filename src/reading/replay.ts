@@ -1,4 +1,5 @@
 import type { BacklogReader } from '../backlog/backlog.ts';
+import type { ReplaySource } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -53,6 +54,10 @@ export class Replay {
     const replay = new Replay(page ? justBefore(page.deliveries[0]!.message.id) : seam, pages);
     replay.#ahead = page;
     return replay;
+  }
+
+  get source(): ReplaySource {
+    return this.#pages.source;
   }
 
   get isEmpty(): boolean {

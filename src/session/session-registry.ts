@@ -3,6 +3,7 @@ import type { Fleet, FleetLimit } from '../backlog/fleet-limit.ts';
 import type { CloseReason } from '../connection/close-reason.ts';
 import { EventStream } from '../connection/event-stream.ts';
 import { REFUSAL_OF } from '../connection/refusal.ts';
+import type { Transport } from '../connection/transport.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Logger } from '../logger.ts';
@@ -92,6 +93,11 @@ export class SessionRegistry {
 
   get streams(): number {
     return this.#sessions.size;
+  }
+
+  /** The transport of each open stream. */
+  *transports(): IterableIterator<Transport> {
+    for (const { connection } of this.#sessions) yield connection.transport;
   }
 
   get users(): number {

@@ -10,19 +10,16 @@ import type { Store } from './store.ts';
  * Creates the store by the configuration, without starting it. No other code decides by the kind of store.
  *
  * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
+ * @param onRoundTrip called with the time of each round trip to a store that is elsewhere (s)
  */
-export function createStore(config: Config, privateUrl: string | undefined, logger: Logger): Store {
-  const {
-    redisUrl,
-    namespace,
-    keyPrefix,
-    backlog,
-    maxMessage,
-    maxBuffer,
-    rawChannels,
-    maxStreamsPerUser,
-    collections,
-  } = config;
+export function createStore(
+  config: Config,
+  privateUrl: string | undefined,
+  logger: Logger,
+  onRoundTrip?: (took: number) => void,
+): Store {
+  const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels, maxStreamsPerUser } = config;
+  const { collections } = config;
   const url = targetOf(config) ?? privateUrl;
   if (url === undefined) {
     logger.warn({ event: 'memory_store' }, 'no Redis: messages live in this process only, and are lost when it ends');
@@ -42,6 +39,7 @@ export function createStore(config: Config, privateUrl: string | undefined, logg
     maxStreamsPerUser,
     rawChannels,
     collections,
+    onRoundTrip,
     hasPolls: config.protocols.includes('sock.it'),
     forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),

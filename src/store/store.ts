@@ -1,8 +1,10 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
 import type { FleetLimit } from '../backlog/fleet-limit.ts';
 import type { Collections } from '../collection/collections.ts';
+import type { RedisTls } from '../config/redis-certificates.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
 import type { Trouble } from '../hub/trouble.ts';
+import type { Position } from '../message/position.ts';
 import type { Tokens } from '../message/token.ts';
 import type { Inbox } from '../poll/inbox.ts';
 import type { PollStore } from '../poll/poll-store.ts';
@@ -38,10 +40,14 @@ export interface Store {
   start(): void;
   /** Writes this gateway's settings to the store again, because the store has lost its memory. */
   configure(): void;
+  /** Uses other certificates for connections that are made from now on; those that are open stay. */
+  useCertificates(tls: RedisTls): void;
   /** Whether the store answers now. */
   ping(): Promise<boolean>;
   /** Whether this gateway has received anything from the store, on any connection, since the last call. */
   hasSpoken(): boolean;
+  /** The time by this process's monotonic clock (ms) at which a message got this id; `undefined` if that is not known. */
+  localTime(id: Position): number | undefined;
   /** What the store does not do at the moment; usually empty. */
   troubles(): Trouble[];
   /** Why the store keeps less than it could, for the operator. */

@@ -84,10 +84,20 @@ function headOf(bytes: Buffer): Head {
   return { status: Number(status), headers, end: end + 4 };
 }
 
+const METRICS = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** The answer of `/metrics`: comments, and names with labels and a number. */
+function checkMetrics(text: string): string[] {
+  const wrong = text.split('\n').find((line) => !/^(?:#.*|sisyphus_\w+(?:\{[^{}]*\})? [\d.e+-]+)?$/.test(line));
+  if (wrong !== undefined) throw new Error(`no line of metrics: ${wrong.slice(0, 300)}`);
+  return [];
+}
+
 function checkBody(text: string, status: number, headers: Map<string, string>): string[] {
   if (text === '') return [];
   const type = headers.get('content-type') ?? '';
   if (type === 'text/plain; charset=utf-8' && status === 200) return checkPlain(text);
+  if (type === METRICS && status === 200) return checkMetrics(text);
   if (!type.startsWith('application/json')) throw new Error(`an answer of the type ${type}: ${text.slice(0, 300)}`);
   const { error, message } = JSON.parse(text) as { error?: string; message?: string };
   if (status >= 400 && status !== 503 && (typeof error !== 'string' || typeof message !== 'string')) {

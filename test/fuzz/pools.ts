@@ -27,6 +27,7 @@ export const PATHS = [
   '/readyz',
   '/status',
   '/streams',
+  '/metrics',
 ];
 /** Those that take a body. */
 export const POSTS = [

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
@@ -96,6 +96,51 @@ describe('a gateway on a Redis by TLS', function () {
       await gateway.stop();
     }
   });
+
+  for (const workers of [1, 2]) {
+    it(`reads the certificates again on SIGHUP, and drops nobody (${workers} workers)`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'certificates-'));
+      const [ca, cert, key] = ['ca', 'cert', 'key'].map((name) => join(folder, name)) as [string, string, string];
+      const theirs = await Authority.create('theirs');
+      const admin = server.client();
+      const use = async (authority: Authority): Promise<void> => {
+        const own = await authority.issue('client');
+        await Promise.all([copyFile(authority.cert, ca), copyFile(own.cert, cert), copyFile(own.key, key)]);
+      };
+      const present = async (authority: Authority): Promise<void> => {
+        const { cert, key } = authority === ours ? good : await authority.issue('redis', { names: HERE });
+        const files = ['tls-ca-cert-file', authority.cert, 'tls-cert-file', cert, 'tls-key-file', key];
+        await admin.call('CONFIG', 'SET', ...files);
+      };
+      const files = { SISYPHUS_REDIS_CA: ca, SISYPHUS_REDIS_CERT: cert, SISYPHUS_REDIS_KEY: key };
+      await use(ours);
+      const gateway = await startGateway({ ...env, ...files, SISYPHUS_WORKERS: String(workers) });
+      try {
+        const stream = await openStream({ port: gateway.port }).ok();
+        await writeFile(ca, 'no certificate');
+        process.kill(gateway.pid, 'SIGHUP');
+        const kept = await gateway.waitForLog(({ event }) => event === 'certificates_kept');
+        expect(kept.reason).to.match(/^SISYPHUS_REDIS_CA has no certificate: expected certificates in PEM/);
+        await use(theirs);
+        process.kill(gateway.pid, 'SIGHUP');
+        await gateway.waitForLog(({ event }) => event === 'certificates_read');
+        await present(theirs);
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+        // Every connection has to be made anew, and with the old certificates none could be.
+        await eventually(async () => (await readiness(gateway)).ready, 15_000, 50);
+        await httpPublisher(gateway.url)('user:1', 'by new certificates');
+        await stream.until(({ messages }) => messages.some(({ data }) => data === 'by new certificates'));
+        expect(stream.closed).to.equal(false);
+        stream.close();
+      } finally {
+        await present(ours);
+        await gateway.stop();
+        await theirs.remove();
+        await rm(folder, { recursive: true });
+      }
+    });
+  }
 
   it('finds it by Sentinel, with TLS on every connection', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sisyphus-sentinel-'));

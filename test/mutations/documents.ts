@@ -77,9 +77,9 @@ export const DOCUMENT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'undocumented: a member of /status',
-    file: 'src/http/routes/health.ts',
-    find: '      lingering: hub.channels - channels,\n',
-    replace: '      lingering: hub.channels - channels,\n      idle: hub.channels - channels,\n',
+    file: 'src/http/report.ts',
+    find: '    lingering: hub.channels - channels,\n',
+    replace: '    lingering: hub.channels - channels,\n    ...{ idle: hub.channels - channels },\n',
     caughtBy: 'integration/documents',
     only: 'on /status',
   },

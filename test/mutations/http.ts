@@ -8,6 +8,22 @@ const STREAM_ROUTE = 'unit/stream-route';
 /** Mistakes on the HTTP side: what is read, what is answered, and on which connection. */
 export const HTTP_MUTATIONS: Mutation[] = [
   {
+    name: 'publishers are answered where readers are, although they have a port of their own',
+    file: 'src/http/router.ts',
+    find: '  if (isOpen) routeAdmin(',
+    replace: '  routeAdmin(',
+    caughtBy: 'integration/admin-port',
+    only: 'there alone',
+  },
+  {
+    name: 'operators are blind while the gateway drains',
+    file: 'src/gateway.ts',
+    find: '    const closed = context.stopAccepting(server);\n',
+    replace: '    const closed = context.stopAccepting(server);\n    if (admin) await context.endIdle(admin);\n',
+    caughtBy: 'integration/admin-port',
+    only: 'while it drains',
+  },
+  {
     name: 'the first of two positions in the address counts',
     file: 'src/http/stream-query.ts',
     find: ".findLast((text) => text !== '')",

@@ -167,7 +167,7 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gateway is ready by its role',
-    file: 'src/http/routes/health.ts',
+    file: 'src/http/readiness.ts',
     find: "return role === 'off' || recording;",
     replace: "return role !== 'unknown' || recording;",
     caughtBy: 'unit/health',

@@ -138,7 +138,7 @@ export const REFUSING_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the gateway is not ready while only publishers are refused',
-    file: 'src/http/routes/health.ts',
+    file: 'src/http/readiness.ts',
     find: "(trouble.stops !== 'publishing') === stops",
     replace: 'stops',
     caughtBy: 'integration/refusing',

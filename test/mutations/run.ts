@@ -19,7 +19,9 @@ function isCaught(mutation: Mutation): boolean {
       ['--bail', '--exit', ...grep, `test/${caughtBy}.test.ts`],
       {
         // These import or read what is mistaken; others judge a gateway of their own, by a sound source.
-        cwd: /^(unit|redis|contract)\/|^integration\/(cli|commands|doctor|packages|page-and-stream|why)$/.test(caughtBy)
+        cwd: /^(unit|redis|contract)\/|^integration\/(cli|commands|doctor|packages|page-and-stream|prometheus|why)$/.test(
+          caughtBy,
+        )
           ? copy
           : ROOT,
         encoding: 'utf8',

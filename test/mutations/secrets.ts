@@ -72,7 +72,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'SIGHUP tells the workers nothing',
     file: 'src/cli/workers.ts',
-    find: '    for (const worker of this.#running) worker.send({ secrets: text } satisfies NewSecrets);\n',
+    find: "    for (const worker of this.#running) worker.send({ kind: 'secrets', text });\n",
     replace: '',
     caughtBy: SECRETS,
     only: '2 workers',
@@ -104,7 +104,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'a worker that listens on another port than those before it stays there',
     file: 'src/cli/workers.ts',
-    find: "      else worker.process.kill('SIGKILL');\n",
+    find: '    else worker.kill();\n',
     replace: '',
     caughtBy: 'integration/serve',
     only: 'before the next one listens',

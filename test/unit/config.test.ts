@@ -56,6 +56,19 @@ const VALID: [Texts, Partial<Config>][] = [
   [{ REDIS_URL: 'redis+sentinel://h1:26379,h2:26379/main' }, { redisUrl: 'redis+sentinel://h1:26379,h2:26379/main' }],
   [{ REDIS_URL: 'redis+sentinel://u:p@h1:26379/main/3' }, { redisUrl: 'redis+sentinel://u:p@h1:26379/main/3' }],
   [{}, { namespace: undefined, keyPrefix: '' }],
+  [{}, { adminPort: undefined, adminHost: '127.0.0.1' }],
+  [
+    { SISYPHUS_ADMIN_PORT: '9001', SISYPHUS_ADMIN_HOST: '::', SISYPHUS_AUTH: 'token' },
+    { adminPort: 9001, adminHost: '::' },
+  ],
+  [
+    { SISYPHUS_ADMIN_PORT: '9001', SISYPHUS_AUTH: 'token' },
+    { host: '0.0.0.0', adminHost: '127.0.0.1' },
+  ],
+  [
+    { SISYPHUS_ADMIN_PORT: '0', PORT: '0' },
+    { adminPort: 0, port: 0 },
+  ],
   [
     { SISYPHUS_NAMESPACE: 'Shop_1.a-b', SISYPHUS_KEY_PREFIX: 'laravel_database_' },
     { namespace: 'Shop_1.a-b', keyPrefix: 'laravel_database_' },
@@ -92,6 +105,10 @@ const INVALID: [Texts, RegExp][] = [
   [{ PORT: '-1' }, /^PORT=/],
   [{ PORT: '0x50' }, /^PORT=/],
   [{ PORT: '' }, /^PORT is empty/],
+  [{ SISYPHUS_ADMIN_PORT: '3001' }, /^SISYPHUS_ADMIN_PORT=3001 is PORT: expected another port/],
+  [{ SISYPHUS_WORKERS: 'all' }, /^SISYPHUS_WORKERS="all" is not valid: expected auto, or a whole number from 1 to 256/],
+  [{ SISYPHUS_ADMIN_PORT: 'x' }, /^SISYPHUS_ADMIN_PORT=/],
+  [{ SISYPHUS_ADMIN_HOST: '0.0.0.0' }, /^SISYPHUS_ADMIN_HOST needs SISYPHUS_ADMIN_PORT: expected both/],
   [{ HOST: 'a b' }, /^HOST="a b" .*127\.0\.0\.1/],
   [{ REDIS_URL: '' }, /^REDIS_URL is empty/],
   [{ REDIS_URL: 'localhost:6379' }, /^REDIS_URL is no Redis: expected redis:\/\//],

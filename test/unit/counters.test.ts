@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { CLOSE_REASONS, type CloseReason } from '../../src/connection/close-reason.ts';
 import { REFUSALS, type Refusal } from '../../src/connection/refusal.ts';
+import { TRANSPORTS } from '../../src/connection/transport.ts';
 import { Counters, sum } from '../../src/counters.ts';
 import { RESET_REASONS } from '../../src/message/reset.ts';
 
@@ -17,6 +18,15 @@ const VERBS: ((counters: Counters) => void)[] = [
   (counters) => counters.plainRecorded(3, 1),
   (counters) => counters.recorderFenced(),
   (counters) => counters.recorderLeads(),
+  (counters) => counters.messageReceived(5),
+  (counters) => counters.messageDelivered(5),
+  // Of powers of two the sum does not depend on the order.
+  (counters) => counters.messageWritten(0.25),
+  (counters) => counters.messageWritten(64),
+  (counters) => counters.storeAnswered(0.001953125),
+  (counters) => counters.replayed('memory', 0),
+  (counters) => counters.replayed('backlog', 12),
+  ...TRANSPORTS.map((transport) => (counters: Counters) => counters.streamOpened(transport)),
   ...RESET_REASONS.map((reason) => (counters: Counters) => counters.readerReset(reason)),
   ...Object.keys(CLOSE_REASONS).map((reason) => (counters: Counters) => counters.streamClosed(reason as CloseReason)),
   ...Object.keys(REFUSALS).map((word) => (counters: Counters) => counters.streamRefused(word as Refusal)),

@@ -19,6 +19,7 @@ const retention = () => ({ length: 100, ttl: 3_600_000 });
 function aConnection(given: Delivery[]): Connection {
   return {
     closed: false,
+    transport: 'stream',
     lastSent: 0,
     onClose: () => undefined,
     open: () => undefined,

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { Flusher } from '../../src/connection/flusher.ts';
+import type { Position } from '../../src/message/position.ts';
 import { eventually } from '../support/wait.ts';
 
 /** Notes when it was flushed, by the turns of the event loop. */
@@ -10,6 +11,27 @@ function recorder(name: string, log: string[]) {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the flusher', () => {
+  it('says which messages have been written when the last of their streams has', async () => {
+    const log: string[] = [];
+    const flusher = new Flusher(undefined, (ids) => log.push(`written ${ids.join(' ')}`));
+    const id = (value: number): Position => value as Position;
+    flusher.announce(id(1), false);
+    flusher.announce(id(2), true);
+    for (const name of ['a', 'b']) flusher.add(recorder(name, log), false);
+    flusher.announce(id(3), true);
+    flusher.add(recorder('urgent', log), true);
+    flusher.announce(id(4), false);
+    await turn();
+    // Nobody waited for the first two.
+    expect(log.filter((line) => line !== 'urgent' && line !== 'written 4')).to.eql(['a', 'b', 'written 3']);
+    expect(log.indexOf('written 4')).to.equal(log.indexOf('urgent') + 1);
+    flusher.add(recorder('c', log), false);
+    flusher.announce(id(5), true);
+    expect(log.at(-1)).not.to.equal('written 5');
+    await eventually(() => log.at(-1) === 'written 5');
+    expect(log.at(-2)).to.equal('c');
+  });
+
   it('writes to a crowd at once after a pause', async () => {
     const log: string[] = [];
     const flusher = new Flusher();

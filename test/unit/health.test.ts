@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { Context } from 'koa';
 import { Counters } from '../../src/counters.ts';
 import type { HttpContext, RecorderStatus } from '../../src/http/context.ts';
-import type { Descriptors } from '../../src/http/descriptors.ts';
+import { reportOf } from '../../src/http/report.ts';
 import { readyz, status } from '../../src/http/routes/health.ts';
 import type { Trouble } from '../../src/hub/trouble.ts';
 
@@ -21,10 +21,10 @@ async function ask(
     isStopping: () => false,
     settings: () => undefined,
     troubles: () => [],
+    descriptors: { isShort: async () => false, limit: 1024 },
     ...others,
   };
-  const descriptors = { isShort: async () => false, limit: 1024 } as unknown as Descriptors;
-  await readyz(context as unknown as HttpContext, descriptors)(ctx as unknown as Context);
+  await readyz(context as unknown as HttpContext)(ctx as unknown as Context);
   return ctx;
 }
 
@@ -74,8 +74,12 @@ describe('/readyz', () => {
 });
 
 describe('/status', () => {
-  it('has what was counted, each where it always was', () => {
+  it('has what was counted, each where it always was', async () => {
     const counters = new Counters();
+    counters.streamOpened('stream');
+    counters.messageReceived(7);
+    counters.messageDelivered(7);
+    counters.messageWritten(0.003);
     counters.streamClosed('client');
     counters.streamRefused('busy');
     counters.limitReached('SISYPHUS_MAX_OPENS');
@@ -90,7 +94,9 @@ describe('/status', () => {
         channels: 2,
         isAnswered: true,
       },
-      sessions: { streams: 2, users: 1 },
+      sessions: { streams: 2, users: 1, transports: () => ['stream', 'rt'] },
+      config: { maxStreams: 10 },
+      descriptors: { isShort: async () => false, limit: 1024, open: async () => 30 },
       recorder: () => RECORDER,
       settings: () => undefined,
       troubles: () => [],
@@ -100,12 +106,14 @@ describe('/status', () => {
       store: 'redis',
     };
     const ctx = { body: undefined };
-    status(context as unknown as HttpContext)(ctx as unknown as Context);
+    const gather = async () => ({ reports: [await reportOf(context as unknown as HttpContext, undefined)] });
+    await status({ gather })(ctx as unknown as Context);
     expect(JSON.stringify(ctx.body)).to.equal(
       '{"version":"0.1.0","store":"redis","redis":"up","reasons":[],"draining":false,"warnings":[],"streams":2,"users":1,"channels":1,' +
         '"subscriptions":2,"lingering":1,' +
         '"recorder":{"role":"leader","recording":true,"recorded":5,"unrecordable":1,"fenced":0,"changes":0},' +
-        '"counters":{"healed":0,"duplicates":0,"unconfirmed":0,"resets":{"trimmed":1},"closed":{"client":1},' +
+        '"counters":{"opened":{"stream":1},"received":{"messages":1,"bytes":7},"delivered":{"messages":1,"bytes":7},' +
+        '"healed":0,"duplicates":0,"unconfirmed":0,"resets":{"trimmed":1},"closed":{"client":1},' +
         '"refused":{"busy":1},"limits":{"SISYPHUS_MAX_OPENS":1},"dropped":1,"undelivered":4}}',
     );
   });

@@ -26,6 +26,7 @@ const KNOWS: Record<string, string[]> = {
   reading: ['backlog', 'connection', 'counters', 'hub', 'message'],
   session: ['backlog', 'connection', 'counters', 'hub', 'message', 'reading'],
   poll: ['connection', 'message'],
+  metrics: ['connection', 'counters', 'message'],
   store: ['backlog', 'collection', 'connection', 'hub', 'message', 'poll', 'recorder'],
   http: [
     ...[
@@ -36,6 +37,7 @@ const KNOWS: Record<string, string[]> = {
       'counters',
       'hub',
       'message',
+      'metrics',
       'poll',
       'reading',
       'session',
@@ -51,6 +53,7 @@ const KNOWS: Record<string, string[]> = {
       'hub',
       'http',
       'message',
+      'metrics',
       'poll',
       'recorder',
       'session',
@@ -58,7 +61,7 @@ const KNOWS: Record<string, string[]> = {
     ],
   ],
   gateway: ['context'],
-  cli: ['backlog', 'collection', 'gateway', 'http', 'message', 'session', 'store'],
+  cli: ['backlog', 'collection', 'counters', 'gateway', 'http', 'message', 'metrics', 'session', 'store'],
 };
 const GROUND = [
   'config',
@@ -66,6 +69,7 @@ const GROUND = [
   'exposure',
   'folding',
   'glob',
+  'histogram',
   'logger',
   'mask',
   'output',
@@ -82,6 +86,7 @@ const DOORS: [string, RegExp][] = [
   ['koa-router', /^http\//],
   ['ioredis', /^store\/redis\//],
   ['pino', /^logger\.ts$/],
+  ['prom-client', /^metrics\//],
   ['fast-xml-parser', /^message\/xml\.ts$/],
   ['eventsource-parser', /^cli\/tail\.ts$/],
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],

@@ -45,6 +45,7 @@ class PublicOwner implements ReadingOwner {
     };
     const connection: Connection = {
       closed: false,
+      transport: 'stream',
       lastSent: 0,
       onClose: () => undefined,
       open: (status, position) => this.#note(status, position),

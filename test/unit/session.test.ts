@@ -31,6 +31,7 @@ class Client {
     const client = this;
     const connection = {
       closed: false,
+      transport: 'stream' as const,
       lastSent: 0,
       onClose: () => undefined,
       open: (status: string, position: Position) => say(status, position),

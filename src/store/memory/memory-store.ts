@@ -1,4 +1,5 @@
 import type { Retention } from '../../backlog/backlog.ts';
+import type { Position } from '../../message/position.ts';
 import type { Store } from '../store.ts';
 import { MemoryBacklog } from './memory-backlog.ts';
 import { MemoryCollections } from './memory-collections.ts';
@@ -68,12 +69,18 @@ export class MemoryStore implements Store {
 
   configure(): void {}
 
+  useCertificates(): void {}
+
   async ping(): Promise<boolean> {
     return !this.#log.closed;
   }
 
   hasSpoken(): boolean {
     return true;
+  }
+
+  localTime(id: Position): number {
+    return id / 1000 - Date.now() + performance.now();
   }
 
   troubles(): [] {

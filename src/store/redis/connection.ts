@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Redis, type RedisOptions } from 'ioredis';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import { COMMAND, within } from '../../patience.ts';
 import { ClosedAtOnce } from './closed-at-once.ts';
@@ -114,6 +115,11 @@ export function openConnection(target: RedisTarget, name: string, standing?: Sta
   const redis = createConnection(target, name, standing);
   connect(redis);
   return redis;
+}
+
+/** Uses other certificates from the next time on that this connection is made. The driver reads its options each time. */
+export function renewCertificates({ options }: Redis, tls: RedisTls): void {
+  for (const own of [options.tls, options.sentinelTLS]) if (own) Object.assign(own, safe(tls));
 }
 
 /** The user as which the gateway connects to Redis. */

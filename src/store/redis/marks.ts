@@ -9,6 +9,7 @@ import type { Parts } from './parts.ts';
 import type { PlausibleIds } from './plausible-ids.ts';
 import { ReadOnlyMarks } from './read-only-marks.ts';
 import type { Setup } from './setup.ts';
+import { StoreClock } from './store-clock.ts';
 
 export interface MarksOptions extends Parts {
   /** The connection that receives the messages. */
@@ -23,12 +24,18 @@ export class Marks {
   readonly #options: MarksOptions;
   readonly #mark: ReadableFunction;
   readonly #readOnly = new ReadOnlyMarks();
+  readonly #clock = new StoreClock();
   /** By event: the stored value that was logged last. */
   readonly #reported = new Map<string, string>();
 
   constructor(options: MarksOptions) {
     this.#options = options;
     this.#mark = new ReadableFunction(options.redis, options.keys, 'sisyphus_mark');
+  }
+
+  /** See `Store.localTime`. */
+  localTime(id: Position): number | undefined {
+    return this.#clock.toLocal(id);
   }
 
   /**
@@ -45,6 +52,7 @@ export class Marks {
       const mark = markOf(answer as MarkAnswer);
       const { position: last = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
       plausible.learn(last, now, asked);
+      this.#clock.learn(now, asked, performance.now());
       if (!isRefused) standing.worked('reading');
       await disconnects.learn(mark);
       if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };

@@ -119,6 +119,11 @@ export class RedisSource implements ChannelSource {
     }
   }
 
+  /** See `Store.localTime`. */
+  localTime(id: Position): number | undefined {
+    return this.#marks.localTime(id);
+  }
+
   async close(): Promise<void> {
     clearTimeout(this.#again);
     await closeConnection(this.#redis);

@@ -2,11 +2,13 @@ import type { Redis } from 'ioredis';
 import type { Retention } from '../../backlog/backlog.ts';
 import { type CollectionConfig, sharedCollections } from '../../config/collections.ts';
 import type { Config } from '../../config/config.ts';
+import type { RedisTls } from '../../config/redis-certificates.ts';
 import { parseRedisUrl } from '../../config/redis-url.ts';
 import type { Trouble } from '../../hub/trouble.ts';
 import type { Logger } from '../../logger.ts';
+import type { Position } from '../../message/position.ts';
 import type { Store } from '../store.ts';
-import { closeConnection, connect, createConnection, suspect } from './connection.ts';
+import { closeConnection, connect, createConnection, renewCertificates, suspect } from './connection.ts';
 import { Keys } from './keys.ts';
 import { PlainNames } from './plain-names.ts';
 import { PrefixHint } from './prefix-hint.ts';
@@ -33,6 +35,8 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     isPrivate?: boolean;
     /** Whether poll sessions are kept. */
     hasPolls?: boolean;
+    /** Called with the time of each round trip (s). */
+    onRoundTrip?: ((took: number) => void) | undefined;
     /** Whether what browsers send is forwarded. */
     forwards?: boolean;
   };
@@ -130,6 +134,10 @@ export class RedisStore implements Store {
     return this.#names.record(channel);
   }
 
+  localTime(id: Position): number | undefined {
+    return this.source.localTime(id);
+  }
+
   troubles(): Trouble[] {
     return this.#standing.troubles();
   }
@@ -155,8 +163,18 @@ export class RedisStore implements Store {
     this.#setup.configure();
   }
 
+  useCertificates(tls: RedisTls): void {
+    const { url } = this.#options;
+    // For connections that are opened later, such as those that find out whether Redis answers.
+    if (typeof url !== 'string') Object.assign(url.tls, tls);
+    for (const redis of this.#connections) renewCertificates(redis, tls);
+  }
+
   async ping(): Promise<boolean> {
-    return this.#isAnswered(this.#commands);
+    const asked = performance.now();
+    const isAnswered = await this.#isAnswered(this.#commands);
+    if (isAnswered) this.#options.onRoundTrip?.((performance.now() - asked) / 1000);
+    return isAnswered;
   }
 
   hasSpoken(): boolean {

@@ -1,0 +1,26 @@
+import type { RedisTls } from '../config/redis-certificates.ts';
+import type { Counts } from '../counters.ts';
+import type { Gathered, Report } from '../metrics/report.ts';
+
+/** What the primary sends to a worker. */
+export type ToWorker =
+  /** `isReplaced`: others serve on, so nothing has to notice first that this worker goes. */
+  | { kind: 'stop'; isReplaced: boolean }
+  | { kind: 'secrets'; text: string }
+  | { kind: 'certificates'; tls: RedisTls }
+  | { kind: 'report'; number: number }
+  | { kind: 'gathered'; number: number; gathered: Gathered };
+
+/** What a worker sends to the primary. */
+export type FromWorker =
+  /** The worker listens, and streams may come. */
+  | { kind: 'ready' }
+  | { kind: 'gather'; number: number }
+  | { kind: 'reported'; number: number; report: Report }
+  /** The last counts of a worker that ends. */
+  | { kind: 'last'; counts: Counts };
+
+/** Whether a message on the channel between primary and worker is one of these, and not one of another library. */
+export function isMessage(message: unknown): message is { kind: string } {
+  return typeof message === 'object' && message !== null && 'kind' in message && typeof message.kind === 'string';
+}

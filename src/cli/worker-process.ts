@@ -1,0 +1,79 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Logger } from '../logger.ts';
+import { EXIT, type Io } from './command.ts';
+import { relayLines } from './relay-lines.ts';
+import { type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
+import type { Reporting } from './worker-reports.ts';
+
+export interface WorkerProcessOptions {
+  place: number;
+  env: Record<string, string | undefined>;
+  io: Pick<Io, 'stdout' | 'stderr'>;
+  logger: Logger;
+  /** Called for each port that the worker listens on: first that of streams, then that of operators. */
+  onListening: (port: number, isFirst: boolean) => void;
+  onMessage: (message: FromWorker) => void;
+  /** Called when the process has ended and its last line and message have been read. */
+  onEnd: (code: number, signal: string | undefined) => void;
+}
+
+/** One process of several, as the primary sees it. */
+export class WorkerProcess implements Reporting {
+  readonly place: number;
+  readonly since = Date.now();
+  /** Settles when streams may come to the worker: `true`; or when it has ended before: `false`. */
+  readonly ready: Promise<boolean>;
+  readonly ended: Promise<void>;
+  /** It has been told to stop, and its end is expected. */
+  isLeaving = false;
+  readonly #worker: Worker;
+
+  constructor({ place, env, io, logger, onListening, onMessage, onEnd }: WorkerProcessOptions) {
+    this.place = place;
+    const worker = cluster.fork(env);
+    this.#worker = worker;
+    worker.on('error', (error) => logger.error({ event: 'worker_error', worker: worker.process.pid, err: error }));
+    let ports = 0;
+    worker.on('listening', ({ port }) => onListening(port, ports++ === 0));
+    const child = worker.process;
+    relayLines(child.stdout!, io.stdout);
+    relayLines(child.stderr!, io.stderr);
+    this.ready = new Promise((resolve) => {
+      worker.on('message', (message: unknown) => {
+        if (!isMessage(message)) return;
+        const known = message as FromWorker;
+        if (known.kind === 'ready') resolve(true);
+        onMessage(known);
+      });
+      child.once('close', () => resolve(false));
+    });
+    // `close` follows `exit`: the worker's last lines have been read by then. Its last messages have when the channel is closed.
+    this.ended = new Promise((resolve) => {
+      child.once('close', (code: number | null, signal: NodeJS.Signals | null) => {
+        const end = (): void => {
+          onEnd(code ?? EXIT.failed, signal ?? undefined);
+          resolve();
+        };
+        if (worker.isConnected()) worker.once('disconnect', end);
+        else end();
+      });
+    });
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid;
+  }
+
+  send(message: ToWorker): void {
+    if (this.#worker.isConnected()) this.#worker.send(message);
+  }
+
+  stop(isReplaced: boolean): void {
+    this.isLeaving = true;
+    this.send({ kind: 'stop', isReplaced });
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,100 @@
+import { type Counts, sum } from '../counters.ts';
+import type { Gathered, Report, WorkerAnswer } from '../metrics/report.ts';
+import type { FromWorker, ToWorker } from './worker-messages.ts';
+
+/** How long a worker may take to report (ms). One that does not is named, and its last known counts count. */
+export const PATIENCE = 1000;
+
+/** A worker, as far as its reports go. */
+export interface Reporting {
+  /** From 1; a worker that takes the place of another one has its number. */
+  place: number;
+  pid: number | undefined;
+  send(message: ToWorker): void;
+}
+
+/**
+ * Gathers the reports of all workers for whichever of them is asked.
+ *
+ * Invariant: what is counted never falls from one answer to the next, because Prometheus takes that for a restart. So the counts of workers
+ * that have ended are kept, and the last known ones of workers that do not answer.
+ */
+export class WorkerReports {
+  readonly #workers: () => Iterable<Reporting>;
+  readonly #places: number;
+  readonly #patience: number;
+  readonly #latest = new Map<Reporting, Counts>();
+  #ended = sum([]);
+  /** The reports that are awaited, by number of the question. */
+  readonly #awaited = new Map<number, (report: Report) => void>();
+  #number = 0;
+  #gathering: Promise<Gathered> | undefined;
+
+  /** @param places how many workers there should be */
+  constructor(workers: () => Iterable<Reporting>, places: number, patience = PATIENCE) {
+    this.#workers = workers;
+    this.#places = places;
+    this.#patience = patience;
+  }
+
+  hear(from: Reporting, message: FromWorker): void {
+    if (message.kind === 'last') this.#latest.set(from, message.counts);
+    if (message.kind === 'reported') this.#awaited.get(message.number)?.(message.report);
+    if (message.kind !== 'gather') return;
+    const { number } = message;
+    void this.gather().then((gathered) => from.send({ kind: 'gathered', number, gathered }));
+  }
+
+  /** To be called when nothing more can come from the worker. */
+  ended(worker: Reporting): void {
+    const counts = this.#latest.get(worker);
+    if (counts) this.#ended = sum([this.#ended, counts]);
+    this.#latest.delete(worker);
+  }
+
+  /** Those who ask at the same time get the same answer. */
+  gather(): Promise<Gathered> {
+    this.#gathering ??= this.#gather().finally(() => {
+      this.#gathering = undefined;
+    });
+    return this.#gathering;
+  }
+
+  async #gather(): Promise<Gathered> {
+    const asked = [...this.#workers()];
+    const found = await Promise.all(asked.map((worker) => this.#ask(worker)));
+    const reports = found.filter((report) => report !== undefined);
+    // Meanwhile some of them may have ended.
+    const silent = asked.filter((worker, i) => !found[i] && this.#latest.has(worker));
+    const ended = sum([this.#ended, ...silent.map((worker) => this.#latest.get(worker)!)]);
+    const workers = asked.map(({ place, pid }, i) => ({ worker: place, pid, answered: found[i] !== undefined }));
+    return { reports, ended, workers: this.#withMissing(workers) };
+  }
+
+  /** Answers `undefined` if the worker does not report in time. */
+  #ask(worker: Reporting): Promise<Report | undefined> {
+    const number = ++this.#number;
+    return new Promise((resolve) => {
+      const settle = (report?: Report): void => {
+        clearTimeout(timer);
+        this.#awaited.delete(number);
+        resolve(report);
+      };
+      const timer = setTimeout(settle, this.#patience);
+      this.#awaited.set(number, (report) => {
+        this.#latest.set(worker, report.counts);
+        settle(report);
+      });
+      worker.send({ kind: 'report', number });
+    });
+  }
+
+  /** A place is empty until the worker that died there is started again. */
+  #withMissing(workers: WorkerAnswer[]): WorkerAnswer[] {
+    const all = [...workers];
+    for (let worker = 1; worker <= this.#places; worker++) {
+      if (!workers.some((one) => one.worker === worker)) all.push({ worker, pid: undefined, answered: false });
+    }
+    return all.sort((one, other) => one.worker - other.worker);
+  }
+}

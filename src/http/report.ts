@@ -1,0 +1,43 @@
+import type { Transport } from '../connection/transport.ts';
+import type { Tally } from '../counters.ts';
+import type { Report, State, Status } from '../metrics/report.ts';
+import type { HttpContext } from './context.ts';
+import { reasonsAgainst } from './readiness.ts';
+
+/** All figures of this process. */
+export async function reportOf(context: HttpContext, loop: State['loop']): Promise<Report> {
+  const { counters, descriptors, sessions, config } = context;
+  const open: Tally<Transport> = {};
+  for (const transport of sessions.transports()) open[transport] = (open[transport] ?? 0) + 1;
+  const { stopping } = await reasonsAgainst(context);
+  const files = { open: await descriptors.open(), limit: descriptors.limit };
+  const state = { ready: stopping.length === 0, open, maxStreams: config.maxStreams, loop, files };
+  const memory = process.memoryUsage.rss();
+  return { status: statusNow(context), state: { ...state, memory }, counts: counters.snapshot() };
+}
+
+function statusNow(context: HttpContext): Status {
+  const { hub, sessions } = context;
+  let channels = 0;
+  let subscriptions = 0;
+  for (const { readers } of hub.subscriptions()) {
+    if (readers.size > 0) channels++;
+    subscriptions += readers.size;
+  }
+  const settings = context.settings();
+  return {
+    version: context.version,
+    store: context.store,
+    redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
+    reasons: context.troubles().map(({ reason }) => reason),
+    draining: context.isStopping(),
+    warnings: context.warnings(),
+    streams: sessions.streams,
+    users: sessions.users,
+    channels,
+    subscriptions,
+    lingering: hub.channels - channels,
+    recorder: context.recorder(),
+    settings: settings && { version: settings.version, differences: settings.differences },
+  };
+}

@@ -1,0 +1,39 @@
+import { AggregatorRegistry, Registry } from 'prom-client';
+import type { Counts } from '../counters.ts';
+import type { Metric, Value } from './metric.ts';
+import type { Gathered, Report, WorkerAnswer } from './report.ts';
+import { METRICS, WORKER_UP } from './table.ts';
+
+export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
+
+/** A metric with its values, as prom-client adds them up. */
+type Filled = Pick<Metric, 'name' | 'type' | 'help'> & { aggregator: string; values: Value[] };
+
+/** The text that Prometheus reads: the figures of all processes as if they were one. */
+export function render({ reports, ended, workers }: Gathered): Promise<string> {
+  const each = withoutReplaced(reports).map((report) => fill(report.counts, report));
+  if (ended) each.push(fill(ended));
+  if (workers) each.push([workersUp(workers)]);
+  return AggregatorRegistry.aggregate(each).metrics();
+}
+
+/** A worker that drains because another one has taken its place is not ready, and that is no fault. */
+function withoutReplaced(reports: Report[]): Report[] {
+  if (reports.every(({ status }) => status.draining)) return reports;
+  return reports.map((report) =>
+    report.status.draining ? { ...report, state: { ...report.state, ready: true } } : report,
+  );
+}
+
+function fill(counts: Counts, report?: Report): Filled[] {
+  return METRICS.map(({ name, type, help, aggregator, counted, measured }) => {
+    const values = counted ? counted(counts) : report && measured ? measured(report) : [];
+    return { name, type, help, aggregator, values };
+  });
+}
+
+function workersUp(workers: WorkerAnswer[]): Filled {
+  const { name, type, help } = WORKER_UP;
+  const values = workers.map(({ worker, answered }) => ({ value: Number(answered), labels: { worker: `${worker}` } }));
+  return { name, type, help, aggregator: 'min', values };
+}
