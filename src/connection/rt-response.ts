@@ -49,7 +49,6 @@ export interface RtResponseOptions {
  * after the end is read by the next poll, because the client comes back with the revisions that it has.
  */
 export class RtResponse implements Connection {
-  readonly transport = 'rt';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called when the answer is due: the owner gives it by a noop, which says how far the client has come. */
   onDue: () => void = () => undefined;
@@ -70,6 +69,10 @@ export class RtResponse implements Connection {
     this.#options = options;
     this.#news = new RtNews(options);
     this.lastSent = performance.now() + PATIENCE - options.noopInterval;
+  }
+
+  get transport() {
+    return 'rt' as const;
   }
 
   get closed(): boolean {
