@@ -67,7 +67,6 @@ export class EventStream implements Connection, Debtor {
   readonly #flusher: Flusher;
   readonly #writer: Writer;
   #held: FrameQueue | undefined;
-  readonly transport = 'stream';
   lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
   /** The response head, and the notes of the first frame; `undefined` once they are sent. */
@@ -89,6 +88,10 @@ export class EventStream implements Connection, Debtor {
       this.#held = undefined;
       this.onClose(this.#reason);
     });
+  }
+
+  get transport() {
+    return 'stream' as const;
   }
 
   get closed(): boolean {

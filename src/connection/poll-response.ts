@@ -52,7 +52,6 @@ export interface PollResponseOptions {
  * that of the last frame, so what came later is read by the next poll.
  */
 export class PollResponse implements Connection {
-  readonly transport = 'poll';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called if the client has been told of gaps only: the owner answers with a noop as soon as nothing is being read. */
   onReset: () => void = () => undefined;
@@ -75,6 +74,10 @@ export class PollResponse implements Connection {
       this.#reason = 'client';
       this.onClose('client');
     });
+  }
+
+  get transport() {
+    return 'poll' as const;
   }
 
   get closed(): boolean {

@@ -41,7 +41,6 @@ export interface RtRules extends NewsRules {
  * after the end is read by the next poll, because the client comes back with the revisions that it has.
  */
 export class RtResponse implements Connection {
-  readonly transport = 'rt';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Called once, at the end. */
   onEnd: (outcome: RtOutcome) => void = () => undefined;
@@ -65,6 +64,10 @@ export class RtResponse implements Connection {
     this.#rules = rules;
     this.#news = new RtNews(seen, rules);
     this.lastSent = performance.now() + PATIENCE - rules.noopInterval;
+  }
+
+  get transport() {
+    return 'rt' as const;
   }
 
   get closed(): boolean {

@@ -49,7 +49,6 @@ export interface FrameCollectorOptions {
  * Invariant: `progress` has every frame up to its position, and none after it. What is added later is read again by the next poll.
  */
 export class FrameCollector implements Connection {
-  readonly transport = 'sock.it';
   onClose: (reason: CloseReason) => void = () => undefined;
   /** Later than every noop is due: a poll ends before. */
   readonly lastSent = Number.POSITIVE_INFINITY;
@@ -67,6 +66,10 @@ export class FrameCollector implements Connection {
     this.#options = options;
     this.#position = options.position;
     this.#isTold = options.isTold;
+  }
+
+  get transport() {
+    return 'sock.it' as const;
   }
 
   get closed(): boolean {
