@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { ROOT } from '../root.ts';
 
-/** The same folder from src and from dist. */
-const FOLDER = new URL('../../src/live-page/', import.meta.url);
+const FOLDER = new URL('src/live-page/', ROOT);
 /** A stream without a frame for so many noop intervals is taken for dead. */
 const SILENT_INTERVALS = 2.5;
 /** The least silence (ms), because a frame may be late. */

@@ -77,6 +77,7 @@ const GROUND = [
   'publish-secrets',
   'readable-log',
   'repeats',
+  'root',
   'secret-digest',
   'version',
 ];

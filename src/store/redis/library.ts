@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { ROOT } from '../../root.ts';
 
-/** The same folder from src and from dist; its files are the source of the library, and of nothing else. */
-const FOLDER = new URL('../../../src/store/redis/lua/', import.meta.url);
+/** Its files are the source of the library, and of nothing else. */
+const FOLDER = new URL('src/store/redis/lua/', ROOT);
 
 /** The files that the functions share: each may use the ones before it. */
 const PARTS = [
