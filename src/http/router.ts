@@ -1,4 +1,5 @@
 import Router from 'koa-router';
+import { Snapshots } from '../collection/snapshots.ts';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
@@ -49,9 +50,10 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 
   if (options.sockIt) routeSockIt(router, options.sockIt);
   router.get('/channels/:channel/messages', history(context, options));
+  const snapshots = new Snapshots(context.collections);
   router.get('/live', page(context));
-  router.get('/live/:collection', snapshot(context, options));
-  router.get('/live/:collection/events', changes(context, openStream));
+  router.get('/live/:collection', snapshot(context, options, snapshots));
+  router.get('/live/:collection/events', changes(context, openStream, snapshots));
   if (context.config.protocols.includes('sync')) routeSync(router, context, options);
   router.get('/position', position(context));
   if (options.polls) routeRt(router, context, options.polls);

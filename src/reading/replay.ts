@@ -1,6 +1,7 @@
 import type { BacklogReader } from '../backlog/backlog.ts';
 import type { ReplaySource } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './channels.ts';
@@ -105,9 +106,11 @@ export async function openReplay(
 ): Promise<Replay> {
   const { hub, backlog } = options;
   if (start.kind === 'overlap') {
-    const last = start.count;
+    const { count: last, from = BEGINNING } = start;
+    const allows = (message: Message): boolean => !isAfter(from, message.id) && options.filter.allows(message);
+    const filtered = from === BEGINNING ? options : { ...options, filter: { isQuiet: false, allows } };
     const requests = owedAfter(BEGINNING).map(({ channel, after }) => ({ channel, after, upTo: seam, last }));
-    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), options), seam);
+    return Replay.overlap(new ChannelReading([], [], await backlog.open(requests), filtered), seam);
   }
   if (start.kind === 'revisions') {
     return Replay.begin(BEGINNING, await openRevisions(start.seen, seam, owedAfter(BEGINNING), options));

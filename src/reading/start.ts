@@ -13,8 +13,8 @@ export type Start =
   | { kind: 'after'; position: Position }
   /** The client brought a text that is no position. */
   | { kind: 'unreadable' }
-  /** The last `count` messages of each channel. */
-  | { kind: 'overlap'; count: number }
+  /** The last `count` messages of each channel, without those before the id `from`. */
+  | { kind: 'overlap'; count: number; from?: Position | undefined }
   /** In each channel all messages after the revision that the client has; 0 if the channel is not among these. */
   | { kind: 'revisions'; seen: ReadonlyMap<string, number> };
 

@@ -198,6 +198,25 @@ describe('collections over HTTP', function () {
     await few.until(({ messages }) => messages.length === 3);
   });
 
+  it('stream the last changes of the present epoch only: a page would start over with each other one, again and again', async () => {
+    for (const name of ['a', 'b', 'c']) await patch({ type: 'update', data: { driver_name: name } });
+    const { epoch } = await read();
+    // Larger than a message may be, so it begins another epoch.
+    await put(['d', 'e', 'f'].map((name) => ({ driver_name: name, text: name.repeat(100_000) })));
+    expect((await read()).epoch).not.to.equal(epoch);
+    await patch({ type: 'delete', data: { driver_name: 'd' } });
+    const { revision } = await read();
+    const page = new LivePage({ port: world.gateway.port, begin: 'overlap=100' });
+    page.start();
+    try {
+      await patch({ type: 'delete', data: { driver_name: 'e' } });
+      await page.reaches(revision + 1);
+      expect([page.startOvers, [...page.rows.keys()]]).to.deep.equal([0, ['f']]);
+    } finally {
+      await page.close();
+    }
+  });
+
   it('join their snapshot exactly with since, and replay by Last-Event-ID after that', async () => {
     for (let i = 0; i < 5; i++) await patch(...update(`d${i}`));
     const { id, revision } = await read();

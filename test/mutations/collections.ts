@@ -246,4 +246,12 @@ export const COLLECTION_MUTATIONS: Mutation[] = [
     replace: '',
     caughtBy: 'redis/collections',
   },
+  {
+    name: 'a page that begins with the last changes gets those of an epoch before',
+    file: 'src/reading/replay.ts',
+    find: 'from === BEGINNING ? options :',
+    replace: 'from >= 0 ? options :',
+    caughtBy: 'integration/collections',
+    only: 'of the present epoch only',
+  },
 ];

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { channelOfCollection } from '../../collection/collections.ts';
-import { Snapshots } from '../../collection/snapshots.ts';
+import type { Snapshots } from '../../collection/snapshots.ts';
 import type { CollectionConfig } from '../../config/collections.ts';
 import { SisyphusError } from '../../errors.ts';
-import { formatPosition } from '../../message/position.ts';
+import { formatPosition, parsePosition } from '../../message/position.ts';
 import { askingOf, judgeFor, type ReaderOptions } from '../channel-reader.ts';
 import { answerCondition } from '../condition.ts';
 import type { HttpContext } from '../context.ts';
@@ -29,9 +29,12 @@ export function page({ config }: HttpContext): (ctx: Context) => void {
 }
 
 /** GET /live/<collection>: all records, the revision that they have, and the id at which a stream joins. */
-export function snapshot(context: HttpContext, options: ReaderOptions): (ctx: Context) => Promise<void> {
+export function snapshot(
+  context: HttpContext,
+  options: ReaderOptions,
+  snapshots: Snapshots,
+): (ctx: Context) => Promise<void> {
   const asking = askingOf(context, options);
-  const snapshots = new Snapshots(context.collections);
   return async (ctx) => {
     const { name } = collectionOf(ctx, context.config.collections);
     const judge = await judgeFor(ctx, channelOfCollection(name), streamRequestOf(ctx.req), asking);
@@ -52,16 +55,28 @@ export function snapshot(context: HttpContext, options: ReaderOptions): (ctx: Co
   };
 }
 
-/** GET /live/<collection>/events: a stream of the collection's channel alone. */
-export function changes(context: HttpContext, openStream: OpenStream): (ctx: Context) => void {
-  return (ctx) => {
+/**
+ * GET /live/<collection>/events: a stream of the collection's channel alone. The last changes that it begins with are those of the present
+ * epoch, because a page that is sent another one starts over, and would be sent it again.
+ */
+export function changes(
+  context: HttpContext,
+  openStream: OpenStream,
+  snapshots: Snapshots,
+): (ctx: Context) => Promise<void> {
+  return async (ctx) => {
     const { name } = collectionOf(ctx, context.config.collections);
     const request = streamRequestOf(ctx.req);
     const { query } = request;
     query.set('c', channelOfCollection(name));
     if (!query.has('overlap')) query.set('overlap', OVERLAP);
+    // An epoch is the id with which it began. If the store does not answer, the stream says so.
+    const epoch = await snapshots.read(name).then(
+      (read) => parsePosition(read.epoch),
+      () => undefined,
+    );
     ctx.respond = false;
-    handOver(ctx.req, ctx.res, request, openStream);
+    handOver(ctx.req, ctx.res, request, openStream, epoch);
   };
 }
 

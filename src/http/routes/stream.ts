@@ -31,8 +31,11 @@ const FAILURES = new Set<Refusal>([
   ...(['untrusted', 'headers_too_large'] as const),
 ]);
 
-/** Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. */
-export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal) => void;
+/**
+ * Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. `from`: if the stream
+ * begins with the last messages, those before this id are left out.
+ */
+export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal, from?: Position) => void;
 
 export interface StreamOpenerOptions extends EntranceOptions {
   heads: StreamHeads;
@@ -69,11 +72,12 @@ export function handOver(
   response: ServerResponse,
   asked: HttpRequest,
   openStream: OpenStream,
+  from?: Position,
 ): void {
   exchangeOf(request.socket).isStream = true;
   inTurn(response, (socket) => {
     leaveHttp(socket);
-    openStream(socket, asked);
+    openStream(socket, asked, undefined, from);
   });
 }
 
@@ -87,9 +91,10 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   const admission = new Admission();
   const entrance = new Entrance(context, options);
   const isConflated = (channel: string): boolean => hub.isConflated(channel);
-  return async (socket, request, refusal) => {
+  return async (socket, request, refusal, from) => {
     const begun = performance.now();
-    const { format, start, named, isPoll, notes } = readStreamQuery(request, authenticator.parameters);
+    const { format, start: asked, named, isPoll, notes } = readStreamQuery(request, authenticator.parameters);
+    const start = asked.kind === 'overlap' ? { ...asked, from } : asked;
     for (const note of notes) log.warnOnce(note, { event: 'parameter_ignored', reason: note });
     const head = heads.for(request.valuesOf('origin').join(', '));
     const writer = new SocketWriter(socket);
