@@ -43,6 +43,8 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
       socket.destroy();
       return;
     }
+    // The client has ended its side. An earlier request may be a poll that waits, and nobody would notice that its client has gone.
+    if (error.code === 'HPE_INVALID_EOF_STATE') destroyLater(socket);
     const refusal = refusalOf(error);
     options.log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
     const isStream = refusal.code === 'headers_too_large' && exchange.beginsAsStream && exchange.last === undefined;
@@ -136,6 +138,10 @@ function endWith(socket: Socket, text: string): void {
   if (!socket.writable) return;
   socket.end(text);
   // If the socket were closed now with unread bytes, the kernel would send a reset, and the client might lose the response.
+  destroyLater(socket);
+}
+
+function destroyLater(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), LINGER);
   socket.once('close', () => clearTimeout(timer));
 }

@@ -39,6 +39,20 @@ describe('a poll session', function () {
   const record = (session: string, field: string): Promise<string | null> =>
     world.client.hget(`${KEY}:poll:${session}`, field);
 
+  it('gives back what a poll has claimed whose client ends in the middle of its next request', async () => {
+    const session = await begin(url);
+    const client = new RawSocket(world.gateway.port);
+    const head = 'Host: a\r\nContent-Length:';
+    client.send(
+      `POST /sock.it/${session}/poll HTTP/1.1\r\n${head} 0\r\n\r\nPOST /tokens HTTP/1.1\r\n${head} 3\r\n\r\n`,
+    );
+    await waits(session);
+    client.end();
+    await client.until(({ closed }) => closed);
+    await sendTo(url, session, ['kept']);
+    expect(await soon(pollOnce(url, session))).to.deep.equal(['kept']);
+  });
+
   it('has a name that nobody can guess, and answers as plain text that nobody keeps', async () => {
     const { status, text, headers } = await post(url, 'poll-start');
     expect(status).to.equal(200);

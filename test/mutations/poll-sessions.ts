@@ -295,4 +295,12 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     ...FAULTS,
     only: 'in the inbox once',
   },
+  {
+    name: 'a poll waits on whose client has ended in the middle of its next request',
+    file: 'src/http/unreadable.ts',
+    find: "if (error.code === 'HPE_INVALID_EOF_STATE') destroyLater(socket);",
+    replace: '',
+    ...SUITE,
+    only: 'middle of its next',
+  },
 ];
