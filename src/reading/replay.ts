@@ -106,7 +106,8 @@ export async function openReplay(
 ): Promise<Replay> {
   const { hub, backlog } = options;
   if (start.kind === 'overlap') {
-    const { count: last, from = BEGINNING } = start;
+    const last = start.count;
+    const from = (await start.from?.()) ?? BEGINNING;
     const allows = (message: Message): boolean => !isAfter(from, message.id) && options.filter.allows(message);
     const filtered = from === BEGINNING ? options : { ...options, filter: { isQuiet: false, allows } };
     const requests = owedAfter(BEGINNING).map(({ channel, after }) => ({ channel, after, upTo: seam, last }));

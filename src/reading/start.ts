@@ -6,6 +6,9 @@ import { BEGINNING, justAfter, type Position, parsePosition } from '../message/p
  */
 export const NOWHERE = justAfter(BEGINNING);
 
+/** Finds out an id when the messages behind it are read. */
+export type From = () => Promise<Position | undefined>;
+
 /** The position at which a reader wants to begin. */
 export type Start =
   | { kind: 'now' }
@@ -13,8 +16,8 @@ export type Start =
   | { kind: 'after'; position: Position }
   /** The client brought a text that is no position. */
   | { kind: 'unreadable' }
-  /** The last `count` messages of each channel, without those before the id `from`. */
-  | { kind: 'overlap'; count: number; from?: Position | undefined }
+  /** The last `count` messages of each channel, without those before the id that `from` answers, if it answers one. */
+  | { kind: 'overlap'; count: number; from?: From | undefined }
   /** In each channel all messages after the revision that the client has; 0 if the channel is not among these. */
   | { kind: 'revisions'; seen: ReadonlyMap<string, number> };
 

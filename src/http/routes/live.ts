@@ -4,7 +4,7 @@ import { channelOfCollection } from '../../collection/collections.ts';
 import type { Snapshots } from '../../collection/snapshots.ts';
 import type { CollectionConfig } from '../../config/collections.ts';
 import { SisyphusError } from '../../errors.ts';
-import { formatPosition, parsePosition } from '../../message/position.ts';
+import { formatPosition, type Position, parsePosition } from '../../message/position.ts';
 import { askingOf, judgeFor, type ReaderOptions } from '../channel-reader.ts';
 import { answerCondition } from '../condition.ts';
 import type { HttpContext } from '../context.ts';
@@ -59,23 +59,20 @@ export function snapshot(
  * GET /live/<collection>/events: a stream of the collection's channel alone. The last changes that it begins with are those of the present
  * epoch, because a page that is sent another one starts over, and would be sent it again.
  */
-export function changes(
-  context: HttpContext,
-  openStream: OpenStream,
-  snapshots: Snapshots,
-): (ctx: Context) => Promise<void> {
-  return async (ctx) => {
+export function changes(context: HttpContext, openStream: OpenStream, snapshots: Snapshots): (ctx: Context) => void {
+  return (ctx) => {
     const { name } = collectionOf(ctx, context.config.collections);
     const request = streamRequestOf(ctx.req);
     const { query } = request;
     query.set('c', channelOfCollection(name));
     if (!query.has('overlap')) query.set('overlap', OVERLAP);
-    // An epoch is the id with which it began. If the store does not answer, the stream says so.
-    const epoch = await snapshots.read(name).then(
-      (read) => parsePosition(read.epoch),
-      () => undefined,
-    );
     ctx.respond = false;
+    // An epoch is the id with which it began. If the store does not answer, the stream says so.
+    const epoch = (): Promise<Position | undefined> =>
+      snapshots.read(name).then(
+        (read) => parsePosition(read.epoch),
+        () => undefined,
+      );
     handOver(ctx.req, ctx.res, request, openStream, epoch);
   };
 }

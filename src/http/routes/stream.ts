@@ -10,7 +10,7 @@ import type { Refusal } from '../../connection/refusal.ts';
 import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { OPENING } from '../../patience.ts';
-import { positionOf } from '../../reading/start.ts';
+import { type From, positionOf } from '../../reading/start.ts';
 import { Admission } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
@@ -33,9 +33,9 @@ const FAILURES = new Set<Refusal>([
 
 /**
  * Opens a stream on a socket. With a `refusal` the stream is refused for that reason, and the client is not identified. `from`: if the stream
- * begins with the last messages, those before this id are left out.
+ * begins with the last messages, those before the id that it answers are left out.
  */
-export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal, from?: Position) => void;
+export type OpenStream = (socket: Socket, request: HttpRequest, refusal?: Refusal, from?: From) => void;
 
 export interface StreamOpenerOptions extends EntranceOptions {
   heads: StreamHeads;
@@ -72,7 +72,7 @@ export function handOver(
   response: ServerResponse,
   asked: HttpRequest,
   openStream: OpenStream,
-  from?: Position,
+  from?: From,
 ): void {
   exchangeOf(request.socket).isStream = true;
   inTurn(response, (socket) => {
