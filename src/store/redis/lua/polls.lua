@@ -54,6 +54,14 @@ function polls.read(record)
   } or nil
 end
 
+-- Looks a session up by its name, before the first write of a function. Answers the session, its two keys, and an error if they are not as they
+-- should be; without a session there is none, or an error.
+function polls.open(id)
+  local record, queue = polls.keys_of(id)
+  local problem = polls.problem(record, queue)
+  return not problem and polls.read(record) or nil, record, queue, problem
+end
+
 function polls.touch(record, queue)
   redis.call('PEXPIRE', record, polls.KEPT)
   redis.call('PEXPIRE', queue, polls.KEPT)

@@ -60,14 +60,9 @@ define('poll_claim', { 'allow-oom' }, function(args)
   if not polls.is_id(id) or #args < 5 or (#args > 5 and #args < 8) or not (verb == 'begin' or verb == 'look') then
     return bad_request('poll_claim', '<session> <poll> <gateway> <begin|look> <got> [<position> <told> <number> <frame>*]')
   end
-  local record, queue = polls.keys_of(id)
-  local problem = polls.problem(record, queue)
-  if problem then
-    return problem
-  end
-  local session = polls.read(record)
+  local session, record, queue, problem = polls.open(id)
   if not session then
-    return { 'unknown' }
+    return problem or { 'unknown' }
   end
   -- A stream that was read before another batch was made may have frames that are in that batch.
   local is_stale = args[8] and whole(args[8]) ~= session.number and session.by ~= poll

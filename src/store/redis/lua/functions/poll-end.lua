@@ -9,14 +9,9 @@ define('poll_end', { 'allow-oom' }, function(args)
   if not polls.is_id(id) or #args ~= 3 or not (how == 'written' or how == 'back') then
     return bad_request('poll_end', '<session> <poll> <written|back>')
   end
-  local record, queue = polls.keys_of(id)
-  local problem = polls.problem(record, queue)
-  if problem then
-    return problem
-  end
-  local session = polls.read(record)
+  local session, record, queue, problem = polls.open(id)
   if not session then
-    return 0
+    return problem or 0
   end
   local other = session.poll ~= poll and session.at or nil
   local is_holder = session.batch and session.by == poll and session.state == 'claimed'

@@ -9,14 +9,9 @@ define('poll_send', {}, function(args)
   if not polls.is_id(id) or #args < 2 then
     return bad_request('poll_send', '<session> <message>+')
   end
-  local record, queue = polls.keys_of(id)
-  local problem = polls.problem(record, queue)
-  if problem then
-    return problem
-  end
-  local session = polls.read(record)
+  local session, record, queue, problem = polls.open(id)
   if not session then
-    return -1
+    return problem or -1
   end
   local clock = session.at and polls.prepare_wake(session.at)
   local dropped = math.max(0, redis.call('XLEN', queue) + #args - 1 - polls.MOST)

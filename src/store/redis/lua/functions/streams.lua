@@ -30,8 +30,8 @@ local function require_streams(list, mine)
   require_permissions(mine, { 'HGET', 'HSET', 'HDEL', 'HMGET', 'DEL', 'PEXPIRE', 'PTTL' })
 end
 
--- The gateways on the list, and in `streams` how many streams those have that say so. It is a hash, so that an ACL need not allow the
--- commands of sets.
+-- Answers the names of the gateways on the list, and as `streams` how many streams each has that has said it. The list is a hash, so that an
+-- ACL need not allow the commands of sets.
 local function names_in(list)
   local stored, names = redis.call('HGETALL', list), { streams = {} }
   for i = 1, #stored, 2 do
