@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 // CLOCK_MONOTONIC is one clock for all processes of a machine, so a stamp made by the publisher can be subtracted here.
 static inline uint64_t now_us(void) {
@@ -65,4 +66,20 @@ static inline void hist_print(const char *name, const struct hist *h) {
 static inline void die(const char *what) {
   perror(what);
   exit(1);
+}
+
+/* Reads from standard input, and calls `command` with each whole line. */
+static inline void read_commands(void (*command)(char *)) {
+  static char line[256];
+  static size_t size;
+  ssize_t got = read(0, line + size, sizeof line - 1 - size);
+  if (got <= 0) exit(0);
+  size += (size_t)got;
+  char *eol;
+  while ((eol = memchr(line, '\n', size))) {
+    *eol = 0;
+    command(line);
+    size -= (size_t)(eol + 1 - line);
+    memmove(line, eol + 1, size);
+  }
 }

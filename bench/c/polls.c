@@ -202,7 +202,7 @@ static void continue_opening(void) {
   report(1);
 }
 
-static void command(const char *line) {
+static void command(char *line) {
   if (strncmp(line, "open", 4) == 0) {
     opening = 1;
     opening_since = now_us();
@@ -217,21 +217,6 @@ static void command(const char *line) {
   } else {
     fprintf(stderr, "unknown command: %s\n", line);
     exit(1);
-  }
-}
-
-static void read_commands(void) {
-  static char line[256];
-  static size_t size;
-  ssize_t got = read(0, line + size, sizeof line - 1 - size);
-  if (got <= 0) exit(0);
-  size += (size_t)got;
-  char *eol;
-  while ((eol = memchr(line, '\n', size))) {
-    *eol = 0;
-    command(line);
-    size -= (size_t)(eol + 1 - line);
-    memmove(line, eol + 1, size);
   }
 }
 
@@ -280,7 +265,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
       struct poll *p = events[i].data.ptr;
       if (!p) {
-        read_commands();
+        read_commands(command);
       } else if (p->connecting) {
         if (events[i].events & (EPOLLERR | EPOLLHUP)) die("connect");
         p->connecting = 0;

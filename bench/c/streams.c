@@ -378,21 +378,6 @@ static void command(char *line) {
   }
 }
 
-static void read_commands(void) {
-  static char line[256];
-  static size_t size;
-  ssize_t got = read(0, line + size, sizeof line - 1 - size);
-  if (got <= 0) exit(0);
-  size += (size_t)got;
-  char *eol;
-  while ((eol = memchr(line, '\n', size))) {
-    *eol = 0;
-    command(line);
-    size -= (size_t)(eol + 1 - line);
-    memmove(line, eol + 1, size);
-  }
-}
-
 static void read_plan(const char *file) {
   FILE *plan = fopen(file, "r");
   if (!plan) die(file);
@@ -452,7 +437,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < count; i++) {
       struct stream *s = events[i].data.ptr;
       if (!s) {
-        read_commands();
+        read_commands(command);
         // A `cut` closes streams that may have an event in this very batch.
         break;
       }
