@@ -41,7 +41,7 @@ export interface Report {
   counts: Counts;
 }
 
-/** A worker of several, and whether it has answered in time. */
+/** One of several workers, and whether it has answered in time. */
 export interface WorkerAnswer {
   /** From 1; a worker that takes the place of another one has its number. */
   worker: number;
