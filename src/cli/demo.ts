@@ -21,10 +21,13 @@ export interface Demo {
   stdout: Sink;
 }
 
-/** Adds a publishing secret if the configuration has none. A generated one protects nothing, so the demo may show it. */
+/**
+ * Adds a publishing secret if the configuration has none, and opens the console to this machine unless that has a secret. A generated
+ * publishing secret protects nothing, so the demo may show it.
+ */
 export function demoConfig(config: Config): Config {
   const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
-  return { ...config, publishSecret };
+  return { ...config, publishSecret, console: config.console === 'off' ? 'open' : config.console };
 }
 
 /** Grants the demo user its channels, and prints the commands to try. */
@@ -37,13 +40,16 @@ export async function startDemo(demo: Demo): Promise<void> {
   demo.stdout.write(`${linesOf(demo).join('\n')}\n`);
 }
 
-function linesOf({ config, port, privateRedis }: Demo): string[] {
+function linesOf(demo: Demo): string[] {
+  const { config, port, privateRedis } = demo;
   const { host, redisUrl } = config;
   const name = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host;
   const url = `http://${name}:${port}`;
   return [
     '',
     `Sisyphus listens on ${url}, and keeps its messages in ${storeOf(redisUrl, privateRedis)}.`,
+    '',
+    `See it in a browser: ${consoleOf(demo, name)}`,
     '',
     `Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`,
     `  curl -N '${url}/?user=${USER}'`,
@@ -55,6 +61,11 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
     'Ctrl-C ends everything that was started.',
     '',
   ];
+}
+
+/** With a port of their own for operators, the console is on that one. */
+function consoleOf({ port, config: { adminPort } }: Demo, name: string): string {
+  return adminPort === undefined ? `http://${name}:${port}/console` : `http://localhost:${adminPort}/console`;
 }
 
 function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis']): string {
