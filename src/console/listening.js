@@ -109,7 +109,8 @@ export class Listening {
   #lost(source) {
     if (source !== this.#source) return;
     if (source.readyState !== EventSource.CLOSED) {
-      this.#on.state('opening', this.#why || 'the browser comes back by itself');
+      if (this.#why) this.#on.state('away', this.#why);
+      else this.#on.state('opening', 'the browser comes back by itself');
       this.#on.note(`the connection ended; the browser comes back with Last-Event-ID: ${this.#position}`);
       return;
     }
@@ -138,8 +139,10 @@ export class Listening {
 
   /** Whatever the gateway says, the browser comes back by itself, as a page without this console would. */
   #status(word, why) {
-    this.#why = word === 'ok' ? '' : [word, why].filter(Boolean).join(': ');
+    // The gateway says in `retry:` when to come back, and an EventSource does not show that.
+    const again = word === 'failure' ? 'tries again within a minute' : 'tries again within seconds';
+    this.#why = word === 'ok' ? '' : `${[word, why].filter(Boolean).join(': ')}; ${again}`;
     if (word === 'ok') this.#on.state('open');
-    else this.#on.state('opening', this.#why);
+    else this.#on.state('away', this.#why);
   }
 }

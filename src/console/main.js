@@ -18,12 +18,20 @@ const clock = new Clock();
 const frames = new FrameList();
 const picture = new Picture(() => void check());
 const listening = new Listening(clock, {
-  frame: (frame) => frames.add(frame),
+  frame: show,
   note: (text) => frames.note(text),
   state: showState,
   refused: (error) => closeDoor(error),
 });
 let session;
+
+function show(frame) {
+  frames.add(frame);
+  if (frame.kind !== 'reset') return;
+  // What is replayed behind it may be longer than the list is high.
+  byId('last-reset').textContent = `last reset: ${frame.channel}, ${frame.word}`;
+  byId('last-reset').hidden = false;
+}
 
 /** Asks whether the page is let in; if so, the desk is shown. */
 async function enter() {
