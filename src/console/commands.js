@@ -27,13 +27,13 @@ export function rightsCommand(verb, { user, channel }, { redis }) {
 }
 
 function curl(path, body) {
-  const lines = [
+  const words = [
     `curl ${base}${path}`,
     '-H "Authorization: Bearer $SISYPHUS_PUBLISH_SECRET"',
     "-H 'Content-Type: application/json'",
     `-d ${quote(JSON.stringify(body))}`,
   ];
-  return lines.join(' \\\n  ');
+  return words.join(' ');
 }
 
 /** The text as one word of a shell. */
