@@ -339,6 +339,7 @@ describe('the console in Chromium', function () {
     await open(guarded);
     await page.locator('#login').waitFor();
     expect(await page.locator('#desk').isHidden()).to.equal(true);
+    expect(await page.locator('#login input:visible').count()).to.equal(1);
     await page.fill('#secret', 'not the secret');
     await page.keyboard.press('Enter');
     await eventually(
