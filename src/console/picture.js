@@ -68,7 +68,9 @@ export class Picture {
 
   #showFacts({ ready, draining, redis, store, recorder, fleet, version }) {
     const leader = fleet.find(({ role }) => role === 'leader');
-    const recording = recorder.role === 'off' ? undefined : leader ? `recorder ${leader.gateway}` : 'no recorder';
+    // The one that has the lease may be a gateway without a console.
+    const unnamed = recorder.recording ? 'recorder elsewhere' : 'no recorder';
+    const recording = recorder.role === 'off' ? undefined : leader ? `recorder ${leader.gateway}` : unnamed;
     const state = draining ? ['bad', 'draining'] : ready ? ['good', 'ready'] : ['bad', 'not ready'];
     const storage = store === 'memory' ? ['', 'memory'] : [redis === 'up' ? 'good' : 'bad', `Redis ${redis}`];
     const isFine = recorder.recording || recorder.role === 'off';

@@ -32,6 +32,10 @@ export class ReportFeed {
       throw new SisyphusError('unavailable', `${MOST} consoles watch already: expected one of them to be closed`);
     }
     page.writeHead(200, STREAM_HEADERS);
+    if (page.req.method === 'HEAD') {
+      page.end();
+      return;
+    }
     page.flushHeaders();
     this.#pages.add(page);
     page.once('close', () => this.#remove(page));
