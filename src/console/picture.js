@@ -145,7 +145,8 @@ function meanOf(after, before) {
 }
 
 function number(value) {
-  const text = value < 100 && !Number.isInteger(value) ? value.toFixed(1) : String(Math.round(value));
+  const short = Number(value.toFixed(1));
+  const text = short < 100 ? String(short) : String(Math.round(value));
   return text.replace(/\B(?=(\d{3})+(?!\d|\.))/g, '\u202f');
 }
 
