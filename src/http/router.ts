@@ -9,6 +9,7 @@ import { collectionWriter } from './middleware/collection-writer.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
+import { client } from './routes/client.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, metrics, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
@@ -56,6 +57,9 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.get('/live/:collection/events', changes(context, openStream, snapshots));
   if (context.config.protocols.includes('sync')) routeSync(router, context, options);
   router.get('/position', position(context));
+  const clients = client();
+  router.get('/client.js', clients);
+  router.get('/client/:file', clients);
   if (options.polls) routeRt(router, context, options.polls);
   routeHealth(router, context);
   if (isOpen) routeAdmin(router, context, options);
