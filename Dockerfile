@@ -7,9 +7,10 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
+COPY bin/build ./bin/
 COPY src ./src
 # What only builds and tests is not taken along.
-RUN npx tsc -p tsconfig.json && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN bin/build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 # The second stage has what runs, owned by root, so that the gateway cannot change its own code.
 FROM node:24-bookworm-slim

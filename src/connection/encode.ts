@@ -6,8 +6,18 @@ import type { ResetReason } from '../message/reset.ts';
 import type { Refusal } from './refusal.ts';
 import { toJson } from './to-json.ts';
 
-/** `raw` forwards each payload as it was published; `json` wraps it in a JSON object with channel, revision and id. */
-export type Format = 'raw' | 'json';
+/**
+ * `raw` forwards each payload as it was published; `json` wraps it in a JSON object with channel, revision and id. `frames` is JSON for a
+ * client that reads every event in one listener: no frame has an `event:` line, and the event's name and `retry` are in the JSON.
+ */
+export const FORMATS = ['raw', 'json', 'frames'] as const;
+
+export type Format = (typeof FORMATS)[number];
+
+/** The format of this name, or else `raw`. */
+export function formatOf(name: string | undefined): Format {
+  return FORMATS.find((format) => format === name) ?? 'raw';
+}
 
 export type Status = 'ok' | 'error' | 'failure';
 
@@ -26,6 +36,10 @@ export function encodeMessage({ message, frames }: Delivery, format: Format): Bu
     frames.json ??= frameOf(message, format);
     return frames.json;
   }
+  if (format === 'frames') {
+    frames.frames ??= frameOf(message, format);
+    return frames.frames;
+  }
   frames.raw ??= frameOf(message, format);
   return frames.raw;
 }
@@ -36,6 +50,8 @@ export interface Remarks {
   refusal?: Refusal | undefined;
   /** The variable with the limit that is reached. */
   limit?: string | undefined;
+  /** After so long without a frame (ms) a noop comes, so that a client can tell a quiet stream from a dead one. Only in JSON. */
+  noopInterval?: number | undefined;
   /** One sentence for each ignored part of the request. */
   notes?: readonly string[] | undefined;
 }
@@ -49,15 +65,16 @@ export function encodeStatus(
   position: Position,
   retryMs: number,
   format: Format,
-  { refusal, limit, notes = [] }: Remarks = {},
+  { refusal, limit, noopInterval, notes = [] }: Remarks = {},
 ): Buffer {
-  const json = format === 'json';
-  const data = json
-    ? JSON.stringify({ status, reason: refusal, limit })
-    : `<message><status>${status}</status></message>`;
-  const words = json ? [] : [refusal, limit].filter((word) => word !== undefined);
+  const isRaw = format === 'raw';
+  const retry = Math.round(retryMs);
+  const data = isRaw
+    ? `<message><status>${status}</status></message>`
+    : JSON.stringify({ status, reason: refusal, limit, noopInterval, retry: format === 'frames' ? retry : undefined });
+  const words = isRaw ? [refusal, limit].filter((word) => word !== undefined) : [];
   const comments = [...words, ...notes].map(commentOf).join('');
-  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${Math.round(retryMs)}\n${comments}\n`);
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${retry}\n${comments}\n`);
 }
 
 function commentOf(text: string): string {
@@ -69,7 +86,7 @@ let lastNoop: { position: Position; format: Format; frame: Buffer } | undefined;
 /** The frame of a noop. The last one is kept, because most silent streams are at the same position: that of the gateway. */
 export function encodeNoop(position: Position, format: Format): Buffer {
   if (lastNoop?.position !== position || lastNoop.format !== format) {
-    const text = `id: ${formatPosition(position)}\ndata: ${format === 'json' ? '{"noop":true}' : 'noop'}\n\n`;
+    const text = `id: ${formatPosition(position)}\ndata: ${format === 'raw' ? 'noop' : '{"noop":true}'}\n\n`;
     lastNoop = { position, format, frame: Buffer.from(text) };
   }
   return lastNoop.frame;
@@ -77,35 +94,40 @@ export function encodeNoop(position: Position, format: Format): Buffer {
 
 /** The last frame before a shutdown. `retryMs` is different for each client, so that they do not all come back at once. */
 export function encodeGoodbye(position: Position, retryMs: number, format: Format): Buffer {
-  const noop = format === 'json' ? '{"noop":true}' : 'noop';
-  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${noop}\nretry: ${Math.round(retryMs)}\n\n`);
+  const retry = Math.round(retryMs);
+  const noops = { raw: 'noop', json: '{"noop":true}', frames: `{"noop":true,"retry":${retry}}` };
+  return Buffer.from(`id: ${formatPosition(position)}\ndata: ${noops[format]}\nretry: ${retry}\n\n`);
 }
 
 /** `position` becomes the client's `Last-Event-ID`. A reset does not advance it, except to the id of an `oversize` message. */
 export function encodeReset(channel: string, reason: ResetReason, position: Position, format: Format): Buffer {
   // The XML needs no escaping: no character of a channel name is special in XML.
   const data =
-    format === 'json'
-      ? JSON.stringify({ reset: { channel, reason } })
-      : `<message><reset><channel>${channel}</channel><reason>${reason}</reason></reset></message>`;
-  return Buffer.from(`event: reset\ndata: ${data}\nid: ${formatPosition(position)}\n\n`);
+    format === 'raw'
+      ? `<message><reset><channel>${channel}</channel><reason>${reason}</reason></reset></message>`
+      : JSON.stringify({ reset: { channel, reason } });
+  return Buffer.from(`${eventLine('reset', format)}data: ${data}\nid: ${formatPosition(position)}\n\n`);
 }
 
 /** The client has named this channel and may not read it. The XML needs no escaping, as in a reset. */
 export function encodeDenied(channel: string, position: Position, format: Format): Buffer {
   const data =
-    format === 'json'
-      ? JSON.stringify({ denied: { channel } })
-      : `<message><denied><channel>${channel}</channel></denied></message>`;
-  return Buffer.from(`event: denied\ndata: ${data}\nid: ${formatPosition(position)}\n\n`);
+    format === 'raw'
+      ? `<message><denied><channel>${channel}</channel></denied></message>`
+      : JSON.stringify({ denied: { channel } });
+  return Buffer.from(`${eventLine('denied', format)}data: ${data}\nid: ${formatPosition(position)}\n\n`);
+}
+
+function eventLine(name: string | undefined, format: Format): string {
+  return name === undefined || format === 'frames' ? '' : `event: ${name}\n`;
 }
 
 function frameOf(message: Message, format: Format): Buffer {
   if (message.oversize) return encodeReset(message.channel, 'oversize', message.id, format);
   // The `id:` line is last: if a connection dies in mid-frame, some clients keep an id that they have read, and would skip the message.
   const tail = `\nid: ${formatPosition(message.id)}\n\n`;
-  const head = message.event === undefined ? 'data: ' : `event: ${message.event}\ndata: `;
-  if (format === 'json') return Buffer.from(head + toJson(message) + tail);
+  const head = `${eventLine(message.event, format)}data: `;
+  if (format !== 'raw') return Buffer.from(head + toJson(message, format === 'frames') + tail);
   const { payload } = message;
   if (isOneLine(payload) && isUtf8(payload)) return wrap(head, payload, tail);
   // `toString` replaces bytes that are not UTF-8 by U+FFFD and, unlike TextDecoder, keeps a leading byte order mark.

@@ -37,6 +37,8 @@ export interface EventStreamOptions {
   head: ResponseHead;
   /** Comment lines for the first frame. */
   notes?: readonly string[] | undefined;
+  /** In the JSON of the first frame: after so long a silence a noop comes (ms). */
+  noopInterval?: number | undefined;
   format: Format;
   flusher: Flusher;
   /** Bound of unsent bytes: written, and not taken by the transport. A reader above it may be closed as too slow (see `Credit`). */
@@ -69,14 +71,14 @@ export class EventStream implements Connection, Debtor {
   #held: FrameQueue | undefined;
   lastSent = performance.now();
   onClose: (reason: CloseReason) => void = () => undefined;
-  /** The response head, and the notes of the first frame; `undefined` once they are sent. */
-  #first: Pick<EventStreamOptions, 'head' | 'notes'> | undefined;
+  /** The response head, and what the first frame says beside the status; `undefined` once they are sent. */
+  #first: Pick<EventStreamOptions, 'head' | 'notes' | 'noopInterval'> | undefined;
   readonly #isConflated: (channel: string) => boolean;
   readonly #random: () => number;
 
-  constructor({ writer, head, notes, format, flusher, maxBuffer, ...options }: EventStreamOptions) {
+  constructor({ writer, head, notes, noopInterval, format, flusher, maxBuffer, ...options }: EventStreamOptions) {
     this.#writer = writer;
-    this.#first = { head, notes };
+    this.#first = { head, notes, noopInterval };
     this.#format = format;
     this.#flusher = flusher;
     this.#maxBuffer = maxBuffer;
@@ -100,12 +102,12 @@ export class EventStream implements Connection, Debtor {
 
   open(status: Status, position: Position, { refusal, limit, times = 1 }: Ending = {}): void {
     if (this.closed || !this.#first) return;
-    const { head, notes } = this.#first;
+    const { head, notes, noopInterval: interval } = this.#first;
     this.#first = undefined;
     const retry = retryAfter(status, this.#random, times);
-    this.#watch(
-      this.#writer.begin(head, encodeStatus(status, position, retry, this.#format, { refusal, limit, notes })),
-    );
+    const noopInterval = status === 'ok' ? interval : undefined;
+    const remarks = { refusal, limit, noopInterval, notes };
+    this.#watch(this.#writer.begin(head, encodeStatus(status, position, retry, this.#format, remarks)));
     this.lastSent = performance.now();
   }
 

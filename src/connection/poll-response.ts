@@ -89,7 +89,8 @@ export class PollResponse implements Connection {
     this.#isOpened = true;
     const { format, notes, random = Math.random } = this.#options;
     const retry = status === 'ok' ? RETRY : retryAfter(status, random, times);
-    this.#add(encodeStatus(status, position, retry, format, { refusal, limit, notes }));
+    const noopInterval = status === 'ok' ? PATIENCE : undefined;
+    this.#add(encodeStatus(status, position, retry, format, { refusal, limit, noopInterval, notes }));
   }
 
   message(delivery: Delivery): void {

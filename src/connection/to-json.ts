@@ -2,16 +2,15 @@ import type { Message } from '../message/message.ts';
 import { formatPosition } from '../message/position.ts';
 import { xmlToObject } from '../message/xml.ts';
 
-/** A message as one line of JSON, for `format=json`. */
-export function toJson({ channel, revision, id, trace, payload }: Message): string {
+/** A message as one line of JSON, for `format=json`, or with its event's name for `format=frames`. */
+export function toJson({ channel, revision, id, event, trace, payload }: Message, hasEvent = false): string {
   const names = `"channel":${JSON.stringify(channel)},"revision":${revision},"id":"${formatPosition(id)}"`;
-  return `{${names},${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
+  return `{${names},${hasEvent ? eventOf(event) : ''}${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
 /** A message of a channel that the answer names elsewhere, as JSON. */
 export function toItem({ id, revision, event, trace, payload }: Message): string {
-  const name = event === undefined ? '' : `"event":${JSON.stringify(event)},`;
-  return `{"id":"${formatPosition(id)}","revision":${revision},${name}${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
+  return `{"id":"${formatPosition(id)}","revision":${revision},${eventOf(event)}${traceOf(trace)}"data":${dataOf(payload.toString('utf8'))}}`;
 }
 
 /** A message in the answer to a long poll: its revision as the id, and the JSON that it is, or its text as a JSON string. */
@@ -19,6 +18,10 @@ export function toRevisionItem({ revision, payload, oversize }: Message): string
   if (oversize) return `{"id":${revision}}`;
   const text = payload.toString('utf8');
   return `{"id":${revision},"payload":${isJson(text) ? text : JSON.stringify(text)}}`;
+}
+
+function eventOf(event: string | undefined): string {
+  return event === undefined ? '' : `"event":${JSON.stringify(event)},`;
 }
 
 function traceOf(trace: string | undefined): string {

@@ -5,7 +5,7 @@ export function listenCommand({ user, channels, format, begin }, { isOnAdminPort
   const query = new URLSearchParams();
   if (user !== '') query.set('user', user);
   for (const channel of channels) query.append('c', channel);
-  if (format === 'json') query.set('format', 'json');
+  if (format !== 'raw') query.set('format', format);
   for (const [name, value] of Object.entries(begin)) query.set(name, value);
   const address = new URL(isOnAdminPort ? `http://${location.hostname}:${port}/` : base);
   // The signs that a channel may have need no escape in a query.

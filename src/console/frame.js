@@ -9,7 +9,7 @@ const DENIED = /^<message><denied><channel>(.*)<\/channel><\/denied><\/message>$
  * kind: status, noop, reset, denied or message; word: what the status says, the reason of a reset, or the name of the event.
  */
 export function readFrame({ type, data, lastEventId }, format) {
-  const found = format === 'json' ? readJson(type, data) : readRaw(type, data);
+  const found = format === 'raw' ? readRaw(type, data) : readJson(type, data);
   return {
     channel: undefined,
     revision: undefined,
@@ -32,7 +32,15 @@ function readJson(type, data) {
   if (value?.reset) return { kind: 'reset', channel: value.reset.channel, word: value.reset.reason, text: '', value };
   if (value?.denied) return { kind: 'denied', channel: value.denied.channel, text: '', value };
   const text = typeof value?.data === 'string' ? value.data : JSON.stringify(value?.data);
-  return { kind: 'message', channel: value?.channel, revision: value?.revision, word: eventOf(type), text, value };
+  // With `format=frames` every event is a message, and its name is in the JSON.
+  return {
+    kind: 'message',
+    channel: value?.channel,
+    revision: value?.revision,
+    word: value?.event ?? eventOf(type),
+    text,
+    value,
+  };
 }
 
 function readRaw(type, data) {

@@ -11,6 +11,7 @@ import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
 import { ReportFeed } from './report-feed.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
+import { client } from './routes/client.ts';
 import {
   consoleFiles,
   consoleReports,
@@ -78,6 +79,9 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   router.get('/live/:collection/events', changes(context, openStream, snapshots));
   if (context.config.protocols.includes('sync')) routeSync(router, context, options);
   router.get('/position', position(context));
+  const clients = client();
+  router.get('/client.js', clients);
+  router.get('/client/:file', clients);
   if (options.polls) routeRt(router, context, options.polls);
   routeHealth(router, context);
   if (isOpen) routeAdmin(router, context, options);

@@ -1,5 +1,5 @@
 import type { HttpRequest } from '../auth/http-request.ts';
-import type { Format } from '../connection/encode.ts';
+import { FORMATS, type Format, formatOf } from '../connection/encode.ts';
 import { isChannel } from '../message/names.ts';
 import { parsePosition } from '../message/position.ts';
 import { MAX_OVERLAP, parseStart, type Start } from '../reading/start.ts';
@@ -19,7 +19,6 @@ export interface StreamQuery {
 const PARAMETERS = ['c', 'poll', 'format', 'lastEventId', 'since', 'overlap'];
 /** If one of these parameters is repeated, the last one counts. */
 const SINGLE = new Set(['format', 'since', 'overlap']);
-const FORMATS = new Set<string>(['raw', 'json'] satisfies Format[]);
 /** The number of notes is limited, because an address of 64 KB may hold thousands of parameters. */
 const MAX_NOTES = 8;
 /** A name or a value that a note quotes. One that is longer may be a credential in the wrong place. */
@@ -44,11 +43,13 @@ export function readStreamQuery(request: HttpRequest, others: readonly string[])
   return {
     isPoll: query.has('poll'),
     named: names.length === 0 ? undefined : new Set(names.filter(isChannel)),
-    format: format === 'json' ? 'json' : 'raw',
+    format: formatOf(format),
     start: parseStart({ lastEventIdHeader: request.valuesOf('last-event-id').join(', '), lastEventId, since, overlap }),
     notes: [
       ...notesOnNames(query, [...others, ...PARAMETERS]),
-      ...(format === undefined || FORMATS.has(format) ? [] : [`${quote('format', format)}: expected raw or json`]),
+      ...(format === undefined || format === formatOf(format)
+        ? []
+        : [`${quote('format', format)}: expected ${FORMATS.join(', ')}`]),
       ...notesOnChannels(names),
       ...notesOnPosition('lastEventId', lastEventId),
       ...notesOnPosition('since', since),

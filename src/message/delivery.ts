@@ -4,6 +4,7 @@ import type { Message } from './message.ts';
 export interface Frames {
   raw: Buffer | undefined;
   json: Buffer | undefined;
+  frames: Buffer | undefined;
   /** In the answer to a long poll, which has the messages of several channels. */
   item: string | undefined;
 }
@@ -16,7 +17,7 @@ export class Delivery {
   readonly message: Message;
   /** The message goes to so many streams that a stream with something of its own to send should not wait behind them. */
   readonly crowd: boolean;
-  readonly frames: Frames = { raw: undefined, json: undefined, item: undefined };
+  readonly frames: Frames = { raw: undefined, json: undefined, frames: undefined, item: undefined };
 
   constructor(message: Message, crowd = false) {
     this.message = message;

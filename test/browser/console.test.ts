@@ -215,10 +215,17 @@ describe('the console in Chromium', function () {
     );
     await page.click('#disconnect');
     expect(await state()).to.equal('closed');
+    // An event that the page has no listener for is shown if its name is in the JSON.
+    await page.selectOption('#listen-format', 'frames');
+    await page.selectOption('#listen-begin', 'now');
+    await page.click('#connect');
+    await isOpen();
+    await redis.client().call('FCALL', 'sisyphus_publish', '1', 'sisyphus:{0}', 'room:1', 'unheard of', 'surprise');
+    await eventually(async () => (await messages()).some(({ name }) => name === 'surprise') || undefined);
     await page.fill('#listen-user', '');
     await page.fill('#listen-channels', '');
     await page.click('#connect');
-    await eventually(async () => /^failure; /.test((await state()) ?? '') || undefined);
+    await eventually(async () => /^failure: missing; /.test((await state()) ?? '') || undefined);
   });
 
   it('keeps a bounded number of rows, is filtered, paused and cleared', async () => {

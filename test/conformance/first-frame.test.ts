@@ -224,7 +224,7 @@ describe('the first frame', () => {
     const path = '/?user=1&usr=2&format=xml&since=abc&overlap=x';
     const notes = [
       'unknown parameter usr: expected user, c, poll, format, lastEventId, since, overlap',
-      'format=xml: expected raw or json',
+      'format=xml: expected raw, json, frames',
       'since=abc: expected the id of a message, such as 1795206467123456',
       'overlap=x: expected a number from 1 to 1000',
     ];

@@ -54,7 +54,7 @@ describe('format=json', function () {
   }
 
   it('says ok in JSON', () => {
-    expect(stream.frames[0]!.data).to.equal('{"status":"ok"}');
+    expect(stream.frames[0]!.data).to.match(/^\{"status":"ok","noopInterval":\d+\}$/);
     expect(stream.frames[0]!.fields).to.deep.equal(['id', 'data', 'retry']);
   });
 

@@ -62,8 +62,8 @@ export const DOCUMENT_MUTATIONS: Mutation[] = [
   {
     name: 'undocumented: the reason of a refusal is not where the page shows it',
     file: 'src/connection/encode.ts',
-    find: '\\nretry: ${Math.round(retryMs)}\\n${comments}\\n`);',
-    replace: '\\n${comments}retry: ${Math.round(retryMs)}\\n\\n`);',
+    find: '\\nretry: ${retry}\\n${comments}\\n`);',
+    replace: '\\n${comments}retry: ${retry}\\n\\n`);',
     caughtBy: 'integration/documents',
     only: 'read-in-a-browser',
   },

@@ -392,9 +392,8 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'the id comes first in a message',
     file: 'src/connection/encode.ts',
-    find: "const head = message.event === undefined ? 'data: ' : `event: ${message.event}\\ndata: `;",
-    replace:
-      "const head = `id: ${message.id}\\n${message.event === undefined ? 'data: ' : `event: ${message.event}\\ndata: `}`;",
+    find: 'const head = `${eventLine(message.event, format)}data: `;',
+    replace: 'const head = `id: ${message.id}\\n${eventLine(message.event, format)}data: `;',
     caughtBy: 'conformance/drops',
   },
   {
@@ -414,9 +413,9 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'over capacity is a status of its own',
     file: 'src/connection/event-stream.ts',
-    find: 'const { head, notes } = this.#first;',
+    find: 'const { head, notes, noopInterval: interval } = this.#first;',
     replace:
-      "const { head: usual, notes } = this.#first;\n    const head = status === 'ok' ? usual : { ...usual, status: 503 };",
+      "const { head: usual, notes, noopInterval: interval } = this.#first;\n    const head = status === 'ok' ? usual : { ...usual, status: 503 };",
     caughtBy: 'conformance/first-frame',
   },
   {

@@ -94,7 +94,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'the package is packed without having been built',
     file: 'package.json',
-    find: '"prepack": "bin/install && tsc -p tsconfig.json"',
+    find: '"prepack": "bin/install && bin/build"',
     replace: '"prepack": "bin/install"',
     caughtBy: 'integration/packages',
     only: 'by npx',

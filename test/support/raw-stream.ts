@@ -204,7 +204,7 @@ export async function exchange(request: RawRequest, deadlineMs = 5_000): Promise
 }
 
 export function isOk(frame: Frame): boolean {
-  return frame.data === '<message><status>ok</status></message>' || frame.data === '{"status":"ok"}';
+  return frame.data === '<message><status>ok</status></message>' || (frame.data ?? '').startsWith('{"status":"ok"');
 }
 
 export function isControl(frame: Frame): boolean {

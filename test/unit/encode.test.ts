@@ -2,7 +2,14 @@ import { isUtf8 } from 'node:buffer';
 import { expect } from 'chai';
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
-import { encodeGoodbye, encodeMessage, encodeNoop, encodeReset, encodeStatus } from '../../src/connection/encode.ts';
+import {
+  encodeDenied,
+  encodeGoodbye,
+  encodeMessage,
+  encodeNoop,
+  encodeReset,
+  encodeStatus,
+} from '../../src/connection/encode.ts';
 import { Delivery } from '../../src/message/delivery.ts';
 import type { Message } from '../../src/message/message.ts';
 import type { Position } from '../../src/message/position.ts';
@@ -302,6 +309,41 @@ describe('what the gateway itself says', () => {
 
   it('says when to come back with id, noop and retry', () => {
     expect(encodeGoodbye(at, 3000.2, 'raw').toString()).to.equal('id: 1795206467123456\ndata: noop\nretry: 3000\n\n');
+  });
+
+  it('tells in JSON after how much silence a noop comes', () => {
+    expect(encodeStatus('ok', at, 1, 'json', { noopInterval: 15_000 }).toString()).to.equal(
+      'id: 1795206467123456\ndata: {"status":"ok","noopInterval":15000}\nretry: 1\n\n',
+    );
+    expect(encodeStatus('ok', at, 1, 'raw', { noopInterval: 15_000 }).toString()).not.to.include('15000');
+  });
+
+  it('has everything in the JSON of a frame, for a client with one listener', () => {
+    expect(encodeStatus('error', at, 34_211.3, 'frames', { refusal: 'capacity' }).toString()).to.equal(
+      'id: 1795206467123456\ndata: {"status":"error","reason":"capacity","retry":34211}\nretry: 34211\n\n',
+    );
+    expect(encodeNoop(at, 'frames').toString()).to.equal('id: 1795206467123456\ndata: {"noop":true}\n\n');
+    expect(encodeGoodbye(at, 4211, 'frames').toString()).to.equal(
+      'id: 1795206467123456\ndata: {"noop":true,"retry":4211}\nretry: 4211\n\n',
+    );
+    expect(encodeReset('room:918', 'trimmed', at, 'frames').toString()).to.equal(
+      'data: {"reset":{"channel":"room:918","reason":"trimmed"}}\nid: 1795206467123456\n\n',
+    );
+    expect(encodeDenied('room:918', at, 'frames').toString()).to.equal(
+      'data: {"denied":{"channel":"room:918"}}\nid: 1795206467123456\n\n',
+    );
+    const message = aMessage({
+      channel: 'room:918',
+      revision: 3,
+      id: at,
+      event: 'comment',
+      payload: Buffer.from('"a"'),
+    });
+    const delivery = new Delivery(message);
+    expect(encodeMessage(delivery, 'frames').toString()).to.equal(
+      'data: {"channel":"room:918","revision":3,"id":"1795206467123456","event":"comment","data":"a"}\nid: 1795206467123456\n\n',
+    );
+    expect(encodeMessage(delivery, 'json').toString()).to.include('event: comment\n').and.not.include('"event"');
   });
 
   it('tells of a gap by an event, with the id last', () => {

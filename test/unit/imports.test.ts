@@ -15,6 +15,7 @@ const IMPORTS = [
 const KNOWS: Record<string, string[]> = {
   ground: [],
   message: [],
+  client: [],
   counters: ['connection', 'message'],
   connection: ['message'],
   auth: ['connection', 'message'],
@@ -93,6 +94,7 @@ const DOORS: [string, RegExp][] = [
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
   ['lru-cache', /^auth\/forward\.ts$/],
   ['rate-limiter-flexible', /^http\//],
+  ['react', /^client\/react\.ts$/],
   ['ipaddr.js', /^(?:config\/auth-values|auth\/trusted-proxies)\.ts$/],
 ];
 

@@ -101,7 +101,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const { maxBuffer, noopInterval, maxChannels } = config;
     const connection = isPoll
       ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval })
-      : new EventStream({ writer, head, notes, format, flusher, maxBuffer, isConflated });
+      : new EventStream({ writer, head, notes, noopInterval, format, flusher, maxBuffer, isConflated });
     const listener = await entrance.admit({ socket, request, connection, named, begun, refusal });
     // The client has left meanwhile.
     if (!listener) return;

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { formatOf } from '../../connection/encode.ts';
 import type { Carried, Claim, Claimed, PollStore } from '../../poll/poll-store.ts';
 import { askTwice } from './ask-twice.ts';
 import { type Argument, callFunction, readFunction } from './functions.ts';
@@ -50,7 +51,7 @@ export class RedisPolls implements PollStore {
     return {
       user,
       binding,
-      format: format === 'json' ? 'json' : 'raw',
+      format: formatOf(format),
       position,
       isTold: told === '1',
       number: Number(number),

@@ -1,0 +1,70 @@
+/** Why a channel has to be loaded again. https://html.spec.whatwg.org/multipage/server-sent-events.html has no such event; it is Sisyphus' own. */
+export type ResetReason =
+  | 'trimmed'
+  | 'expired'
+  | 'flushed'
+  | 'forked'
+  | 'future'
+  | 'unreadable'
+  | 'unrecorded'
+  | 'oversize'
+  | 'overtaken';
+
+/** One message of a channel. `data` is a JSON value, XML as an object, or text; `event` is the name that it was published with, if any. */
+export interface MessageFrame<Data = unknown> {
+  type: 'message';
+  channel: string;
+  revision: number;
+  id: string;
+  event?: string;
+  traceparent?: string;
+  data: Data;
+}
+
+/** `reason` and `limit` say why the gateway has refused or ended a stream; `noopInterval` and `retry` are in milliseconds. */
+export interface StatusFrame {
+  type: 'status';
+  status: 'ok' | 'error' | 'failure';
+  reason?: string;
+  limit?: string;
+  noopInterval?: number;
+  retry?: number;
+}
+
+/** Something may be missing in the channel: it has to be loaded again. */
+export interface ResetFrame {
+  type: 'reset';
+  channel: string;
+  reason: ResetReason;
+}
+
+/** The address names a channel that the user may not read. */
+export interface DeniedFrame {
+  type: 'denied';
+  channel: string;
+}
+
+/** The line lives. */
+export interface NoopFrame {
+  type: 'noop';
+  retry?: number;
+}
+
+export type Frame<Data = unknown> = MessageFrame<Data> | StatusFrame | ResetFrame | DeniedFrame | NoopFrame;
+
+type Wire = Omit<MessageFrame, 'type'> &
+  Omit<StatusFrame, 'type'> & { reset?: Omit<ResetFrame, 'type'>; denied?: Omit<DeniedFrame, 'type'>; noop?: true };
+
+/** Reads the data of an event of a stream with `format=frames`. `undefined`: it is none, because something else answers at this address. */
+export function parseFrame(text: string): Frame | undefined {
+  try {
+    const wire = JSON.parse(text) as Wire;
+    if (wire.status) return { type: 'status', ...wire };
+    if (wire.reset) return { type: 'reset', ...wire.reset };
+    if (wire.denied) return { type: 'denied', ...wire.denied };
+    if (wire.noop) return wire.retry === undefined ? { type: 'noop' } : { type: 'noop', retry: wire.retry };
+    return typeof wire.channel === 'string' ? { type: 'message', ...wire } : undefined;
+  } catch {
+    return undefined;
+  }
+}
