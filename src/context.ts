@@ -11,6 +11,8 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
+import type { Limits } from './limits/limits.ts';
+import { LocalLimits } from './limits/local-limits.ts';
 import type { Logger } from './logger.ts';
 import type { Position } from './message/position.ts';
 import { EventLoop } from './metrics/event-loop.ts';
@@ -41,6 +43,8 @@ export interface ContextOptions {
   secrets?: PublishSecrets;
   /** Answers the reports of all workers; `undefined`: this process is alone. */
   gather?: (() => Promise<Gathered>) | undefined;
+  /** Counts over all workers; by default in this process alone. */
+  limits?: Limits;
 }
 
 /** All parts of the gateway. */
@@ -69,6 +73,7 @@ export interface Context {
 /** Builds all parts of the gateway and connects them; starts none of them. */
 export function createContext(options: ContextOptions): Context {
   const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets, gather } = options;
+  const { limits = new LocalLimits() } = options;
   const counters = new Counters();
   const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took));
   const { backlog, source } = store;
@@ -99,6 +104,7 @@ export function createContext(options: ContextOptions): Context {
     maxStreams: config.maxStreams,
     maxStreamsPerUser: config.maxStreamsPerUser,
     maxStreamsPerAddress: config.maxStreamsPerAddress.most,
+    limits,
     fleetLimit: store.fleetLimit,
     rebalances: config.rebalance === 'on',
     hub,
@@ -129,6 +135,7 @@ export function createContext(options: ContextOptions): Context {
     backlog,
     hub,
     sessions,
+    sharedLimits: limits,
     recordsPlain,
     logger: logger.child({ component: 'http' }),
     flusher,

@@ -121,7 +121,7 @@ const TABLE = {
   redisGrace: row('SISYPHUS_REDIS_GRACE', '5s', duration('0s', '24h'),
     'how long Redis may be away before streams end with `error`'),
   maxStreams: row('SISYPHUS_MAX_STREAMS', '10000', integer(1, 10_000_000),
-    'open streams'),
+    'open streams of this gateway, over all of its workers'),
   maxStreamsPerUser: row('SISYPHUS_MAX_STREAMS_PER_USER', '20', integer(1, 10_000_000),
     'open streams of one user, at all gateways together'),
   maxStreamsPerAddress: row('SISYPHUS_MAX_STREAMS_PER_ADDRESS', '1000 public', perAddress,

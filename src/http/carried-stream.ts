@@ -4,7 +4,7 @@ import { OPENING } from '../patience.ts';
 import { FrameCollector } from '../poll/frame-collector.ts';
 import type { Poll } from '../poll/poll.ts';
 import type { Carried, Progress } from '../poll/poll-store.ts';
-import { Admission } from '../session/admission.ts';
+import { Admission, openingAtATime } from '../session/admission.ts';
 import { Session } from '../session/session.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
@@ -25,12 +25,13 @@ export class CarriedStreams {
   readonly #context: HttpContext;
   readonly #log: BoundedLog;
   readonly #entrance: Entrance;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
 
   constructor(context: HttpContext, { log, ...options }: EntranceOptions & { log: BoundedLog }) {
     this.#context = context;
     this.#log = log;
     this.#entrance = new Entrance(context, options);
+    this.#admission = new Admission(openingAtATime(context.config));
   }
 
   /** @returns `undefined` if the client has left meanwhile */
@@ -52,7 +53,7 @@ export class CarriedStreams {
     const rights = this.#entrance.rightsOf(listener, undefined);
     const own = { user, credential, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
     const session = new Session({ ...this.#context, ...own });
-    const fleet = sessions.add(session, listener.expires, listener.address)?.then((isAdmitted) => {
+    const fleet = sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;
       counters.limitReached(FULL.limit);
       session.close('capacity', FULL);

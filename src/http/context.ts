@@ -5,6 +5,7 @@ import type { Flusher } from '../connection/flusher.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
+import type { Limits } from '../limits/limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Tokens } from '../message/token.ts';
 import type { Gathered } from '../metrics/report.ts';
@@ -32,6 +33,8 @@ export interface HttpContext {
   /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
+  /** Counts for this gateway, over all of its workers. */
+  sharedLimits: Limits;
   flusher: Flusher;
   descriptors: Descriptors;
   /** The reports of all processes that one answer of `/status` or `/metrics` is about. */

@@ -55,7 +55,7 @@ export function createHttpServers(context: HttpContext): Servers {
   const authenticator = createAuthenticator(config, tell, context.tokens);
   context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
-  const limits = new ClientLimits(config);
+  const limits = new ClientLimits(config, context.sharedLimits);
   const pending = new PendingHeads({ counters, log });
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });

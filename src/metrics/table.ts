@@ -21,7 +21,7 @@ export const METRICS: Metric[] = [
     ({ status }) => status.warnings.length),
   gauge('sisyphus_streams_open', 'open streams, and polls that wait', 'sum',
     ({ state }) => byWord('transport', TRANSPORTS, state.open), ['transport']),
-  gauge('sisyphus_streams_limit', 'how many streams may be open (`SISYPHUS_MAX_STREAMS`, of each worker)', 'sum',
+  gauge('sisyphus_streams_limit', 'how many streams may be open (`SISYPHUS_MAX_STREAMS`)', 'max',
     ({ state }) => state.maxStreams),
   gauge('sisyphus_users', 'users with open streams, counted at each worker', 'sum',
     ({ status }) => status.users),

@@ -6,18 +6,20 @@ import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Transport } from '../connection/transport.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Limits } from '../limits/limits.ts';
+import { LocalLimits } from '../limits/local-limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Disconnect } from '../message/disconnect.ts';
 import { Failures } from '../repeats.ts';
 import { drain } from './drain.ts';
 import { Ghosts, type GhostsOptions } from './ghosts.ts';
 import { KeepAlive } from './keep-alive.ts';
+import { type Full, type Permit, Permits } from './permits.ts';
 import { Rebalancer } from './rebalancer.ts';
 import { type Person, RecentDisconnects } from './recent-disconnects.ts';
 import { Rereading } from './rereading.ts';
 import type { Session } from './session.ts';
 import { type EndedStream, EndedStreams, recordOf } from './stream-records.ts';
-import { StreamsPerAddress } from './streams-per-address.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
 
 /** The longest time between two turns (ms): a stream ends by so much after its credential, and that must be within a second. */
@@ -36,6 +38,8 @@ export interface RegistryOptions {
   maxStreamsPerUser: number;
   /** By default any number. */
   maxStreamsPerAddress?: number;
+  /** Where streams are counted, but for those of a user; by default in this process alone. */
+  limits?: Limits | undefined;
   /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
   fleetLimit?: FleetLimit | undefined;
   /** Whether streams are sent to other gateways that have fewer. */
@@ -57,7 +61,7 @@ export class SessionRegistry {
   readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
   readonly #perUser: StreamsPerUser;
-  readonly #perAddress = new StreamsPerAddress();
+  readonly #permits: Permits;
   readonly #ended = new EndedStreams();
   readonly #date: () => number;
   /** Interval of the timer (ms). */
@@ -88,6 +92,8 @@ export class SessionRegistry {
     const onVain = (moved: number): void => options.logger.warn({ event: 'moved_in_vain', streams: moved });
     this.#rebalancer = options.rebalances ? new Rebalancer({ now, onVain }) : undefined;
     const fleet = { fleetLimit, total: () => (this.#isLeaving ? undefined : this.streams), onFleet: this.#onFleet };
+    const { maxStreams, maxStreamsPerAddress = Number.POSITIVE_INFINITY, limits = new LocalLimits() } = options;
+    this.#permits = new Permits({ limits, maxStreams, maxStreamsPerAddress, onFull: () => ghosts.hurry() });
     this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, ...fleet, ghosts, now });
   }
 
@@ -116,18 +122,23 @@ export class SessionRegistry {
 
   /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string | undefined): boolean {
-    const isFull = this.#sessions.size >= this.#options.maxStreams;
-    if (!isFull && (user === undefined || this.#perUser.admits(user))) return true;
+    if (user === undefined || this.#perUser.admits(user)) return true;
     this.#ghosts.hurry();
-    return !isFull && user !== undefined && this.#perUser.makeRoom(user);
+    return this.#perUser.makeRoom(user);
   }
 
-  /** Whether there is room for one more stream from this address. If not, streams are searched soon whose readers have disappeared. */
-  admitsFrom(address: string): boolean {
-    const { maxStreamsPerAddress = Number.POSITIVE_INFINITY } = this.#options;
-    if (this.#perAddress.of(address) < maxStreamsPerAddress) return true;
-    this.#ghosts.hurry();
-    return false;
+  /** Whether it is known already that there is no room for one more stream from this address. */
+  isFull(address: string): boolean {
+    return this.#permits.isFull(address);
+  }
+
+  /**
+   * Counts one more stream, if there is room. If not, streams are searched soon whose readers have disappeared.
+   *
+   * @param address by what the client's address is counted, if it is
+   */
+  permit(address: string | undefined): Promise<Permit | Full> {
+    return this.#permits.take(address);
   }
 
   /** Waits for a stream of the user to end, but not for long. */
@@ -137,14 +148,14 @@ export class SessionRegistry {
 
   /**
    * @param expires when the session's credential expires (ms since 1970)
-   * @param address the client's address, if it is counted
+   * @param permit is given back when the session ends
    * @returns whether the user may have the stream besides those at other gateways; if not, the caller refuses it. `undefined`: yes
    */
-  add(session: Session, expires?: number, address?: string): Promise<boolean> | undefined {
+  add(session: Session, expires?: number, permit?: Permit): Promise<boolean> | undefined {
     this.#sessions.add(session);
     session.since = this.#date();
     const { user } = session;
-    if (address !== undefined) session.address = this.#perAddress.add(address);
+    session.permit = permit;
     session.connection.onClose = (reason) => this.#remove(session, reason);
     session.onHold = () => this.#unsettled.add(session);
     this.#unsettled.add(session);
@@ -286,7 +297,7 @@ export class SessionRegistry {
     if (!this.#sessions.delete(session)) return;
     this.#unsettled.delete(session);
     this.#keepAlive.delete(session);
-    if (session.address) this.#perAddress.remove(session.address);
+    session.permit?.release();
     if (session.user !== undefined) this.#perUser.remove(session.user);
     // A poll ends with every message, and the next one begins where it ended.
     if (reason !== 'polled') this.#ended.note({ ...recordOf(session), ended: this.#date(), reason });

@@ -17,7 +17,7 @@ import type { Trace } from '../reading/trace.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import type { AddressCount } from './streams-per-address.ts';
+import type { Permit } from './permits.ts';
 
 /** Time to wait for the record of a plain PUBLISH on the user's channel, before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
@@ -48,8 +48,8 @@ export class Session implements ReadingOwner {
   /** `undefined`: nobody. */
   readonly user: string | undefined;
   readonly connection: Connection;
-  /** The streams of the client's address, if they are counted. All of them share the object. */
-  address: AddressCount | undefined;
+  /** Is given back when the stream ends; `undefined` if no client has asked for the stream. */
+  permit: Permit | undefined;
   /** When the stream was let in (ms since 1970). */
   since = 0;
   readonly credential: string | undefined;

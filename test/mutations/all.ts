@@ -21,6 +21,7 @@ import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
 import { RT_MUTATIONS } from './rt.ts';
 import { SECRET_MUTATIONS } from './secrets.ts';
+import { SHARED_LIMIT_MUTATIONS } from './shared-limits.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
@@ -38,6 +39,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...LIMIT_MUTATIONS,
+  ...SHARED_LIMIT_MUTATIONS,
   ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,

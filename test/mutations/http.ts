@@ -266,8 +266,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a client that has left is opened a stream, once it is known whose it was',
     file: 'src/http/entrance.ts',
-    find: '    if (connection.closed) return undefined;\n    const listener',
-    replace: '    const listener',
+    find: '    if (connection.closed) return undefined;\n    const client',
+    replace: '    const client',
     caughtBy: STREAM_ROUTE,
     only: 'costs nothing',
   },

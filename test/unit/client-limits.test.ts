@@ -3,7 +3,7 @@ import { HttpRequest } from '../../src/auth/http-request.ts';
 import { ranges } from '../../src/config/auth-values.ts';
 import { perAddress } from '../../src/config/values.ts';
 import { ClientLimits, type ClientLimitsOptions } from '../../src/http/client-limits.ts';
-import { Rate } from '../../src/http/rate.ts';
+import { Rate } from '../../src/limits/rate.ts';
 
 describe('the limits of clients', () => {
   function limits(options: Partial<ClientLimitsOptions> = {}): ClientLimits {

@@ -24,7 +24,8 @@ const KNOWS: Record<string, string[]> = {
   hub: ['backlog', 'counters', 'message'],
   recorder: ['counters', 'message'],
   reading: ['backlog', 'connection', 'counters', 'hub', 'message'],
-  session: ['backlog', 'connection', 'counters', 'hub', 'message', 'reading'],
+  session: ['backlog', 'connection', 'counters', 'hub', 'limits', 'message', 'reading'],
+  limits: [],
   poll: ['connection', 'message'],
   metrics: ['connection', 'counters', 'message'],
   store: ['backlog', 'collection', 'connection', 'hub', 'message', 'poll', 'recorder'],
@@ -36,6 +37,7 @@ const KNOWS: Record<string, string[]> = {
       'connection',
       'counters',
       'hub',
+      'limits',
       'message',
       'metrics',
       'poll',
@@ -52,6 +54,7 @@ const KNOWS: Record<string, string[]> = {
       'counters',
       'hub',
       'http',
+      'limits',
       'message',
       'metrics',
       'poll',
@@ -61,7 +64,7 @@ const KNOWS: Record<string, string[]> = {
     ],
   ],
   gateway: ['context'],
-  cli: ['backlog', 'collection', 'counters', 'gateway', 'http', 'message', 'metrics', 'session', 'store'],
+  cli: ['backlog', 'collection', 'counters', 'gateway', 'http', 'limits', 'message', 'metrics', 'session', 'store'],
 };
 const GROUND = [
   'config',
@@ -92,7 +95,7 @@ const DOORS: [string, RegExp][] = [
   ['eventsource-parser', /^cli\/tail\.ts$/],
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
   ['lru-cache', /^auth\/forward\.ts$/],
-  ['rate-limiter-flexible', /^http\//],
+  ['rate-limiter-flexible', /^limits\/rate\.ts$/],
   ['ipaddr.js', /^(?:config\/auth-values|auth\/trusted-proxies)\.ts$/],
 ];
 

@@ -63,6 +63,7 @@ describe('a client, where Redis cannot be reached', () => {
       maxStreams: 1000,
       maxStreamsPerUser: 1000,
       maxBuffer: 10_000,
+      workers: 1,
       publicChannels: [],
     };
     const sessions = new SessionRegistry({ ...limits, hub, backlog, counters, logger });

@@ -11,7 +11,7 @@ import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { OPENING } from '../../patience.ts';
 import { type From, positionOf } from '../../reading/start.ts';
-import { Admission } from '../../session/admission.ts';
+import { Admission, openingAtATime } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
@@ -88,7 +88,7 @@ export function handOver(
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
   const { config, flusher, hub } = context;
   const { authenticator, heads, log } = options;
-  const admission = new Admission();
+  const admission = new Admission(openingAtATime(config));
   const entrance = new Entrance(context, options);
   const isConflated = (channel: string): boolean => hub.isConflated(channel);
   return async (socket, request, refusal, from) => {
@@ -127,7 +127,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
         if (!session.isHolding) session.noop();
       };
     }
-    const fleet = context.sessions.add(session, listener.expires, listener.address)?.then((isAdmitted) => {
+    const fleet = context.sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;
       turnAway(FULL);
       context.sessions.refused(session);
