@@ -152,6 +152,8 @@ const TABLE = {
     '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`'),
   logFormat: row('SISYPHUS_LOG_FORMAT', 'auto', oneOf(['auto', 'json', 'text']),
     '`json`; `text` for people; `auto`: `text` on a terminal, else `json`'),
+  logAddresses: row('SISYPHUS_LOG_ADDRESSES', 'on', oneOf(['on', 'off']),
+    'whether lines about refused requests and slow readers have the `address` of the client'),
   url: row('SISYPHUS_URL', undefined, gatewayUrl,
     'for the command line: a gateway to talk to over HTTP', { secret: 'address' }),
   accessToken: row('SISYPHUS_ACCESS_TOKEN', undefined, bearer,

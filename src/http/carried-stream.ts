@@ -49,9 +49,9 @@ export class CarriedStreams {
       if (!session.isHolding) poll()?.look();
     };
     const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, onNews, onReset });
-    const { user, credential, begun } = listener;
+    const { user, credential, address, begun } = listener;
     const rights = this.#entrance.rightsOf(listener, undefined);
-    const own = { user, credential, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
+    const own = { user, credential, address, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
     const session = new Session({ ...this.#context, ...own });
     const fleet = sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;

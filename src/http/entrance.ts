@@ -17,6 +17,8 @@ export const FULL = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER
 /** The reader of a stream: a user, or nobody, which is a client without a credential that names the channels to read. */
 export interface Listener extends Omit<Identified, 'user'> {
   user: string | undefined;
+  /** The client's address as the log shows it. */
+  address: string | undefined;
   /** The caller gives it to the session, or gives it back. */
   permit: Permit;
   /** Since when it is known who the client is (ms, monotonic clock). */
@@ -24,7 +26,7 @@ export interface Listener extends Omit<Identified, 'user'> {
 }
 
 /** The reader before there is a place for it. */
-type Client = Omit<Listener, 'permit'>;
+type Client = Omit<Listener, 'permit' | 'address'>;
 
 /** A request for a stream, and where it came from. */
 export interface Entering {
@@ -106,8 +108,9 @@ export class Entrance {
   }
 
   /** Gives the client a place, or refuses it. @returns `undefined` if the client has left meanwhile */
-  async #placeFor(client: Client, entering: Entering, { streams }: Counted): Promise<Listener | Refused | undefined> {
+  async #placeFor(client: Client, entering: Entering, counted: Counted): Promise<Listener | Refused | undefined> {
     const { sessions } = this.#context;
+    const { streams, shown } = counted;
     const refused = this.#reasonAgainst(client, entering);
     if (refused) return refused;
     const permit = await sessions.permit(streams);
@@ -115,7 +118,7 @@ export class Entrance {
     // With several workers the primary may have been asked for the permit, and much can have happened meanwhile.
     const { closed } = entering.connection;
     const found = closed ? undefined : this.#reasonAgainst(client, entering);
-    if (!closed && !found && sessions.admits(client.user)) return { ...client, permit };
+    if (!closed && !found && sessions.admits(client.user)) return { ...client, permit, address: shown };
     permit.release();
     return closed ? undefined : (found ?? FULL);
   }

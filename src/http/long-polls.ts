@@ -113,13 +113,13 @@ export class LongPolls {
     const { context } = this;
     const { hub, backlog, logger, counters, recordsPlain, repeats } = context;
     const { maxBuffer, maxChannels } = context.config;
-    const { user, credential, begun: since } = listener;
+    const { user, credential, address, begun: since } = listener;
     const { granted, hasList } = this.#entrance.rightsOf(listener, named);
     // One literal, and not the whole context spread: V8 gives such an object a shape of its own, 1.5 KB for each poll.
     // biome-ignore format: what all polls share, and what each has of its own
     const session = new Session({
       hub, backlog, logger, counters, recordsPlain, repeats, maxBuffer, maxChannels,
-      user, credential, begun: since, granted, hasList, named, connection: response,
+      user, credential, address, begun: since, granted, hasList, named, connection: response,
     });
     response.denials = () => session.denied;
     response.onDue = () => session.noop();

@@ -27,6 +27,9 @@ const TURN = 500;
 /** Sessions that are ended before the event loop gets a turn. */
 const SLICE = 500;
 
+/** Streams end for these reasons because of the network or the machine of the client: its address helps to find out why. */
+const OF_NETWORK = new Set<CloseReason>(['slow', 'gone']);
+
 export interface RegistryOptions {
   hub: Pick<Hub, 'refresh'>;
   backlog: RightsReader;
@@ -311,6 +314,7 @@ export class SessionRegistry {
       event: 'stream_closed',
       user: session.user,
       reason,
+      ...(OF_NETWORK.has(reason) && { address: session.address }),
       milliseconds: this.#date() - session.since,
     });
     // If the client has closed the connection, the session does not know yet.

@@ -34,6 +34,8 @@ export interface SessionOptions extends MembershipOptions {
   repeats?: Repeats;
   /** What the client was identified by, hashed. */
   credential?: string | undefined;
+  /** The client's address as the log shows it. */
+  address?: string | undefined;
   /** Since when what is known of the client holds (ms of `performance.now`): a later disconnect ends the stream. By default always. */
   begun?: number;
 }
@@ -53,6 +55,7 @@ export class Session implements ReadingOwner {
   /** When the stream was let in (ms since 1970). */
   since = 0;
   readonly credential: string | undefined;
+  readonly address: string | undefined;
   readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
@@ -70,6 +73,7 @@ export class Session implements ReadingOwner {
     this.user = options.user;
     this.connection = options.connection;
     this.credential = options.credential;
+    this.address = options.address;
     this.begun = options.begun ?? Number.NEGATIVE_INFINITY;
     const additions = new Additions();
     this.#membership = new Membership(this, additions, options);

@@ -11,6 +11,7 @@ import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LIMIT_MUTATIONS } from './limits.ts';
+import { LOG_ADDRESS_MUTATIONS } from './log-addresses.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
@@ -39,6 +40,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...LIMIT_MUTATIONS,
+  ...LOG_ADDRESS_MUTATIONS,
   ...SHARED_LIMIT_MUTATIONS,
   ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,

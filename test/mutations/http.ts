@@ -111,7 +111,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'what cannot be read leaves no line',
     file: 'src/http/unreadable.ts',
-    find: "    options.log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });\n    const isStream",
+    find: '    tell(refusal, socket, options);\n    const isStream',
     replace: '    const isStream',
     caughtBy: REQUESTS,
     only: 'cannot be read',

@@ -76,7 +76,13 @@ describe('a stream whose client has to be identified', () => {
       authenticator,
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
-      limits: new ClientLimits({ trustedProxies, maxStreamsPerAddress: FEW, maxFailures: FEW, maxOpens: 1000 }),
+      limits: new ClientLimits({
+        trustedProxies,
+        maxStreamsPerAddress: FEW,
+        maxFailures: FEW,
+        maxOpens: 1000,
+        logAddresses: 'on',
+      }),
       descriptors: { roomFor: () => 'enough' },
     });
     server = createServer();

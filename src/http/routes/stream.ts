@@ -87,7 +87,7 @@ export function handOver(
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
   const { config, flusher, hub } = context;
-  const { authenticator, heads, log } = options;
+  const { authenticator, heads, limits, log } = options;
   const admission = new Admission(openingAtATime(config));
   const entrance = new Entrance(context, options);
   const isConflated = (channel: string): boolean => hub.isConflated(channel);
@@ -107,7 +107,8 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     if (!listener) return;
     const turnAway = (refused: Refused): void => {
       if (refused.limit) context.counters.limitReached(refused.limit);
-      if (!connection.closed) refuse(connection, positionOf(start, hub.position), refused, log);
+      if (connection.closed) return;
+      refuse(connection, positionOf(start, hub.position), refused, { log, address: limits.counted(request).shown });
     };
     if ('refusal' in listener) {
       context.counters.streamRefused(listener.refusal);
@@ -115,12 +116,12 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
       return;
     }
     const { backlog, logger, counters, recordsPlain, repeats } = context;
-    const { user, credential, begun: since } = listener;
+    const { user, credential, address, begun: since } = listener;
     const { granted, hasList } = entrance.rightsOf(listener, named);
     // biome-ignore format: what all streams share, and what each has of its own
     const session = new Session({
       hub, backlog, logger, counters, recordsPlain, repeats, maxBuffer, maxChannels,
-      user, credential, begun: since, granted, hasList, named, connection,
+      user, credential, address, begun: since, granted, hasList, named, connection,
     });
     if (connection instanceof PollResponse) {
       connection.onReset = () => {
@@ -136,9 +137,14 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   };
 }
 
-function refuse(connection: Connection, position: Position, { refusal, limit }: Refused, log: BoundedLog): void {
+function refuse(
+  connection: Connection,
+  position: Position,
+  { refusal, limit }: Refused,
+  { log, address }: { log: BoundedLog; address: string | undefined },
+): void {
   const isFailure = FAILURES.has(refusal);
-  const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }) };
+  const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }), address };
   if (isFailure) log.info(line);
   else log.warn(line);
   connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit });
