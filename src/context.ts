@@ -3,6 +3,8 @@ import type { Retention } from './backlog/backlog.ts';
 import { Expiry } from './collection/expiry.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
+import type { Timed } from './connection/transport.ts';
+import { WriteTimer } from './connection/write-timer.ts';
 import { Counters } from './counters.ts';
 import type { HttpContext } from './http/context.ts';
 import { Descriptors } from './http/descriptors.ts';
@@ -80,8 +82,13 @@ export function createContext(options: ContextOptions): Context {
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
   const retention = (channel: string): Retention => store.retention(channel);
   const troubles = (): Trouble[] => store.troubles();
-  const timed = (ids: readonly Position[]): void => timeWritten(ids, store, counters);
-  const flusher = new Flusher(undefined, timed);
+  const timed = (transport: Timed) => (ids: readonly Position[]) => timeWritten(ids, transport, store, counters);
+  const flusher = new Flusher(undefined, timed('stream'));
+  const writes = {
+    poll: new WriteTimer(timed('poll')),
+    rt: new WriteTimer(timed('rt')),
+    'sock.it': new WriteTimer(timed('sock.it')),
+  };
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -89,7 +96,12 @@ export function createContext(options: ContextOptions): Context {
     recordsPlain,
     retention,
     settled,
-    onDelivered: ({ message, crowd }) => flusher.announce(message.id, crowd),
+    onDelivered: ({ message: { id }, crowd }) => {
+      flusher.announce(id, crowd);
+      writes.poll.announce(id);
+      writes.rt.announce(id);
+      writes['sock.it'].announce(id);
+    },
     onFlushed: () => store.configure(),
     // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
     onReversed: () => sessions.closeAll('redis'),
@@ -139,6 +151,7 @@ export function createContext(options: ContextOptions): Context {
     recordsPlain,
     logger: logger.child({ component: 'http' }),
     flusher,
+    writes,
     counters,
     descriptors: new Descriptors(),
     gather: async () => gather?.() ?? { reports: [await report()] },
@@ -172,11 +185,11 @@ export function createContext(options: ContextOptions): Context {
 }
 
 /** Counts how long after their ids these messages were written. */
-function timeWritten(ids: readonly Position[], store: Store, counters: Counters): void {
+function timeWritten(ids: readonly Position[], transport: Timed, store: Store, counters: Counters): void {
   const now = performance.now();
   for (const id of ids) {
     const published = store.localTime(id);
     // An id may be ahead of the clock, if the store's clock was set back.
-    if (published !== undefined) counters.messageWritten(Math.max(0, now - published) / 1000);
+    if (published !== undefined) counters.messageWritten(transport, Math.max(0, now - published) / 1000);
   }
 }

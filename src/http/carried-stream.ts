@@ -15,6 +15,8 @@ import { openInTurn } from './open-in-turn.ts';
 export interface Stretch {
   progress(): Progress;
   close(): void;
+  /** To be called when the poll is answered, or has ended without an answer. May be called twice. */
+  written(): void;
 }
 
 /**
@@ -41,14 +43,15 @@ export class CarriedStreams {
 
   /** @param poll called for the poll that waits, once there is one */
   begin(carried: Carried, listener: Listener, poll: () => Poll | undefined): Stretch {
-    const { config, sessions, counters } = this.#context;
+    const { config, sessions, counters, writes } = this.#context;
+    const timer = writes['sock.it'];
     const { format, position, isTold, number } = carried;
     const { maxBuffer, maxChannels } = config;
     const onNews = (): void => poll()?.look();
     const onReset = (): void => {
       if (!session.isHolding) poll()?.look();
     };
-    const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, onNews, onReset });
+    const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, timer, onNews, onReset });
     const { user, credential, address, begun } = listener;
     const rights = this.#entrance.rightsOf(listener, undefined);
     const own = { user, credential, address, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
@@ -74,6 +77,7 @@ export class CarriedStreams {
         return connection.progress;
       },
       close: () => session.close('polled'),
+      written: () => connection.written(),
     };
   }
 }

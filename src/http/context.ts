@@ -2,6 +2,7 @@ import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.
 import type { Collections } from '../collection/collections.ts';
 import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
+import type { WriteTimer } from '../connection/write-timer.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
@@ -36,6 +37,8 @@ export interface HttpContext {
   /** Counts for this gateway, over all of its workers. */
   sharedLimits: Limits;
   flusher: Flusher;
+  /** Time what polls are given. */
+  writes: Record<'poll' | 'rt' | 'sock.it', WriteTimer>;
   descriptors: Descriptors;
   /** The reports of all processes that one answer of `/status` or `/metrics` is about. */
   gather: () => Promise<Gathered>;

@@ -41,6 +41,7 @@ export class LongPolls {
     this.#rules = {
       noopInterval,
       maxBuffer,
+      timer: context.writes.rt,
       isFinal: (channel) => context.hub.isConflated(channel),
       isBehindGap: (message) => this.#isBehindGap(message),
     };

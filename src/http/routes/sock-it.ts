@@ -67,6 +67,8 @@ export class SockIt {
     let waiting: Poll | undefined;
     const stream =
       listener && carried !== 'nothing' ? this.#options.streams.begin(carried, listener, () => waiting) : undefined;
+    // `finish` comes before `close`, and never if the client has left.
+    if (stream) ctx.res.once('finish', stream.written).once('close', stream.written);
     const progress = stream ? () => stream.progress() : undefined;
     const poll = new Poll({ store, failures: this.#failures, session, got, progress });
     waiting = poll;

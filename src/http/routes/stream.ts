@@ -86,7 +86,7 @@ export function handOver(
  * other; the first frame has the reason of a refusal.
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
-  const { config, flusher, hub } = context;
+  const { config, flusher, hub, writes } = context;
   const { authenticator, heads, limits, log } = options;
   const admission = new Admission(openingAtATime(config));
   const entrance = new Entrance(context, options);
@@ -100,7 +100,7 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const writer = new SocketWriter(socket);
     const { maxBuffer, noopInterval, maxChannels } = config;
     const connection = isPoll
-      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval })
+      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval, timer: writes.poll })
       : new EventStream({ writer, head, notes, format, flusher, maxBuffer, isConflated });
     const listener = await entrance.admit({ socket, request, connection, named, begun, refusal });
     // The client has left meanwhile.
