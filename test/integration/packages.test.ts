@@ -19,6 +19,7 @@ interface Manifest {
   version: string;
   bin: Record<string, string>;
   dependencies: Record<string, string>;
+  private?: boolean;
 }
 
 interface Service {
@@ -96,6 +97,10 @@ describe('what is shipped', function () {
   after(async () => {
     await redis.stop();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('may be published', () => {
+    expect(MANIFEST.private).to.equal(undefined);
   });
 
   it('is built by npm pack in a clean clone, installed into an empty folder, and run by npx under the name of the package', async () => {

@@ -232,6 +232,8 @@ describe('the documents', () => {
       .flatMap(([path, text]) => linksOf(text).map((link) => targetOf(path, link).file))
       .filter((file) => !isShipped(file));
     expect(dangling).to.deep.equal([]);
+    expect(new Set(MANIFEST.files).size, 'each is named once').to.equal(MANIFEST.files.length);
+    expect(shipped.filter((entry) => entry !== 'dist' && !existsSync(join(ROOT, entry)))).to.deep.equal([]);
     for (const needed of [
       'bin/sisyphus',
       'dist',
