@@ -1,4 +1,4 @@
-import type { Name } from './config/config.ts';
+import type { Name } from './config/variables.ts';
 import type { CloseReason } from './connection/close-reason.ts';
 import type { Refusal } from './connection/refusal.ts';
 import type { Timed, Transport } from './connection/transport.ts';

@@ -1,5 +1,6 @@
-import type { Config, Texts } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { parseSecretList } from '../config/secret-list.ts';
+import type { Texts } from '../config/settings.ts';
 import { SisyphusError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
 import { WorkerLimits } from '../limits/worker-limits.ts';

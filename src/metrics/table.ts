@@ -1,4 +1,4 @@
-import { VARIABLES } from '../config/config.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { CLOSE_REASONS } from '../connection/close-reason.ts';
 import { REFUSALS } from '../connection/refusal.ts';
 import { TIMED, TRANSPORTS } from '../connection/transport.ts';

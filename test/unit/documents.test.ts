@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { FATES } from '../../src/cli/fate.ts';
 import { COMMANDS } from '../../src/cli/run.ts';
-import { VARIABLES } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
 import { REFUSALS } from '../../src/connection/refusal.ts';
 import { ERRORS } from '../../src/errors.ts';

@@ -1,5 +1,5 @@
 import type { Context, Middleware, Next } from 'koa';
-import type { Name } from '../../config/config.ts';
+import type { Name } from '../../config/variables.ts';
 import type { Counters } from '../../counters.ts';
 import { SisyphusError } from '../../errors.ts';
 import type { RateLimit } from '../../limits/limits.ts';
