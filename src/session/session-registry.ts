@@ -10,22 +10,16 @@ import type { Limits } from '../limits/limits.ts';
 import { LocalLimits } from '../limits/local-limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Disconnect } from '../message/disconnect.ts';
-import { Failures } from '../repeats.ts';
+import { Disconnects } from './disconnects.ts';
 import { drain } from './drain.ts';
-import { Ghosts, type GhostsOptions } from './ghosts.ts';
-import { KeepAlive } from './keep-alive.ts';
+import type { GhostsOptions } from './ghosts.ts';
 import { type Full, type Permit, Permits } from './permits.ts';
 import { Rebalancer } from './rebalancer.ts';
-import { type Person, RecentDisconnects } from './recent-disconnects.ts';
-import { Rereading } from './rereading.ts';
+import type { Person } from './recent-disconnects.ts';
 import type { Session } from './session.ts';
 import { type EndedStream, EndedStreams, recordOf } from './stream-records.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
-
-/** The longest time between two turns (ms): a stream ends by so much after its credential, and that must be within a second. */
-const TURN = 500;
-/** Sessions that are ended before the event loop gets a turn. */
-const SLICE = 500;
+import { Upkeep } from './upkeep.ts';
 
 /** Streams end for these reasons because of the network or the machine of the client: its address helps to find out why. */
 const OF_NETWORK = new Set<CloseReason>(['slow', 'gone']);
@@ -54,45 +48,49 @@ export interface RegistryOptions {
   kernelQueues?: GhostsOptions['read'];
 }
 
-/** All sessions of this process. One timer does the periodic work for all of them. */
+/** All sessions of this process. */
 export class SessionRegistry {
   /** Why the last client was refused a stream, for the log. */
   turnedAwayFor = '';
   /** Called with each user who is disconnected, whether or not the user has streams here; `undefined`: it may be anybody. */
   onDisconnect: (user: string | undefined) => void = () => undefined;
   readonly #options: RegistryOptions;
-  readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
   readonly #perUser: StreamsPerUser;
   readonly #permits: Permits;
   readonly #ended = new EndedStreams();
   readonly #date: () => number;
-  /** Interval of the timer (ms). */
-  readonly #period: number;
-  readonly #keepAlive: KeepAlive;
-  /** The sessions that need `sweep`. */
-  readonly #unsettled = new Set<Session>();
-  readonly #ghosts: Ghosts;
-  readonly #disconnects: RecentDisconnects;
+  readonly #upkeep: Upkeep;
+  readonly #disconnects: Disconnects;
   readonly #rebalancer: Rebalancer | undefined;
   #isLeaving = false;
-  #timer: NodeJS.Timeout | undefined;
-  readonly #rereading: Rereading;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#failures = new Failures(options.logger);
-    this.#period = Math.min(TURN, options.noopInterval / 10);
-    const { noopInterval, maxStreamsPerUser, fleetLimit, kernelQueues: read, date = Date.now } = options;
+    const {
+      hub,
+      backlog,
+      logger,
+      noopInterval,
+      maxStreamsPerUser,
+      fleetLimit,
+      kernelQueues,
+      date = Date.now,
+    } = options;
     const now = options.now ?? performance.now.bind(performance);
     this.#date = date;
-    this.#disconnects = new RecentDisconnects(now);
-    this.#keepAlive = new KeepAlive({ noopInterval, step: this.#period / 10, now, date });
-    this.#ghosts = new Ghosts({ noopInterval, now, read });
+    this.#disconnects = new Disconnects({
+      logger,
+      streamsOf: (user) => this.#streamsOf(user),
+      total: () => this.streams,
+      closeAll: (reason) => this.closeAll(reason),
+      onDisconnect: (user) => this.onDisconnect(user),
+      now,
+    });
     const sessions = this.#sessions;
-    this.#rereading = new Rereading({ hub: options.hub, backlog: options.backlog, sessions });
-    const ghosts = this.#ghosts;
-    const onVain = (moved: number): void => options.logger.warn({ event: 'moved_in_vain', streams: moved });
+    this.#upkeep = new Upkeep({ sessions, hub, backlog, logger, noopInterval, now, date, kernelQueues });
+    const { ghosts } = this.#upkeep;
+    const onVain = (moved: number): void => logger.warn({ event: 'moved_in_vain', streams: moved });
     this.#rebalancer = options.rebalances ? new Rebalancer({ now, onVain }) : undefined;
     const fleet = { fleetLimit, total: () => (this.#isLeaving ? undefined : this.streams), onFleet: this.#onFleet };
     const { maxStreams, maxStreamsPerAddress = Number.POSITIVE_INFINITY, limits = new LocalLimits() } = options;
@@ -126,7 +124,7 @@ export class SessionRegistry {
   /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string | undefined): boolean {
     if (user === undefined || this.#perUser.admits(user)) return true;
-    this.#ghosts.hurry();
+    this.#upkeep.ghosts.hurry();
     return this.#perUser.makeRoom(user);
   }
 
@@ -160,9 +158,7 @@ export class SessionRegistry {
     const { user } = session;
     session.permit = permit;
     session.connection.onClose = (reason) => this.#remove(session, reason);
-    session.onHold = () => this.#unsettled.add(session);
-    this.#unsettled.add(session);
-    this.#keepAlive.add(session, expires);
+    this.#upkeep.add(session, expires);
     return user === undefined ? undefined : this.#perUser.add(user, session, this.#isOpen);
   }
 
@@ -181,46 +177,20 @@ export class SessionRegistry {
    * behind the disconnect would reach them otherwise, if it is received before the disconnect has been read.
    */
   suspect(user: string): () => void {
-    const held = this.#streamsOf(user);
-    for (const session of held) session.hold();
-    return () => {
-      for (const session of held) session.release();
-    };
+    return this.#disconnects.suspect(user);
   }
 
   /** Ends the streams whose requests began before the disconnect, and keeps out those that are being opened. */
   async disconnect(disconnect: Disconnect): Promise<void> {
-    const { user, credential } = disconnect;
-    this.#disconnects.note(disconnect);
-    this.onDisconnect(user);
-    if (user === undefined) {
-      this.#options.logger.warn({ event: 'disconnects_missed', streams: this.streams });
-      this.closeAll('redis');
-      return;
-    }
-    const sessions = this.#endingWith(user, disconnect);
-    const line = { event: 'disconnected', user, ...(credential !== undefined && { by: 'credential' }) };
-    this.#options.logger.info({ ...line, streams: sessions.length });
-    for (const [i, session] of sessions.entries()) {
-      if (i > 0 && i % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-      session.close('revoked');
-    }
+    await this.#disconnects.disconnect(disconnect);
   }
 
   start(): void {
-    const turn = (): void => {
-      this.#turn()
-        .catch((error: unknown) => this.#failures.log('sweep_failed', error))
-        .finally(() => {
-          if (this.#timer) this.#timer = setTimeout(turn, this.#period).unref();
-        });
-    };
-    this.#timer = setTimeout(turn, this.#period).unref();
+    this.#upkeep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#upkeep.stop();
   }
 
   /** Closes a session that cannot begin, because the store does not answer or refuses what it needs. */
@@ -244,21 +214,9 @@ export class SessionRegistry {
     this.closeAll('shutdown');
   }
 
-  /** Reads all lists again, after a lost connection to Redis. Never rejects: a failure is logged, and each list has its turn anyway. */
+  /** Reads all lists again, after a lost connection to Redis. Never rejects. */
   async rereadAll(): Promise<void> {
-    await this.#rereading.all().catch((error: unknown) => this.#failures.log('reread_failed', error));
-  }
-
-  async #turn(): Promise<void> {
-    for (const session of this.#unsettled) {
-      session.sweep();
-      if (session.isSettled) this.#unsettled.delete(session);
-    }
-    await this.#keepAlive.turn(this.#isOpen);
-    if (this.#ghosts.isDue) void this.#closeGhosts();
-    // Not awaited: if Redis does not answer, the sessions must still get their noops. An answer that is lost with a connection does not
-    // matter, because `rereadAll` reads all lists again after a reconnect.
-    this.#rereading.turn(this.#period).catch(() => undefined);
+    await this.#upkeep.rereadAll();
   }
 
   /** Sends some streams to gateways that have fewer, those first that have been here for longest. A poll ends soon by itself. */
@@ -272,19 +230,7 @@ export class SessionRegistry {
     }
   };
 
-  /** Closes streams whose readers have disappeared. */
-  async #closeGhosts(): Promise<void> {
-    for (const session of await this.#ghosts.find(this.#sessions)) session.close('gone');
-  }
-
   readonly #isOpen = (session: Session): boolean => this.#sessions.has(session);
-
-  #endingWith(user: string, { credential, at }: Disconnect): Session[] {
-    return this.#streamsOf(user).filter((session) => {
-      const isMeant = credential === undefined || session.credential === credential;
-      return isMeant && session.begun <= at && !session.connection.closed;
-    });
-  }
 
   #streamsOf(user: string): Session[] {
     const found: Session[] = [];
@@ -298,8 +244,7 @@ export class SessionRegistry {
 
   #remove(session: Session, reason: CloseReason): void {
     if (!this.#sessions.delete(session)) return;
-    this.#unsettled.delete(session);
-    this.#keepAlive.delete(session);
+    this.#upkeep.delete(session);
     session.permit?.release();
     if (session.user !== undefined) this.#perUser.remove(session.user);
     // A poll ends with every message, and the next one begins where it ended.
