@@ -3,6 +3,8 @@ import type { Retention } from './backlog/backlog.ts';
 import { Expiry } from './collection/expiry.ts';
 import type { Config } from './config/config.ts';
 import { Flusher } from './connection/flusher.ts';
+import type { Timed } from './connection/transport.ts';
+import { WriteTimer } from './connection/write-timer.ts';
 import { Counters } from './counters.ts';
 import type { HttpContext } from './http/context.ts';
 import { Descriptors } from './http/descriptors.ts';
@@ -12,6 +14,8 @@ import { endIdle, stopAccepting } from './http/keep-alive.ts';
 import { ownReport, reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
+import type { Limits } from './limits/limits.ts';
+import { LocalLimits } from './limits/local-limits.ts';
 import type { Logger } from './logger.ts';
 import type { Position } from './message/position.ts';
 import { EventLoop } from './metrics/event-loop.ts';
@@ -42,6 +46,8 @@ export interface ContextOptions {
   secrets?: PublishSecrets;
   /** Answers the reports of all workers; `undefined`: this process is alone. */
   gather?: (() => Promise<Gathered>) | undefined;
+  /** Counts over all workers; by default in this process alone. */
+  limits?: Limits;
 }
 
 /** All parts of the gateway. */
@@ -72,14 +78,20 @@ export interface Context {
 /** Builds all parts of the gateway and connects them; starts none of them. */
 export function createContext(options: ContextOptions): Context {
   const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets, gather } = options;
+  const { limits = new LocalLimits() } = options;
   const counters = new Counters();
   const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took));
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
   const retention = (channel: string): Retention => store.retention(channel);
   const troubles = (): Trouble[] => store.troubles();
-  const timed = (ids: readonly Position[]): void => timeWritten(ids, store, counters);
-  const flusher = new Flusher(undefined, timed);
+  const timed = (transport: Timed) => (ids: readonly Position[]) => timeWritten(ids, transport, store, counters);
+  const flusher = new Flusher(undefined, timed('stream'));
+  const writes = {
+    poll: new WriteTimer(timed('poll')),
+    rt: new WriteTimer(timed('rt')),
+    'sock.it': new WriteTimer(timed('sock.it')),
+  };
   const settled = (): Promise<void> => flusher.credit.settled();
   const hub = new Hub({
     source,
@@ -87,7 +99,12 @@ export function createContext(options: ContextOptions): Context {
     recordsPlain,
     retention,
     settled,
-    onDelivered: ({ message, crowd }) => flusher.announce(message.id, crowd),
+    onDelivered: ({ message: { id }, crowd }) => {
+      flusher.announce(id, crowd);
+      writes.poll.announce(id);
+      writes.rt.announce(id);
+      writes['sock.it'].announce(id);
+    },
     onFlushed: () => store.configure(),
     // The ids of the store have gone back: readers reconnect with positions from the future, and get a reset (`future`).
     onReversed: () => sessions.closeAll('redis'),
@@ -102,6 +119,7 @@ export function createContext(options: ContextOptions): Context {
     maxStreams: config.maxStreams,
     maxStreamsPerUser: config.maxStreamsPerUser,
     maxStreamsPerAddress: config.maxStreamsPerAddress.most,
+    limits,
     fleetLimit: store.fleetLimit,
     rebalances: config.rebalance === 'on',
     hub,
@@ -134,9 +152,11 @@ export function createContext(options: ContextOptions): Context {
     backlog,
     hub,
     sessions,
+    sharedLimits: limits,
     recordsPlain,
     logger: logger.child({ component: 'http' }),
     flusher,
+    writes,
     counters,
     descriptors: new Descriptors(),
     fleet,
@@ -173,11 +193,11 @@ export function createContext(options: ContextOptions): Context {
 }
 
 /** Counts how long after their ids these messages were written. */
-function timeWritten(ids: readonly Position[], store: Store, counters: Counters): void {
+function timeWritten(ids: readonly Position[], transport: Timed, store: Store, counters: Counters): void {
   const now = performance.now();
   for (const id of ids) {
     const published = store.localTime(id);
     // An id may be ahead of the clock, if the store's clock was set back.
-    if (published !== undefined) counters.messageWritten(Math.max(0, now - published) / 1000);
+    if (published !== undefined) counters.messageWritten(transport, Math.max(0, now - published) / 1000);
   }
 }

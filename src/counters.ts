@@ -1,7 +1,7 @@
-import type { Name } from './config/config.ts';
+import type { Name } from './config/variables.ts';
 import type { CloseReason } from './connection/close-reason.ts';
 import type { Refusal } from './connection/refusal.ts';
-import type { Transport } from './connection/transport.ts';
+import type { Timed, Transport } from './connection/transport.ts';
 import { createHistogram, type Histogram, observe } from './histogram.ts';
 import type { ResetReason } from './message/reset.ts';
 
@@ -25,8 +25,8 @@ export type Counts = {
   received: { messages: number; bytes: number };
   /** Messages that were given to readers, each reader counted, and the bytes of their texts. */
   delivered: { messages: number; bytes: number };
-  /** From the id of a message to its last write to a stream (s); once for each message, and not for each stream. */
-  latency: Histogram;
+  /** From the id of a message to its last write by the transport (s); once for each message, and not for each stream or poll. */
+  latency: Record<Timed, Histogram>;
   /** The messages of each replay. */
   replays: Record<ReplaySource, Histogram>;
   /** Round trips to the store (s). */
@@ -75,8 +75,8 @@ export class Counters {
   }
 
   /** @param after so long after its id (s) */
-  messageWritten(after: number): void {
-    observe(this.#counts.latency, LATENCIES, after);
+  messageWritten(transport: Timed, after: number): void {
+    observe(this.#counts.latency[transport], LATENCIES, after);
   }
 
   replayed(source: ReplaySource, messages: number): void {
@@ -166,11 +166,12 @@ function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
 function nothing(): Counts {
   const none = (): Counts['received'] => ({ messages: 0, bytes: 0 });
   const sizes = (): Histogram => createHistogram(REPLAY_SIZES);
+  const times = (): Histogram => createHistogram(LATENCIES);
   return {
     opened: {},
     received: none(),
     delivered: none(),
-    latency: createHistogram(LATENCIES),
+    latency: { stream: times(), poll: times(), rt: times(), 'sock.it': times() },
     replays: { memory: sizes(), backlog: sizes() },
     roundTrips: createHistogram(ROUND_TRIPS),
     healed: 0,

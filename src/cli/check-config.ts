@@ -1,4 +1,5 @@
-import { type Config, ConfigError, loadConfig, settings } from '../config/config.ts';
+import { type Config, ConfigError, loadConfig } from '../config/config.ts';
+import { settings } from '../config/settings.ts';
 import { exposureOf, shortSecret } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Texts } from '../config/config.ts';
+import type { Texts } from '../config/settings.ts';
 
 /** An output of a command: for `serve` an `Output`, which never waits and never fails; for other commands a stream. */
 export interface Sink {

@@ -1,4 +1,5 @@
-import { loadConfig, type Texts } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
+import type { Texts } from '../config/settings.ts';
 import { gatewayUrl } from '../config/values.ts';
 import { UsageError } from './command.ts';
 import { askGateway, DEFAULT_URL } from './gateway-answer.ts';

@@ -1,4 +1,4 @@
-import { VARIABLES } from '../config/config.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 

@@ -1,4 +1,5 @@
-import { type Config, ConfigError, type Texts } from '../config/config.ts';
+import { type Config, ConfigError } from '../config/config.ts';
+import type { Texts } from '../config/settings.ts';
 import type { Logger } from '../logger.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { targetOf } from '../store/redis/target.ts';

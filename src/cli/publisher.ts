@@ -1,7 +1,8 @@
 import type { Publication } from '../backlog/backlog.ts';
 import { type Changed, channelOfCollection } from '../collection/collections.ts';
-import { loadConfig, type Texts } from '../config/config.ts';
+import { loadConfig } from '../config/config.ts';
 import type { SecretList } from '../config/secret-list.ts';
+import type { Texts } from '../config/settings.ts';
 import { channelOfUser } from '../message/names.ts';
 import { BEGINNING, formatPosition, parsePosition } from '../message/position.ts';
 import { newToken, parseToken } from '../message/token.ts';

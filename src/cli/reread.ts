@@ -1,6 +1,7 @@
-import { type Config, ConfigError, loadCertificates, type Texts } from '../config/config.ts';
+import { type Config, ConfigError, loadCertificates } from '../config/config.ts';
 import type { RedisTls } from '../config/redis-certificates.ts';
 import { readSecretFile, type SecretList } from '../config/secret-list.ts';
+import type { Texts } from '../config/settings.ts';
 import { Mistake } from '../config/values.ts';
 import type { Logger } from '../logger.ts';
 

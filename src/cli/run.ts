@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
-import { ConfigError, VARIABLES } from '../config/config.ts';
+import { ConfigError } from '../config/config.ts';
 import { nearest } from '../config/nearest.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { mask } from '../mask.ts';
 import { VERSION } from '../version.ts';
 import { channels } from './channels.ts';

@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import { isatty } from 'node:tty';
-import { type Config, loadConfig, settings, type Texts } from '../config/config.ts';
+import { type Config, loadConfig } from '../config/config.ts';
+import { settings, type Texts } from '../config/settings.ts';
 import { isContainer, unreachable } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger, sayDropped } from '../logger.ts';

@@ -1,5 +1,6 @@
 import type { RedisTls } from '../config/redis-certificates.ts';
 import type { Counts } from '../counters.ts';
+import type { ToPrimary, ToWorkerOfLimits } from '../limits/messages.ts';
 import type { Gathered, Report } from '../metrics/report.ts';
 
 /** What the primary sends to a worker. */
@@ -9,13 +10,15 @@ export type ToWorker =
   | { kind: 'secrets'; text: string }
   | { kind: 'certificates'; tls: RedisTls }
   | { kind: 'report'; number: number }
-  | { kind: 'gathered'; number: number; gathered: Gathered };
+  | { kind: 'gathered'; number: number; gathered: Gathered }
+  | { kind: 'limits'; messages: ToWorkerOfLimits[] };
 
 /** What a worker sends to the primary. */
 export type FromWorker =
   /** The worker listens, and streams may come. */
   | { kind: 'ready' }
   | { kind: 'gather'; number: number }
+  | { kind: 'limits'; messages: ToPrimary[] }
   | { kind: 'reported'; number: number; report: Report }
   /** The last counts of a worker that ends. */
   | { kind: 'last'; counts: Counts };

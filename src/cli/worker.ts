@@ -1,7 +1,9 @@
-import type { Config, Texts } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { parseSecretList } from '../config/secret-list.ts';
+import type { Texts } from '../config/settings.ts';
 import { SisyphusError } from '../errors.ts';
 import { Gateway } from '../gateway.ts';
+import { WorkerLimits } from '../limits/worker-limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Gathered } from '../metrics/report.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
@@ -19,7 +21,8 @@ const LOOK = 100;
 export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
   const secrets = new PublishSecrets(config.publishSecret);
   const asked = new Asked();
-  const gateway = new Gateway({ config, logger, warnings, secrets, gather: () => asked.gather() });
+  const limits = new WorkerLimits((messages) => void tell({ kind: 'limits', messages }));
+  const gateway = new Gateway({ config, logger, warnings, secrets, limits, gather: () => asked.gather() });
   const stopped = new Promise<void>((resolve, reject) => {
     process.on('message', (message) => {
       if (!isMessage(message)) return;
@@ -28,6 +31,7 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
       if (known.kind === 'secrets') secrets.use(parseSecretList(known.text));
       if (known.kind === 'certificates') gateway.context.store.useCertificates(known.tls);
       if (known.kind === 'report') void report(gateway, known.number);
+      if (known.kind === 'limits') limits.hear(known.messages);
       if (known.kind === 'gathered') asked.answer(known.number, known.gathered);
     });
   });

@@ -2,6 +2,7 @@ import cluster from 'node:cluster';
 import type { Config } from '../config/config.ts';
 import type { RedisTls } from '../config/redis-certificates.ts';
 import type { SecretList } from '../config/secret-list.ts';
+import { PrimaryLimits } from '../limits/primary-limits.ts';
 import type { Logger } from '../logger.ts';
 import { EXIT, type Io } from './command.ts';
 import { stopLimit } from './lifecycle.ts';
@@ -33,6 +34,7 @@ export class Workers {
   /** Those of them that listen on the port. */
   readonly #sharing = new Set<WorkerProcess>();
   readonly #reports: WorkerReports;
+  readonly #limits: PrimaryLimits<WorkerProcess>;
   readonly #pauses = new Set<NodeJS.Timeout>();
   #resolveListening!: (port: number) => void;
   #resolveEnded!: (code: number) => void;
@@ -56,6 +58,7 @@ export class Workers {
     this.#io = io;
     this.#logger = logger;
     this.#reports = new WorkerReports(() => this.#running, config.workers);
+    this.#limits = new PrimaryLimits(config.workers, (worker, messages) => worker.send({ kind: 'limits', messages }));
     this.listening = new Promise((resolve) => {
       this.#resolveListening = resolve;
     });
@@ -155,7 +158,10 @@ export class Workers {
       io: this.#io,
       logger: this.#logger,
       onListening: (port, isFirst) => this.#onListening(worker, port, isFirst),
-      onMessage: (message) => this.#reports.hear(worker, message),
+      onMessage: (message) => {
+        if (message.kind === 'limits') this.#limits.hear(worker, message.messages);
+        else this.#reports.hear(worker, message);
+      },
       onEnd: (code, signal) => this.#onEnd(worker, code, signal),
     });
     this.#running.add(worker);
@@ -178,6 +184,7 @@ export class Workers {
     this.#running.delete(worker);
     this.#sharing.delete(worker);
     this.#reports.ended(worker);
+    this.#limits.ended(worker);
     if (this.#isStopping) {
       if (code !== EXIT.ok) this.#code = code;
       this.#endIfEmpty();

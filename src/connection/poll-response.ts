@@ -17,6 +17,7 @@ import { encodeLast, endingOf, statusOf } from './last-frame.ts';
 import type { Ending } from './refusal.ts';
 import type { ResponseHead } from './response-head.ts';
 import { retryAfter } from './retry.ts';
+import type { WriteTimer } from './write-timer.ts';
 import type { Writer } from './writer.ts';
 
 /** How long a poll waits for a message (ms). Proxies give up a silent response after 30 s or more. */
@@ -41,6 +42,7 @@ export interface PollResponseOptions {
   maxBuffer: number;
   /** Whether each message of the channel replaces the ones before it. */
   isConflated: (channel: string) => boolean;
+  timer: Pick<WriteTimer, 'begin'>;
   random?: () => number;
 }
 
@@ -61,8 +63,8 @@ export class PollResponse implements Connection {
   #frames = new FrameQueue();
   #reason: CloseReason | undefined;
   #isOpened = false;
-  /** Whether a message was added, so that the response ends with this turn of the event loop. */
-  #isEnding = false;
+  /** There once a message was added, so that the response ends with this turn of the event loop; to be called then. */
+  #onWritten: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PollResponseOptions) {
@@ -72,6 +74,7 @@ export class PollResponse implements Connection {
       if (this.#reason !== undefined) return;
       clearInterval(this.#timer);
       this.#reason = 'client';
+      this.#onWritten?.();
       this.onClose('client');
     });
   }
@@ -97,9 +100,10 @@ export class PollResponse implements Connection {
     const { format, isConflated, maxBuffer } = this.#options;
     const { channel } = delivery.message;
     this.#add(encodeMessage(delivery, format), isConflated(channel) ? channel : undefined);
+    const isFirst = this.#onWritten === undefined && !this.closed;
+    if (isFirst) this.#onWritten = this.#options.timer.begin();
     if (this.#frames.bytes > maxBuffer) this.#end('polled');
-    else if (!this.#isEnding) setImmediate(() => this.#end('polled'));
-    this.#isEnding = true;
+    else if (isFirst) setImmediate(() => this.#end('polled'));
   }
 
   reset(channel: string, reason: ResetReason, position: Position): void {
@@ -148,6 +152,7 @@ export class PollResponse implements Connection {
     writer.begin({ ...head, headers }, Buffer.concat(this.#frames.frames));
     this.#frames = new FrameQueue();
     writer.end(undefined, TAKING);
+    this.#onWritten?.();
     // The caller may be giving a message to many readers, and this one leaves them.
     setImmediate(() => this.onClose(reason));
   }

@@ -1,4 +1,4 @@
-import type { Name } from '../config/config.ts';
+import type { Name } from '../config/variables.ts';
 import type { CloseReason } from './close-reason.ts';
 
 /**

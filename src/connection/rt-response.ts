@@ -4,6 +4,7 @@ import type { CloseReason } from './close-reason.ts';
 import type { Connection } from './connection.ts';
 import type { Ending } from './refusal.ts';
 import { type ChannelNews, type NewsRules, RtNews } from './rt-news.ts';
+import type { WriteTimer } from './write-timer.ts';
 
 /** How long a poll waits for a message (ms). Proxies give up a silent response after 30 s or more. */
 const PATIENCE = 25_000;
@@ -29,6 +30,7 @@ export interface RtRules extends NewsRules {
   noopInterval: number;
   /** The answer is due if its messages have more bytes than this; the client asks for the rest. */
   maxBuffer: number;
+  timer: Pick<WriteTimer, 'begin'>;
 }
 
 /**
@@ -57,6 +59,7 @@ export class RtResponse implements Connection {
   #reason: CloseReason | undefined;
   #isReplaying = true;
   #isDue = false;
+  #onWritten: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param seen by channel, the revision of the last message that the client has; 0 if the channel is not among these */
@@ -78,6 +81,7 @@ export class RtResponse implements Connection {
 
   message(delivery: Delivery): void {
     if (this.closed || !this.#news.add(delivery)) return;
+    if (!this.#isReplaying && !this.#isDue) this.#onWritten = this.#rules.timer.begin();
     if (this.#news.bytes > this.#rules.maxBuffer) this.onDue();
     else if (!this.#isReplaying && !this.#isDue) setImmediate(() => this.onDue());
     this.#isDue = true;
@@ -125,6 +129,10 @@ export class RtResponse implements Connection {
     clearInterval(this.#timer);
     this.onEnd(outcome);
     // The caller may be giving a message to many readers, and this one leaves them.
-    setImmediate(() => this.onClose(reason));
+    setImmediate(() => {
+      // The answer was written behind the promise that has it.
+      this.#onWritten?.();
+      this.onClose(reason);
+    });
   }
 }

@@ -4,7 +4,7 @@ import { OPENING } from '../patience.ts';
 import { FrameCollector } from '../poll/frame-collector.ts';
 import type { Poll } from '../poll/poll.ts';
 import type { Carried, Progress } from '../poll/poll-store.ts';
-import { Admission } from '../session/admission.ts';
+import { Admission, openingAtATime } from '../session/admission.ts';
 import { Session } from '../session/session.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
@@ -15,6 +15,8 @@ import { openInTurn } from './open-in-turn.ts';
 export interface Stretch {
   progress(): Progress;
   close(): void;
+  /** To be called when the poll is answered, or has ended without an answer. May be called twice. */
+  written(): void;
 }
 
 /**
@@ -25,12 +27,13 @@ export class CarriedStreams {
   readonly #context: HttpContext;
   readonly #log: BoundedLog;
   readonly #entrance: Entrance;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
 
   constructor(context: HttpContext, { log, ...options }: EntranceOptions & { log: BoundedLog }) {
     this.#context = context;
     this.#log = log;
     this.#entrance = new Entrance(context, options);
+    this.#admission = new Admission(openingAtATime(context.config));
   }
 
   /** @returns `undefined` if the client has left meanwhile */
@@ -40,19 +43,20 @@ export class CarriedStreams {
 
   /** @param poll called for the poll that waits, once there is one */
   begin(carried: Carried, listener: Listener, poll: () => Poll | undefined): Stretch {
-    const { config, sessions, counters } = this.#context;
+    const { config, sessions, counters, writes } = this.#context;
+    const timer = writes['sock.it'];
     const { format, position, isTold, number } = carried;
     const { maxBuffer, maxChannels } = config;
     const onNews = (): void => poll()?.look();
     const onReset = (): void => {
       if (!session.isHolding) poll()?.look();
     };
-    const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, onNews, onReset });
-    const { user, credential, begun } = listener;
+    const connection = new FrameCollector({ format, position, isTold, number, maxBuffer, timer, onNews, onReset });
+    const { user, credential, address, begun } = listener;
     const rights = this.#entrance.rightsOf(listener, undefined);
-    const own = { user, credential, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
+    const own = { user, credential, address, begun, ...rights, named: undefined, connection, maxBuffer, maxChannels };
     const session = new Session({ ...this.#context, ...own });
-    const fleet = sessions.add(session, listener.expires, listener.address)?.then((isAdmitted) => {
+    const fleet = sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;
       counters.limitReached(FULL.limit);
       session.close('capacity', FULL);
@@ -73,6 +77,7 @@ export class CarriedStreams {
         return connection.progress;
       },
       close: () => session.close('polled'),
+      written: () => connection.written(),
     };
   }
 }

@@ -1,8 +1,11 @@
-import type { HttpRequest } from '../auth/http-request.ts';
+import type { Socket } from 'node:net';
+import { HttpRequest } from '../auth/http-request.ts';
 import { type Network, networkOf, TrustedProxies } from '../auth/trusted-proxies.ts';
 import type { Config } from '../config/config.ts';
 import type { Refusal } from '../connection/refusal.ts';
-import { Rate } from './rate.ts';
+import { ALL, type Limits, type RateLimit } from '../limits/limits.ts';
+import { LocalLimits } from '../limits/local-limits.ts';
+import { SocketPeer } from './stream-request.ts';
 
 /** The time in which bad credentials of an address are counted (s). */
 const MINUTE = 60;
@@ -13,18 +16,21 @@ const MINUTE = 60;
 const MAX_ADDRESSES = 20_000;
 /** How many addresses are remembered; parsing one takes 2 to 8 µs. */
 const MAX_KNOWN = 10_000;
-/** The key of a limit that has one counter only. */
-const ALL = 'all';
 
 /** Refusals of credentials that a guess or a forgery would cause. An expired credential, for one, was once good. */
 const BAD = new Set<Refusal>(['malformed', 'signature', 'refused', 'revoked', 'untrusted']);
 
-export type ClientLimitsOptions = Pick<Config, 'maxFailures' | 'maxOpens' | 'maxStreamsPerAddress' | 'trustedProxies'>;
+export type ClientLimitsOptions = Pick<
+  Config,
+  'maxFailures' | 'maxOpens' | 'maxStreamsPerAddress' | 'trustedProxies' | 'logAddresses'
+>;
 
 /** By what a client is counted for each limit; `undefined`: it is not counted. */
 export interface Counted {
   streams: string | undefined;
   failures: string | undefined;
+  /** What lines of the log have of its address: an IPv4 address, or a network of IPv6. */
+  shown: string | undefined;
 }
 
 /**
@@ -34,17 +40,19 @@ export interface Counted {
 export class ClientLimits {
   readonly #options: ClientLimitsOptions;
   readonly #proxies: TrustedProxies;
-  readonly #opens: Rate;
-  readonly #failures: Rate;
-  readonly #addresses = new Rate(MAX_ADDRESSES, MINUTE);
+  readonly #opens: RateLimit;
+  readonly #failures: RateLimit;
+  readonly #addresses: RateLimit;
   /** What was found for addresses that have connected, and that are no trusted proxies: most clients come from few of them. */
   #known = new Map<string, Counted>();
 
-  constructor(options: ClientLimitsOptions) {
+  /** @param limits by default this process counts alone */
+  constructor(options: ClientLimitsOptions, limits: Limits = new LocalLimits()) {
     this.#options = options;
     this.#proxies = new TrustedProxies(options.trustedProxies);
-    this.#opens = new Rate(options.maxOpens, 1);
-    this.#failures = new Rate(options.maxFailures.most, MINUTE);
+    this.#opens = limits.rate('opens', options.maxOpens, 1);
+    this.#failures = limits.rate('failures', options.maxFailures.most, MINUTE);
+    this.#addresses = limits.rate('addresses', MAX_ADDRESSES, MINUTE);
   }
 
   counted(request: HttpRequest): Counted {
@@ -53,10 +61,17 @@ export class ClientLimits {
     if (known) return known;
     const address = this.#proxies.clientOf(request);
     const network = address && networkOf(address);
-    const { maxStreamsPerAddress, maxFailures } = this.#options;
-    const counted = { streams: keyFor(maxStreamsPerAddress, network), failures: keyFor(maxFailures, network) };
+    const { maxStreamsPerAddress, maxFailures, logAddresses } = this.#options;
+    const shown = logAddresses === 'on' ? network?.key : undefined;
+    const [streams, failures] = [keyFor(maxStreamsPerAddress, network), keyFor(maxFailures, network)];
+    const counted = { streams, failures, shown };
     if (!this.#proxies.trusts(remoteAddress)) this.#remember(remoteAddress, counted);
     return counted;
+  }
+
+  /** The client of a connection whose request could not be read; a proxy, if there is one. */
+  shownOf(socket: Socket): string | undefined {
+    return this.counted(new HttpRequest('GET', '/', [], new SocketPeer(socket))).shown;
   }
 
   #remember(address: string, counted: Counted): void {

@@ -7,6 +7,7 @@ import { TrustedProxies } from '../auth/trusted-proxies.ts';
 import type { Config } from '../config/config.ts';
 import { SisyphusError } from '../errors.ts';
 import { isLoopback } from '../exposure.ts';
+import type { Limits } from '../limits/limits.ts';
 import { isChannel, isUser } from '../message/names.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import { ConsolePass, LASTING } from './console-pass.ts';
@@ -25,6 +26,7 @@ const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host'];
 
 export interface ConsoleGateOptions {
   config: Pick<Config, 'console' | 'consoleSecret' | 'trustedProxies'>;
+  limits: Limits;
   log: BoundedLog;
   isDraining: () => boolean;
   /** Milliseconds since 1970. */
@@ -46,7 +48,7 @@ export class ConsoleGate {
     this.#options = options;
     this.#pass = consoleSecret === undefined ? undefined : new ConsolePass(consoleSecret, options.now);
     this.#proxies = new TrustedProxies(trustedProxies);
-    this.#pace = new LoginPace(this.#proxies);
+    this.#pace = new LoginPace(this.#proxies, options.limits);
   }
 
   get isOn(): boolean {

@@ -35,7 +35,7 @@ export function consoleReport(gathered: Gathered, fleet: FleetReport[]): object 
     resets,
     closed,
     refused,
-    latency: { sum: latency.sum, count: latency.count },
+    latency: { sum: latency.stream.sum, count: latency.stream.count },
     roundTrips: { sum: roundTrips.sum, count: roundTrips.count },
     loop: Math.max(...states.map(({ loop }) => loop?.utilization ?? 0)),
     memory: states.reduce((sum, { memory }) => sum + memory, 0),

@@ -3,9 +3,11 @@ import type { DirectPublisher } from '../backlog/direct-publisher.ts';
 import type { Collections } from '../collection/collections.ts';
 import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
+import type { WriteTimer } from '../connection/write-timer.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Trouble } from '../hub/trouble.ts';
+import type { Limits } from '../limits/limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Tokens } from '../message/token.ts';
 import type { Gathered } from '../metrics/report.ts';
@@ -34,7 +36,11 @@ export interface HttpContext {
   /** Sessions read rights and missed messages from it. */
   backlog: RightsReader & BacklogReader;
   sessions: SessionRegistry;
+  /** Counts for this gateway, over all of its workers. */
+  sharedLimits: Limits;
   flusher: Flusher;
+  /** Time what polls are given. */
+  writes: Record<'poll' | 'rt' | 'sock.it', WriteTimer>;
   descriptors: Descriptors;
   /** The reports of all processes that one answer of `/status` or `/metrics` is about. */
   gather: () => Promise<Gathered>;

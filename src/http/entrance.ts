@@ -4,6 +4,7 @@ import type { HttpRequest } from '../auth/http-request.ts';
 import { publicTest } from '../auth/public-channels.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { Refusal } from '../connection/refusal.ts';
+import type { Permit } from '../session/permits.ts';
 import type { SessionOptions } from '../session/session.ts';
 import type { ClientLimits, Counted } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
@@ -16,11 +17,16 @@ export const FULL = { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_USER
 /** The reader of a stream: a user, or nobody, which is a client without a credential that names the channels to read. */
 export interface Listener extends Omit<Identified, 'user'> {
   user: string | undefined;
-  /** By what the client's address is counted, if it is. */
+  /** The client's address as the log shows it. */
   address: string | undefined;
+  /** The caller gives it to the session, or gives it back. */
+  permit: Permit;
   /** Since when it is known who the client is (ms, monotonic clock). */
   begun: number;
 }
+
+/** The reader before there is a place for it. */
+type Client = Omit<Listener, 'permit' | 'address'>;
 
 /** A request for a stream, and where it came from. */
 export interface Entering {
@@ -69,13 +75,13 @@ export class Entrance {
     const identity = refused ?? (await this.#identification.identify(request, connection));
     if (!refused && 'refusal' in identity) await limits.failed(counted, identity.refusal);
     if (connection.closed) return undefined;
-    const listener = listenerOf(identity, entering, counted);
-    if ('refusal' in listener) return listener;
-    const found = this.#placeFor(listener, entering);
-    if (!found || found.limit !== FULL.limit || listener.user === undefined) return found ?? listener;
-    await this.#context.sessions.vacancy(listener.user);
+    const client = clientOf(identity, entering);
+    if ('refusal' in client) return client;
+    const found = await this.#placeFor(client, entering, counted);
+    if (!found || !('limit' in found) || found.limit !== FULL.limit || client.user === undefined) return found;
+    await this.#context.sessions.vacancy(client.user);
     if (connection.closed) return undefined;
-    return this.#placeFor(listener, entering) ?? listener;
+    return this.#placeFor(client, entering, counted);
   }
 
   /** Which channels the listener may read: those on the list in the store, those of the credential, and public ones that are named. */
@@ -96,22 +102,32 @@ export class Entrance {
     const { limits } = this.#options;
     if (counted.failures !== undefined && (await limits.waitOf(counted)) > 0)
       return { refusal: 'capacity', limit: 'SISYPHUS_MAX_FAILURES' };
-    const full = this.#addressFull(counted.streams);
-    if (full) return full;
+    if (counted.streams !== undefined && this.#context.sessions.isFull(counted.streams))
+      return { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_ADDRESS' };
     return (await limits.mayOpen()) ? undefined : { refusal: 'capacity', limit: 'SISYPHUS_MAX_OPENS' };
   }
 
-  /** Refuses a client whose address has as many streams as it may have. */
-  #addressFull(address: string | undefined): Refused | undefined {
-    if (address === undefined || this.#context.sessions.admitsFrom(address)) return undefined;
-    return { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS_PER_ADDRESS' };
+  /** Gives the client a place, or refuses it. @returns `undefined` if the client has left meanwhile */
+  async #placeFor(client: Client, entering: Entering, counted: Counted): Promise<Listener | Refused | undefined> {
+    const { sessions } = this.#context;
+    const { streams, shown } = counted;
+    const refused = this.#reasonAgainst(client, entering);
+    if (refused) return refused;
+    const permit = await sessions.permit(streams);
+    if (typeof permit === 'string') return { refusal: 'capacity', limit: permit };
+    // With several workers the primary may have been asked for the permit, and much can have happened meanwhile.
+    const { closed } = entering.connection;
+    const found = closed ? undefined : this.#reasonAgainst(client, entering);
+    if (!closed && !found && sessions.admits(client.user)) return { ...client, permit, address: shown };
+    permit.release();
+    return closed ? undefined : (found ?? FULL);
   }
 
-  /** @returns why there is no place for the listener; `undefined` if there is one */
-  #placeFor(listener: Listener, { socket, named }: Entering): Refused | undefined {
+  /** @returns why the client gets no place, whether or not there is one; `undefined` if nothing is against it */
+  #reasonAgainst(client: Client, { socket, named }: Entering): Refused | undefined {
     const { config, isDraining, sessions } = this.#context;
-    const { user, channels = [] } = listener;
-    const disconnected = user === undefined ? undefined : sessions.reasonAgainst({ ...listener, user }, listener.begun);
+    const { user, channels = [] } = client;
+    const disconnected = user === undefined ? undefined : sessions.reasonAgainst({ ...client, user }, client.begun);
     if (disconnected) return { refusal: disconnected };
     if (isDraining()) return { refusal: 'draining' };
     if (this.#options.descriptors.roomFor(socket) !== 'enough') return { refusal: 'capacity' };
@@ -119,20 +135,16 @@ export class Entrance {
     if (Math.max(own, named?.size ?? 0) > config.maxChannels) {
       return { refusal: 'capacity', limit: 'SISYPHUS_MAX_CHANNELS' };
     }
-    // Other streams of the address may have been opened during the identification.
-    const full = this.#addressFull(listener.address);
-    if (full) return full;
-    if (sessions.admits(user)) return undefined;
-    return sessions.streams >= config.maxStreams ? { refusal: 'capacity', limit: 'SISYPHUS_MAX_STREAMS' } : FULL;
+    return undefined;
   }
 }
 
-function listenerOf(identity: Identity, { named, begun }: Entering, { streams }: Counted): Listener | Refused {
+function clientOf(identity: Identity, { named, begun }: Entering): Client | Refused {
   if ('refusal' in identity && !isNobody(identity)) return identity;
   // The request names channels, and none of the names is a valid one.
   if (named?.size === 0) return { refusal: 'malformed' };
   if (!('refusal' in identity)) {
-    return { ...identity, address: streams, begun: Math.min(identity.since ?? begun, begun) };
+    return { ...identity, begun: Math.min(identity.since ?? begun, begun) };
   }
-  return named ? { user: undefined, address: streams, begun } : identity;
+  return named ? { user: undefined, begun } : identity;
 }

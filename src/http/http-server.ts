@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:http';
+import type { Socket } from 'node:net';
 import Koa from 'koa';
 import type Router from 'koa-router';
 import { ACCESS_TOKEN } from '../auth/credential.ts';
@@ -57,15 +58,16 @@ export function createHttpServers(context: HttpContext): Servers {
   const authenticator = createAuthenticator(config, tell, context.tokens);
   context.sessions.onDisconnect = (user) => authenticator.forget?.(user);
   const heads = new StreamHeads(config.origins);
-  const limits = new ClientLimits(config);
-  const pending = new PendingHeads({ counters, log });
+  const limits = new ClientLimits(config, context.sharedLimits);
+  const addressOf = (socket: Socket): string | undefined => limits.shownOf(socket);
+  const pending = new PendingHeads({ counters, log, addressOf });
   const identification = new Identification({ authenticator, logger, atATime: config.maxStreams });
   const openStream = streamOpener(context, { authenticator, heads, log, limits, descriptors });
   const readsBearer = authenticator.parameters.includes(ACCESS_TOKEN);
   const parts = { openStream, descriptors, limits, identification };
   const hasPolls = config.protocols.includes('rt');
   const polls = hasPolls ? new LongPolls(context, { authenticator, limits, descriptors, log }) : undefined;
-  const answers = new ErrorAnswers(logger, log);
+  const answers = new ErrorAnswers(logger, log, limits);
   const sockIt = createSockIt(context, { authenticator, identification, limits, descriptors, log });
   const routing = {
     ...parts,
@@ -79,12 +81,12 @@ export function createHttpServers(context: HttpContext): Servers {
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
   listenForRequests(server, createKoa(context, router, answers).callback(), openStream, pending);
-  const unreadable = { log, heads, counters, position: () => hub.position };
+  const unreadable = { log, heads, counters, addressOf, position: () => hub.position };
   answerUnreadable(server, unreadable);
   keepConnections(server);
   const rtDoor = polls && new RtDoor(polls, answers);
   openStreamDoor(server, PATIENCE, openStream, {
-    unfinished: (socket, reason) => answerUnfinished(socket, reason, log),
+    unfinished: (socket, reason) => answerUnfinished(socket, reason, unreadable),
     admits: createAdmission(server, descriptors, counters, log, pending),
     pending,
     poll: rtDoor && ((socket, request, next) => rtDoor.open(socket, request, next)),
@@ -104,7 +106,7 @@ export function createHttpServers(context: HttpContext): Servers {
 
 function openConsole(context: HttpContext, parts: Omit<StreamOpenerOptions, 'authenticator'>): ConsoleDoor {
   const { config, isDraining, logger } = context;
-  const gate = new ConsoleGate({ config, isDraining, log: parts.log });
+  const gate = new ConsoleGate({ config, limits: context.sharedLimits, isDraining, log: parts.log });
   const failures = new Failures(logger);
   return {
     gate,

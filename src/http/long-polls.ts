@@ -6,7 +6,7 @@ import type { Message } from '../message/message.ts';
 import { BEGINNING, isAfter } from '../message/position.ts';
 import { OPENING, within } from '../patience.ts';
 import type { Start } from '../reading/start.ts';
-import { Admission } from '../session/admission.ts';
+import { Admission, openingAtATime } from '../session/admission.ts';
 import { Session } from '../session/session.ts';
 import type { BoundedLog } from './bounded-log.ts';
 import type { HttpContext } from './context.ts';
@@ -26,7 +26,7 @@ export class LongPolls {
   readonly context: HttpContext;
   readonly #entrance: Entrance;
   readonly #log: BoundedLog;
-  readonly #admission = new Admission();
+  readonly #admission: Admission;
   /** One object for all polls: each of many would have one of its own. */
   readonly #rules: RtRules;
   /** Whether the store answers in time. */
@@ -35,11 +35,13 @@ export class LongPolls {
   constructor(context: HttpContext, options: EntranceOptions & { log: BoundedLog }) {
     this.context = context;
     this.#entrance = new Entrance(context, options);
+    this.#admission = new Admission(openingAtATime(context.config));
     this.#log = options.log;
     const { noopInterval, maxBuffer } = context.config;
     this.#rules = {
       noopInterval,
       maxBuffer,
+      timer: context.writes.rt,
       isFinal: (channel) => context.hub.isConflated(channel),
       isBehindGap: (message) => this.#isBehindGap(message),
     };
@@ -112,13 +114,13 @@ export class LongPolls {
     const { context } = this;
     const { hub, backlog, logger, counters, recordsPlain, repeats } = context;
     const { maxBuffer, maxChannels } = context.config;
-    const { user, credential, begun: since } = listener;
+    const { user, credential, address, begun: since } = listener;
     const { granted, hasList } = this.#entrance.rightsOf(listener, named);
     // One literal, and not the whole context spread: V8 gives such an object a shape of its own, 1.5 KB for each poll.
     // biome-ignore format: what all polls share, and what each has of its own
     const session = new Session({
       hub, backlog, logger, counters, recordsPlain, repeats, maxBuffer, maxChannels,
-      user, credential, begun: since, granted, hasList, named, connection: response,
+      user, credential, address, begun: since, granted, hasList, named, connection: response,
     });
     response.denials = () => session.denied;
     response.onDue = () => session.noop();
@@ -128,7 +130,7 @@ export class LongPolls {
     session.onSweep = () => {
       if (session.opened && session.denied.length === named.size) session.noop();
     };
-    const fleet = context.sessions.add(session, listener.expires, listener.address)?.then((isAdmitted) => {
+    const fleet = context.sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;
       context.counters.limitReached(FULL.limit);
       response.close('capacity', BEGINNING, FULL);

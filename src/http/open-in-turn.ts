@@ -31,7 +31,8 @@ export async function openInTurn(
     await open(session, start, context, fleet);
     turn.done();
   } else if (hub.isAnswered) {
-    log.warn({ event: 'stream_refused', reason: 'busy', opening: admission.opening, waiting: admission.waiting });
+    const { opening, waiting } = admission;
+    log.warn({ event: 'stream_refused', reason: 'busy', opening, waiting, address: session.address });
     session.connection.close('busy', positionOf(start, hub.position), { times: turn.times });
   } else sessions.turnAway(session, LATE);
   clearTimeout(timer);

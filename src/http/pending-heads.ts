@@ -15,6 +15,8 @@ const SHORT = 1000;
 export interface PendingHeadsOptions {
   counters: Pick<Counters, 'connectionDropped'>;
   log: Pick<BoundedLog, 'warnOnce'>;
+  /** The client's address as the log shows it. */
+  addressOf?: (socket: Socket) => string | undefined;
   most?: number;
   /** A monotonic clock (ms). */
   now?: () => number;
@@ -81,11 +83,14 @@ export class PendingHeads {
   }
 
   #closePending(age: number, most: number): void {
+    const [oldest] = this.#since.keys();
+    const address = oldest && this.#options.addressOf?.(oldest);
     const closed = this.#closeOldest(this.#since, age, most);
     if (closed === 0) return;
     for (let i = 0; i < closed; i++) this.#options.counters.connectionDropped();
     const reason = 'too many connections have sent no request: expected one at once';
-    this.#options.log.warnOnce('heads_dropped', { event: 'heads_dropped', closed, pending: this.size, reason });
+    const line = { event: 'heads_dropped', closed, pending: this.size, reason, address };
+    this.#options.log.warnOnce('heads_dropped', line);
   }
 
   /** Closes the oldest of these connections, until `most` are left. @returns how many it has closed */

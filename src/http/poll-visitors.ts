@@ -3,7 +3,7 @@ import type { Context } from 'koa';
 import { type Identified, type Identity, isNobody, type Refused } from '../auth/authenticator.ts';
 import { credentialOf } from '../auth/credential.ts';
 import type { HttpRequest } from '../auth/http-request.ts';
-import type { Name } from '../config/config.ts';
+import type { Name } from '../config/variables.ts';
 import { SisyphusError } from '../errors.ts';
 import { formatPosition } from '../message/position.ts';
 import type { Carried } from '../poll/poll-store.ts';

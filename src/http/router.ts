@@ -110,9 +110,9 @@ function routeHealth(router: Router, context: HttpContext): void {
 /** What is for publishers and operators, and for no browser. */
 function routeAdmin(router: Router, context: HttpContext, options: RouterOptions): void {
   const { limits: clients, sockIt } = options;
-  const { config, counters, isDraining } = context;
-  const { maxPublishes } = config;
-  const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });
+  const { config, counters, isDraining, sharedLimits } = context;
+  const rate = sharedLimits.rate('publishes', config.maxPublishes, 1);
+  const publishers = publisher(context.secrets, isDraining, { clients, counters, rate });
 
   router.post('/publish', publishers, publish(context));
   router.post('/grant', publishers, rights(context, 'grant'));

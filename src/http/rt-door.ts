@@ -45,7 +45,7 @@ export class RtDoor {
     pollRevisions(this.#polls, socket, request).then(
       (found) => found && this.#send(socket, { status: 200, ...found }, waiting, next),
       (thrown: unknown) => {
-        const { status, headers, body } = this.#errors.of(thrown, { method, url });
+        const { status, headers, body } = this.#errors.of(thrown, { method, url }, () => request);
         const answer = { status, headers: { ...JSON_TYPE, ...headers }, body: JSON.stringify(body) };
         this.#send(socket, answer, waiting, next);
       },

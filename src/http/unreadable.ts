@@ -16,6 +16,8 @@ export interface UnreadableOptions {
   heads: StreamHeads;
   position: () => Position;
   counters: Counters;
+  /** The client's address as the log shows it. */
+  addressOf: (socket: Socket) => string | undefined;
 }
 
 type ParseError = NodeJS.ErrnoException & { rawPacket?: Buffer; reason?: string };
@@ -46,7 +48,7 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
     // The client has ended its side. An earlier request may be a poll that waits, and nobody would notice that its client has gone.
     if (error.code === 'HPE_INVALID_EOF_STATE') destroyLater(socket);
     const refusal = refusalOf(error);
-    options.log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
+    tell(refusal, socket, options);
     const isStream = refusal.code === 'headers_too_large' && exchange.beginsAsStream && exchange.last === undefined;
     answer(socket, exchange, refusal, isStream ? streamAnswer(options) : httpAnswer(refusal));
   });
@@ -56,16 +58,28 @@ export function answerUnreadable(server: Server, options: UnreadableOptions): vo
     socket.on('error', ignore);
     if (exchange.isStream) return;
     const refusal = new SisyphusError('method_not_allowed', 'this is no proxy: expected GET or POST');
-    options.log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
+    tell(refusal, socket, options);
     answer(socket, exchange, refusal, httpAnswer(refusal));
   });
 }
 
 /** Answers a request of which only the first few bytes came: in time, or before the client ended its side. */
-export function answerUnfinished(socket: Socket, reason: 'late' | 'ended', log: BoundedLog): void {
+export function answerUnfinished(
+  socket: Socket,
+  reason: 'late' | 'ended',
+  options: Pick<UnreadableOptions, 'log' | 'addressOf'>,
+): void {
   const refusal = refusalOf({ code: reason === 'late' ? 'ERR_HTTP_REQUEST_TIMEOUT' : 'HPE_INVALID_EOF_STATE' });
-  log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });
+  tell(refusal, socket, options);
   endWith(socket, httpAnswer(refusal));
+}
+
+function tell(
+  { code, message: reason }: SisyphusError,
+  socket: Socket,
+  { log, addressOf }: Pick<UnreadableOptions, 'log' | 'addressOf'>,
+): void {
+  log.warn({ event: 'request_unreadable', code, reason, address: addressOf(socket) });
 }
 
 function refusalOf({ code = '', reason, rawPacket }: Partial<ParseError>): SisyphusError {

@@ -1,7 +1,7 @@
-import { VARIABLES } from '../config/config.ts';
+import { VARIABLES } from '../config/variables.ts';
 import { CLOSE_REASONS } from '../connection/close-reason.ts';
 import { REFUSALS } from '../connection/refusal.ts';
-import { TRANSPORTS } from '../connection/transport.ts';
+import { TIMED, TRANSPORTS } from '../connection/transport.ts';
 import { RESET_REASONS } from '../message/reset.ts';
 import { byWord, counter, gauge, histogram, type Metric } from './metric.ts';
 import { ROLES } from './report.ts';
@@ -21,7 +21,7 @@ export const METRICS: Metric[] = [
     ({ status }) => status.warnings.length),
   gauge('sisyphus_streams_open', 'open streams, and polls that wait', 'sum',
     ({ state }) => byWord('transport', TRANSPORTS, state.open), ['transport']),
-  gauge('sisyphus_streams_limit', 'how many streams may be open (`SISYPHUS_MAX_STREAMS`, of each worker)', 'sum',
+  gauge('sisyphus_streams_limit', 'how many streams may be open (`SISYPHUS_MAX_STREAMS`)', 'max',
     ({ state }) => state.maxStreams),
   gauge('sisyphus_users', 'users with open streams, counted at each worker', 'sum',
     ({ status }) => status.users),
@@ -61,8 +61,8 @@ export const METRICS: Metric[] = [
     ({ undelivered }) => undelivered),
   counter('sisyphus_resets_total', 'resets that readers were told, each reader counted',
     ({ resets }) => byWord('reason', RESET_REASONS, resets), ['reason']),
-  histogram('sisyphus_publish_to_socket_seconds', 'from the id of a message to its last write to a stream of this process; once for each message',
-    ({ latency }) => [[{}, latency]]),
+  histogram('sisyphus_publish_to_socket_seconds', 'from the id of a message to its last write by this transport of this process; once for each message',
+    ({ latency }) => TIMED.map((transport) => [{ transport }, latency[transport]]), ['transport']),
   histogram('sisyphus_replay_messages', 'the messages of each replay; `memory`: all came from the memory of the gateway',
     ({ replays }) => Object.entries(replays).map(([source, sizes]) => [{ source }, sizes]), ['source']),
   gauge('sisyphus_redis_up', '1 while Redis answers', 'min',

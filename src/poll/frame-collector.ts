@@ -10,6 +10,7 @@ import {
 } from '../connection/encode.ts';
 import { endingOf, statusOf } from '../connection/last-frame.ts';
 import type { Ending } from '../connection/refusal.ts';
+import type { WriteTimer } from '../connection/write-timer.ts';
 import type { Delivery } from '../message/delivery.ts';
 import { formatPosition, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
@@ -36,6 +37,7 @@ export interface FrameCollectorOptions {
   number: number;
   /** The most bytes of frames (bytes). */
   maxBuffer: number;
+  timer: Pick<WriteTimer, 'begin'>;
   /** Called when frames have been added in this turn of the event loop, and when the connection has ended. */
   onNews: () => void;
   /** Called again and again once there are resets: the owner takes them as soon as nothing is being read. */
@@ -60,6 +62,7 @@ export class FrameCollector implements Connection {
   #messages = 0;
   #isClosed = false;
   #isNews = false;
+  #onWritten: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FrameCollectorOptions) {
@@ -94,6 +97,7 @@ export class FrameCollector implements Connection {
   message(delivery: Delivery): void {
     if (this.#isClosed) return;
     this.#position = formatPosition(delivery.message.id);
+    this.#onWritten ??= this.#options.timer.begin();
     this.#add(encodeMessage(delivery, this.#options.format));
     if (this.#messages++ >= MOST || this.#bytes > this.#options.maxBuffer) this.#end('polled');
     else this.#tell();
@@ -121,6 +125,13 @@ export class FrameCollector implements Connection {
 
   acknowledged(): undefined {
     return undefined;
+  }
+
+  /** The poll that has these frames was answered, or has ended without an answer. */
+  written(): void {
+    this.#onWritten?.();
+    // Nothing begins it again: the poll has ended.
+    this.#onWritten = () => undefined;
   }
 
   close(reason: CloseReason, position: Position, ending: Ending = {}): void {

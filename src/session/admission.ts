@@ -1,7 +1,15 @@
 import { TURN } from '../patience.ts';
 
-/** Most streams that may open at a time: that read their list, and the messages that they missed. The others queue. */
+/**
+ * Most streams of a gateway that may open at a time: that read their list, and the messages that they missed. The others queue. The limit is
+ * for the sake of Redis, so the workers of a gateway share it.
+ */
 const AT_A_TIME = 200;
+
+/** How many streams may open at a time in one of the processes of a gateway. */
+export function openingAtATime({ workers }: { workers: number }): number {
+  return Math.ceil(AT_A_TIME / workers);
+}
 
 interface Waiting {
   /** When it is turned away (ms). */

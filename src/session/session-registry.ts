@@ -6,24 +6,23 @@ import { REFUSAL_OF } from '../connection/refusal.ts';
 import type { Transport } from '../connection/transport.ts';
 import type { Counters } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
+import type { Limits } from '../limits/limits.ts';
+import { LocalLimits } from '../limits/local-limits.ts';
 import type { Logger } from '../logger.ts';
 import type { Disconnect } from '../message/disconnect.ts';
-import { Failures } from '../repeats.ts';
+import { Disconnects } from './disconnects.ts';
 import { drain } from './drain.ts';
-import { Ghosts, type GhostsOptions } from './ghosts.ts';
-import { KeepAlive } from './keep-alive.ts';
+import type { GhostsOptions } from './ghosts.ts';
+import { type Full, type Permit, Permits } from './permits.ts';
 import { Rebalancer } from './rebalancer.ts';
-import { type Person, RecentDisconnects } from './recent-disconnects.ts';
-import { Rereading } from './rereading.ts';
+import type { Person } from './recent-disconnects.ts';
 import type { Session } from './session.ts';
 import { type EndedStream, EndedStreams, recordOf } from './stream-records.ts';
-import { StreamsPerAddress } from './streams-per-address.ts';
 import { StreamsPerUser } from './streams-per-user.ts';
+import { Upkeep } from './upkeep.ts';
 
-/** The longest time between two turns (ms): a stream ends by so much after its credential, and that must be within a second. */
-const TURN = 500;
-/** Sessions that are ended before the event loop gets a turn. */
-const SLICE = 500;
+/** Streams end for these reasons because of the network or the machine of the client: its address helps to find out why. */
+const OF_NETWORK = new Set<CloseReason>(['slow', 'gone']);
 
 export interface RegistryOptions {
   hub: Pick<Hub, 'refresh'>;
@@ -36,6 +35,8 @@ export interface RegistryOptions {
   maxStreamsPerUser: number;
   /** By default any number. */
   maxStreamsPerAddress?: number;
+  /** Where streams are counted, but for those of a user; by default in this process alone. */
+  limits?: Limits | undefined;
   /** Limits the streams of each user over all gateways. Without it, `maxStreamsPerUser` counts for this gateway alone. */
   fleetLimit?: FleetLimit | undefined;
   /** Whether streams are sent to other gateways that have fewer. */
@@ -47,47 +48,53 @@ export interface RegistryOptions {
   kernelQueues?: GhostsOptions['read'];
 }
 
-/** All sessions of this process. One timer does the periodic work for all of them. */
+/** All sessions of this process. */
 export class SessionRegistry {
   /** Why the last client was refused a stream, for the log. */
   turnedAwayFor = '';
   /** Called with each user who is disconnected, whether or not the user has streams here; `undefined`: it may be anybody. */
   onDisconnect: (user: string | undefined) => void = () => undefined;
   readonly #options: RegistryOptions;
-  readonly #failures: Failures;
   readonly #sessions = new Set<Session>();
   readonly #perUser: StreamsPerUser;
-  readonly #perAddress = new StreamsPerAddress();
+  readonly #permits: Permits;
   readonly #ended = new EndedStreams();
   readonly #date: () => number;
-  /** Interval of the timer (ms). */
-  readonly #period: number;
-  readonly #keepAlive: KeepAlive;
-  /** The sessions that need `sweep`. */
-  readonly #unsettled = new Set<Session>();
-  readonly #ghosts: Ghosts;
-  readonly #disconnects: RecentDisconnects;
+  readonly #upkeep: Upkeep;
+  readonly #disconnects: Disconnects;
   readonly #rebalancer: Rebalancer | undefined;
   #isLeaving = false;
-  #timer: NodeJS.Timeout | undefined;
-  readonly #rereading: Rereading;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#failures = new Failures(options.logger);
-    this.#period = Math.min(TURN, options.noopInterval / 10);
-    const { noopInterval, maxStreamsPerUser, fleetLimit, kernelQueues: read, date = Date.now } = options;
+    const {
+      hub,
+      backlog,
+      logger,
+      noopInterval,
+      maxStreamsPerUser,
+      fleetLimit,
+      kernelQueues,
+      date = Date.now,
+    } = options;
     const now = options.now ?? performance.now.bind(performance);
     this.#date = date;
-    this.#disconnects = new RecentDisconnects(now);
-    this.#keepAlive = new KeepAlive({ noopInterval, step: this.#period / 10, now, date });
-    this.#ghosts = new Ghosts({ noopInterval, now, read });
+    this.#disconnects = new Disconnects({
+      logger,
+      streamsOf: (user) => this.#streamsOf(user),
+      total: () => this.streams,
+      closeAll: (reason) => this.closeAll(reason),
+      onDisconnect: (user) => this.onDisconnect(user),
+      now,
+    });
     const sessions = this.#sessions;
-    this.#rereading = new Rereading({ hub: options.hub, backlog: options.backlog, sessions });
-    const ghosts = this.#ghosts;
-    const onVain = (moved: number): void => options.logger.warn({ event: 'moved_in_vain', streams: moved });
+    this.#upkeep = new Upkeep({ sessions, hub, backlog, logger, noopInterval, now, date, kernelQueues });
+    const { ghosts } = this.#upkeep;
+    const onVain = (moved: number): void => logger.warn({ event: 'moved_in_vain', streams: moved });
     this.#rebalancer = options.rebalances ? new Rebalancer({ now, onVain }) : undefined;
     const fleet = { fleetLimit, total: () => (this.#isLeaving ? undefined : this.streams), onFleet: this.#onFleet };
+    const { maxStreams, maxStreamsPerAddress = Number.POSITIVE_INFINITY, limits = new LocalLimits() } = options;
+    this.#permits = new Permits({ limits, maxStreams, maxStreamsPerAddress, onFull: () => ghosts.hurry() });
     this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, ...fleet, ghosts, now });
   }
 
@@ -116,18 +123,23 @@ export class SessionRegistry {
 
   /** Whether this gateway has room for one more stream of the user. If not, streams are searched soon whose readers have disappeared. */
   admits(user: string | undefined): boolean {
-    const isFull = this.#sessions.size >= this.#options.maxStreams;
-    if (!isFull && (user === undefined || this.#perUser.admits(user))) return true;
-    this.#ghosts.hurry();
-    return !isFull && user !== undefined && this.#perUser.makeRoom(user);
+    if (user === undefined || this.#perUser.admits(user)) return true;
+    this.#upkeep.ghosts.hurry();
+    return this.#perUser.makeRoom(user);
   }
 
-  /** Whether there is room for one more stream from this address. If not, streams are searched soon whose readers have disappeared. */
-  admitsFrom(address: string): boolean {
-    const { maxStreamsPerAddress = Number.POSITIVE_INFINITY } = this.#options;
-    if (this.#perAddress.of(address) < maxStreamsPerAddress) return true;
-    this.#ghosts.hurry();
-    return false;
+  /** Whether it is known already that there is no room for one more stream from this address. */
+  isFull(address: string): boolean {
+    return this.#permits.isFull(address);
+  }
+
+  /**
+   * Counts one more stream, if there is room. If not, streams are searched soon whose readers have disappeared.
+   *
+   * @param address by what the client's address is counted, if it is
+   */
+  permit(address: string | undefined): Promise<Permit | Full> {
+    return this.#permits.take(address);
   }
 
   /** Waits for a stream of the user to end, but not for long. */
@@ -137,18 +149,16 @@ export class SessionRegistry {
 
   /**
    * @param expires when the session's credential expires (ms since 1970)
-   * @param address the client's address, if it is counted
+   * @param permit is given back when the session ends
    * @returns whether the user may have the stream besides those at other gateways; if not, the caller refuses it. `undefined`: yes
    */
-  add(session: Session, expires?: number, address?: string): Promise<boolean> | undefined {
+  add(session: Session, expires?: number, permit?: Permit): Promise<boolean> | undefined {
     this.#sessions.add(session);
     session.since = this.#date();
     const { user } = session;
-    if (address !== undefined) session.address = this.#perAddress.add(address);
+    session.permit = permit;
     session.connection.onClose = (reason) => this.#remove(session, reason);
-    session.onHold = () => this.#unsettled.add(session);
-    this.#unsettled.add(session);
-    this.#keepAlive.add(session, expires);
+    this.#upkeep.add(session, expires);
     return user === undefined ? undefined : this.#perUser.add(user, session, this.#isOpen);
   }
 
@@ -167,46 +177,20 @@ export class SessionRegistry {
    * behind the disconnect would reach them otherwise, if it is received before the disconnect has been read.
    */
   suspect(user: string): () => void {
-    const held = this.#streamsOf(user);
-    for (const session of held) session.hold();
-    return () => {
-      for (const session of held) session.release();
-    };
+    return this.#disconnects.suspect(user);
   }
 
   /** Ends the streams whose requests began before the disconnect, and keeps out those that are being opened. */
   async disconnect(disconnect: Disconnect): Promise<void> {
-    const { user, credential } = disconnect;
-    this.#disconnects.note(disconnect);
-    this.onDisconnect(user);
-    if (user === undefined) {
-      this.#options.logger.warn({ event: 'disconnects_missed', streams: this.streams });
-      this.closeAll('redis');
-      return;
-    }
-    const sessions = this.#endingWith(user, disconnect);
-    const line = { event: 'disconnected', user, ...(credential !== undefined && { by: 'credential' }) };
-    this.#options.logger.info({ ...line, streams: sessions.length });
-    for (const [i, session] of sessions.entries()) {
-      if (i > 0 && i % SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-      session.close('revoked');
-    }
+    await this.#disconnects.disconnect(disconnect);
   }
 
   start(): void {
-    const turn = (): void => {
-      this.#turn()
-        .catch((error: unknown) => this.#failures.log('sweep_failed', error))
-        .finally(() => {
-          if (this.#timer) this.#timer = setTimeout(turn, this.#period).unref();
-        });
-    };
-    this.#timer = setTimeout(turn, this.#period).unref();
+    this.#upkeep.start();
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#upkeep.stop();
   }
 
   /** Closes a session that cannot begin, because the store does not answer or refuses what it needs. */
@@ -230,21 +214,9 @@ export class SessionRegistry {
     this.closeAll('shutdown');
   }
 
-  /** Reads all lists again, after a lost connection to Redis. Never rejects: a failure is logged, and each list has its turn anyway. */
+  /** Reads all lists again, after a lost connection to Redis. Never rejects. */
   async rereadAll(): Promise<void> {
-    await this.#rereading.all().catch((error: unknown) => this.#failures.log('reread_failed', error));
-  }
-
-  async #turn(): Promise<void> {
-    for (const session of this.#unsettled) {
-      session.sweep();
-      if (session.isSettled) this.#unsettled.delete(session);
-    }
-    await this.#keepAlive.turn(this.#isOpen);
-    if (this.#ghosts.isDue) void this.#closeGhosts();
-    // Not awaited: if Redis does not answer, the sessions must still get their noops. An answer that is lost with a connection does not
-    // matter, because `rereadAll` reads all lists again after a reconnect.
-    this.#rereading.turn(this.#period).catch(() => undefined);
+    await this.#upkeep.rereadAll();
   }
 
   /** Sends some streams to gateways that have fewer, those first that have been here for longest. A poll ends soon by itself. */
@@ -258,19 +230,7 @@ export class SessionRegistry {
     }
   };
 
-  /** Closes streams whose readers have disappeared. */
-  async #closeGhosts(): Promise<void> {
-    for (const session of await this.#ghosts.find(this.#sessions)) session.close('gone');
-  }
-
   readonly #isOpen = (session: Session): boolean => this.#sessions.has(session);
-
-  #endingWith(user: string, { credential, at }: Disconnect): Session[] {
-    return this.#streamsOf(user).filter((session) => {
-      const isMeant = credential === undefined || session.credential === credential;
-      return isMeant && session.begun <= at && !session.connection.closed;
-    });
-  }
 
   #streamsOf(user: string): Session[] {
     const found: Session[] = [];
@@ -284,9 +244,8 @@ export class SessionRegistry {
 
   #remove(session: Session, reason: CloseReason): void {
     if (!this.#sessions.delete(session)) return;
-    this.#unsettled.delete(session);
-    this.#keepAlive.delete(session);
-    if (session.address) this.#perAddress.remove(session.address);
+    this.#upkeep.delete(session);
+    session.permit?.release();
     if (session.user !== undefined) this.#perUser.remove(session.user);
     // A poll ends with every message, and the next one begins where it ended.
     if (reason !== 'polled') this.#ended.note({ ...recordOf(session), ended: this.#date(), reason });
@@ -300,6 +259,7 @@ export class SessionRegistry {
       event: 'stream_closed',
       user: session.user,
       reason,
+      ...(OF_NETWORK.has(reason) && { address: session.address }),
       milliseconds: this.#date() - session.since,
     });
     // If the client has closed the connection, the session does not know yet.

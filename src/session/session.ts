@@ -17,7 +17,7 @@ import type { Trace } from '../reading/trace.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
 import { ExpectedRecords } from './expected-records.ts';
 import { Membership, type MembershipOptions } from './membership.ts';
-import type { AddressCount } from './streams-per-address.ts';
+import type { Permit } from './permits.ts';
 
 /** Time to wait for the record of a plain PUBLISH on the user's channel, before the list is read instead (ms). */
 const RECORD_PATIENCE = 3000;
@@ -34,6 +34,8 @@ export interface SessionOptions extends MembershipOptions {
   repeats?: Repeats;
   /** What the client was identified by, hashed. */
   credential?: string | undefined;
+  /** The client's address as the log shows it. */
+  address?: string | undefined;
   /** Since when what is known of the client holds (ms of `performance.now`): a later disconnect ends the stream. By default always. */
   begun?: number;
 }
@@ -48,11 +50,12 @@ export class Session implements ReadingOwner {
   /** `undefined`: nobody. */
   readonly user: string | undefined;
   readonly connection: Connection;
-  /** The streams of the client's address, if they are counted. All of them share the object. */
-  address: AddressCount | undefined;
+  /** Is given back when the stream ends; `undefined` if no client has asked for the stream. */
+  permit: Permit | undefined;
   /** When the stream was let in (ms since 1970). */
   since = 0;
   readonly credential: string | undefined;
+  readonly address: string | undefined;
   readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
   onHold: () => void = () => undefined;
@@ -70,6 +73,7 @@ export class Session implements ReadingOwner {
     this.user = options.user;
     this.connection = options.connection;
     this.credential = options.credential;
+    this.address = options.address;
     this.begun = options.begun ?? Number.NEGATIVE_INFINITY;
     const additions = new Additions();
     this.#membership = new Membership(this, additions, options);

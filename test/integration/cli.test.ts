@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { VARIABLES } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { FakeGateway, runCommand } from '../support/command-line.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 

@@ -2,6 +2,8 @@ import { expect } from 'chai';
 import { METRICS } from '../../src/metrics/table.ts';
 import { readMetrics } from '../support/metrics.ts';
 import { postPublish } from '../support/publisher.ts';
+import { askRt } from '../support/rt.ts';
+import { begin, pollOnce } from '../support/sock-it.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -40,14 +42,14 @@ describe('/metrics of a gateway', function () {
       ['sisyphus_received_bytes_total', 11],
       ['sisyphus_messages_delivered_total', 5],
       ['sisyphus_delivered_bytes_total', 28],
-      ['sisyphus_publish_to_socket_seconds_count', 2],
+      ['sisyphus_publish_to_socket_seconds_count{transport="stream"}', 2],
       ['sisyphus_replay_messages_bucket{source="memory",le="1"}', 1],
       ['sisyphus_users', 1],
     ];
     for (const [name, value] of expected) expect(found.get(name), name).to.equal(value);
     // All that happened here, and a sound clock, took less than that.
-    expect(found.get('sisyphus_publish_to_socket_seconds_bucket{le="5"}')).to.equal(2);
-    expect(found.get('sisyphus_publish_to_socket_seconds_sum')).to.be.within(0.00001, 5);
+    expect(found.get('sisyphus_publish_to_socket_seconds_bucket{transport="stream",le="5"}')).to.equal(2);
+    expect(found.get('sisyphus_publish_to_socket_seconds_sum{transport="stream"}')).to.be.within(0.00001, 5);
     expect(found.get('sisyphus_open_files')).to.be.within(10, found.get('sisyphus_open_files_limit')!);
     const status = await world.gateway.status();
     expect(status.counters).to.deep.include({ received: { messages: 2, bytes: 11 } });
@@ -77,6 +79,42 @@ describe('/metrics of a gateway', function () {
       leaving.abort();
       await waiting;
       await eventually(async () => (await waits()) === 0);
+    });
+  }
+
+  /** One poll of each transport that waits: settles with the text of its answer. */
+  const polling: Record<string, (url: string) => Promise<() => Promise<string>>> = {
+    poll: async (url) => {
+      const { id } = (await (await fetch(`${url}/position`)).json()) as { id: string };
+      return async () => (await fetch(`${url}/?user=1&poll`, { headers: { 'Last-Event-ID': id } })).text();
+    },
+    rt: async (url) => {
+      const head = (await askRt(url, 'user=1&c=room:1&m=0'))['room:1']!.msg.at(-1)!.id;
+      return async () => JSON.stringify(await askRt(url, `user=1&c=room:1&m=${head}`));
+    },
+    'sock.it': async (url) => {
+      const session = await begin(url, '?user=1');
+      await pollOnce(url, session);
+      return async () => (await pollOnce(url, session)).join();
+    },
+  };
+
+  for (const [transport, start] of Object.entries(polling)) {
+    it(`time answers to polls, and count what opens: ${transport}`, async () => {
+      await world.allow('1', 'room:1');
+      await world.publish.fcall('room:1', 'before');
+      const read = (name: string): Promise<number> =>
+        readMetrics(world.gateway.url).then((found) => found.get(`${name}{transport="${transport}"}`)!);
+      const poll = await start(world.gateway.url);
+      const timed = await read('sisyphus_publish_to_socket_seconds_count');
+      const opened = await read('sisyphus_streams_opened_total');
+      const answer = poll();
+      await eventually(async () => (await read('sisyphus_streams_open')) === 1);
+      await world.publish.fcall('room:1', `now, by ${transport}`);
+      expect(await answer).to.contain(`now, by ${transport}`);
+      await eventually(async () => (await read('sisyphus_publish_to_socket_seconds_count')) === timed + 1);
+      expect(await read('sisyphus_publish_to_socket_seconds_sum')).to.be.within(0.00001, 5);
+      expect(await read('sisyphus_streams_opened_total')).to.be.above(opened);
     });
   }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { load as parseYaml } from 'js-yaml';
-import { loadConfig, VARIABLES } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { cloneTo, linkPackages, ROOT } from '../support/checkout.ts';
 import { Child, freePort } from '../support/child.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -19,6 +20,7 @@ interface Manifest {
   version: string;
   bin: Record<string, string>;
   dependencies: Record<string, string>;
+  private?: boolean;
 }
 
 interface Service {
@@ -96,6 +98,10 @@ describe('what is shipped', function () {
   after(async () => {
     await redis.stop();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('may be published', () => {
+    expect(MANIFEST.private).to.equal(undefined);
   });
 
   it('is built by npm pack in a clean clone, installed into an empty folder, and run by npx under the name of the package', async () => {

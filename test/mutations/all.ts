@@ -12,6 +12,7 @@ import { HTTP_MUTATIONS } from './http.ts';
 import { IDENTITY_MUTATIONS } from './identity.ts';
 import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LIMIT_MUTATIONS } from './limits.ts';
+import { LOG_ADDRESS_MUTATIONS } from './log-addresses.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
@@ -22,6 +23,7 @@ import { REFUSING_MUTATIONS } from './refusing.ts';
 import { RIGHTS_MUTATIONS } from './rights.ts';
 import { RT_MUTATIONS } from './rt.ts';
 import { SECRET_MUTATIONS } from './secrets.ts';
+import { SHARED_LIMIT_MUTATIONS } from './shared-limits.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
@@ -39,6 +41,8 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...SECRET_MUTATIONS,
   ...INSTALLATION_MUTATIONS,
   ...LIMIT_MUTATIONS,
+  ...LOG_ADDRESS_MUTATIONS,
+  ...SHARED_LIMIT_MUTATIONS,
   ...HOSTILE_MUTATIONS,
   ...HTTP_MUTATIONS,
   ...CHANNEL_MUTATIONS,

@@ -53,7 +53,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   {
     name: 'a poll ends with the first frame of several',
     file: 'src/connection/poll-response.ts',
-    find: "else if (!this.#isEnding) setImmediate(() => this.#end('polled'));",
+    find: "else if (isFirst) setImmediate(() => this.#end('polled'));",
     replace: "else this.#end('polled');",
     caughtBy: 'integration/polls',
     only: 'the same moment',

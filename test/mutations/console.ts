@@ -80,7 +80,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a publish secret opens the console',
-    file: 'src/config/config.ts',
+    file: 'src/config/contradictions.ts',
     find: 'text === consoleSecret',
     replace: 'text === undefined',
     caughtBy: 'unit/config',

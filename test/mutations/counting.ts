@@ -199,4 +199,28 @@ export const COUNTING_MUTATIONS: Mutation[] = [
     replace: '',
     caughtBy: 'unit/descriptors',
   },
+  {
+    name: 'answers to long polls are not timed',
+    file: 'src/connection/rt-response.ts',
+    find: '    if (!this.#isReplaying && !this.#isDue) this.#onWritten = this.#rules.timer.begin();\n',
+    replace: '',
+    caughtBy: 'integration/metrics',
+    only: 'time answers to polls, and count what opens: rt',
+  },
+  {
+    name: 'answers to polls of a poll session are not timed',
+    file: 'src/http/routes/sock-it.ts',
+    find: "    if (stream) ctx.res.once('finish', stream.written).once('close', stream.written);\n",
+    replace: '',
+    caughtBy: 'integration/metrics',
+    only: 'time answers to polls, and count what opens: sock.it',
+  },
+  {
+    name: 'the first answer is taken for the last',
+    file: 'src/connection/write-timer.ts',
+    find: 'isComplete && left === 0 && ids',
+    replace: 'isComplete && left < 2 && ids',
+    caughtBy: 'unit/write-timer',
+    only: 'ends with the last answer',
+  },
 ];

@@ -4,7 +4,7 @@ import type { Mutation } from './mutations.ts';
 export const DOCUMENT_MUTATIONS: Mutation[] = [
   {
     name: 'undocumented: another default of a variable',
-    file: 'src/config/config.ts',
+    file: 'src/config/variables.ts',
     find: "'SISYPHUS_NOOP_INTERVAL', '15s'",
     replace: "'SISYPHUS_NOOP_INTERVAL', '20s'",
     caughtBy: 'unit/documents',

@@ -20,7 +20,7 @@ export const GUIDE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'tail: a wrong credential is shown',
-    file: 'src/config/config.ts',
+    file: 'src/config/variables.ts',
     find: "the credential to read with; `-` reads it from standard input', { secret: true }",
     replace: "the credential to read with; `-` reads it from standard input', {}",
     caughtBy: 'unit/tail',

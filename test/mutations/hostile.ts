@@ -79,8 +79,8 @@ export const HOSTILE_MUTATIONS: Mutation[] = [
   {
     name: 'a stranger fills the log with addresses that there are none of',
     file: 'src/http/error-answers.ts',
-    find: 'if (times > 0) this.#log.warn(',
-    replace: 'if (times > 0) this.#logger.warn(',
+    find: 'this.#log.warn({ ...line, address',
+    replace: 'this.#logger.warn({ ...line, address',
     caughtBy: 'hostile/log',
     only: 'fills the log',
   },

@@ -111,7 +111,7 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'what cannot be read leaves no line',
     file: 'src/http/unreadable.ts',
-    find: "    options.log.warn({ event: 'request_unreadable', code: refusal.code, reason: refusal.message });\n    const isStream",
+    find: '    tell(refusal, socket, options);\n    const isStream',
     replace: '    const isStream',
     caughtBy: REQUESTS,
     only: 'cannot be read',
@@ -266,8 +266,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'a client that has left is opened a stream, once it is known whose it was',
     file: 'src/http/entrance.ts',
-    find: '    if (connection.closed) return undefined;\n    const listener',
-    replace: '    const listener',
+    find: '    if (connection.closed) return undefined;\n    const client',
+    replace: '    const client',
     caughtBy: STREAM_ROUTE,
     only: 'costs nothing',
   },

@@ -207,8 +207,8 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   },
   {
     name: 'only gateways with streams of the user forget what the application said',
-    file: 'src/session/session-registry.ts',
-    find: '    this.onDisconnect(user);\n',
+    file: 'src/session/disconnects.ts',
+    find: '    onDisconnect(user);\n',
     replace: "    if (this.#perUser.of(user ?? '') > 0) this.onDisconnect(user);\n",
     caughtBy: 'integration/disconnect',
     only: 'no stream',
@@ -223,7 +223,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   },
   {
     name: 'whoever has come back is disconnected again',
-    file: 'src/session/session-registry.ts',
+    file: 'src/session/disconnects.ts',
     find: ' && session.begun <= at',
     replace: '',
     caughtBy: 'unit/session-registry',
@@ -269,7 +269,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a token that is revoked ends all streams of its user',
-    file: 'src/session/session-registry.ts',
+    file: 'src/session/disconnects.ts',
     find: 'credential === undefined || session.credential === credential',
     replace: 'true',
     caughtBy: 'integration/tokens',

@@ -234,8 +234,8 @@ export const MUTATIONS: Mutation[] = [
   },
   {
     name: 'readers that have gone without saying so keep their places',
-    file: 'src/session/session-registry.ts',
-    find: '    if (this.#ghosts.isDue) void this.#closeGhosts();\n',
+    file: 'src/session/upkeep.ts',
+    find: '    if (this.ghosts.isDue) void this.#closeGhosts();\n',
     replace: '',
     caughtBy: 'conformance/ghosts',
   },

@@ -348,7 +348,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a service that has the name of the gateway stops it',
-    file: 'src/config/config.ts',
+    file: 'src/config/settings.ts',
     find: '    ...Object.keys(withoutServiceLinks(env))\n',
     replace: '    ...Object.keys(env)\n',
     caughtBy: 'unit/service-links',

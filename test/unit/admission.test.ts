@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Admission, type Crowded, type Turn } from '../../src/session/admission.ts';
+import { Admission, type Crowded, openingAtATime, type Turn } from '../../src/session/admission.ts';
 
 const HERE = (): boolean => false;
 
@@ -12,6 +12,10 @@ describe('who may open a stream now', () => {
     const admission = new Admission(2);
     for (const _ of [1, 2]) expect(isTurn(await admission.enter(HERE))).to.equal(true);
     expect(admission.opening).to.equal(2);
+  });
+
+  it('is divided among the workers of a gateway, because one Redis answers all of them', () => {
+    expect([1, 2, 3, 256].map((workers) => openingAtATime({ workers }))).to.deep.equal([200, 100, 67, 1]);
   });
 
   it('is whoever came first, when another is done', async () => {

@@ -3,12 +3,18 @@ import { HttpRequest } from '../../src/auth/http-request.ts';
 import { ranges } from '../../src/config/auth-values.ts';
 import { perAddress } from '../../src/config/values.ts';
 import { ClientLimits, type ClientLimitsOptions } from '../../src/http/client-limits.ts';
-import { Rate } from '../../src/http/rate.ts';
+import { Rate } from '../../src/limits/rate.ts';
 
 describe('the limits of clients', () => {
   function limits(options: Partial<ClientLimitsOptions> = {}): ClientLimits {
     const limit = perAddress('3');
-    const fixed = { trustedProxies: [], maxStreamsPerAddress: limit, maxFailures: limit, maxOpens: 3 };
+    const fixed = {
+      trustedProxies: [],
+      maxStreamsPerAddress: limit,
+      maxFailures: limit,
+      maxOpens: 3,
+      logAddresses: 'on' as const,
+    };
     return new ClientLimits({ ...fixed, ...options });
   }
 
@@ -37,13 +43,30 @@ describe('the limits of clients', () => {
     for (const address of ['fd00::1', 'fe80::1%eth0'])
       expect(some.counted(request(address)).streams).to.equal(undefined);
     expect(some.counted(request('203.0.113.9')).streams).to.equal('203.0.113.9');
-    expect(some.counted(request(undefined))).to.deep.equal({ streams: undefined, failures: undefined });
+    expect(some.counted(request(undefined))).to.deep.equal({
+      streams: undefined,
+      failures: undefined,
+      shown: undefined,
+    });
   });
 
   it('count the client behind a trusted proxy, and nothing that a stranger says', () => {
     const behind = limits({ trustedProxies: ranges('10.0.0.0/8') });
     expect(behind.counted(request('10.0.0.1', '192.0.2.1, 203.0.113.9')).streams).to.equal('203.0.113.9');
     expect(behind.counted(request('198.51.100.1', '203.0.113.9')).streams).to.equal('198.51.100.1');
+  });
+
+  it('show the address as it is counted, also one that is not counted, unless that is switched off', () => {
+    const options = { trustedProxies: ranges('10.0.0.0/8'), maxStreamsPerAddress: perAddress('3 public') };
+    const some = limits(options);
+    expect(some.counted(request('10.0.0.1', '192.168.1.1')).shown).to.equal('192.168.1.1');
+    expect(some.counted(request('2001:db8::7')).shown).to.equal('2001:db8:0:0::/64');
+    const none = limits({ ...options, logAddresses: 'off' });
+    expect(none.counted(request('203.0.113.9'))).to.deep.equal({
+      streams: '203.0.113.9',
+      failures: '203.0.113.9',
+      shown: undefined,
+    });
   });
 
   it('let as many streams be opened in a second as are allowed', async () => {
@@ -70,10 +93,10 @@ describe('the limits of clients', () => {
 
   it('count no more than 20,000 new addresses in a minute, and go on counting those that they know', async () => {
     const some = limits();
-    const before = { streams: undefined, failures: 'known' };
-    const after = { streams: undefined, failures: 'late' };
+    const before = { streams: undefined, failures: 'known', shown: undefined };
+    const after = { streams: undefined, failures: 'late', shown: undefined };
     await some.failed(before, 'signature');
-    for (let i = 0; i < 20_000; i++) await some.failed({ streams: undefined, failures: `a${i}` }, 'signature');
+    for (let i = 0; i < 20_000; i++) await some.failed({ ...before, failures: `a${i}` }, 'signature');
     for (let i = 0; i < 3; i++) {
       await some.failed(before, 'signature');
       await some.failed(after, 'signature');

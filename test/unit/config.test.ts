@@ -1,6 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect } from 'chai';
-import { type Config, ConfigError, loadConfig, settings, VARIABLES } from '../../src/config/config.ts';
+import { type Config, ConfigError, loadConfig } from '../../src/config/config.ts';
+import { settings } from '../../src/config/settings.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 
 type Texts = Record<string, string>;
 

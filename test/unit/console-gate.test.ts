@@ -7,6 +7,7 @@ import { BoundedLog, type Fields } from '../../src/http/bounded-log.ts';
 import { ConsoleGate } from '../../src/http/console-gate.ts';
 import { ConsolePass, LASTING } from '../../src/http/console-pass.ts';
 import { streamRequestOf } from '../../src/http/stream-request.ts';
+import { LocalLimits } from '../../src/limits/local-limits.ts';
 
 const SECRET = 'a-secret-of-the-console-alone';
 const SIGNAL = new AbortController().signal;
@@ -60,6 +61,7 @@ describe('the gate of the console', () => {
         consoleSecret,
         trustedProxies: proxies.map((range) => ipaddr.parseCIDR(range)),
       },
+      limits: new LocalLimits(),
       log: new BoundedLog({ info: write, warn: write } as never),
       isDraining: () => isDraining,
       now: () => now,

@@ -21,8 +21,8 @@ const VERBS: ((counters: Counters) => void)[] = [
   (counters) => counters.messageReceived(5),
   (counters) => counters.messageDelivered(5),
   // Of powers of two the sum does not depend on the order.
-  (counters) => counters.messageWritten(0.25),
-  (counters) => counters.messageWritten(64),
+  (counters) => counters.messageWritten('stream', 0.25),
+  (counters) => counters.messageWritten('sock.it', 64),
   (counters) => counters.storeAnswered(0.001953125),
   (counters) => counters.replayed('memory', 0),
   (counters) => counters.replayed('backlog', 12),

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { FATES } from '../../src/cli/fate.ts';
 import { COMMANDS } from '../../src/cli/run.ts';
-import { VARIABLES } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
 import { REFUSALS } from '../../src/connection/refusal.ts';
 import { ERRORS } from '../../src/errors.ts';
@@ -232,6 +232,8 @@ describe('the documents', () => {
       .flatMap(([path, text]) => linksOf(text).map((link) => targetOf(path, link).file))
       .filter((file) => !isShipped(file));
     expect(dangling).to.deep.equal([]);
+    expect(new Set(MANIFEST.files).size, 'each is named once').to.equal(MANIFEST.files.length);
+    expect(shipped.filter((entry) => entry !== 'dist' && !existsSync(join(ROOT, entry)))).to.deep.equal([]);
     for (const needed of [
       'bin/sisyphus',
       'dist',

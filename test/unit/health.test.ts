@@ -79,7 +79,7 @@ describe('/status', () => {
     counters.streamOpened('stream');
     counters.messageReceived(7);
     counters.messageDelivered(7);
-    counters.messageWritten(0.003);
+    counters.messageWritten('stream', 0.003);
     counters.streamClosed('client');
     counters.streamRefused('busy');
     counters.limitReached('SISYPHUS_MAX_OPENS');

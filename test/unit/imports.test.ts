@@ -25,7 +25,8 @@ const KNOWS: Record<string, string[]> = {
   hub: ['backlog', 'counters', 'message'],
   recorder: ['counters', 'message'],
   reading: ['backlog', 'connection', 'counters', 'hub', 'message'],
-  session: ['backlog', 'connection', 'counters', 'hub', 'message', 'reading'],
+  session: ['backlog', 'connection', 'counters', 'hub', 'limits', 'message', 'reading'],
+  limits: [],
   poll: ['connection', 'message'],
   metrics: ['connection', 'counters', 'message'],
   store: ['backlog', 'collection', 'connection', 'hub', 'message', 'poll', 'recorder'],
@@ -37,6 +38,7 @@ const KNOWS: Record<string, string[]> = {
       'connection',
       'counters',
       'hub',
+      'limits',
       'message',
       'metrics',
       'poll',
@@ -53,6 +55,7 @@ const KNOWS: Record<string, string[]> = {
       'counters',
       'hub',
       'http',
+      'limits',
       'message',
       'metrics',
       'poll',
@@ -62,7 +65,7 @@ const KNOWS: Record<string, string[]> = {
     ],
   ],
   gateway: ['context'],
-  cli: ['backlog', 'collection', 'counters', 'gateway', 'http', 'message', 'metrics', 'session', 'store'],
+  cli: ['backlog', 'collection', 'counters', 'gateway', 'http', 'limits', 'message', 'metrics', 'session', 'store'],
 };
 const GROUND = [
   'config',
@@ -93,7 +96,7 @@ const DOORS: [string, RegExp][] = [
   ['eventsource-parser', /^cli\/tail\.ts$/],
   ['jose', /^auth\/(?:jwt|jwks)\.ts$/],
   ['lru-cache', /^auth\/forward\.ts$/],
-  ['rate-limiter-flexible', /^http\//],
+  ['rate-limiter-flexible', /^limits\/rate\.ts$/],
   ['react', /^client\/react\.ts$/],
   ['ipaddr.js', /^(?:config\/auth-values|auth\/trusted-proxies)\.ts$/],
 ];

@@ -35,20 +35,22 @@ describe('the metrics', () => {
 
   it('have histograms whose buckets count what is at most so large', async () => {
     const counters = new Counters();
-    for (const value of [0.001, 0.004, 0.004, 9]) counters.messageWritten(value);
+    for (const value of [0.001, 0.004, 0.004, 9]) counters.messageWritten('rt', value);
     const lines = await linesOf(render({ reports: [aReport(counters)] }));
     const name = 'sisyphus_publish_to_socket_seconds';
-    const buckets = lines.filter((line) => line.startsWith(`${name}_bucket`)).map((line) => line.split(' ')[1]);
+    const buckets = lines
+      .filter((line) => line.startsWith(`${name}_bucket{transport="rt"`))
+      .map((line) => line.split(' ')[1]);
     expect(buckets).to.deep.equal(['1', '1', '3', '3', '3', '3', '3', '3', '3', '3', '3', '3', '4']);
-    expect(lines).to.include(`${name}_bucket{le="+Inf"} 4`);
-    expect(lines).to.include(`${name}_count 4`);
-    expect(lines).to.include(`${name}_sum 9.009`);
+    expect(lines).to.include(`${name}_bucket{transport="rt",le="+Inf"} 4`);
+    expect(lines).to.include(`${name}_count{transport="rt"} 4`);
+    expect(lines).to.include(`${name}_sum{transport="rt"} 9.009`);
   });
 
   it('of several workers are one: counts are added up with those of ended ones, and the worst state counts', async () => {
     const [one, two, three] = [new Counters(), new Counters(), new Counters()];
     for (const counters of [one, two, three]) counters.messageDelivered(10);
-    for (const counters of [one, three]) counters.messageWritten(0.002);
+    for (const counters of [one, three]) counters.messageWritten('stream', 0.002);
     const reports = [aReport(one, { streams: 2 }), aReport(two, { streams: 3, ready: false })];
     const workers = [
       { worker: 1, pid: 7, answered: true },
@@ -56,7 +58,7 @@ describe('the metrics', () => {
     ];
     const lines = await linesOf(render({ reports, ended: three.snapshot(), workers }));
     expect(lines).to.include('sisyphus_messages_delivered_total 3');
-    expect(lines).to.include('sisyphus_publish_to_socket_seconds_bucket{le="0.0025"} 2');
+    expect(lines).to.include('sisyphus_publish_to_socket_seconds_bucket{transport="stream",le="0.0025"} 2');
     expect(lines).to.include('sisyphus_streams_open{transport="stream"} 5');
     expect(lines).to.include('sisyphus_ready 0');
     expect(lines).to.include('sisyphus_event_loop_delay_seconds{quantile="0.99"} 0.3');

@@ -63,6 +63,7 @@ describe('a client, where Redis cannot be reached', () => {
       maxStreams: 1000,
       maxStreamsPerUser: 1000,
       maxBuffer: 10_000,
+      workers: 1,
       publicChannels: [],
     };
     const sessions = new SessionRegistry({ ...limits, hub, backlog, counters, logger });
@@ -81,7 +82,13 @@ describe('a client, where Redis cannot be reached', () => {
     const openStream = streamOpener(context as unknown as HttpContext, {
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
-      limits: new ClientLimits({ trustedProxies: [], maxStreamsPerAddress: MANY, maxFailures: MANY, maxOpens: 1000 }),
+      limits: new ClientLimits({
+        trustedProxies: [],
+        maxStreamsPerAddress: MANY,
+        maxFailures: MANY,
+        maxOpens: 1000,
+        logAddresses: 'on',
+      }),
       descriptors: { roomFor: () => 'enough' },
       authenticator: openMode,
     });

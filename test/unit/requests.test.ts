@@ -52,8 +52,10 @@ describe('the requests that Node reads', () => {
     };
     listenForRequests(server, handle, open);
     const position = () => 7 as Position;
-    answerUnreadable(server, { log, heads: new StreamHeads([]), position, counters: new Counters() });
-    openStreamDoor(server, 200, open, { unfinished: (socket, reason) => answerUnfinished(socket, reason, log) });
+    const addressOf = () => undefined;
+    const unreadable = { log, heads: new StreamHeads([]), position, counters: new Counters(), addressOf };
+    answerUnreadable(server, unreadable);
+    openStreamDoor(server, 200, open, { unfinished: (socket, reason) => answerUnfinished(socket, reason, unreadable) });
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });
 

@@ -193,7 +193,9 @@ describe('a session that begins at revisions, through any history', function () 
       const seen = new Map(client.seen);
       let isCut = false;
       const session = await new Promise<Session | undefined>((resolve) => {
-        const rules = { noopInterval: 15_000, maxBuffer: 1_000_000, isFinal: () => false, isBehindGap: () => false };
+        const timer = { begin: () => () => undefined };
+        const bounds = { noopInterval: 15_000, maxBuffer: 1_000_000 };
+        const rules = { ...bounds, timer, isFinal: () => false, isBehindGap: () => false };
         const response = new RtResponse(seen, rules);
         response.onEnd = (outcome) => {
           if (!isCut && 'news' in outcome) {

@@ -21,6 +21,7 @@ describe('the response to a long poll by revisions', () => {
     const response = new RtResponse(new Map(Object.entries(seen)), {
       noopInterval: 15_000,
       maxBuffer: 1000,
+      timer: { begin: () => () => undefined },
       isFinal: (channel) => channel.startsWith('sticker:'),
       isBehindGap: () => false,
       ...rules,

@@ -14,6 +14,7 @@ const INTERVAL = 200;
 class FakeSession {
   user = 'u';
   credential: string | undefined;
+  address = '203.0.113.9';
   begun = Number.NEGATIVE_INFINITY;
   readonly version = BEGINNING;
   readonly connection = {
@@ -193,6 +194,18 @@ describe('the registry of sessions', () => {
     expect([before.closed, before.refused]).to.deep.equal([{}, {}]);
     expect(closed).to.deep.equal({ redis: 1, shutdown: 1, slow: 1, client: 1 });
     expect(refused).to.deep.equal({ redis: 1, draining: 1, busy: 1, internal: 1 });
+  });
+
+  it('names the address in the log of a stream that ends because of its network, and of no other', () => {
+    const lines: Record<string, unknown>[] = [];
+    const logger = createLogger('info', { write: (line) => void lines.push(JSON.parse(line)) });
+    registry = new SessionRegistry({ ...options, logger });
+    for (const reason of ['slow', 'gone', 'client'] as const) added().connection.onClose(reason);
+    expect(lines.map(({ reason, address }) => [reason, address])).to.deep.equal([
+      ['slow', '203.0.113.9'],
+      ['gone', '203.0.113.9'],
+      ['client', undefined],
+    ]);
   });
 
   it('ends a stream whose reader has gone', async () => {

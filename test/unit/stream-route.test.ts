@@ -64,7 +64,7 @@ describe('a stream whose client has to be identified', () => {
     const recordsPlain = (): boolean => false;
     hub = new Hub({ source, backlog, counters, recordsPlain, retention, logger });
     hub.start();
-    const bounds = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 3, maxChannels: 3 };
+    const bounds = { maxBuffer: 1_000_000, maxStreams: MAX_STREAMS, maxStreamsPerUser: 2, maxChannels: 3, workers: 1 };
     const config = { ...bounds, rights: 'both', noopInterval: 60_000, publicChannels: [] };
     sessions = new SessionRegistry({ ...config, maxStreamsPerAddress: FEW.most, hub, backlog, counters, logger });
     sessions.start();
@@ -76,7 +76,13 @@ describe('a stream whose client has to be identified', () => {
       authenticator,
       heads: new StreamHeads([]),
       log: new BoundedLog(logger),
-      limits: new ClientLimits({ trustedProxies, maxStreamsPerAddress: FEW, maxFailures: FEW, maxOpens: 1000 }),
+      limits: new ClientLimits({
+        trustedProxies,
+        maxStreamsPerAddress: FEW,
+        maxFailures: FEW,
+        maxOpens: 1000,
+        logAddresses: 'on',
+      }),
       descriptors: { roomFor: () => 'enough' },
     });
     server = createServer();
@@ -164,7 +170,7 @@ describe('a stream whose client has to be identified', () => {
     const [first, second] = [await ask(), await ask()];
     for (let i = 0; i < MAX_STREAMS; i++) {
       const other = await ask();
-      other.answer({ user: '8' });
+      other.answer({ user: String(8 + i) });
       await other.ok();
       if (i === 0) {
         draining = true;
@@ -179,6 +185,18 @@ describe('a stream whose client has to be identified', () => {
       ['draining'],
       ['capacity', 'SISYPHUS_MAX_STREAMS'],
     ]);
+  });
+
+  it('leaves its place to others if its user has too many', async () => {
+    for (const user of ['u', 'u', 'u', 'v']) {
+      const client = await ask();
+      client.answer({ user });
+      if (sessions.streams === 2 && user === 'u') {
+        await client.ended();
+        expect(client.frames[0]!.comments).to.eql(['capacity', 'SISYPHUS_MAX_STREAMS_PER_USER']);
+      } else await client.ok();
+    }
+    expect(sessions.streams).to.equal(MAX_STREAMS);
   });
 
   it('is turned away if other streams of an address are opened meanwhile, and not asked about if they were before', async () => {

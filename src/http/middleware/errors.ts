@@ -2,6 +2,7 @@ import type { Context, Middleware, Next } from 'koa';
 import { SisyphusError } from '../../errors.ts';
 import type { ErrorAnswers } from '../error-answers.ts';
 import { shownPath } from '../shown-path.ts';
+import { streamRequestOf } from '../stream-request.ts';
 
 /** Answers each error of a route. */
 export function errors(answers: ErrorAnswers): Middleware {
@@ -12,7 +13,7 @@ export function errors(answers: ErrorAnswers): Middleware {
     } catch (thrown) {
       // The error is in the body of the request, and `answerUnreadable` has answered and logged it.
       if (ctx.headerSent) return;
-      const { status, headers, body } = answers.of(thrown, ctx);
+      const { status, headers, body } = answers.of(thrown, ctx, () => streamRequestOf(ctx.req));
       ctx.status = status;
       ctx.set(headers);
       ctx.body = body;

@@ -1,26 +1,25 @@
 import type { Context, Middleware, Next } from 'koa';
-import type { Name } from '../../config/config.ts';
+import type { Name } from '../../config/variables.ts';
 import type { Counters } from '../../counters.ts';
 import { SisyphusError } from '../../errors.ts';
+import type { RateLimit } from '../../limits/limits.ts';
 import type { PublishSecrets } from '../../publish-secrets.ts';
 import type { ClientLimits } from '../client-limits.ts';
-import { Rate } from '../rate.ts';
 import { streamRequestOf } from '../stream-request.ts';
 
 export interface PublisherLimits {
   clients: Pick<ClientLimits, 'counted' | 'waitOf' | 'failed'>;
   counters: Pick<Counters, 'limitReached'>;
-  /** Requests a second of one secret. */
-  maxPublishes: number;
+  /** The requests of one secret. */
+  rate: RateLimit;
 }
 
 /** Admits requests with a publish secret, and keeps it in `ctx.state.secret`. */
 export function publisher(
   secrets: PublishSecrets,
   isDraining: () => boolean,
-  { clients, counters, maxPublishes }: PublisherLimits,
+  { clients, counters, rate }: PublisherLimits,
 ): Middleware {
-  const rate = new Rate(maxPublishes, 1);
   /** @param wait how long requests are refused (ms); 0 if they are not */
   const requireBelow = (ctx: Context, wait: number, limit: Name): void => {
     if (wait === 0) return;

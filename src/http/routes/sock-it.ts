@@ -60,10 +60,15 @@ export class SockIt {
     const leaving = new Leaving(ctx);
     const got = /^\d{1,15}$/.test(String(ctx.query.got)) ? String(ctx.query.got) : '';
     const listener = carried === 'nothing' ? undefined : await this.#admit(ctx, carried, leaving);
-    if (leaving.hasLeft) return;
+    if (leaving.hasLeft) {
+      listener?.permit.release();
+      return;
+    }
     let waiting: Poll | undefined;
     const stream =
       listener && carried !== 'nothing' ? this.#options.streams.begin(carried, listener, () => waiting) : undefined;
+    // `finish` comes before `close`, and never if the client has left.
+    if (stream) ctx.res.once('finish', stream.written).once('close', stream.written);
     const progress = stream ? () => stream.progress() : undefined;
     const poll = new Poll({ store, failures: this.#failures, session, got, progress });
     waiting = poll;
@@ -147,7 +152,12 @@ export class SockIt {
       this.#context.counters.streamRefused(listener.refusal);
       throw visitors.refused(ctx, listener);
     }
-    visitors.requireSame(carried, listener, request);
+    try {
+      visitors.requireSame(carried, listener, request);
+    } catch (error) {
+      listener.permit.release();
+      throw error;
+    }
     return listener;
   }
 

@@ -11,7 +11,7 @@ import { SocketWriter } from '../../connection/socket-writer.ts';
 import type { Position } from '../../message/position.ts';
 import { OPENING } from '../../patience.ts';
 import { type From, positionOf } from '../../reading/start.ts';
-import { Admission } from '../../session/admission.ts';
+import { Admission, openingAtATime } from '../../session/admission.ts';
 import { Session } from '../../session/session.ts';
 import type { BoundedLog } from '../bounded-log.ts';
 import type { HttpContext } from '../context.ts';
@@ -86,9 +86,9 @@ export function handOver(
  * other; the first frame has the reason of a refusal.
  */
 export function streamOpener(context: HttpContext, options: StreamOpenerOptions): OpenStream {
-  const { config, flusher, hub } = context;
-  const { authenticator, heads, log } = options;
-  const admission = new Admission();
+  const { config, flusher, hub, writes } = context;
+  const { authenticator, heads, limits, log } = options;
+  const admission = new Admission(openingAtATime(config));
   const entrance = new Entrance(context, options);
   const isConflated = (channel: string): boolean => hub.isConflated(channel);
   return async (socket, request, refusal, from) => {
@@ -100,14 +100,15 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const writer = new SocketWriter(socket);
     const { maxBuffer, noopInterval, maxChannels } = config;
     const connection = isPoll
-      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval })
+      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval, timer: writes.poll })
       : new EventStream({ writer, head, notes, noopInterval, format, flusher, maxBuffer, isConflated });
     const listener = await entrance.admit({ socket, request, connection, named, begun, refusal });
     // The client has left meanwhile.
     if (!listener) return;
     const turnAway = (refused: Refused): void => {
       if (refused.limit) context.counters.limitReached(refused.limit);
-      if (!connection.closed) refuse(connection, positionOf(start, hub.position), refused, log);
+      if (connection.closed) return;
+      refuse(connection, positionOf(start, hub.position), refused, { log, address: limits.counted(request).shown });
     };
     if ('refusal' in listener) {
       context.counters.streamRefused(listener.refusal);
@@ -115,19 +116,19 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
       return;
     }
     const { backlog, logger, counters, recordsPlain, repeats } = context;
-    const { user, credential, begun: since } = listener;
+    const { user, credential, address, begun: since } = listener;
     const { granted, hasList } = entrance.rightsOf(listener, named);
     // biome-ignore format: what all streams share, and what each has of its own
     const session = new Session({
       hub, backlog, logger, counters, recordsPlain, repeats, maxBuffer, maxChannels,
-      user, credential, begun: since, granted, hasList, named, connection,
+      user, credential, address, begun: since, granted, hasList, named, connection,
     });
     if (connection instanceof PollResponse) {
       connection.onReset = () => {
         if (!session.isHolding) session.noop();
       };
     }
-    const fleet = context.sessions.add(session, listener.expires, listener.address)?.then((isAdmitted) => {
+    const fleet = context.sessions.add(session, listener.expires, listener.permit)?.then((isAdmitted) => {
       if (isAdmitted) return;
       turnAway(FULL);
       context.sessions.refused(session);
@@ -136,9 +137,14 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
   };
 }
 
-function refuse(connection: Connection, position: Position, { refusal, limit }: Refused, log: BoundedLog): void {
+function refuse(
+  connection: Connection,
+  position: Position,
+  { refusal, limit }: Refused,
+  { log, address }: { log: BoundedLog; address: string | undefined },
+): void {
   const isFailure = FAILURES.has(refusal);
-  const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }) };
+  const line = { event: 'stream_refused', reason: refusal, ...(limit && { limit }), address };
   if (isFailure) log.info(line);
   else log.warn(line);
   connection.close(isFailure ? 'failure' : 'capacity', position, { refusal, limit });

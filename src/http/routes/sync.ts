@@ -5,6 +5,7 @@ import { formatBatch, readBatch } from '../../collection/records.ts';
 import type { CollectionConfig } from '../../config/collections.ts';
 import { SisyphusError } from '../../errors.ts';
 import { formatPosition } from '../../message/position.ts';
+import type { Permit } from '../../session/permits.ts';
 import { NO_TEXT } from '../../sync/time-token.ts';
 import type { ClientLimits } from '../client-limits.ts';
 import { CollectionFeed, readChange } from '../collection-feed.ts';
@@ -57,7 +58,6 @@ export function poll(context: HttpContext, { limits }: SyncOptions): (ctx: Conte
   const feeds = new Map<string, CollectionFeed>();
   const { config } = context;
   const all = new Set<Poller>();
-  let polling = 0;
   const begin = (name: string): CollectionFeed => {
     const feed = new CollectionFeed(name, context);
     feed.onShutdown = () => {
@@ -71,16 +71,17 @@ export function poll(context: HttpContext, { limits }: SyncOptions): (ctx: Conte
     const secrets = secretsOf(receive, context.secrets);
     await requireSecret(ctx, secrets, { text: NO_TEXT, hmac: hmacOf(ctx) }, limits);
     if (context.isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
-    if (polling + context.sessions.streams >= config.maxStreams) {
-      context.counters.limitReached('SISYPHUS_MAX_STREAMS');
-      throw new SisyphusError('unavailable', 'SISYPHUS_MAX_STREAMS is reached: expected the request again later');
-    }
     const since = sinceOf(ctx);
+    const permit = await permitFor(context);
     const feed = feeds.get(name) ?? begin(name);
-    await isLoaded(feed);
+    try {
+      await isLoaded(feed);
+    } catch (error) {
+      permit.release();
+      throw error;
+    }
     const poller = new Poller(ctx.res, feed, { isOnce: ctx.query.once === '1', ...config });
     ctx.respond = false;
-    polling++;
     all.add(poller);
     // If the past cannot be read, the client is sent the whole state.
     const past =
@@ -88,7 +89,7 @@ export function poll(context: HttpContext, { limits }: SyncOptions): (ctx: Conte
     poller.begin(past, since !== undefined);
     await poller.ended;
     all.delete(poller);
-    polling--;
+    permit.release();
     if (feed.subscribers > 0 || feeds.get(name) !== feed) return;
     feeds.delete(name);
     feed.close();
@@ -113,6 +114,14 @@ function sinceOf({ query: { since } }: Context): number | undefined {
   if (since === undefined) return undefined;
   if (typeof since === 'string' && /^\d{1,15}$/.test(since)) return Number(since);
   throw new SisyphusError('bad_request', 'since: expected a revision, which is a whole number');
+}
+
+/** @throws SisyphusError `unavailable` if there is no room */
+async function permitFor({ sessions, counters }: HttpContext): Promise<Permit> {
+  const permit = await sessions.permit(undefined);
+  if (typeof permit !== 'string') return permit;
+  counters.limitReached(permit);
+  throw new SisyphusError('unavailable', `${permit} is reached: expected the request again later`);
 }
 
 /** @throws SisyphusError `redis_unavailable` */

@@ -1,10 +1,11 @@
 import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible';
+import type { RateLimit } from './limits.ts';
 
 /**
  * Limits how often something may happen within a time that begins with the first occurrence. Each key is counted by itself, and forgotten
  * when its time is over.
  */
-export class Rate {
+export class Rate implements RateLimit {
   readonly #limiter: RateLimiterMemory;
   readonly #most: number;
 
@@ -14,18 +15,15 @@ export class Rate {
     this.#limiter = new RateLimiterMemory({ points: most, duration: within, keyPrefix: '' });
   }
 
-  /** Counts one more, if there may be one more. @returns 0, or how long there may be none (ms) */
   take(key: string): Promise<number> {
     return this.#limiter.consume(key).then(nothing, waitOf);
   }
 
-  /** How long there may be none (ms); 0 if there may be one. It is not counted. */
   async wait(key: string): Promise<number> {
     const found = await this.#limiter.get(key);
     return found && found.consumedPoints >= this.#most ? Math.max(0, found.msBeforeNext) : 0;
   }
 
-  /** Whether the key is counted at present. */
   async has(key: string): Promise<boolean> {
     return (await this.#limiter.get(key)) !== null;
   }
