@@ -1,10 +1,10 @@
 import { type Frame, type MessageFrame, parseFrame, type StatusFrame } from './frames.ts';
 import { type EventSourceLike, eventSourceLines, type Line, type OpenLine, type Through } from './line.ts';
-import { Loader, type LoadRequest } from './loader.ts';
+import { Loader, type LoadOptions, type LoadRequest } from './loader.ts';
 
 export type { DeniedFrame, Frame, MessageFrame, NoopFrame, ResetFrame, ResetReason, StatusFrame } from './frames.ts';
 export type { EventSourceLike, Line, OpenLine, Receiver, Through } from './line.ts';
-export type { LoadRequest } from './loader.ts';
+export type { LoadOptions, LoadRequest } from './loader.ts';
 
 /**
  * `connecting`: not yet, or not again; `ok`: live; `error`: the gateway or the network says that it cannot now, and the client tries again;
@@ -133,8 +133,10 @@ export class Sisyphus {
     channels: string | readonly string[],
     read: (request: LoadRequest) => Promise<State>,
     apply: (state: State, channels: string[]) => void,
+    options?: LoadOptions,
   ): () => void {
     const loader = new Loader<State>({
+      ...options,
       channels: [channels].flat() as string[],
       read,
       apply,
@@ -148,6 +150,11 @@ export class Sisyphus {
       this.#loaders.delete(loader as Loader<never>);
       loader.close();
     };
+  }
+
+  /** Loads the state of the channel again, as after a reset: because the page has found out that something is missing. */
+  reload(channel: string): void {
+    this.#reset(channel);
   }
 
   /** Ends the stream for good. */

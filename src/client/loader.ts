@@ -5,7 +5,12 @@ export interface LoadRequest {
   signal: AbortSignal;
 }
 
-export interface LoaderOptions<State> {
+export interface LoadOptions {
+  /** The page has the state already, as of the position where the stream begins: only resets load it. */
+  isLoaded?: boolean;
+}
+
+export interface LoaderOptions<State> extends LoadOptions {
   channels: readonly string[];
   read(request: LoadRequest): Promise<State>;
   apply(state: State, channels: string[]): void;
@@ -35,14 +40,14 @@ export class Loader<State = unknown> {
 
   constructor(options: LoaderOptions<State>) {
     this.#options = options;
-    this.#waiting = new Set(options.channels);
+    this.#waiting = new Set(options.isLoaded ? [] : options.channels);
   }
 
   /** The stream is live: whatever is published from now on is given. */
   begin(): void {
     if (this.#isLive) return;
     this.#isLive = true;
-    this.#schedule(0);
+    if (this.#waiting.size > 0) this.#schedule(0);
   }
 
   isWaiting(channel: string): boolean {
