@@ -14,11 +14,12 @@ import { startWorld, type World } from '../support/world.ts';
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
-  'docs/guides/page-and-stream.md': 'page-and-stream',
-  'docs/guides/protect/header.md': 'protect-header',
-  'docs/guides/protect/nginx.md': 'protect-header',
-  'docs/guides/protect/forward.md': 'protect-forward',
-  'docs/guides/protect/jwt.md': 'protect-jwt',
+  'docs/guides/page-and-stream.md': 'integration/page-and-stream',
+  'docs/guides/react.md': 'browser/client-shapes',
+  'docs/guides/protect/header.md': 'integration/protect-header',
+  'docs/guides/protect/nginx.md': 'integration/protect-header',
+  'docs/guides/protect/forward.md': 'integration/protect-forward',
+  'docs/guides/protect/jwt.md': 'integration/protect-jwt',
 };
 const PAGES = ['README.md', ...filesBelow('docs/start', '.md'), ...filesBelow('docs/guides', '.md')].filter(
   (page) => WITH_OWN_TEST[page] === undefined,
@@ -87,7 +88,7 @@ describe('the blocks of the documents', function () {
 
   it('of pages that need gateways of their own have a test of their own', () => {
     for (const [page, name] of Object.entries(WITH_OWN_TEST)) {
-      expect(read(`test/integration/${name}.test.ts`)).to.include(page.split('/').at(-1)!.replace('.md', ''));
+      expect(read(`test/${name}.test.ts`)).to.include(page.split('/').at(-1)!.replace('.md', ''));
     }
   });
 

@@ -1,6 +1,7 @@
 import type { Mutation } from './mutations.ts';
 
 const COLLECTION = 'src/client/collection.ts';
+const REACT = 'src/client/react.ts';
 
 export const CLIENT_SHAPE_MUTATIONS: Mutation[] = [
   {
@@ -67,5 +68,55 @@ export const CLIENT_SHAPE_MUTATIONS: Mutation[] = [
     find: 'options.isLoaded ? [] : options.channels',
     replace: 'options.channels',
     caughtBy: 'unit/client-collection',
+  },
+  {
+    name: 'in strict mode a hook stops listening although its component comes back',
+    file: REACT,
+    find: '        if (this.#listeners.size > 0) return;\n',
+    replace: '',
+    caughtBy: 'browser/client-react',
+  },
+  {
+    name: 'a component that has left takes the state of one that came after it',
+    file: REACT,
+    find: 'names.get(name) === share && names.delete(name)',
+    replace: 'names.delete(name)',
+    caughtBy: 'browser/client-react',
+  },
+  {
+    name: 'a hook with a function of the rendering begins again at each rendering',
+    file: REACT,
+    find: '  }, [stream, name]);',
+    replace: '  }, [stream, name, kindOf]);',
+    caughtBy: 'browser/client-react',
+    only: 'new at each rendering',
+  },
+  {
+    name: 'a rendered state is trusted although the stream is past it',
+    file: REACT,
+    find: 'const isLoaded = Number(opened.position) <= Number(since);',
+    replace: 'const isLoaded = since !== undefined;',
+    caughtBy: 'browser/client-react',
+  },
+  {
+    name: 'a component does not see the changes of a collection',
+    file: REACT,
+    find: 'set(() => new Map(live))',
+    replace: 'set(() => live)',
+    caughtBy: 'browser/client-react',
+  },
+  {
+    name: 'in strict mode a stream is closed although its component comes back',
+    file: REACT,
+    find: '          if (holders > 0) return;\n',
+    replace: '',
+    caughtBy: 'browser/client-react',
+  },
+  {
+    name: 'a stream is opened for a rendering that is given up',
+    file: REACT,
+    find: 'current: undefined as Stream | undefined,',
+    replace: 'current: open() as Stream | undefined,',
+    caughtBy: 'browser/client-react',
   },
 ];
