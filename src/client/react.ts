@@ -69,7 +69,7 @@ class Share<State> {
   }
 }
 
-const opened = (stream: Stream | StreamRef): Stream => ('current' in stream ? stream.open() : stream);
+const openOf = (stream: Stream | StreamRef): Stream => ('current' in stream ? stream.open() : stream);
 
 function useShare<State>(stream: Stream | StreamRef, name: string, kindOf: () => Kind<State>): State {
   const store = useMemo(() => {
@@ -78,7 +78,7 @@ function useShare<State>(stream: Stream | StreamRef, name: string, kindOf: () =>
     const names: Map<string, Share<State>> = kinds.get(kind.key) ?? new Map();
     shares.set(stream, kinds.set(kind.key, names));
     const subscribe = (listener: () => void): (() => void) => {
-      const share = names.get(name) ?? new Share(opened(stream), kind);
+      const share = names.get(name) ?? new Share(openOf(stream), kind);
       names.set(name, share);
       return share.listen(listener, () => names.get(name) === share && names.delete(name));
     };
@@ -139,7 +139,7 @@ export function useCollection<Item = Record<string, unknown>>(
 /** Whether the stream is live, and if not why. */
 export function useStatus(stream: Stream | StreamRef): Status {
   const store = useMemo(() => {
-    const subscribe = (listener: () => void): (() => void) => opened(stream).on('status', listener);
+    const subscribe = (listener: () => void): (() => void) => openOf(stream).on('status', listener);
     const status = (): Status => ('current' in stream ? stream.current : stream)?.status ?? CONNECTING;
     return [subscribe, status, () => CONNECTING] as const;
   }, [stream]);

@@ -148,9 +148,11 @@ describe('collections and React in Chromium', function () {
       await shows('#board', 'Josh: 3');
       await send('PATCH', 'drivers', [update(driver('Sylvia', 1))]);
       await shows('#board', 'Josh: 3Sylvia: 1');
+      await page.context().setOffline(true);
+      await shows('#light', 'not live: offline');
       server.cut();
-      await shows('#light', 'not live: lost');
       await publish('price:1', { price: 43 });
+      await page.context().setOffline(false);
       await shows('#price', '43');
       await shows('#light', 'live');
     });

@@ -322,7 +322,7 @@ describe('a collection as a live map', () => {
           expect(errors.filter((error) => !/answered 503|in time/.test(String(error)))).to.deep.equal([]);
         })
         .afterEach(() => stream.close()),
-      { numRuns: 1000 },
+      { numRuns: 500 },
     );
   });
 
