@@ -135,8 +135,8 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
       const before = this.get(key) ?? removed.get(key);
       removed.delete(key);
       // A record that is as it was stays the same object, so that whoever compares objects sees that.
-      const isSame = JSON.stringify(before) === JSON.stringify(record);
-      this.set(key, isSame ? before! : record);
+      const isSame = before && JSON.stringify(before) === JSON.stringify(record);
+      this.set(key, isSame ? before : record);
       if (!isSame) (before ? updated : created).set(key, record);
     }
     for (const listener of this.#listeners) {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import type { Sisyphus, Status } from './client.ts';
 // With `.js` the build leaves it a file of its own: pages may import it, too, and bundlers leave it out if nothing needs it.
-import { byKey, type CollectionOptions, collection } from './collection.js';
+import { byKey, type CollectionOptions, collection, type Snapshot } from './collection.js';
 import type { MessageFrame } from './frames.ts';
 import type { LoadRequest } from './loader.ts';
 
@@ -119,8 +119,19 @@ export function useChannel(
   }));
 }
 
-/** The records of a collection by primary key; another map after each change. `undefined`: they are not loaded yet. */
+/** The records of a collection by primary key; another map after each change. */
 export function useCollection<Item = Record<string, unknown>>(
+  stream: Stream | StreamRef,
+  name: string,
+  options: CollectionOptions & { initial: Snapshot },
+): ReadonlyMap<string, Item>;
+/** `undefined`: they are not loaded yet. */
+export function useCollection<Item = Record<string, unknown>>(
+  stream: Stream | StreamRef,
+  name: string,
+  options?: CollectionOptions,
+): ReadonlyMap<string, Item> | undefined;
+export function useCollection<Item>(
   stream: Stream | StreamRef,
   name: string,
   options: CollectionOptions = {},
