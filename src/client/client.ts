@@ -152,11 +152,6 @@ export class Sisyphus {
     };
   }
 
-  /** Loads the state of the channel again, as after a reset: because the page has found out that something is missing. */
-  reload(channel: string): void {
-    this.#reset(channel);
-  }
-
   /** Ends the stream for good. */
   close(): void {
     if (this.#status.state !== 'closed') this.#stop({ state: 'closed' });

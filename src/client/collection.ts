@@ -38,7 +38,7 @@ export interface CollectionOptions {
   initial?: Snapshot;
 }
 
-type Stream = Pick<Sisyphus, 'channel' | 'load' | 'position' | 'reload'>;
+type Stream = Pick<Sisyphus, 'channel' | 'load' | 'position'>;
 type Listener<Item> = (change: Change<Item>) => void;
 
 /** What is published of a change. */
@@ -49,43 +49,41 @@ interface Message {
   [collection: string]: unknown;
 }
 
+/** After a hole the snapshot is asked for at a random time up to this one (ms), because all pages find the hole at once. */
+const SPREAD = 4000;
+
 /**
- * Invariant: the map has the records of the revision and epoch in `#known`. At a message that does not follow on them it keeps them, and asks
- * for a snapshot, which has what the message says.
+ * Invariant: if there is a `#known`, the map has the records of its revision and epoch. A message that does not follow on them takes it away, and
+ * the next snapshot has what this message and those behind it say.
  */
 class LiveCollection<Item> extends Map<string, Item> implements Collection<Item> {
   readonly ready: Promise<this>;
   readonly #name: string;
-  readonly #stream: Stream;
+  readonly #load: (isLoaded?: boolean) => () => void;
+  readonly #deafen: () => void;
   readonly #listeners = new Set<Listener<Item>>();
-  readonly #ends: (() => void)[];
   #known: Snapshot | undefined;
+  /** Ends loading, or the pause before it. */
+  #end: () => void;
   #isReady!: (self: this) => void;
 
   constructor(stream: Stream, name: string, options: CollectionOptions) {
     super();
     const { address = `/live/${name}`, fetch: get = fetch, initial } = options;
-    this.#name = name;
-    this.#stream = stream;
-    this.ready = new Promise((resolve) => {
-      this.#isReady = resolve;
-    });
-    if (initial) this.#replace(initial);
+    const channel = `collection:${name}`;
     const read = async ({ signal }: { signal: AbortSignal }): Promise<Snapshot> => {
       const response = await get(address, { signal });
       if (!response.ok) throw new Error(`${address} was answered ${response.status}`);
       return response.json();
     };
-    this.#ends = [
-      stream.channel<Message>(this.#channel, (message) => this.#take(message)),
-      stream.load(this.#channel, read, (snapshot) => this.#replace(snapshot), {
-        isLoaded: Number(stream.position) <= Number(initial?.id),
-      }),
-    ];
-  }
-
-  get #channel(): string {
-    return `collection:${this.#name}`;
+    this.#name = name;
+    this.ready = new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
+    if (initial) this.#replace(initial);
+    this.#load = (isLoaded = false) => stream.load(channel, read, (snapshot) => this.#replace(snapshot), { isLoaded });
+    this.#deafen = stream.channel<Message>(channel, (message) => this.#take(message));
+    this.#end = this.#load(Number(stream.position) <= Number(initial?.id));
   }
 
   on(_name: 'change', listener: Listener<Item>): () => void {
@@ -94,7 +92,8 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
   }
 
   close(): void {
-    for (const end of this.#ends) end();
+    this.#deafen();
+    this.#end();
     this.#listeners.clear();
   }
 
@@ -110,12 +109,16 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
 
   #take({ id, data }: MessageFrame<Message>): void {
     const known = this.#known;
-    // A stream that stops gives what waited for the first snapshot.
     if (!known || Number(id) <= Number(known.id)) return;
     const isSame = data?.epoch === known.epoch;
     if (isSame && data.revision <= known.revision) return;
     if (!isSame || data.revision !== known.revision + 1) {
-      this.#stream.reload(this.#channel);
+      this.#known = undefined;
+      this.#end();
+      const timer = setTimeout(() => {
+        this.#end = this.#load();
+      }, Math.random() * SPREAD);
+      this.#end = () => clearTimeout(timer);
       return;
     }
     const { update, destroy } = data[this.#name] as { update: Item[]; destroy: string[] };

@@ -41,6 +41,27 @@ export const CLIENT_SHAPE_MUTATIONS: Mutation[] = [
     only: 'whatever happens',
   },
   {
+    name: 'a live map waits the longer for a snapshot the more changes come',
+    file: COLLECTION,
+    find: '      this.#known = undefined;\n',
+    replace: '',
+    caughtBy: 'unit/client-collection',
+  },
+  {
+    name: 'pages that find a hole in a collection ask for its snapshot in one moment',
+    file: COLLECTION,
+    find: '      }, Math.random() * SPREAD);',
+    replace: '      }, 0);',
+    caughtBy: 'unit/client-collection',
+  },
+  {
+    name: 'a live map that is closed in the pause before a snapshot asks for it nevertheless',
+    file: COLLECTION,
+    find: '      this.#end = () => clearTimeout(timer);',
+    replace: '      timer.valueOf();',
+    caughtBy: 'unit/client-collection',
+  },
+  {
     name: 'a live map keeps records that a new snapshot does not have',
     file: COLLECTION,
     find: '    this.clear();\n',
@@ -51,8 +72,8 @@ export const CLIENT_SHAPE_MUTATIONS: Mutation[] = [
   {
     name: 'a live map trusts a rendered snapshot that the stream is past',
     file: COLLECTION,
-    find: 'isLoaded: Number(stream.position) <= Number(initial?.id)',
-    replace: 'isLoaded: initial !== undefined',
+    find: 'this.#load(Number(stream.position) <= Number(initial?.id))',
+    replace: 'this.#load(initial !== undefined)',
     caughtBy: 'unit/client-collection',
   },
   {

@@ -12,7 +12,6 @@ interface Load {
 export class FakeStream implements Stream {
   position: string | undefined;
   status: Status = { state: 'connecting' };
-  readonly reload = (): void => {};
   readonly #listeners = new Map<string, Set<(value: never) => void>>();
   readonly #loads = new Set<Load>();
   #revision = 0;

@@ -183,6 +183,41 @@ describe('a collection as a live map', () => {
     });
   }
 
+  it('waits at most four seconds for that, different pages differently, however many changes come', async () => {
+    const random = Math.random;
+    try {
+      for (const [part, second] of [
+        [0.99, 4],
+        [0.49, 2],
+      ] as const) {
+        await live();
+        const { snapshots } = gateway;
+        Math.random = () => part;
+        gateway.fork([row('a', 7)]);
+        for (let passed = 1; passed <= second; passed++) {
+          expect(gateway.snapshots, `after ${passed - 1} s`).to.equal(snapshots);
+          gateway.change([row('a', passed)]);
+          gateway.deliver();
+          await timers.pass(1000);
+        }
+        expect(gateway.snapshots).to.equal(snapshots + 1);
+        Math.random = random;
+        stream.close();
+      }
+    } finally {
+      Math.random = random;
+    }
+  });
+
+  it('asks for no snapshot if it is closed before', async () => {
+    const drivers = await live();
+    gateway.fork([row('a', 7)]);
+    gateway.deliver();
+    drivers.close();
+    await settle();
+    expect(gateway.snapshots).to.equal(1);
+  });
+
   it('begins again with a snapshot after a reset, and when the store was flushed', async () => {
     const drivers = await live();
     gateway.flush();
