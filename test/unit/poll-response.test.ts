@@ -37,7 +37,15 @@ describe('the response to a poll', () => {
         hangUp();
       },
     } as unknown as Writer;
-    const options = { writer, format: 'raw', noopInterval: 15_000, maxBuffer, random: () => 0, isConflated, isFirst } as const;
+    const options = {
+      writer,
+      format: 'raw',
+      noopInterval: 15_000,
+      maxBuffer,
+      random: () => 0,
+      isConflated,
+      isFirst,
+    } as const;
     const response = new PollResponse({ ...options, head: { status: 200, headers: { A: 'b' } } });
     response.onClose = (reason) => reasons.push(reason);
     return response;
