@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import { EventSource as OfPackage } from 'eventsource';
 import { EventSource as OfUndici } from 'undici';
-import { type EventSourceClass, Sisyphus } from '../../src/client/client.ts';
+import { Sisyphus } from '../../src/client/client.ts';
 import { poll } from '../../src/client/poll.ts';
 import { Front } from '../support/front.ts';
 import { readMetrics } from '../support/metrics.ts';
