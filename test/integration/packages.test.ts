@@ -157,7 +157,9 @@ describe('what is shipped', function () {
     it(`has types of the client for a project that finds its modules as ${resolution} does`, async () => {
       writeFileSync(join(empty, 'page.ts'), PAGE);
       const types = readFileSync(join(empty, 'node_modules', MANIFEST.name, 'dist/client/client.d.ts'), 'utf8');
-      expect(types).to.match(/from '.\/frames.js'/).and.not.match(/\.tsx?'/);
+      expect(types)
+        .to.match(/from '.\/frames.js'/)
+        .and.not.match(/\.tsx?'/);
       const flags = ['--ignoreConfig', '--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022'];
       const way = ['--lib', 'es2023,dom', '--types', '', '--moduleResolution', resolution!, '--module', module!];
       const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, ...way, 'page.ts'], { cwd: empty });
