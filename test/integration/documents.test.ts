@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { BlockRunner, commandsIn } from '../support/block-runner.ts';
-import { FakeBrowser } from '../support/browser-blocks.ts';
+import { codeWithClient, FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
 import { type Block, blocksOf, filesBelow, plain, ROOT, read, table } from '../support/documents.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
@@ -31,14 +31,16 @@ const OTHERS = ['docs/run/redis.md', 'docs/trouble/by-symptom.md'];
 const NOT_RUN = [
   { begins: 'bin/dev     # installs', why: 'it builds what other tests run at the moment, and runs all tests' },
   { begins: 'bin/dev\n', why: 'the same; its last line, bin/sisyphus serve --demo, has a test of its own below' },
+  {
+    begins: `<script type="module">\n  import { Sisyphus } from '/client.js';\n  import { collection }`,
+    why: 'it needs a page: test/browser/client-shapes.test.ts',
+  },
   { begins: 'npm ci && npm run build', why: 'it takes away what the tests run with' },
 ];
 /** No client of these is installed: their commands are sent to Redis by another one. */
 const COMMANDS_ONLY = ['ruby', 'python', 'php'];
 /** A picture. */
 const NO_LANGUAGE = '';
-/** A page with the client: those run in test/browser. */
-const FOR_CHROMIUM = 'html';
 /** How long it may take until a page's output is there (ms). */
 const SHOWN = 10_000;
 /** More than a message may have: readers get a reset. */
@@ -131,13 +133,15 @@ describe('the blocks of the documents', function () {
 
   async function run(block: Block): Promise<void> {
     const { language, text } = block;
-    if (language === 'sh') await runner.shell(block);
+    const page = codeWithClient(block);
+    if (page !== undefined) await runInBrowser(runner.rewrite(page));
+    else if (language === 'sh') await runner.shell(block);
     else if (language === 'text') await expectShown(block);
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
     else if (language === 'ts') await runTypeScript(text);
     else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
-    else if (language !== NO_LANGUAGE && language !== FOR_CHROMIUM)
+    else if (language !== NO_LANGUAGE)
       throw new Error(`there is nothing here that runs ${language}`);
   }
 
@@ -160,7 +164,7 @@ describe('the blocks of the documents', function () {
   async function runInBrowser(text: string): Promise<void> {
     const browser = newBrowser();
     await browser.run(text);
-    const reads = /onmessage|'message'|'(comment)'/.exec(text);
+    const reads = /onmessage|'message'|'(comment)'|\.channel\(/.exec(text);
     if (reads) await expectRead(browser, reads[1]);
     if (/'reset'/.test(text)) {
       await readAfter(browser, 'room:918', () => world.client.publish('room:918', OVERSIZE));
@@ -202,12 +206,16 @@ describe('the blocks of the documents', function () {
     try {
       const file = join(folder, 'page.ts');
       await writeFile(file, text);
-      const flags = '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --lib es2023,dom --types'.split(
-        ' ',
-      );
+      await mkdir(join(folder, 'node_modules'));
+      await symlink(ROOT, join(folder, 'node_modules/sisyphus-gateway'));
+      const flags =
+        '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --module esnext --moduleResolution bundler --lib es2023,dom --types'.split(
+          ' ',
+        );
       const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, '', file]);
       expect(await check.exited, check.output()).to.have.property('code', 0);
-      Object.assign(globalThis, { EventSource: browser.EventSource });
+      // An address that is relative is so to the gateway.
+      Object.assign(globalThis, { EventSource: browser.EventSource, location: { href: world.gateway.url } });
       const { follow } = await import(pathToFileURL(file).href);
       const take = (...args: unknown[]): number => browser.calls.push({ name: 'follow', args });
       const stop = follow('7', take, take);
@@ -215,7 +223,7 @@ describe('the blocks of the documents', function () {
       await readAfter(browser, 'oversize', () => world.client.publish('room:918', OVERSIZE));
       stop();
     } finally {
-      Object.assign(globalThis, { EventSource: before });
+      Object.assign(globalThis, { EventSource: before, location: undefined });
       await rm(folder, { recursive: true });
     }
   }

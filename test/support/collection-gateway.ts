@@ -179,15 +179,17 @@ export class CollectionGateway {
 }
 
 /** The browser's end of a line. */
-class FakeSource extends EventTarget implements EventSourceLike {
-  onmessage: ((event: MessageEvent) => void) | null = null;
-  onerror: ((event: Event) => void) | null = null;
+class FakeSource implements EventSourceLike {
   readonly address: string;
+  readonly #target = new EventTarget();
   #isClosed = false;
 
   constructor(address: string) {
-    super();
     this.address = address;
+  }
+
+  addEventListener(type: string, listener: (event: MessageEvent) => void): void {
+    this.#target.addEventListener(type, listener as (event: Event) => void);
   }
 
   receive(data: unknown, id: number): void {
@@ -203,9 +205,6 @@ class FakeSource extends EventTarget implements EventSourceLike {
   }
 
   #tell(event: Event): void {
-    if (this.#isClosed) return;
-    this.dispatchEvent(event);
-    if (event instanceof MessageEvent) this.onmessage?.(event);
-    else this.onerror?.(event);
+    if (!this.#isClosed) this.#target.dispatchEvent(event);
   }
 }
