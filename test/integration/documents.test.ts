@@ -141,8 +141,7 @@ describe('the blocks of the documents', function () {
     else if (language === 'js') await runInBrowser(text);
     else if (language === 'ts') await runTypeScript(text);
     else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
-    else if (language !== NO_LANGUAGE)
-      throw new Error(`there is nothing here that runs ${language}`);
+    else if (language !== NO_LANGUAGE) throw new Error(`there is nothing here that runs ${language}`);
   }
 
   async function expectShown(block: Block): Promise<void> {
