@@ -43,6 +43,8 @@ export interface PollResponseOptions {
   /** Whether each message of the channel replaces the ones before it. */
   isConflated: (channel: string) => boolean;
   timer: Pick<WriteTimer, 'begin'>;
+  /** Whether the client has no position: it is answered at once, so that it has one, and misses nothing while it asks again. */
+  isFirst: boolean;
   random?: () => number;
 }
 
@@ -63,8 +65,10 @@ export class PollResponse implements Connection {
   #frames = new FrameQueue();
   #reason: CloseReason | undefined;
   #isOpened = false;
-  /** There once a message was added, so that the response ends with this turn of the event loop; to be called then. */
+  /** There once a message was added; to be called when the response is written. */
   #onWritten: (() => void) | undefined;
+  /** Whether the response ends with this turn of the event loop. */
+  #isEnding = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PollResponseOptions) {
@@ -94,16 +98,16 @@ export class PollResponse implements Connection {
     const retry = status === 'ok' ? RETRY : retryAfter(status, random, times);
     const noopInterval = status === 'ok' ? PATIENCE : undefined;
     this.#add(encodeStatus(status, position, retry, format, { refusal, limit, noopInterval, notes }));
+    if (status === 'ok' && this.#options.isFirst) this.#endSoon();
   }
 
   message(delivery: Delivery): void {
     const { format, isConflated, maxBuffer } = this.#options;
     const { channel } = delivery.message;
     this.#add(encodeMessage(delivery, format), isConflated(channel) ? channel : undefined);
-    const isFirst = this.#onWritten === undefined && !this.closed;
-    if (isFirst) this.#onWritten = this.#options.timer.begin();
+    if (!this.closed) this.#onWritten ??= this.#options.timer.begin();
     if (this.#frames.bytes > maxBuffer) this.#end('polled');
-    else if (isFirst) setImmediate(() => this.#end('polled'));
+    else this.#endSoon();
   }
 
   reset(channel: string, reason: ResetReason, position: Position): void {
@@ -137,6 +141,11 @@ export class PollResponse implements Connection {
     if (!this.#isOpened) this.open(statusOf(reason), position, whole);
     else this.#add(encodeLast(reason, position, whole, { format, random, goodbyeRetry: RETRY }));
     this.#end(reason);
+  }
+
+  #endSoon(): void {
+    if (!this.#isEnding) setImmediate(() => this.#end('polled'));
+    this.#isEnding = true;
   }
 
   #add(frame: Buffer, key?: string): void {

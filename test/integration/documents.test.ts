@@ -1,10 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { BlockRunner, commandsIn } from '../support/block-runner.ts';
-import { FakeBrowser } from '../support/browser-blocks.ts';
+import { codeWithClient, FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
 import { type Block, blocksOf, filesBelow, plain, ROOT, read, table } from '../support/documents.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
@@ -14,11 +14,12 @@ import { startWorld, type World } from '../support/world.ts';
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
-  'docs/guides/page-and-stream.md': 'page-and-stream',
-  'docs/guides/protect/header.md': 'protect-header',
-  'docs/guides/protect/nginx.md': 'protect-header',
-  'docs/guides/protect/forward.md': 'protect-forward',
-  'docs/guides/protect/jwt.md': 'protect-jwt',
+  'docs/guides/page-and-stream.md': 'integration/page-and-stream',
+  'docs/guides/react.md': 'browser/client-shapes',
+  'docs/guides/protect/header.md': 'integration/protect-header',
+  'docs/guides/protect/nginx.md': 'integration/protect-header',
+  'docs/guides/protect/forward.md': 'integration/protect-forward',
+  'docs/guides/protect/jwt.md': 'integration/protect-jwt',
 };
 const PAGES = ['README.md', ...filesBelow('docs/start', '.md'), ...filesBelow('docs/guides', '.md')].filter(
   (page) => WITH_OWN_TEST[page] === undefined,
@@ -30,6 +31,10 @@ const OTHERS = ['docs/run/redis.md', 'docs/trouble/by-symptom.md'];
 const NOT_RUN = [
   { begins: 'bin/dev     # installs', why: 'it builds what other tests run at the moment, and runs all tests' },
   { begins: 'bin/dev\n', why: 'the same; its last line, bin/sisyphus serve --demo, has a test of its own below' },
+  {
+    begins: `<script type="module">\n  import { Sisyphus } from '/client.js';\n  import { collection }`,
+    why: 'it needs a page: test/browser/client-shapes.test.ts',
+  },
   { begins: 'npm ci && npm run build', why: 'it takes away what the tests run with' },
 ];
 /** No client of these is installed: their commands are sent to Redis by another one. */
@@ -85,7 +90,7 @@ describe('the blocks of the documents', function () {
 
   it('of pages that need gateways of their own have a test of their own', () => {
     for (const [page, name] of Object.entries(WITH_OWN_TEST)) {
-      expect(read(`test/integration/${name}.test.ts`)).to.include(page.split('/').at(-1)!.replace('.md', ''));
+      expect(read(`test/${name}.test.ts`)).to.include(page.split('/').at(-1)!.replace('.md', ''));
     }
   });
 
@@ -128,7 +133,9 @@ describe('the blocks of the documents', function () {
 
   async function run(block: Block): Promise<void> {
     const { language, text } = block;
-    if (language === 'sh') await runner.shell(block);
+    const page = codeWithClient(block);
+    if (page !== undefined) await runInBrowser(runner.rewrite(page));
+    else if (language === 'sh') await runner.shell(block);
     else if (language === 'text') await expectShown(block);
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
@@ -156,7 +163,7 @@ describe('the blocks of the documents', function () {
   async function runInBrowser(text: string): Promise<void> {
     const browser = newBrowser();
     await browser.run(text);
-    const reads = /onmessage|'message'|'(comment)'/.exec(text);
+    const reads = /onmessage|'message'|'(comment)'|\.channel\(/.exec(text);
     if (reads) await expectRead(browser, reads[1]);
     if (/'reset'/.test(text)) {
       await readAfter(browser, 'room:918', () => world.client.publish('room:918', OVERSIZE));
@@ -198,12 +205,16 @@ describe('the blocks of the documents', function () {
     try {
       const file = join(folder, 'page.ts');
       await writeFile(file, text);
-      const flags = '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --lib es2023,dom --types'.split(
-        ' ',
-      );
+      await mkdir(join(folder, 'node_modules'));
+      await symlink(ROOT, join(folder, 'node_modules/sisyphus-gateway'));
+      const flags =
+        '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --module esnext --moduleResolution bundler --lib es2023,dom --types'.split(
+          ' ',
+        );
       const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, '', file]);
       expect(await check.exited, check.output()).to.have.property('code', 0);
-      Object.assign(globalThis, { EventSource: browser.EventSource });
+      // An address that is relative is so to the gateway.
+      Object.assign(globalThis, { EventSource: browser.EventSource, location: { href: world.gateway.url } });
       const { follow } = await import(pathToFileURL(file).href);
       const take = (...args: unknown[]): number => browser.calls.push({ name: 'follow', args });
       const stop = follow('7', take, take);
@@ -211,7 +222,7 @@ describe('the blocks of the documents', function () {
       await readAfter(browser, 'oversize', () => world.client.publish('room:918', OVERSIZE));
       stop();
     } finally {
-      Object.assign(globalThis, { EventSource: before });
+      Object.assign(globalThis, { EventSource: before, location: undefined });
       await rm(folder, { recursive: true });
     }
   }

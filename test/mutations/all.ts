@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { CLIENT_SHAPE_MUTATIONS } from './client-shapes.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
@@ -54,5 +55,6 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...DOCUMENT_MUTATIONS,
   ...GUIDE_MUTATIONS,
   ...POLL_SESSION_MUTATIONS,
+  ...CLIENT_SHAPE_MUTATIONS,
   ...COLLECTION_MUTATIONS,
 ];

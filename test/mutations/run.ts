@@ -19,7 +19,7 @@ function isCaught(mutation: Mutation): boolean {
       ['--bail', '--exit', ...grep, `test/${caughtBy}.test.ts`],
       {
         // These import or read what is mistaken; others judge a gateway of their own, by a sound source.
-        cwd: /^(unit|redis|contract)\/|^integration\/(cli|commands|doctor|packages|page-and-stream|prometheus|why)$/.test(
+        cwd: /^(unit|redis|contract)\/|^browser\/client-react$|^integration\/(cli|commands|doctor|packages|page-and-stream|prometheus|why)$/.test(
           caughtBy,
         )
           ? copy

@@ -16,3 +16,28 @@ declare module 'launchdarkly-eventsource' {
     close(): void;
   }
 }
+
+declare module 'react-dom' {
+  export function flushSync(act: () => void): void;
+}
+
+declare module 'react-dom/client' {
+  import type { ReactNode } from 'react';
+
+  export interface Root {
+    render(children: ReactNode): void;
+    unmount(): void;
+  }
+  export function createRoot(container: Element): Root;
+  export function hydrateRoot(
+    container: Element,
+    children: ReactNode,
+    options?: { onRecoverableError?: (error: unknown) => void },
+  ): Root;
+}
+
+declare module 'react-dom/server' {
+  import type { ReactNode } from 'react';
+
+  export function renderToString(children: ReactNode): string;
+}

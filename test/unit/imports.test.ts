@@ -113,7 +113,9 @@ function readImports(): Imports {
   return new Map(
     files.map((file) => {
       const found = importsOf(readFileSync(join(SRC, file), 'utf8'));
-      return [file, found.map((name) => (name.startsWith('.') ? posix.join(dirname(file), name) : name))];
+      // An entry of the client is imported as the file that it is built to.
+      const source = (name: string): string => posix.join(dirname(file), name).replace(/\.js$/, '.ts');
+      return [file, found.map((name) => (name.startsWith('.') ? source(name) : name))];
     }),
   );
 }
