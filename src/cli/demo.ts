@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Publisher } from '../backlog/backlog.ts';
 import type { Config } from '../config/config.ts';
 import { parseSecretList } from '../config/secret-list.ts';
+import { THIS_MACHINE } from '../http/origins.ts';
 import { mask } from '../mask.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { Keys } from '../store/redis/keys.ts';
@@ -21,10 +22,13 @@ export interface Demo {
   stdout: Sink;
 }
 
-/** Adds a publishing secret if the configuration has none. A generated one protects nothing, so the demo may show it. */
+/**
+ * Adds a publishing secret if the configuration has none; a generated one protects nothing, so the demo may show it. Pages of this machine may
+ * read the demo from any port, because one that is being written is served by another server.
+ */
 export function demoConfig(config: Config): Config {
   const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
-  return { ...config, publishSecret };
+  return { ...config, publishSecret, origins: [...config.origins, THIS_MACHINE] };
 }
 
 /** Grants the demo user its channels, and prints the commands to try. */

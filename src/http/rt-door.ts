@@ -5,6 +5,7 @@ import type { ErrorAnswers } from './error-answers.ts';
 import { TOLD } from './keep-alive.ts';
 import type { LongPolls } from './long-polls.ts';
 import { corsHeaders } from './middleware/cors.ts';
+import { Origins } from './origins.ts';
 import { PAGE_HEADERS } from './page-headers.ts';
 import { pollRevisions, TAKING } from './poll-revisions.ts';
 import type { Next } from './stream-door.ts';
@@ -31,12 +32,12 @@ interface Answer {
 export class RtDoor {
   readonly #polls: LongPolls;
   readonly #errors: ErrorAnswers;
-  readonly #origins: ReadonlySet<string>;
+  readonly #origins: Origins;
 
   constructor(polls: LongPolls, errors: ErrorAnswers) {
     this.#polls = polls;
     this.#errors = errors;
-    this.#origins = new Set(polls.context.config.origins);
+    this.#origins = new Origins(polls.context.config.origins);
   }
 
   open(socket: Socket, request: HttpRequest, next: Next): void {
@@ -66,7 +67,7 @@ export class RtDoor {
 
   #encode({ status, headers, body }: Answer, origin: string, isLast: boolean): string {
     const own = linesOf({ ...headers, Date: new Date().toUTCString(), 'Content-Length': `${Buffer.byteLength(body)}` });
-    const cors = this.#origins.size === 0 ? '' : linesOf(corsHeaders(this.#origins, origin));
+    const cors = linesOf(corsHeaders(this.#origins, origin));
     return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
 }
