@@ -49,9 +49,7 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
     '',
     `Sisyphus listens on ${url}, and keeps its messages in ${storeOf(redisUrl, privateRedis)}.`,
     '',
-    `Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`,
-    `  curl -N '${url}/?user=${USER}'`,
-    '',
+    ...(config.auth === 'open' ? watchLines(url) : []),
     'Publish, in another terminal:',
     ...(privateRedis ? redisLines(config, privateRedis.port).map((line) => `  ${line}`) : []),
     `  ${commandOf(config, url, privateRedis)} ${CHANNELS[0]} ${MESSAGE}`,
@@ -59,6 +57,11 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
     'Ctrl-C ends everything that was started.',
     '',
   ];
+}
+
+/** In the other modes an address names nobody. */
+function watchLines(url: string): string[] {
+  return [`Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`, `  curl -N '${url}/?user=${USER}'`, ''];
 }
 
 function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis']): string {

@@ -158,6 +158,12 @@ describe('bin/sisyphus serve', () => {
     }
   });
 
+  it('shows no stream of the demo user where an address names nobody', async () => {
+    const child = start(['serve', '--demo'], { SISYPHUS_AUTH: 'token' });
+    await eventually(() => child.stdout.includes('Ctrl-C'));
+    expect(child.stdout).to.include('bin/sisyphus publish').and.not.to.include('curl -N');
+  });
+
   it('lets no page of another port read without the demo', async () => {
     const port = await listening(start(['serve']));
     const response = await fetch(`http://127.0.0.1:${port}/position`, { headers: { Origin: 'http://localhost:5173' } });
