@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
+import { transform } from 'esbuild';
 import { BlockRunner, commandsIn } from '../support/block-runner.ts';
 import { FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
@@ -14,6 +15,7 @@ import { startWorld, type World } from '../support/world.ts';
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
+  'docs/start/tutorial.md': 'examples',
   'docs/guides/page-and-stream.md': 'page-and-stream',
   'docs/guides/protect/header.md': 'protect-header',
   'docs/guides/protect/nginx.md': 'protect-header',
@@ -31,7 +33,10 @@ const NOT_RUN = [
   { begins: 'bin/dev     # installs', why: 'it builds what other tests run at the moment, and runs all tests' },
   { begins: 'bin/dev\n', why: 'the same; its last line, bin/sisyphus serve --demo, has a test of its own below' },
   { begins: 'npm ci && npm run build', why: 'it takes away what the tests run with' },
+  { begins: 'node examples/page.mjs', why: 'it needs a port of its own; the test of the examples opens the page' },
 ];
+/** Pages that the tests of the examples open. */
+const PAGES_OF_EXAMPLES = filesBelow('examples', '.html');
 /** No client of these is installed: their commands are sent to Redis by another one. */
 const COMMANDS_ONLY = ['ruby', 'python', 'php'];
 /** A picture. */
@@ -133,8 +138,16 @@ describe('the blocks of the documents', function () {
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
     else if (language === 'ts') await runTypeScript(text);
+    else if (language === 'html') await expectPage(text);
     else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
     else if (language !== NO_LANGUAGE) throw new Error(`there is nothing here that runs ${language}`);
+  }
+
+  /** Of a page that is no example only the code is read. */
+  async function expectPage(text: string): Promise<void> {
+    if (PAGES_OF_EXAMPLES.some((path) => read(path) === text)) return;
+    const [, code] = /<script type="module">\n(.*)<\/script>/s.exec(text)!;
+    await transform(code!);
   }
 
   async function expectShown(block: Block): Promise<void> {
