@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
@@ -105,6 +105,26 @@ describe('the examples', function () {
     const [publish] = /bin\/sisyphus publish .*/.exec(example.printed)!;
     expect(spawnSync('bash', ['-c', publish], { cwd: ROOT }).status).to.equal(0);
     await shows(page, 'room:1: {"message":"hello"}');
+  });
+
+  it('in the README: ten lines load a state, and get what is published behind it', async () => {
+    await example.startGateway('bin/dev');
+    const [block] = blocksOf(read('README.md')).filter(({ language }) => language === 'html');
+    const gateway = `http://localhost:${example.gateway}`;
+    const own = `for (const name of ['show', 'readRoom', 'render', 'append'])
+      window[name] = async (...args) => document.body.append(name + JSON.stringify(args));`;
+    const code = block!.text.replace(/'(\/(?:client\.js|stream))'/g, `'${gateway}$1'`);
+    writeFileSync(join(example.folder, 'readme.html'), `<!doctype html><body><script>${own}</script>${code}`);
+    await example.listening(await example.start('node examples/page.mjs readme.html'));
+    const [publish] = /bin\/sisyphus publish .*/.exec(example.printed)!;
+    const command = publish.replace('room:1', 'room:918');
+    const grant = command.replace('publish', 'grant').replace(/room:918.*/, '7 room:918');
+    expect(spawnSync('bash', ['-c', grant], { cwd: ROOT }).status).to.equal(0);
+    const page = await open();
+    await shows(page, 'render');
+    expect(spawnSync('bash', ['-c', command], { cwd: ROOT }).status).to.equal(0);
+    await shows(page, 'append[{"message":"hello"}]');
+    await shows(page, 'show["ok",null]');
   });
 
   if (existsSync(join(ROOT, 'src/client/collection.ts')))

@@ -383,4 +383,12 @@ export const HTTP_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/origins',
     only: 'whatever their port',
   },
+  {
+    name: 'demo: pages of this machine may not read',
+    file: 'src/cli/demo.ts',
+    find: 'origins: [...config.origins, THIS_MACHINE]',
+    replace: 'origins: config.origins',
+    caughtBy: 'unit/origins',
+    only: 'whatever their port',
+  },
 ];

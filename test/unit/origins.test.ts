@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { demoConfig } from '../../src/cli/demo.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import { Origins, THIS_MACHINE } from '../../src/http/origins.ts';
 
 describe('the origins that may read', () => {
@@ -17,7 +19,9 @@ describe('the origins that may read', () => {
   });
 
   it('are in the demo pages of this machine, whatever their port', () => {
-    const origins = new Origins([THIS_MACHINE]);
+    const config = demoConfig(loadConfig({}, { SISYPHUS_ORIGINS: 'https://app.example.com' }));
+    expect(config.origins).to.deep.equal(['https://app.example.com', THIS_MACHINE]);
+    const origins = new Origins(config.origins);
     expect(origins.isEmpty).to.equal(false);
     for (const own of ['http://localhost:5173', 'http://localhost', 'https://127.0.0.1:8443', 'http://[::1]:3000'])
       expect(origins.has(own), own).to.equal(true);
