@@ -40,35 +40,32 @@ export class Example {
     return `http://localhost:${this.port}`;
   }
 
-  /** Starts the gateway, and copies the examples. @param command it ends in `bin/dev` */
-  async startGateway(command: string): Promise<void> {
+  /**
+   * Copies the examples, and starts the gateway.
+   * @param command it ends in `bin/dev`
+   * @param beside starts the application meanwhile
+   */
+  async startGateway(command: string, beside?: () => Promise<unknown>): Promise<void> {
     this.port = await freePort();
+    this.gateway = await freePort();
     if (command.includes('REDIS_URL')) {
       const redis = await startRedis();
       this.#stops.push(() => redis.stop());
       this.#redis = redis.port;
     }
-    const own = { PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '0s', SISYPHUS_LOG_LEVEL: 'warn' };
-    const collections = { SISYPHUS_COLLECTIONS: /SISYPHUS_COLLECTIONS='(.*)'/.exec(read('bin/dev'))![1]! };
-    const variables = variablesOf(this.placed(command));
-    const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...own, ...collections, ...variables };
-    const child = new Child(BIN, ['serve', '--demo'], { env });
-    this.#stops.push(() => child.end());
-    const isReady = () => child.stdout.includes('Ctrl-C');
-    await eventually(isReady, PATIENCE).catch(() => Promise.reject(new Error(child.output())));
-    this.printed = child.stdout;
-    this.gateway = Number(/localhost:(\d+)/.exec(child.stdout)![1]);
     this.line = await startRelay({ targetPort: this.gateway });
     this.#stops.push(() => this.line!.stop());
     cpSync(join(ROOT, 'examples'), join(this.folder, 'examples'), { recursive: true });
     this.#placeFiles();
+    await Promise.all([this.#serve(variablesOf(this.placed(command))), beside?.()]);
   }
 
   /** Starts what goes on until it is stopped. @param programs others in place of those that the page names */
-  async start(command: string, programs: Record<string, string> = {}): Promise<Child> {
+  start(command: string, programs: Record<string, string> = {}): Child {
     const lines = this.placed(command).split('\n');
-    const last = lines.pop()!.replace(/\b(python3)\b/, (name) => programs[name] ?? name);
-    const child = this.run([...lines.filter((line) => line !== 'npm install'), `exec env ${last}`].join('\n'));
+    const last = lines.pop()!.replace(/\bpython3\b/, (name) => programs[name] ?? name);
+    const text = [...lines.filter((line) => line !== 'npm install'), `exec env ${last}`].join('\n');
+    const child = new Child('bash', ['-euc', text], { cwd: this.folder, env: process.env });
     this.#stops.push(() => child.end());
     return child;
   }
@@ -77,11 +74,6 @@ export class Example {
   async listening(child: Child): Promise<void> {
     const isListening = async () => (await fetch(this.address).catch(() => undefined)) !== undefined;
     await eventually(isListening, PATIENCE).catch(() => Promise.reject(new Error(child.output())));
-  }
-
-  /** A command in the copy of the checkout, with the ports of the test. */
-  run(command: string): Child {
-    return new Child('bash', ['-euc', this.placed(command)], { cwd: this.folder, env: process.env });
   }
 
   /** The text with the ports of the test in place of those of the page. */
@@ -95,6 +87,17 @@ export class Example {
   async stop(): Promise<void> {
     for (const stop of this.#stops.splice(0).reverse()) await stop();
     rmSync(this.folder, { recursive: true });
+  }
+
+  async #serve(variables: Record<string, string>): Promise<void> {
+    const own = { PORT: String(this.gateway), HOST: '127.0.0.1', SISYPHUS_DRAIN: '0s', SISYPHUS_LOG_LEVEL: 'warn' };
+    const collections = { SISYPHUS_COLLECTIONS: /SISYPHUS_COLLECTIONS='(.*)'/.exec(read('bin/dev'))![1]! };
+    const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...own, ...collections, ...variables };
+    const child = new Child(BIN, ['serve', '--demo'], { env });
+    this.#stops.push(() => child.end());
+    const isReady = () => child.stdout.includes('Ctrl-C');
+    await eventually(isReady, PATIENCE).catch(() => Promise.reject(new Error(child.output())));
+    this.printed = child.stdout;
   }
 
   #placeFiles(): void {
