@@ -1,10 +1,12 @@
 import { type Frame, type MessageFrame, parseFrame, type StatusFrame } from './frames.ts';
-import { type EventSourceLike, eventSourceLines, type Line, type OpenLine, type Through } from './line.ts';
-import { Loader, type LoadRequest } from './loader.ts';
+import { LEAST_SILENCE, LOOK, MANY_FAILURES, MOST_HELD, PATIENCE, SILENT_INTERVALS } from './limits.ts';
+import { type EventSourceClass, eventSourceLines, type Line, type OpenLine, type Through } from './line.ts';
+import { Listeners } from './listeners.ts';
+import { Loader, type LoadOptions, type LoadRequest } from './loader.ts';
 
 export type { DeniedFrame, Frame, MessageFrame, NoopFrame, ResetFrame, ResetReason, StatusFrame } from './frames.ts';
-export type { EventSourceLike, Line, OpenLine, Receiver, Through } from './line.ts';
-export type { LoadRequest } from './loader.ts';
+export type { EventSourceClass, EventSourceLike, Line, OpenLine, Receiver, Through } from './line.ts';
+export type { LoadOptions, LoadRequest } from './loader.ts';
 
 /**
  * `connecting`: not yet, or not again; `ok`: live; `error`: the gateway or the network says that it cannot now, and the client tries again;
@@ -32,10 +34,7 @@ export interface SisyphusOptions {
   /** Loads after a reset begin at a random time up to this one (ms). 4000. */
   spread?: number;
   /** Where there is none, as in Node: that of undici or of the package `eventsource`. */
-  EventSource?: new (
-    address: string,
-    init?: { withCredentials?: boolean },
-  ) => EventSourceLike;
+  EventSource?: EventSourceClass;
   /** The outermost first. */
   through?: readonly Through[];
 }
@@ -53,49 +52,53 @@ interface Events {
 
 type Listener<Value> = (value: Value) => void;
 
-/** How long the first frame may take (ms): the gateway answers within 2 s. */
-const PATIENCE = 10_000;
-/** After so many intervals without a noop the line is dead; at least so long (ms). */
-const SILENT_INTERVALS = 2.5;
-const LEAST_SILENCE = 3_000;
-/** If more messages of a channel wait for its state, it is loaded again instead. */
-const MOST_HELD = 10_000;
-/** How often the silence is looked at (ms). */
-const LOOK = 1_000;
-
-/** One stream of a gateway, which is opened again whenever it is lost, at the position that was reached. */
+/**
+ * One stream of a gateway, which is opened again whenever it is lost, at the position that was reached.
+ *
+ * Invariant: either a line is open or being opened, and `#heard` is set; or `#timer` will open it; or the page is in the browser's back/forward
+ * cache, whose end opens it; or the stream is over. `#drop` ends the first two, and each opening begins with it.
+ */
 export class Sisyphus {
-  readonly #address: string | URL;
+  readonly #address: URL;
   readonly #options: SisyphusOptions;
   readonly #open: OpenLine;
-  readonly #listeners = new Map<string, Set<Listener<never>>>();
+  readonly #listeners = new Listeners();
   readonly #loaders = new Set<Loader<never>>();
   /** Messages that wait until the state of their channel is loaded. */
   readonly #held = new Map<string, MessageFrame[]>();
   readonly #watch: ReturnType<typeof setInterval>;
+  readonly #end = new AbortController();
   #status: Status = { state: 'connecting' };
   #position: string | undefined;
   #line: Line | undefined;
   /** Counts the openings: what belongs to an earlier one is ignored. */
   #opening = 0;
+  /** Whether this line has said `ok`. */
+  #isLive = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the gateway has said when to come back. */
+  #isTold = false;
   #failures = 0;
-  #lastFrame = 0;
+  /** When the last frame came, or else the opening began; 0 if no line is open or being opened. */
+  #heard = 0;
+  /** How long the line may be silent now (ms). */
   #silence = PATIENCE;
-  /** The gateway's time to come back (ms). */
-  #retry: number | undefined;
 
-  /** `address`: of the gateway's stream, such as `/stream`. */
+  /** `address`: of the gateway's stream, such as `/stream`. @throws TypeError if it is none, or if there is no EventSource */
   constructor(address: string | URL, options: SisyphusOptions = {}) {
-    this.#address = address;
+    this.#address = new URL(address, (globalThis.document?.baseURI ?? globalThis.location?.href) as string | undefined);
     this.#options = options;
     const Source = options.EventSource ?? globalThis.EventSource;
-    if (!Source)
-      throw new TypeError('there is no EventSource here: expected the option EventSource, such as that of undici');
+    if (!Source) throw new TypeError('no EventSource here: expected it as an option');
     const lines = eventSourceLines(Source, options.withCredentials ?? false);
     this.#open = (options.through ?? []).reduceRight((open, through) => through(open), lines);
-    this.#watch = setInterval(() => this.#look(), LOOK);
-    this.#hearThePage(true);
+    this.#watch = setInterval(() => {
+      if (this.#isSilent()) this.#again({ state: 'error', reason: 'silent' });
+    }, LOOK);
+    for (const name of ['online', 'offline', 'pageshow', 'pagehide', 'visibilitychange', 'resume']) {
+      // The last two are the document's, and come by the window on their way down.
+      globalThis.addEventListener?.(name, this.#hear, { capture: true, signal: this.#end.signal });
+    }
     void this.#connect();
   }
 
@@ -110,17 +113,17 @@ export class Sisyphus {
 
   /** @returns a function that takes the listener away */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
-    return this.#add(name, listener);
+    return this.#listeners.add(name, listener);
   }
 
   /** Messages of one channel. @returns a function that takes the listener away */
   channel<Data = unknown>(channel: string, listener: Listener<MessageFrame<Data>>): () => void {
-    return this.#add(`channel ${channel}`, listener);
+    return this.#listeners.add(`channel ${channel}`, listener);
   }
 
   /** Messages that were published with this name. @returns a function that takes the listener away */
   event<Data = unknown>(event: string, listener: Listener<MessageFrame<Data>>): () => void {
-    return this.#add(`event ${event}`, listener);
+    return this.#listeners.add(`event ${event}`, listener);
   }
 
   /**
@@ -132,14 +135,16 @@ export class Sisyphus {
   load<State>(
     channels: string | readonly string[],
     read: (request: LoadRequest) => Promise<State>,
-    apply: (state: State, channels: string[]) => void,
+    apply: (state: State, channels: string[]) => unknown,
+    options?: LoadOptions,
   ): () => void {
     const loader = new Loader<State>({
+      ...options,
       channels: [channels].flat() as string[],
       read,
       apply,
       loaded: (loaded) => this.#release(loaded),
-      failed: (error) => this.#failed(error),
+      failed: (error) => this.#listeners.fail(error),
       spread: this.#options.spread ?? 4000,
     });
     this.#loaders.add(loader as Loader<never>);
@@ -150,132 +155,135 @@ export class Sisyphus {
     };
   }
 
+  /**
+   * Looks at the line at once, and opens it again if it was lost, unless the gateway has said when to come back. A page does so by itself when it
+   * is shown again; other programs, such as those in React Native, call it when they come to the foreground.
+   */
+  wake(): void {
+    if (this.#heard ? this.#isSilent() : !this.#isTold) this.#connectNow();
+  }
+
   /** Ends the stream for good. */
   close(): void {
-    if (this.#status.state !== 'closed') this.#stop({ state: 'closed' });
-  }
-
-  #add(name: string, listener: Listener<never>): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners.add(listener));
-    return () => listeners.delete(listener);
-  }
-
-  #tell(name: string, value: unknown): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
-      try {
-        (listener as Listener<unknown>)(value);
-      } catch (error) {
-        this.#failed(error);
-      }
-    }
-  }
-
-  #failed(error: unknown): void {
-    if (this.#listeners.get('error')?.size) this.#tell('error', error);
-    else
-      queueMicrotask(() => {
-        throw error;
-      });
+    if (this.#status.state === 'closed') return;
+    this.#stop({ state: 'closed' });
+    this.#listeners.clear();
   }
 
   #say(status: Status): void {
-    const { state, reason, limit } = this.#status;
-    if (state === status.state && reason === status.reason && limit === status.limit) return;
+    if (this.#status.state === 'closed' || JSON.stringify(status) === JSON.stringify(this.#status)) return;
     this.#status = status;
-    this.#tell('status', status);
+    this.#listeners.tell('status', status);
   }
 
   get #isOver(): boolean {
-    return this.#status.state === 'closed' || this.#status.state === 'failure';
+    return this.#end.signal.aborted;
   }
 
   async #connect(): Promise<void> {
     this.#drop();
     const opening = this.#opening;
-    this.#lastFrame = Date.now();
+    this.#heard = Date.now();
     this.#silence = PATIENCE;
+    const isOver = (): boolean => opening !== this.#opening;
     try {
-      const token = await this.#options.credential?.();
-      if (opening !== this.#opening) return;
-      this.#line = this.#open(this.#addressWith(token), {
-        frame: (data, id) => opening === this.#opening && this.#take(data, id),
-        ended: () => opening === this.#opening && this.#again('lost'),
+      // What it throws at once is told, too, when the page has had time to listen.
+      const token = await Promise.resolve().then(this.#options.credential);
+      if (isOver()) return;
+      const line = this.#open(this.#addressWith(token), {
+        frame: (data, id) => isOver() || this.#take(data, id),
+        ended: () => isOver() || this.#again({ state: 'error', reason: 'lost' }),
       });
+      if (isOver()) line.close();
+      else this.#line = line;
     } catch (error) {
-      if (opening !== this.#opening) return;
-      this.#failed(error);
-      this.#again('credential');
+      if (isOver()) return;
+      this.#again({ state: 'error', reason: 'credential' });
+      this.#listeners.fail(error);
     }
+  }
+
+  #connectNow(): void {
+    if (this.#isOver) return;
+    void this.#connect();
+    this.#say({ state: 'connecting' });
   }
 
   #addressWith(token: string | undefined): URL {
     const { user, channels = [], since } = this.#options;
-    const address = new URL(this.#address, globalThis.document?.baseURI);
-    const { searchParams: query } = address;
-    query.set('format', 'frames');
-    if (user !== undefined) query.set('user', String(user));
-    if (token !== undefined) query.set('access_token', token);
-    for (const channel of channels) query.append('c', channel);
-    if (this.#position !== undefined) query.set('lastEventId', this.#position);
-    else if (since !== undefined) query.set('since', since);
+    const address = new URL(this.#address);
+    const parameters = { format: 'frames', user, access_token: token, lastEventId: this.#position, since };
+    for (const [name, value] of Object.entries(parameters))
+      if (value !== undefined) address.searchParams.set(name, `${value}`);
+    for (const channel of channels) address.searchParams.append('c', channel);
     return address;
   }
 
   #drop(): void {
     this.#opening++;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#heard = 0;
+    this.#isTold = this.#isLive = false;
     this.#line?.close();
     this.#line = undefined;
   }
 
   /** Opens the stream again: when the gateway says, or soon, and later the more often it has failed; different pages at different times. */
-  #again(reason: string): void {
+  #again(status: Status, retry?: number): void {
     this.#drop();
-    if (this.#isOver) return;
+    this.#isTold = !!retry;
     const failures = this.#failures++;
-    const longest = failures === 0 ? 2000 : failures < 15 ? 4000 : 15_000;
-    const pause = this.#retry ?? longest * (0.5 + Math.random() / 2);
-    if (this.#status.state !== 'error') this.#say({ state: 'error', reason });
-    this.#retry = undefined;
-    this.#timer = setTimeout(() => void this.#connect(), pause);
+    const longest = failures === 0 ? 2000 : failures < MANY_FAILURES ? 4000 : 15_000;
+    this.#timer = setTimeout(() => void this.#connect(), retry ?? longest * (1 - Math.random() * 0.75));
+    this.#say(status);
   }
 
   #stop(status: Status): void {
+    this.#end.abort();
     this.#drop();
     clearInterval(this.#watch);
-    this.#hearThePage(false);
-    if (status.state === 'closed') this.#held.clear();
+    this.#held.clear();
     for (const loader of this.#loaders) loader.close();
     this.#loaders.clear();
     this.#say(status);
   }
 
   #take(data: string, id: string): void {
-    this.#lastFrame = Date.now();
     const frame = parseFrame(data);
     if (!frame) return;
-    if ('retry' in frame && (frame.type === 'noop' || frame.status === 'error')) this.#retry = frame.retry;
-    if (id !== '' && id !== '0') this.#position = id;
-    this.#tell('frame', frame);
+    this.#heard = Date.now();
+    if (id && id !== '0') this.#position = id;
+    this.#listeners.tell('frame', frame);
+    if (this.#isOver) return;
     if (frame.type === 'status') this.#takeStatus(frame);
     else if (frame.type === 'message') this.#takeMessage(frame);
-    else if (frame.type !== 'noop') {
+    else if (frame.type === 'noop') {
+      // The gateway sends its readers elsewhere.
+      if (frame.retry) this.#again({ state: 'connecting' }, frame.retry);
+    } else {
       if (frame.type === 'reset') this.#reset(frame.channel);
-      this.#tell(frame.type, frame);
+      this.#listeners.tell(frame.type, frame);
     }
+  }
+
+  #takeStatus({ type, status, noopInterval, retry, ...why }: StatusFrame): void {
+    if (status === 'ok') {
+      this.#failures = 0;
+      this.#isLive = true;
+      this.#silence = Math.max(LEAST_SILENCE, SILENT_INTERVALS * (noopInterval ?? PATIENCE));
+      this.#say({ state: 'ok' });
+      for (const loader of this.#loaders) loader.begin();
+    } else if (status === 'failure' && !(why.reason === 'expired' && this.#isLive)) {
+      this.#stop({ state: 'failure', ...why });
+    } else this.#again({ state: 'error', ...why }, retry);
   }
 
   #takeMessage(message: MessageFrame): void {
     const { channel } = message;
-    if (!this.#isWaiting(channel)) {
-      this.#give(message);
-      return;
-    }
     const held = this.#held.get(channel) ?? [];
-    this.#held.set(channel, held);
-    if (held.push(message) > MOST_HELD) this.#reset(channel);
+    if (!this.#isWaiting(channel)) this.#give(message);
+    else if (held.push(message) > MOST_HELD) this.#reset(channel);
+    else this.#held.set(channel, held);
   }
 
   #isWaiting(channel: string): boolean {
@@ -292,46 +300,29 @@ export class Sisyphus {
     const free = channels.filter((channel) => !this.#isWaiting(channel));
     const messages = free.flatMap((channel) => this.#held.get(channel) ?? []);
     for (const channel of free) this.#held.delete(channel);
-    for (const message of messages.sort((one, other) => Number(one.id) - Number(other.id))) this.#give(message);
-  }
-
-  #takeStatus({ status, reason, limit, noopInterval, retry }: StatusFrame): void {
-    const why = { ...(reason === undefined ? {} : { reason }), ...(limit === undefined ? {} : { limit }) };
-    if (status === 'ok') {
-      this.#failures = 0;
-      this.#silence = Math.max(LEAST_SILENCE, SILENT_INTERVALS * (noopInterval ?? PATIENCE));
-      this.#say({ state: 'ok' });
-      for (const loader of this.#loaders) loader.begin();
-    } else if (status === 'failure' && !(reason === 'expired' && this.#status.state === 'ok')) {
-      this.#stop({ state: 'failure', ...why });
-    } else {
-      this.#retry = retry;
-      this.#say({ state: 'error', ...why });
-    }
+    for (const message of messages.sort((one, other) => +one.id - +other.id)) this.#give(message);
   }
 
   #give(message: MessageFrame): void {
-    this.#tell('message', message);
-    this.#tell(`channel ${message.channel}`, message);
-    if (message.event !== undefined) this.#tell(`event ${message.event}`, message);
+    this.#listeners.tell('message', message);
+    this.#listeners.tell(`channel ${message.channel}`, message);
+    if (message.event !== undefined) this.#listeners.tell(`event ${message.event}`, message);
   }
 
   /** A page that was frozen, or a machine that slept, comes here late: so the line is dead as soon as it is looked at. */
-  #look(): void {
-    if (this.#line && Date.now() - this.#lastFrame > this.#silence) this.#again('silent');
+  #isSilent(): boolean {
+    // The machine's clock may have been set back.
+    this.#heard = Math.min(this.#heard, Date.now());
+    return this.#heard > 0 && Date.now() - this.#heard > this.#silence;
   }
 
-  readonly #woken = (event: Event): void => {
-    if (this.#isOver) return;
-    if (event.type === 'pagehide') this.#drop();
-    else if (event.type === 'offline') this.#say({ state: 'error', reason: 'offline' });
-    else if (event.type === 'online' || !this.#line) void this.#connect();
-    else this.#look();
+  readonly #hear = ({ type }: Event): void => {
+    if (type === 'offline') this.#say({ state: 'error', reason: type });
+    else if (type === 'online') this.#connectNow();
+    else if (type === 'pagehide') {
+      // A page with an open connection may not stay in the back/forward cache.
+      this.#drop();
+      this.#say({ state: 'connecting' });
+    } else if (!globalThis.document?.hidden) this.wake();
   };
-
-  #hearThePage(hears: boolean): void {
-    const way = hears ? 'addEventListener' : 'removeEventListener';
-    for (const name of ['online', 'offline', 'pageshow', 'pagehide']) globalThis[way]?.(name, this.#woken);
-    for (const name of ['visibilitychange', 'resume']) globalThis.document?.[way](name, this.#woken);
-  }
 }

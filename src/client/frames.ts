@@ -58,12 +58,11 @@ type Wire = Omit<MessageFrame, 'type'> &
 /** Reads the data of an event of a stream with `format=frames`. `undefined`: it is none, because something else answers at this address. */
 export function parseFrame(text: string): Frame | undefined {
   try {
-    const wire = JSON.parse(text) as Wire;
-    if (wire.status) return { type: 'status', ...wire };
-    if (wire.reset) return { type: 'reset', ...wire.reset };
-    if (wire.denied) return { type: 'denied', ...wire.denied };
-    if (wire.noop) return wire.retry === undefined ? { type: 'noop' } : { type: 'noop', retry: wire.retry };
-    return typeof wire.channel === 'string' ? { type: 'message', ...wire } : undefined;
+    const { noop, reset, denied, ...wire } = JSON.parse(text) as Wire;
+    if (reset) return { type: 'reset', ...reset };
+    if (denied) return { type: 'denied', ...denied };
+    const type = noop ? 'noop' : wire.status ? 'status' : 'message';
+    return type === 'message' && !wire.channel ? undefined : ({ type, ...wire } as Frame);
   } catch {
     return undefined;
   }

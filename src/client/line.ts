@@ -1,6 +1,8 @@
-/** What a line calls. After `ended` it calls nothing any more, and neither does it after its `close`. */
+/**
+ * What a line calls, never before it was returned. After `ended` it calls nothing any more, and neither does it after its `close`.
+ */
 export interface Receiver {
-  /** `data` and `id` of one event; `id` is the position behind it. */
+  /** `data` and `id` of one event; `id` is the position behind it, and an empty one leaves the position where it is. */
   frame(data: string, id: string): void;
   /** The line has ended, or could not be opened. */
   ended(): void;
@@ -17,28 +19,63 @@ export type OpenLine = (address: URL, receiver: Receiver) => Line;
 /** Changes how lines are opened: `client/tabs` shares one between tabs, `client/poll` goes round a path that buffers. */
 export type Through = (open: OpenLine) => OpenLine;
 
-/** The part of an `EventSource` that a line needs; the browser's, undici's and that of the package `eventsource` have it. */
+/** The part of an `EventSource` that a line needs. */
 export interface EventSourceLike {
-  onmessage: ((event: MessageEvent) => void) | null;
-  onerror: ((event: Event) => void) | null;
+  addEventListener(type: string, listener: (event: { data: string; lastEventId: string }) => void): void;
   close(): void;
 }
+
+/** The browser's `EventSource`, undici's, and those of the packages `eventsource` and `react-native-sse` are such classes. */
+export type EventSourceClass = new (address: string, init?: { withCredentials?: boolean }) => EventSourceLike;
+
+/** After so long without an answer a second request is tried beside the first one (ms). The gateway answers within 2 s. */
+const HEDGE = 4000;
 
 /**
  * Lines by `EventSource`. It is closed at its first error instead of being left to try again, because it would come back with the credential
  * that it has, and after a status other than 200 it would not come back at all. https://html.spec.whatwg.org/multipage/server-sent-events.html
+ *
+ * A request without an answer may be slow, or its packets are lost and it will never be answered. Nobody can tell, so every 4 s another
+ * one is sent beside it, and the one that is answered first is the line.
  */
-export function eventSourceLines(
-  Source: new (address: string, init?: { withCredentials?: boolean }) => EventSourceLike,
-  withCredentials: boolean,
-): OpenLine {
+export function eventSourceLines(Source: EventSourceClass, withCredentials: boolean): OpenLine {
   return (address, receiver) => {
-    const source = new Source(String(address), { withCredentials });
-    source.onmessage = ({ data, lastEventId }) => receiver.frame(data, lastEventId);
-    source.onerror = () => {
-      source.close();
-      receiver.ended();
+    /** The first one, and the latest one. */
+    const sources = new Set<EventSourceLike>();
+    let timer: ReturnType<typeof setInterval> | undefined;
+
+    const close = (): void => {
+      clearInterval(timer);
+      for (const source of sources) source.close();
+      sources.clear();
     };
-    return source;
+
+    const another = (): void => {
+      const [, second] = sources;
+      if (second) sources.delete(second);
+      second?.close();
+      const source = new Source(String(address), { withCredentials });
+      sources.add(source);
+      source.addEventListener('message', ({ data, lastEventId }) => {
+        if (!sources.delete(source)) return;
+        close();
+        sources.add(source);
+        receiver.frame(data, lastEventId);
+      });
+      const ended = (): void => {
+        source.close();
+        if (!sources.delete(source) || sources.size > 0) return;
+        clearInterval(timer);
+        receiver.ended();
+      };
+      source.addEventListener('error', ended);
+      // react-native-sse says so if the gateway has ended the stream.
+      source.addEventListener('done', ended);
+    };
+
+    another();
+    // A poll is answered when there is something to say.
+    if (!address.searchParams.has('poll')) timer = setInterval(another, HEDGE);
+    return { close };
   };
 }

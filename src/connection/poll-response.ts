@@ -41,6 +41,8 @@ export interface PollResponseOptions {
   maxBuffer: number;
   /** Whether each message of the channel replaces the ones before it. */
   isConflated: (channel: string) => boolean;
+  /** Whether the client has no position: it is answered at once, so that it has one, and misses nothing while it asks again. */
+  isFirst: boolean;
   random?: () => number;
 }
 
@@ -61,7 +63,7 @@ export class PollResponse implements Connection {
   #frames = new FrameQueue();
   #reason: CloseReason | undefined;
   #isOpened = false;
-  /** Whether a message was added, so that the response ends with this turn of the event loop. */
+  /** Whether the response ends with this turn of the event loop. */
   #isEnding = false;
   #timer: NodeJS.Timeout | undefined;
 
@@ -91,6 +93,7 @@ export class PollResponse implements Connection {
     const retry = status === 'ok' ? RETRY : retryAfter(status, random, times);
     const noopInterval = status === 'ok' ? PATIENCE : undefined;
     this.#add(encodeStatus(status, position, retry, format, { refusal, limit, noopInterval, notes }));
+    if (status === 'ok' && this.#options.isFirst) this.#endSoon();
   }
 
   message(delivery: Delivery): void {
@@ -98,8 +101,7 @@ export class PollResponse implements Connection {
     const { channel } = delivery.message;
     this.#add(encodeMessage(delivery, format), isConflated(channel) ? channel : undefined);
     if (this.#frames.bytes > maxBuffer) this.#end('polled');
-    else if (!this.#isEnding) setImmediate(() => this.#end('polled'));
-    this.#isEnding = true;
+    else this.#endSoon();
   }
 
   reset(channel: string, reason: ResetReason, position: Position): void {
@@ -133,6 +135,11 @@ export class PollResponse implements Connection {
     if (!this.#isOpened) this.open(statusOf(reason), position, whole);
     else this.#add(encodeLast(reason, position, whole, { format, random, goodbyeRetry: RETRY }));
     this.#end(reason);
+  }
+
+  #endSoon(): void {
+    if (!this.#isEnding) setImmediate(() => this.#end('polled'));
+    this.#isEnding = true;
   }
 
   #add(frame: Buffer, key?: string): void {

@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { transform } from 'esbuild';
 import { BlockRunner, commandsIn } from '../support/block-runner.ts';
-import { FakeBrowser } from '../support/browser-blocks.ts';
+import { codeWithClient, FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
 import { type Block, blocksOf, filesBelow, plain, ROOT, read, table } from '../support/documents.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
@@ -133,7 +133,9 @@ describe('the blocks of the documents', function () {
 
   async function run(block: Block): Promise<void> {
     const { language, text } = block;
-    if (language === 'sh') await runner.shell(block);
+    const page = codeWithClient(block);
+    if (page !== undefined) await runInBrowser(runner.rewrite(page));
+    else if (language === 'sh') await runner.shell(block);
     else if (language === 'text') await expectShown(block);
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
@@ -169,7 +171,7 @@ describe('the blocks of the documents', function () {
   async function runInBrowser(text: string): Promise<void> {
     const browser = newBrowser();
     await browser.run(text);
-    const reads = /onmessage|'message'|'(comment)'/.exec(text);
+    const reads = /onmessage|'message'|'(comment)'|\.channel\(/.exec(text);
     if (reads) await expectRead(browser, reads[1]);
     if (/'reset'/.test(text)) {
       await readAfter(browser, 'room:918', () => world.client.publish('room:918', OVERSIZE));
@@ -211,12 +213,16 @@ describe('the blocks of the documents', function () {
     try {
       const file = join(folder, 'page.ts');
       await writeFile(file, text);
-      const flags = '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --lib es2023,dom --types'.split(
-        ' ',
-      );
+      await mkdir(join(folder, 'node_modules'));
+      await symlink(ROOT, join(folder, 'node_modules/sisyphus-gateway'));
+      const flags =
+        '--ignoreConfig --noEmit --strict --skipLibCheck --target es2023 --module esnext --moduleResolution bundler --lib es2023,dom --types'.split(
+          ' ',
+        );
       const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, '', file]);
       expect(await check.exited, check.output()).to.have.property('code', 0);
-      Object.assign(globalThis, { EventSource: browser.EventSource });
+      // An address that is relative is so to the gateway.
+      Object.assign(globalThis, { EventSource: browser.EventSource, location: { href: world.gateway.url } });
       const { follow } = await import(pathToFileURL(file).href);
       const take = (...args: unknown[]): number => browser.calls.push({ name: 'follow', args });
       const stop = follow('7', take, take);
@@ -224,7 +230,7 @@ describe('the blocks of the documents', function () {
       await readAfter(browser, 'oversize', () => world.client.publish('room:918', OVERSIZE));
       stop();
     } finally {
-      Object.assign(globalThis, { EventSource: before });
+      Object.assign(globalThis, { EventSource: before, location: undefined });
       await rm(folder, { recursive: true });
     }
   }

@@ -72,7 +72,10 @@ describe('/metrics of a gateway', function () {
       const name = `sisyphus_streams_open{transport="${transport}"}`;
       const waits = async (): Promise<number | undefined> => (await readMetrics(world.gateway.url)).get(name);
       const leaving = new AbortController();
-      const waiting = fetch(`${world.gateway.url}${path}`, { signal: leaving.signal }).catch(() => undefined);
+      const { id } = (await (await fetch(`${world.gateway.url}/position`)).json()) as { id: string };
+      const waiting = fetch(`${world.gateway.url}${path}&since=${id}`, { signal: leaving.signal }).catch(
+        () => undefined,
+      );
       await eventually(async () => (await waits()) === 1);
       leaving.abort();
       await waiting;

@@ -52,6 +52,26 @@ function lockFor(tarball: string): unknown {
   };
 }
 
+/** A page in TypeScript. What it does with frames compiles only if their types are told apart by `type`. */
+const PAGE = `
+import { type Frame, type MessageFrame, Sisyphus, type Status } from 'sisyphus-gateway/client';
+import { poll } from 'sisyphus-gateway/client/poll';
+
+const stream = new Sisyphus('/stream', { since: '1', credential: async () => undefined, through: [poll({ patience: 2000 })] });
+const away: () => void = stream.channel<{ text: string }>('room:918', ({ data }) => data.text.trim());
+stream.on('status', ({ state }: Status) => state satisfies 'connecting' | 'ok' | 'error' | 'failure' | 'closed');
+stream.load('room:918', async ({ signal }) => (await fetch('/state', { signal })).json() as Promise<number[]>, (state) => state.at(-1));
+stream.on('frame', (frame: Frame) => {
+  if (frame.type === 'message') frame satisfies MessageFrame;
+  else if (frame.type === 'reset') frame.reason satisfies string;
+  // @ts-expect-error a noop has no data
+  else if (frame.type === 'noop') frame.data;
+});
+// @ts-expect-error there is no such event
+stream.on('nothing', () => {});
+away();
+`;
+
 /** What the Dockerfile says of the image itself. */
 const lastStage = (): string =>
   read('Dockerfile')
@@ -86,11 +106,14 @@ describe('what is shipped', function () {
   this.timeout(180_000);
   let redis: RedisServer;
   let folder: string;
+  /** Where the package is installed. */
+  let empty: string;
   const env = () => ({ PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', REDIS_URL: redis.url });
 
   before(async () => {
     redis = await startRedis();
     folder = mkdtempSync(join(tmpdir(), 'sisyphus-package-'));
+    empty = join(folder, 'empty');
   });
 
   after(async () => {
@@ -99,7 +122,7 @@ describe('what is shipped', function () {
   });
 
   it('is built by npm pack in a clean clone, installed into an empty folder, and run by npx under the name of the package', async () => {
-    const [clone, empty] = [join(folder, 'clone'), join(folder, 'empty')];
+    const clone = join(folder, 'clone');
     cloneTo(clone);
     linkPackages(clone);
     mkdirSync(empty);
@@ -126,6 +149,23 @@ describe('what is shipped', function () {
     const { stdout: version } = await run(join(empty, 'node_modules/.bin/sisyphus'), ['--version']);
     expect(version).to.include(MANIFEST.version);
   });
+
+  for (const [resolution, module] of [
+    ['nodenext', 'nodenext'],
+    ['bundler', 'esnext'],
+  ]) {
+    it(`has types of the client for a project that finds its modules as ${resolution} does`, async () => {
+      writeFileSync(join(empty, 'page.ts'), PAGE);
+      const types = readFileSync(join(empty, 'node_modules', MANIFEST.name, 'dist/client/client.d.ts'), 'utf8');
+      expect(types)
+        .to.match(/from '.\/frames.js'/)
+        .and.not.match(/\.tsx?'/);
+      const flags = ['--ignoreConfig', '--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022'];
+      const way = ['--lib', 'es2023,dom', '--types', '', '--moduleResolution', resolution!, '--module', module!];
+      const check = new Child(join(ROOT, 'node_modules/.bin/tsc'), [...flags, ...way, 'page.ts'], { cwd: empty });
+      expect(await check.exited, check.output()).to.have.property('code', 0);
+    });
+  }
 
   it('as an image has all that the gateway needs, and its health check tells whether the gateway answers', async () => {
     const image = join(folder, 'image');

@@ -103,7 +103,7 @@ describe('a stream as a poll', function () {
     await world.publish.fcall('room:9', 'secret');
     await world.publish.fcall('room:1', '1');
     expect((await json).data.map((data) => JSON.parse(data!))).to.deep.include.members([
-      { status: 'ok' },
+      { status: 'ok', noopInterval: 25_000 },
       { denied: { channel: 'room:9' } },
     ]);
   });
@@ -134,11 +134,17 @@ describe('a stream as a poll', function () {
     expect((await next).data).to.deep.equal([OK, 'end']);
   });
 
+  it('is answered at once if it brings no position, which it has from then on', async () => {
+    const { data, position } = await poll('/?user=7&poll');
+    expect(data).to.deep.equal([OK]);
+    await world.publish.fcall('room:1', 'between two polls');
+    expect((await poll('/?user=7&poll', position)).data).to.deep.equal([OK, 'between two polls']);
+  });
+
   it('works for a native EventSource as it is: nothing is lost, and nothing comes twice', async () => {
     const got: string[] = [];
-    // Until the first response it has no position of its own.
-    const { id } = await world.publish.fcall('news:1', 'before');
-    const source = new EventSource(`${world.gateway.url}/?c=news:1&poll&since=${id}`);
+    const source = new EventSource(`${world.gateway.url}/?c=news:1&poll`);
+    await new Promise((resolve) => source.addEventListener('message', resolve, { once: true }));
     source.onmessage = ({ data }) => {
       if (/^n\d+$/.test(data)) got.push(data);
     };

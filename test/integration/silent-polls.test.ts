@@ -27,7 +27,8 @@ describe('polls for which nothing comes', function () {
     world = await startWorld({ SISYPHUS_PROTOCOLS: 'rt,sock.it', SISYPHUS_PUBLIC_CHANNELS: 'news:*' });
     const { url } = world.gateway;
     session = await begin(url);
-    stream = timed(fetch(`${url}/?user=8&poll`));
+    const { id } = (await (await fetch(`${url}/position`)).json()) as { id: string };
+    stream = timed(fetch(`${url}/?user=8&poll&since=${id}`));
     long = timed(Promise.all([askRt(url, 'c=news:silent&m=0'), askRt(url, 'c=news:silent&c=room:9')]));
     ofSession = timed(pollOnce(url, session));
     await eventually(async () => (await world.gateway.status()).streams === 3);

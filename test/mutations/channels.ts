@@ -3,6 +3,14 @@ import type { Mutation } from './mutations.ts';
 /** Mistakes in reading by channel, and in polls. */
 export const CHANNEL_MUTATIONS: Mutation[] = [
   {
+    name: 'a poll without a position waits for a message',
+    file: 'src/http/routes/stream.ts',
+    find: "const isFirst = start.kind === 'now';",
+    replace: 'const isFirst = false;',
+    caughtBy: 'integration/polls',
+    only: 'brings no position',
+  },
+  {
     name: 'a public pattern opens the channels of users',
     file: 'src/auth/public-channels.ts',
     find: "!channel.startsWith('user:') && ",
@@ -53,7 +61,7 @@ export const CHANNEL_MUTATIONS: Mutation[] = [
   {
     name: 'a poll ends with the first frame of several',
     file: 'src/connection/poll-response.ts',
-    find: "else if (!this.#isEnding) setImmediate(() => this.#end('polled'));",
+    find: 'else this.#endSoon();',
     replace: "else this.#end('polled');",
     caughtBy: 'integration/polls',
     only: 'the same moment',

@@ -20,8 +20,9 @@ declare global {
   }
 }
 
-export async function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: EXECUTABLE, args: ARGS, timeout: 60_000 });
+/** @param without arguments that playwright gives by itself, such as the one against the back/forward cache */
+export async function launchChromium(without: string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: ARGS, ignoreDefaultArgs: without, timeout: 60_000 });
 }
 
 /** An empty page of the gateway's own origin, so that no CORS rule stands between. */

@@ -21,7 +21,7 @@ describe('the response to a poll', () => {
     isDestroyed = false;
   });
 
-  function poll(maxBuffer = 1000): PollResponse {
+  function poll(maxBuffer = 1000, isFirst = false): PollResponse {
     const writer = {
       onceClosed: (act: () => void) => {
         hangUp = act;
@@ -37,7 +37,15 @@ describe('the response to a poll', () => {
         hangUp();
       },
     } as unknown as Writer;
-    const options = { writer, format: 'raw', noopInterval: 15_000, maxBuffer, random: () => 0, isConflated } as const;
+    const options = {
+      writer,
+      format: 'raw',
+      noopInterval: 15_000,
+      maxBuffer,
+      random: () => 0,
+      isConflated,
+      isFirst,
+    } as const;
     const response = new PollResponse({ ...options, head: { status: 200, headers: { A: 'b' } } });
     response.onClose = (reason) => reasons.push(reason);
     return response;
@@ -67,6 +75,21 @@ describe('the response to a poll', () => {
     expect(data().slice(1)).to.deep.equal(['a', 'b']);
     expect(head!.headers).to.deep.equal({ A: 'b', 'Content-Length': `${sent[0]!.length}` });
     expect(reasons).to.deep.equal(['polled']);
+  });
+
+  it('is answered at once if the client has no position, and not if it is refused before', async () => {
+    const response = poll(1000, true);
+    response.open('ok', 1 as Position);
+    response.denied('room:5', 1 as Position);
+    await turn();
+    expect(data().length).to.equal(2);
+    expect(reasons).to.deep.equal(['polled']);
+    sent = [];
+    reasons = [];
+    poll(1000, true).close('redis', 1 as Position);
+    await turn();
+    expect(data()).to.deep.equal(['<message><status>error</status></message>']);
+    expect(reasons).to.deep.equal(['redis']);
   });
 
   it('has only the newest message of a channel whose messages replace each other, in its place by id', async () => {

@@ -99,8 +99,9 @@ export function streamOpener(context: HttpContext, options: StreamOpenerOptions)
     const head = heads.for(request.valuesOf('origin').join(', '));
     const writer = new SocketWriter(socket);
     const { maxBuffer, noopInterval, maxChannels } = config;
+    const isFirst = start.kind === 'now';
     const connection = isPoll
-      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval })
+      ? new PollResponse({ writer, head, notes, format, maxBuffer, isConflated, noopInterval, isFirst })
       : new EventStream({ writer, head, notes, noopInterval, format, flusher, maxBuffer, isConflated });
     const listener = await entrance.admit({ socket, request, connection, named, begun, refusal });
     // The client has left meanwhile.

@@ -1,0 +1,11 @@
+/** How long the credential and the first frame may take (ms). */
+export const PATIENCE = 12_000;
+/** After so many intervals without a noop the line is dead; at least so long (ms). */
+export const SILENT_INTERVALS = 2;
+export const LEAST_SILENCE = 3_000;
+/** If more messages of a channel wait for its state, it is loaded again instead. */
+export const MOST_HELD = 10_000;
+/** How often the silence is looked at (ms). */
+export const LOOK = 1_000;
+/** So many failures are about five minutes: from then on the pauses are longer. */
+export const MANY_FAILURES = 100;
