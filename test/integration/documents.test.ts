@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
-import { transform } from 'esbuild';
 import { BlockRunner, commandsIn } from '../support/block-runner.ts';
 import { codeWithClient, FakeBrowser } from '../support/browser-blocks.ts';
 import { Child } from '../support/child.ts';
@@ -133,6 +132,7 @@ describe('the blocks of the documents', function () {
 
   async function run(block: Block): Promise<void> {
     const { language, text } = block;
+    if (PAGES_OF_EXAMPLES.some((path) => read(path) === text)) return;
     const page = codeWithClient(block);
     if (page !== undefined) await runInBrowser(runner.rewrite(page));
     else if (language === 'sh') await runner.shell(block);
@@ -140,16 +140,8 @@ describe('the blocks of the documents', function () {
     else if (language === 'js' && text.startsWith('import ')) await runner.node(block);
     else if (language === 'js') await runInBrowser(text);
     else if (language === 'ts') await runTypeScript(text);
-    else if (language === 'html') await expectPage(text);
     else if (COMMANDS_ONLY.includes(language)) await sendCommands(text);
     else if (language !== NO_LANGUAGE) throw new Error(`there is nothing here that runs ${language}`);
-  }
-
-  /** Of a page that is no example only the code is read. */
-  async function expectPage(text: string): Promise<void> {
-    if (PAGES_OF_EXAMPLES.some((path) => read(path) === text)) return;
-    const [, code] = /<script type="module">\n(.*)<\/script>/s.exec(text)!;
-    await transform(code!);
   }
 
   async function expectShown(block: Block): Promise<void> {

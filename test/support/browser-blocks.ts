@@ -6,7 +6,8 @@ import type { Block } from './documents.ts';
 /** What the pages leave to the application. */
 const OF_THE_APPLICATION = ['show', 'render', 'append', 'reload', 'load', 'readRoom', 'apply'] as const;
 /** What a page imports of the client. */
-const IMPORTS = /^ *import \{.*\} from '(?:\/client\.js|\/client\/\w+\.js|sisyphus-gateway\/client(?:\/\w+)?|eventsource)';\n/gm;
+const IMPORTS =
+  /^ *import \{.*\} from '(?:\/client\.js|\/client\/\w+\.js|sisyphus-gateway\/client(?:\/\w+)?|eventsource)';\n/gm;
 
 export interface Call {
   name: string;
