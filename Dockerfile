@@ -21,6 +21,7 @@ COPY --from=build /app/dist ./dist
 # The functions that a gateway loads into Redis are read from their sources.
 COPY --from=build /app/src/store/redis/lua ./src/store/redis/lua
 COPY --from=build /app/src/live-page ./src/live-page
+COPY --from=build /app/src/console ./src/console
 COPY bin/sisyphus ./bin/
 COPY deploy/health.mjs ./deploy/
 

@@ -6,9 +6,10 @@ import { Flusher } from './connection/flusher.ts';
 import { Counters } from './counters.ts';
 import type { HttpContext } from './http/context.ts';
 import { Descriptors } from './http/descriptors.ts';
+import { FleetWatch } from './http/fleet-watch.ts';
 import { createHttpServers } from './http/http-server.ts';
 import { endIdle, stopAccepting } from './http/keep-alive.ts';
-import { reportOf } from './http/report.ts';
+import { ownReport, reportOf } from './http/report.ts';
 import { Hub } from './hub/hub.ts';
 import type { Trouble } from './hub/trouble.ts';
 import type { Logger } from './logger.ts';
@@ -55,6 +56,8 @@ export interface Context {
   letters: InboxWorker | undefined;
   expiry: Expiry;
   loop: EventLoop;
+  /** `undefined` if the console is off. */
+  fleet: FleetWatch | undefined;
   /** Answers all figures of this process. */
   report(): Promise<Report>;
   server: Server;
@@ -117,6 +120,8 @@ export function createContext(options: ContextOptions): Context {
   const expiry = new Expiry({ collections: store.collections, names, failures });
 
   const loop = new EventLoop();
+  const own = (): ReturnType<typeof ownReport> => ownReport(http);
+  const fleet = config.console === 'off' ? undefined : new FleetWatch({ reports: store.reports, own, failures });
   const report = (): Promise<Report> => reportOf(http, loop.figures);
   const http: HttpContext = {
     config,
@@ -134,6 +139,8 @@ export function createContext(options: ContextOptions): Context {
     flusher,
     counters,
     descriptors: new Descriptors(),
+    fleet,
+    direct: store.direct,
     gather: async () => gather?.() ?? { reports: [await report()] },
     recorder: () => ({ role: recorder?.role ?? 'off', recording: recorder?.isRecording ?? false }),
     settings: () => store.settings,
@@ -156,6 +163,7 @@ export function createContext(options: ContextOptions): Context {
     letters,
     expiry,
     loop,
+    fleet,
     report,
     server,
     admin,

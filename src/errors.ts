@@ -11,6 +11,7 @@ export const ERRORS = {
   forbidden_channel: 403,
   wrong_secret: 403,
   cross_site: 403,
+  not_local: 403,
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,

@@ -34,7 +34,7 @@ export function unreachable({ host }: Pick<Config, 'host'>): string {
   return `HOST=${host}, the default, cannot be reached from outside of this container; expected: HOST=0.0.0.0`;
 }
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   const version = isIP(address);
   // An IPv4 address that is written as IPv6 is compared as IPv4.
   return version !== 0 && LOOPBACK.check(address, version === 6 ? 'ipv6' : 'ipv4');

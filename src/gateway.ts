@@ -49,6 +49,7 @@ export class Gateway {
     outage.start();
     this.context.loop.start();
     this.context.letters?.start();
+    this.context.fleet?.start();
     const until = Date.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
     while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
@@ -114,6 +115,7 @@ export class Gateway {
       this.#logger.warn({ event: 'recorder_left', limit: RECORDER_PATIENCE }, 'Redis did not answer the last records');
     }
     await forwarded;
+    await within(SERVER_PATIENCE, Promise.resolve(context.fleet?.stop()));
     await hub.close();
     await store.close();
     this.#logger.info({ event: 'stopped' });

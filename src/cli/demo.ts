@@ -23,12 +23,14 @@ export interface Demo {
 }
 
 /**
- * Adds a publishing secret if the configuration has none; a generated one protects nothing, so the demo may show it. Pages of this machine may
- * read the demo from any port, because one that is being written is served by another server.
+ * Adds a publishing secret if the configuration has none, and opens the console to this machine unless that has a secret. A generated
+ * publishing secret protects nothing, so the demo may show it. Pages of this machine may read the demo from any port, because one that is
+ * being written is served by another server.
  */
 export function demoConfig(config: Config): Config {
   const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
-  return { ...config, publishSecret, origins: [...config.origins, THIS_MACHINE] };
+  const origins = [...config.origins, THIS_MACHINE];
+  return { ...config, publishSecret, origins, console: config.console === 'off' ? 'open' : config.console };
 }
 
 /** Grants the demo user its channels, and prints the commands to try. */
@@ -41,13 +43,16 @@ export async function startDemo(demo: Demo): Promise<void> {
   demo.stdout.write(`${linesOf(demo).join('\n')}\n`);
 }
 
-function linesOf({ config, port, privateRedis }: Demo): string[] {
+function linesOf(demo: Demo): string[] {
+  const { config, port, privateRedis } = demo;
   const { host, redisUrl } = config;
   const name = ['127.0.0.1', '0.0.0.0', '::', '::1'].includes(host) ? 'localhost' : host;
   const url = `http://${name}:${port}`;
   return [
     '',
     `Sisyphus listens on ${url}, and keeps its messages in ${storeOf(redisUrl, privateRedis)}.`,
+    '',
+    `See it in a browser: ${consoleOf(demo, name)}`,
     '',
     ...(config.auth === 'open' ? watchLines(url) : []),
     'Publish, in another terminal:',
@@ -57,6 +62,11 @@ function linesOf({ config, port, privateRedis }: Demo): string[] {
     'Ctrl-C ends everything that was started.',
     '',
   ];
+}
+
+/** With a port of their own for operators, the console is on that one. */
+function consoleOf({ port, config: { adminPort } }: Demo, name: string): string {
+  return adminPort === undefined ? `http://${name}:${port}/console` : `http://localhost:${adminPort}/console`;
 }
 
 /** In the other modes an address names nobody. */

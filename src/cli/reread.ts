@@ -12,7 +12,7 @@ export interface Readers {
 
 /** What SIGHUP reads again: the files that the configuration names. @returns `undefined` if it names none */
 export function rereading(
-  { publishSecretFile: file, redisCa, redisCert, redisKey }: Config,
+  { publishSecretFile: file, consoleSecret, redisCa, redisCert, redisKey }: Config,
   given: { flags: Texts; env: Texts },
   logger: Logger,
   readers: Readers,
@@ -20,7 +20,7 @@ export function rereading(
   const hasCertificates = [redisCa, redisCert, redisKey].some((pem) => pem !== undefined);
   if (file === undefined && !hasCertificates) return undefined;
   return () => {
-    if (file !== undefined) rereadSecrets(file, logger, (list) => readers.useSecrets(list));
+    if (file !== undefined) rereadSecrets(file, logger, consoleSecret, (list) => readers.useSecrets(list));
     if (hasCertificates) rereadCertificates(given, logger, (tls) => readers.useCertificates(tls));
   };
 }
@@ -43,9 +43,17 @@ function rereadCertificates(
 }
 
 /** Reads the file of the publish secrets again. If it has become wrong, that is logged, and `use` is not called: the old secrets stay. */
-function rereadSecrets(path: string, logger: Logger, use: (list: SecretList) => void): void {
+function rereadSecrets(
+  path: string,
+  logger: Logger,
+  consoleSecret: string | undefined,
+  use: (list: SecretList) => void,
+): void {
   try {
     const { list } = readSecretFile(path);
+    if (list.secrets.some(({ text }) => text === consoleSecret)) {
+      throw new Mistake('has the secret of SISYPHUS_CONSOLE_SECRET: expected others');
+    }
     use(list);
     sayNames(logger, list);
   } catch (error) {

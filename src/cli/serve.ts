@@ -21,7 +21,12 @@ export const serve: Command = {
   parameters: '',
   summary: 'runs the gateway',
   positionals: [0, 0],
-  options: { demo: { type: 'boolean', meaning: 'lets user 1 follow room:1 and room:2, and says how to try it' } },
+  options: {
+    demo: {
+      type: 'boolean',
+      meaning: 'lets user 1 follow room:1 and room:2, opens the console to this machine, and says how to try it',
+    },
+  },
   async run({ flags: given, env, options, stdout, stderr }) {
     const flags = cluster.isWorker ? flagsOfWorker(given) : given;
     const isDemo = options.demo === true;

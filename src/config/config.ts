@@ -13,7 +13,7 @@ import { collections } from './collections.ts';
 import { nearest } from './nearest.ts';
 import { certificates, privateKey, type RedisTls, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
-import { parseSecretList, readSecretFile } from './secret-list.ts';
+import { parseSecretList, readSecretFile, type SecretFile, type SecretList } from './secret-list.ts';
 import { withoutServiceLinks } from './service-links.ts';
 import {
   bearer,
@@ -34,6 +34,7 @@ import {
   rules,
   secret,
   size,
+  strongSecret,
 } from './values.ts';
 
 /**
@@ -106,6 +107,8 @@ const TABLE = {
     'the secret for publishing over HTTP, or several: `name:secret[:patterns]`, one a line; without it that is off (403)', { secret: true }),
   publishSecretFile: row('SISYPHUS_PUBLISH_SECRET_FILE', undefined, readSecretFile,
     'a file with these secrets instead, one a line; SIGHUP reads it again'),
+  consoleSecret: row('SISYPHUS_CONSOLE_SECRET', undefined, strongSecret,
+    'the secret with which one logs in at `/console`: who has it reads and publishes as anybody; without it that is off (404)', { secret: true }),
   noopInterval: row('SISYPHUS_NOOP_INTERVAL', '15s', duration('10ms', '24h'),
     'silence after which a stream gets a `noop`'),
   backlogLength: row('SISYPHUS_BACKLOG_LENGTH', '100', integer(1, 1_000_000),
@@ -204,7 +207,7 @@ export function loadConfig(flags: Texts, env: Texts): Config {
       problems.push(`${said}${variable.secret || text === '' ? '' : `=${JSON.stringify(text)}`} ${error.message}`);
     }
   }
-  problems.push(...contradictions(all), ...keyMisfits(values), ...redisMisfits(all, values));
+  problems.push(...contradictions(all), ...keyMisfits(values), ...redisMisfits(all, values), ...consoleMisfits(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return toConfig(values as Values);
 }
@@ -277,8 +280,12 @@ function toConfig({ backlogLength: length, backlogTtl: ttl, backlogRules: rules,
   // Everybody may read the channel of a public collection, by its name.
   const open = values.collections.filter(({ isPublic }) => isPublic).map(({ name }) => `collection:${name}`);
   const publicChannels = [...values.publicChannels, ...open];
-  return { ...values, ...secrets, publicChannels, backlog: { length, ttl, rules } };
+  const console = (values.consoleSecret === undefined ? 'off' : 'secret') as ConsoleMode;
+  return { ...values, ...secrets, publicChannels, console, backlog: { length, ttl, rules } };
 }
+
+/** Whether `/console` is served: to nobody, to who knows the secret, or without one to this machine alone. */
+export type ConsoleMode = 'off' | 'secret' | 'open';
 
 function contradictions(all: Map<Name, Setting>): string[] {
   const isSet = (name: Name): boolean => all.get(name)!.text !== undefined;
@@ -365,6 +372,13 @@ function keyMisfits({ auth, jwtKey, jwtAlgorithms }: Partial<Record<Key, unknown
   return misfit === undefined
     ? []
     : [`SISYPHUS_JWT_ALGORITHMS holds ${misfit}, which the key cannot verify: expected ${right.join(' or ')}`];
+}
+
+/** Who may publish need not be allowed to read everything. */
+function consoleMisfits({ consoleSecret, publishSecret, publishSecretFile }: Partial<Record<Key, unknown>>): string[] {
+  const list = (publishSecret ?? (publishSecretFile as SecretFile | undefined)?.list) as SecretList | undefined;
+  const isShared = list?.secrets.some(({ text }) => text === consoleSecret);
+  return isShared ? ['SISYPHUS_CONSOLE_SECRET is a publish secret: expected one of its own'] : [];
 }
 
 function redisMisfits(all: Map<Name, Setting>, values: Partial<Record<Key, unknown>>): string[] {

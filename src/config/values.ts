@@ -87,6 +87,15 @@ export function secret(text: string): string {
   throw new Mistake('is no secret: expected 1 to 512 visible ASCII characters without spaces');
 }
 
+/** The shortest secret that strangers may try for as long as they like (characters). */
+const STRONG = 16;
+
+/** Parses a secret that opens everything: it may be tried from outside, so it must be too long to be guessed. */
+export function strongSecret(text: string): string {
+  if (secret(text).length >= STRONG) return text;
+  throw new Mistake(`is too short: expected ${STRONG} characters or more, such as openssl rand -base64 24 prints`);
+}
+
 /**
  * Parses a limit for each address, such as `1000` or `1000 public`. With `public` only addresses of the internet are counted: a loopback
  * or private one may be a proxy that SISYPHUS_TRUSTED_PROXIES does not name, and then everybody would share its limit.

@@ -1,4 +1,5 @@
 import type { BacklogReader, Publisher, RightsReader } from '../backlog/backlog.ts';
+import type { DirectPublisher } from '../backlog/direct-publisher.ts';
 import type { Collections } from '../collection/collections.ts';
 import type { Config } from '../config/config.ts';
 import type { Flusher } from '../connection/flusher.ts';
@@ -13,6 +14,7 @@ import type { PublishSecrets } from '../publish-secrets.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
 import type { Descriptors } from './descriptors.ts';
+import type { FleetWatch } from './fleet-watch.ts';
 
 /** The parts of the gateway that the HTTP side works with. */
 export interface HttpContext {
@@ -36,6 +38,10 @@ export interface HttpContext {
   descriptors: Descriptors;
   /** The reports of all processes that one answer of `/status` or `/metrics` is about. */
   gather: () => Promise<Gathered>;
+  /** `undefined` if the console is off. */
+  fleet: FleetWatch | undefined;
+  /** For the console; `undefined` if nobody but the gateway can publish in the store. */
+  direct: DirectPublisher | undefined;
   counters: Counters;
   recordsPlain: (channel: string) => boolean;
   /** For `/status` and `/readyz`. */

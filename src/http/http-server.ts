@@ -3,8 +3,10 @@ import Koa from 'koa';
 import type Router from 'koa-router';
 import { ACCESS_TOKEN } from '../auth/credential.ts';
 import { createAuthenticator } from '../auth/modes.ts';
+import { Failures } from '../repeats.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
+import { ConsoleGate } from './console-gate.ts';
 import type { HttpContext } from './context.ts';
 import { ErrorAnswers } from './error-answers.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';
@@ -20,8 +22,8 @@ import { pageHeaders } from './middleware/page-headers.ts';
 import { sameSite } from './middleware/same-site.ts';
 import { PendingHeads } from './pending-heads.ts';
 import { listenForRequests } from './requests.ts';
-import { createAdminRouter, createRouter } from './router.ts';
-import { streamOpener } from './routes/stream.ts';
+import { type ConsoleDoor, createAdminRouter, createRouter } from './router.ts';
+import { type StreamOpenerOptions, streamOpener } from './routes/stream.ts';
 import { RtDoor } from './rt-door.ts';
 import { createSockIt } from './sock-it.ts';
 import { openStreamDoor } from './stream-door.ts';
@@ -65,7 +67,13 @@ export function createHttpServers(context: HttpContext): Servers {
   const polls = hasPolls ? new LongPolls(context, { authenticator, limits, descriptors, log }) : undefined;
   const answers = new ErrorAnswers(logger, log);
   const sockIt = createSockIt(context, { authenticator, identification, limits, descriptors, log });
-  const routing = { ...parts, readsBearer, polls, sockIt };
+  const routing = {
+    ...parts,
+    readsBearer,
+    polls,
+    sockIt,
+    console: openConsole(context, { heads, log, limits, descriptors }),
+  };
   const router = createRouter(context, routing);
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
@@ -92,6 +100,17 @@ export function createHttpServers(context: HttpContext): Servers {
   keepConnections(admin);
   tellOfErrors(admin, log);
   return { server, admin };
+}
+
+function openConsole(context: HttpContext, parts: Omit<StreamOpenerOptions, 'authenticator'>): ConsoleDoor {
+  const { config, isDraining, logger } = context;
+  const gate = new ConsoleGate({ config, isDraining, log: parts.log });
+  const failures = new Failures(logger);
+  return {
+    gate,
+    openStream: streamOpener(context, { ...parts, authenticator: gate.authenticator }),
+    onFailure: (error) => failures.log('report_failed', error),
+  };
 }
 
 function tellOfErrors(server: Server, log: BoundedLog): void {

@@ -2,6 +2,7 @@ import type { Transport } from '../connection/transport.ts';
 import type { Tally } from '../counters.ts';
 import type { Report, State, Status } from '../metrics/report.ts';
 import type { HttpContext } from './context.ts';
+import type { FleetReport } from './fleet-watch.ts';
 import { reasonsAgainst } from './readiness.ts';
 
 /** All figures of this process. */
@@ -40,4 +41,12 @@ function statusNow(context: HttpContext): Status {
     recorder: context.recorder(),
     settings: settings && { version: settings.version, differences: settings.differences },
   };
+}
+
+/** What this process says of itself to the fleet. */
+export function ownReport(context: HttpContext): Omit<FleetReport, 'gateway' | 'at'> {
+  const { streams, users, channels, recorder, draining } = statusNow(context);
+  const { received, delivered } = context.counters.snapshot();
+  const messages = { received: received.messages, delivered: delivered.messages };
+  return { streams, users, channels, role: recorder.role, draining, ...messages };
 }

@@ -1,6 +1,7 @@
 import Router from 'koa-router';
 import { Snapshots } from '../collection/snapshots.ts';
 import type { ClientLimits } from './client-limits.ts';
+import type { ConsoleGate } from './console-gate.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
@@ -8,8 +9,18 @@ import type { LongPolls } from './long-polls.ts';
 import { collectionWriter } from './middleware/collection-writer.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
+import { ReportFeed } from './report-feed.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { client } from './routes/client.ts';
+import {
+  consoleFiles,
+  consoleReports,
+  consoleRights,
+  consoleSession,
+  publishDirectly,
+  reportReader,
+  toConsole,
+} from './routes/console.ts';
 import { disconnect } from './routes/disconnect.ts';
 import { healthz, metrics, readyz, status } from './routes/health.ts';
 import { history } from './routes/history.ts';
@@ -25,6 +36,8 @@ import { ping, poll, update } from './routes/sync.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
+/** Where a browser may be led to the console. */
+const HOME = ['/'];
 
 export interface RouterOptions {
   openStream: OpenStream;
@@ -35,8 +48,16 @@ export interface RouterOptions {
   polls: LongPolls | undefined;
   /** Whether the mode of `SISYPHUS_AUTH` reads the header `Authorization`. */
   readsBearer: boolean;
+  console: ConsoleDoor;
   /** `undefined` if the protocol is off. */
   sockIt: SockIt | undefined;
+}
+
+export interface ConsoleDoor {
+  gate: ConsoleGate;
+  /** Opens streams by the console's own right. */
+  openStream: OpenStream;
+  onFailure: (error: unknown) => void;
 }
 
 export function createRouter(context: HttpContext, options: RouterOptions): Router {
@@ -44,6 +65,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
   const router = emptyRouter();
   const isOpen = context.config.adminPort === undefined;
 
+  if (isOpen && options.console.gate.isOn) router.get(HOME, toConsole);
   router.get(STREAM, stream(openStream));
   router.head(STREAM, stream(openStream));
   router.post('/stream', postStream(openStream, context.maxMessage));
@@ -69,6 +91,7 @@ export function createRouter(context: HttpContext, options: RouterOptions): Rout
 /** The routes of `SISYPHUS_ADMIN_PORT`. */
 export function createAdminRouter(context: HttpContext, options: RouterOptions): Router {
   const router = emptyRouter();
+  if (options.console.gate.isOn) router.get(HOME, toConsole);
   routeHealth(router, context);
   routeAdmin(router, context, options);
   return router;
@@ -85,7 +108,8 @@ function routeHealth(router: Router, context: HttpContext): void {
 }
 
 /** What is for publishers and operators, and for no browser. */
-function routeAdmin(router: Router, context: HttpContext, { limits: clients, sockIt }: RouterOptions): void {
+function routeAdmin(router: Router, context: HttpContext, options: RouterOptions): void {
+  const { limits: clients, sockIt } = options;
   const { config, counters, isDraining } = context;
   const { maxPublishes } = config;
   const publishers = publisher(context.secrets, isDraining, { clients, counters, maxPublishes });
@@ -103,6 +127,29 @@ function routeAdmin(router: Router, context: HttpContext, { limits: clients, soc
   router.patch('/live/:collection', writers, patchCollection(context));
   router.get('/status', status(context));
   router.get('/metrics', metrics(context));
+  if (options.console.gate.isOn) routeConsole(router, context, options.console);
+}
+
+/** Everything but the page, its files and the log-in is behind the gate. */
+function routeConsole(router: Router, context: HttpContext, { gate, openStream, onFailure }: ConsoleDoor): void {
+  const { enter } = gate;
+  const files = consoleFiles();
+  const feed = new ReportFeed({ read: reportReader(context), isDraining: context.isDraining, onFailure });
+  router.get('/console', files);
+  router.get('/console/files/:name', files);
+  router.post('/console/login', gate.login);
+  router.post('/console/logout', gate.logout);
+  router.get('/console/session', enter, consoleSession(context));
+  router.get('/console/stream', enter, stream(openStream));
+  router.get('/console/reports', enter, consoleReports(feed));
+  router.get('/console/position', enter, position(context));
+  router.get('/console/rights', enter, consoleRights(context));
+  router.post('/console/publish', enter, publish(context));
+  router.post('/console/fcall', enter, publishDirectly(context, 'fcall'));
+  router.post('/console/plain', enter, publishDirectly(context, 'plain'));
+  router.post('/console/grant', enter, rights(context, 'grant'));
+  router.post('/console/revoke', enter, rights(context, 'revoke'));
+  router.post('/console/disconnect', enter, disconnect(context));
 }
 
 function routeSync(router: Router, context: HttpContext, options: RouterOptions): void {

@@ -42,7 +42,10 @@ export function readStreamRequest(chunk: Buffer, peer: Peer): HttpRequest | unde
     const name = rawName.toLowerCase();
     if (MORE.has(name) || found.has(name)) return undefined;
     if (SINGLE.has(name)) found.add(name);
-    rawHeaders.push(rawName, line.slice(colon + 1).trim());
+    const value = line.slice(colon + 1).trim();
+    // A browser that opens the address may be led to the console.
+    if (target === '/' && name === 'accept' && /text\/html/i.test(value)) return undefined;
+    rawHeaders.push(rawName, value);
   }
   return found.has('host') ? new HttpRequest('GET', target, rawHeaders, peer) : undefined;
 }

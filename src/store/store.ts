@@ -1,5 +1,7 @@
 import type { Backlog, Retention } from '../backlog/backlog.ts';
+import type { DirectPublisher } from '../backlog/direct-publisher.ts';
 import type { FleetLimit } from '../backlog/fleet-limit.ts';
+import type { FleetReports } from '../backlog/fleet-reports.ts';
 import type { Collections } from '../collection/collections.ts';
 import type { RedisTls } from '../config/redis-certificates.ts';
 import type { ChannelSource } from '../hub/channel-source.ts';
@@ -26,6 +28,10 @@ export interface Store {
   readonly plain: PlainSource | undefined;
   /** `undefined` if no other gateway can share the store, or no limit is set. */
   readonly fleetLimit: FleetLimit | undefined;
+  /** `undefined` if no other gateway can share the store. */
+  readonly reports: FleetReports | undefined;
+  /** `undefined` if nobody but the gateway can publish in the store. */
+  readonly direct: DirectPublisher | undefined;
   /** `undefined` if no other gateway can share the store. */
   readonly settings: Agreement | undefined;
   /** Whether the settings shared by all gateways are known and this gateway can keep its guarantees with them, and streams can be counted. */

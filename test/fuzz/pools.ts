@@ -28,9 +28,17 @@ export const PATHS = [
   '/status',
   '/streams',
   '/metrics',
+  '/console/login',
+  '/console/logout',
+  '/console/session',
+  '/console/stream',
+  '/console/reports',
+  '/console/publish',
+  '/console/files/x',
 ];
 /** Those that take a body. */
 export const POSTS = [
+  ...['/console/login', '/console/logout', '/console/publish', '/console/plain'],
   ...['/publish', '/publish', '/rt', '/grant', '/revoke', '/tokens', '/disconnect', '/sock.it/poll-start'],
   ...[
     `/sock.it/${SESSION}/poll`,
@@ -143,6 +151,7 @@ export const JSON_TEXTS = [
   '1e1000',
   '\ufeff{}',
   '{"a":1}\n{"a":2}',
+  '{"secret":"x"}',
 ];
 export const XML_TEXTS = [
   '<messages><message channel="room:fuzz">x</message></messages>',

@@ -57,6 +57,7 @@ export class Stage {
     const all = {
       REDIS_URL: this.#redis.url,
       SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET,
+      SISYPHUS_CONSOLE_SECRET: 'a-secret-of-the-console-alone',
       SISYPHUS_LOG_LEVEL: 'trace',
       SISYPHUS_PROTOCOLS: 'rt,sock.it,sync',
       SISYPHUS_PUBLIC_CHANNELS: 'news:*',

@@ -4,7 +4,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type IssuerKey, issuerKey, JwksServer, sign } from '../support/jwks-server.ts';
 import { openStream, type RawRequest, type RawStream } from '../support/raw-stream.ts';
 import { startWorld, type World } from '../support/world.ts';
-import { DOORS, REFUSALS } from './doors.ts';
+import { CONSOLE_SECRET, DOORS, REFUSALS } from './doors.ts';
 import { touchedBy } from './footprint.ts';
 import { NAMES } from './names.ts';
 
@@ -22,7 +22,7 @@ describe('a hostile name', function () {
   let witness: RawStream;
 
   before(async () => {
-    world = await startWorld();
+    world = await startWorld({ SISYPHUS_CONSOLE_SECRET: CONSOLE_SECRET });
     await world.allow('witness', 'room:witness');
     witness = await world.openOk({ path: '/?user=witness' });
   });

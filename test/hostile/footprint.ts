@@ -6,7 +6,7 @@ import { contents, everyKey } from '../support/keys.ts';
  * `retry:` are the answers that a publisher remembers for one that was lost.
  */
 const RESTLESS =
-  /^sisyphus:\{0\}:(?:(?:clock|recorder|standbys|gateways|settings)$|streams(?:$|:)|user:witness:|idempotency:retry:[0-9a-f-]{36}$)/;
+  /^sisyphus:\{0\}:(?:(?:clock|recorder|standbys|gateways|settings|reports)$|streams(?:$|:)|user:witness:|idempotency:retry:[0-9a-f-]{36}$)/;
 
 /** The keys that one publish on this channel may touch. */
 export function keysOfChannel(channel: string): string[] {

@@ -156,6 +156,12 @@ describe('bin/sisyphus serve', () => {
       for (const origin of own) expect(await allowed(path, origin), origin).to.equal(origin);
       for (const origin of others) expect(await allowed(path, origin), origin).to.equal(null);
     }
+    // The console can do everything, so it answers its own page alone.
+    for (const path of ['/console/stream?user=1', '/console/reports', '/console/rights?user=1', '/console/session']) {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Origin: own[0]! } });
+      expect(response.status, path).to.equal(403);
+      await response.body?.cancel();
+    }
   });
 
   it('shows no stream of the demo user where an address names nobody', async () => {

@@ -2,6 +2,7 @@ import { CHANNEL_MUTATIONS } from './channels.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
+import { CONSOLE_MUTATIONS } from './console.ts';
 import { COUNTING_MUTATIONS } from './counting.ts';
 import { DOCUMENT_MUTATIONS } from './documents.ts';
 import { FLEET_MUTATIONS } from './fleet.ts';
@@ -43,6 +44,7 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...CHANNEL_MUTATIONS,
   ...CONFLATION_MUTATIONS,
   ...COMMAND_MUTATIONS,
+  ...CONSOLE_MUTATIONS,
   ...COUNTING_MUTATIONS,
   ...FLEET_MUTATIONS,
   ...DOCUMENT_MUTATIONS,

@@ -386,8 +386,8 @@ export const HTTP_MUTATIONS: Mutation[] = [
   {
     name: 'demo: pages of this machine may not read',
     file: 'src/cli/demo.ts',
-    find: 'origins: [...config.origins, THIS_MACHINE]',
-    replace: 'origins: config.origins',
+    find: 'const origins = [...config.origins, THIS_MACHINE];',
+    replace: 'const { origins } = config;',
     caughtBy: 'unit/origins',
     only: 'whatever their port',
   },

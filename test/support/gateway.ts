@@ -38,11 +38,12 @@ export interface Gateway {
 /**
  * `bin/sisyphus serve` on a free port, with these variables and nothing else of this process's environment.
  * @param bin the program of another version
+ * @param args what stands behind `serve`
  */
-export async function startGateway(env: Record<string, string> = {}, bin = BIN): Promise<Gateway> {
+export async function startGateway(env: Record<string, string> = {}, bin = BIN, args: string[] = []): Promise<Gateway> {
   const inherited = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', TMPDIR: process.env.TMPDIR };
   const own = { PORT: '0', HOST: '127.0.0.1', SISYPHUS_DRAIN: '1s', SISYPHUS_LOG_LEVEL: 'info', NODE_OPTIONS: TRACE };
-  const gateway = new Process(new Child(bin, ['serve'], { env: { ...inherited, ...own, ...env } }));
+  const gateway = new Process(new Child(bin, ['serve', ...args], { env: { ...inherited, ...own, ...env } }));
   await gateway.listening();
   return gateway;
 }

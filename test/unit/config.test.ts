@@ -24,6 +24,11 @@ const VALID: [Texts, Partial<Config>][] = [
   [{}, { port: 3001, host: '127.0.0.1', redisUrl: undefined, noopInterval: 15_000, rawChannels: ['*:*'], workers: 1 }],
   [{}, { maxBuffer: 1_048_576, maxMessage: 262_144, drain: 10_000, redisGrace: 5_000, logLevel: 'info' }],
   [{}, { maxStreams: 10_000, maxStreamsPerUser: 20, origins: [], publishSecret: undefined, auth: 'open' }],
+  [{}, { console: 'off', consoleSecret: undefined }],
+  [
+    { SISYPHUS_CONSOLE_SECRET: 'sixteen-letters.', SISYPHUS_PUBLISH_SECRET: 'sixteen-letters' },
+    { console: 'secret', consoleSecret: 'sixteen-letters.' },
+  ],
   [{}, { backlog: { length: 100, ttl: 86_400_000, rules: [] } }],
   [
     { PORT: '0', HOST: '::' },
@@ -169,6 +174,17 @@ const INVALID: [Texts, RegExp][] = [
   [{ SISYPHUS_RIGHTS: 'credential' }, /^SISYPHUS_RIGHTS=credential needs SISYPHUS_AUTH=forward or jwt/],
   [{ SISYPHUS_MAX_STREAMS_PER_ADDRESS: '0' }, /is no limit: expected a whole number from 1/],
   [{ SISYPHUS_PUBLISH_SECRET: 'two words' }, /^SISYPHUS_PUBLISH_SECRET is no secret/],
+  [
+    { SISYPHUS_CONSOLE_SECRET: 'fifteen-letters' },
+    /^SISYPHUS_CONSOLE_SECRET is too short: expected 16 characters or more/,
+  ],
+  [{ SISYPHUS_CONSOLE_SECRET: 'seventeen letters' }, /^SISYPHUS_CONSOLE_SECRET is no secret/],
+  ...['sixteen-letters.', 'sixteen-letters.\n', 'jobs:sixteen-letters.', 'a:b\njobs:sixteen-letters.:room:*'].map(
+    (text): [Texts, RegExp] => [
+      { SISYPHUS_CONSOLE_SECRET: 'sixteen-letters.', SISYPHUS_PUBLISH_SECRET: text },
+      /^SISYPHUS_CONSOLE_SECRET is a publish secret: expected one of its own$/,
+    ],
+  ),
   [{ SISYPHUS_NOOP_INTERVAL: '15' }, /="15" is no duration: .*15s/],
   [{ SISYPHUS_NOOP_INTERVAL: '0' }, /is no duration/],
   [{ SISYPHUS_NOOP_INTERVAL: '1.5s' }, /is no duration/],

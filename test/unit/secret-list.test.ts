@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { secretFor } from '../../src/cli/publisher.ts';
+import { rereading } from '../../src/cli/reread.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { parseSecretList, readSecretFile, type SecretList } from '../../src/config/secret-list.ts';
 import { Mistake } from '../../src/config/values.ts';
@@ -107,6 +108,24 @@ describe('a file of publish secrets', () => {
   });
 
   afterEach(() => rmSync(folder, { recursive: true }));
+
+  it('that has the secret of the console is not read again', () => {
+    const [lines, used] = [[] as unknown[], [] as unknown[]];
+    const write = (fields: unknown): void => void lines.push(fields);
+    writeFileSync(path, 'a:b\n');
+    const config = loadConfig({}, { SISYPHUS_PUBLISH_SECRET_FILE: path, SISYPHUS_CONSOLE_SECRET: 'sixteen-letters.' });
+    const readers = { useSecrets: (list: SecretList) => void used.push(list), useCertificates: () => {} };
+    const reread = rereading(config, { flags: {}, env: {} }, { info: write, error: write } as never, readers)!;
+    writeFileSync(path, 'a:b\njobs:sixteen-letters.\n');
+    reread();
+    expect(used).to.deep.equal([]);
+    expect(lines).to.have.length(1);
+    expect(lines[0]).to.include({ event: 'publish_secrets_kept' });
+    expect(JSON.stringify(lines)).not.to.include('sixteen');
+    writeFileSync(path, 'a:b\njobs:another\n');
+    reread();
+    expect(used).to.have.length(1);
+  });
 
   const namesOf = (content: string): string[] => {
     writeFileSync(path, content);

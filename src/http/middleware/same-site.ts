@@ -35,8 +35,8 @@ export async function sameSite(ctx: Context, next: Next): Promise<void> {
   await next();
 }
 
-/** If one of the headers is repeated, its values are joined by commas, and then they are no own ones. */
-function isFromElsewhere({ origin, host = '', 'sec-fetch-site': site }: Context['req']['headers']): boolean {
+/** Whether a page of another site has caused the request. If one of the headers is repeated, its values are joined by commas, and then they are no own ones. */
+export function isFromElsewhere({ origin, host = '', 'sec-fetch-site': site }: Context['req']['headers']): boolean {
   if (site !== undefined && !OWN.has(String(site))) return true;
   // The scheme is left out, because TLS may end in front of the gateway.
   return origin !== undefined && origin.replace(/^https?:\/\//, '//') !== `//${host.toLowerCase()}`;

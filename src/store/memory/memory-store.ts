@@ -29,6 +29,8 @@ export class MemoryStore implements Store {
   readonly inbox = undefined;
   readonly settings = undefined;
   readonly fleetLimit = undefined;
+  readonly reports = undefined;
+  readonly direct = undefined;
   readonly isSettled = true;
   readonly maxMessage: number;
   readonly retention: MemoryStoreOptions['retention'];

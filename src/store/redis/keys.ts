@@ -25,6 +25,11 @@ export class Keys {
     return [`${name}:msg_id`, `${name}:msg_last`];
   }
 
+  /** The key with what gateways say of themselves to the console. */
+  get reports(): string {
+    return `${this.declared}:reports`;
+  }
+
   topic(channel: string): string {
     return this.topicPrefix + channel.replaceAll(':', '/');
   }

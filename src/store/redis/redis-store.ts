@@ -15,7 +15,9 @@ import { PrefixHint } from './prefix-hint.ts';
 import { Progress } from './progress.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisCollections } from './redis-collections.ts';
+import { RedisDirectPublisher } from './redis-direct-publisher.ts';
 import { RedisFleetLimit } from './redis-fleet-limit.ts';
+import { RedisFleetReports } from './redis-fleet-reports.ts';
 import { RedisInbox } from './redis-inbox.ts';
 import { RedisPlainSource } from './redis-plain-source.ts';
 import { RedisPolls } from './redis-polls.ts';
@@ -54,6 +56,8 @@ export class RedisStore implements Store {
   readonly settings: RedisSettings;
   readonly plain: RedisPlainSource | undefined;
   readonly fleetLimit: RedisFleetLimit | undefined;
+  readonly reports: RedisFleetReports;
+  readonly direct: RedisDirectPublisher;
   readonly polls: RedisPolls | undefined;
   readonly inbox: RedisInbox | undefined;
   readonly #options: RedisStoreOptions;
@@ -100,6 +104,8 @@ export class RedisStore implements Store {
     this.settings = settings;
     const { maxStreamsPerUser: limit } = options;
     this.fleetLimit = limit === undefined ? limit : new RedisFleetLimit({ redis: replays, keys, limit, logger });
+    this.reports = new RedisFleetReports(commands, keys);
+    this.direct = new RedisDirectPublisher({ commands, keys, names, url });
     const ttl = (): number => settings.current.backlog.ttl;
     const retention = (channel: string): Retention => settings.retention(channel);
     const onNoList = (user: string): void => hint.noList(user);
