@@ -13,8 +13,9 @@ export class Origins {
     this.#hasThisMachine = list.includes(THIS_MACHINE);
   }
 
-  get isEmpty(): boolean {
-    return this.#exact.size === 0 && !this.#hasThisMachine;
+  /** With none, an answer does not differ by origin. */
+  get size(): number {
+    return this.#exact.size + Number(this.#hasThisMachine);
   }
 
   has(origin: string): boolean {

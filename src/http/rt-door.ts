@@ -67,7 +67,7 @@ export class RtDoor {
 
   #encode({ status, headers, body }: Answer, origin: string, isLast: boolean): string {
     const own = linesOf({ ...headers, Date: new Date().toUTCString(), 'Content-Length': `${Buffer.byteLength(body)}` });
-    const cors = linesOf(corsHeaders(this.#origins, origin));
+    const cors = this.#origins.size === 0 ? '' : linesOf(corsHeaders(this.#origins, origin));
     return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
 }

@@ -19,7 +19,7 @@ export function cors(origins: string[]): Middleware {
 }
 
 export function corsHeaders(allowed: Origins, origin: string | undefined): Record<string, string> {
-  if (allowed.isEmpty) return {};
+  if (allowed.size === 0) return {};
   if (origin === undefined || !allowed.has(origin)) return { Vary: 'Origin' };
   return { Vary: 'Origin', 'Access-Control-Allow-Origin': origin, 'Access-Control-Allow-Credentials': 'true' };
 }
