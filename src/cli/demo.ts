@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Publisher } from '../backlog/backlog.ts';
 import type { Config } from '../config/config.ts';
 import { parseSecretList } from '../config/secret-list.ts';
+import { THIS_MACHINE } from '../http/origins.ts';
 import { mask } from '../mask.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { Keys } from '../store/redis/keys.ts';
@@ -23,11 +24,13 @@ export interface Demo {
 
 /**
  * Adds a publishing secret if the configuration has none, and opens the console to this machine unless that has a secret. A generated
- * publishing secret protects nothing, so the demo may show it.
+ * publishing secret protects nothing, so the demo may show it. Pages of this machine may read the demo from any port, because one that is
+ * being written is served by another server.
  */
 export function demoConfig(config: Config): Config {
   const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
-  return { ...config, publishSecret, console: config.console === 'off' ? 'open' : config.console };
+  const origins = [...config.origins, THIS_MACHINE];
+  return { ...config, publishSecret, origins, console: config.console === 'off' ? 'open' : config.console };
 }
 
 /** Grants the demo user its channels, and prints the commands to try. */
@@ -51,9 +54,7 @@ function linesOf(demo: Demo): string[] {
     '',
     `See it in a browser: ${consoleOf(demo, name)}`,
     '',
-    `Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`,
-    `  curl -N '${url}/?user=${USER}'`,
-    '',
+    ...(config.auth === 'open' ? watchLines(url) : []),
     'Publish, in another terminal:',
     ...(privateRedis ? redisLines(config, privateRedis.port).map((line) => `  ${line}`) : []),
     `  ${commandOf(config, url, privateRedis)} ${CHANNELS[0]} ${MESSAGE}`,
@@ -66,6 +67,11 @@ function linesOf(demo: Demo): string[] {
 /** With a port of their own for operators, the console is on that one. */
 function consoleOf({ port, config: { adminPort } }: Demo, name: string): string {
   return adminPort === undefined ? `http://${name}:${port}/console` : `http://localhost:${adminPort}/console`;
+}
+
+/** In the other modes an address names nobody. */
+function watchLines(url: string): string[] {
+  return [`Watch as user ${USER}, who follows ${CHANNELS.join(' and ')}:`, `  curl -N '${url}/?user=${USER}'`, ''];
 }
 
 function storeOf(redisUrl: string | undefined, privateRedis: Demo['privateRedis']): string {

@@ -5,6 +5,7 @@ import type { ErrorAnswers } from './error-answers.ts';
 import { TOLD } from './keep-alive.ts';
 import type { LongPolls } from './long-polls.ts';
 import { corsHeaders } from './middleware/cors.ts';
+import { Origins } from './origins.ts';
 import { PAGE_HEADERS } from './page-headers.ts';
 import { pollRevisions, TAKING } from './poll-revisions.ts';
 import type { Next } from './stream-door.ts';
@@ -31,12 +32,12 @@ interface Answer {
 export class RtDoor {
   readonly #polls: LongPolls;
   readonly #errors: ErrorAnswers;
-  readonly #origins: ReadonlySet<string>;
+  readonly #origins: Origins;
 
   constructor(polls: LongPolls, errors: ErrorAnswers) {
     this.#polls = polls;
     this.#errors = errors;
-    this.#origins = new Set(polls.context.config.origins);
+    this.#origins = new Origins(polls.context.config.origins);
   }
 
   open(socket: Socket, request: HttpRequest, next: Next): void {

@@ -1,5 +1,6 @@
 import type { ResponseHead } from '../connection/response-head.ts';
 import { corsHeaders } from './middleware/cors.ts';
+import { Origins } from './origins.ts';
 
 export const STREAM_HEADERS = {
   // The type comes first: over plain HTTP Chromium takes a truncated head for a whole one, and gives up for good if the type is
@@ -18,12 +19,12 @@ export const STREAM_HEADERS = {
 
 /** The response heads of streams. They are cached by origin for one second, because they carry the date. */
 export class StreamHeads {
-  readonly #origins: ReadonlySet<string>;
+  readonly #origins: Origins;
   readonly #heads = new Map<string | undefined, ResponseHead>();
   #second = 0;
 
   constructor(origins: readonly string[]) {
-    this.#origins = new Set(origins);
+    this.#origins = new Origins(origins);
   }
 
   for(origin: string | undefined): ResponseHead {

@@ -14,6 +14,7 @@ import { startWorld, type World } from '../support/world.ts';
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
+  'docs/start/tutorial.md': 'integration/examples',
   'docs/guides/page-and-stream.md': 'integration/page-and-stream',
   'docs/guides/react.md': 'browser/client-shapes',
   'docs/guides/protect/header.md': 'integration/protect-header',
@@ -36,7 +37,10 @@ const NOT_RUN = [
     why: 'it needs a page: test/browser/client-shapes.test.ts',
   },
   { begins: 'npm ci && npm run build', why: 'it takes away what the tests run with' },
+  { begins: 'node examples/page.mjs', why: 'it needs a port of its own; the test of the examples opens the page' },
 ];
+/** Pages that the tests of the examples open. */
+const PAGES_OF_EXAMPLES = filesBelow('examples', '.html');
 /** No client of these is installed: their commands are sent to Redis by another one. */
 const COMMANDS_ONLY = ['ruby', 'python', 'php'];
 /** A picture. */
@@ -133,6 +137,7 @@ describe('the blocks of the documents', function () {
 
   async function run(block: Block): Promise<void> {
     const { language, text } = block;
+    if (PAGES_OF_EXAMPLES.some((path) => read(path) === text)) return;
     const page = codeWithClient(block);
     if (page !== undefined) await runInBrowser(runner.rewrite(page));
     else if (language === 'sh') await runner.shell(block);

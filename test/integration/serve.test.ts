@@ -142,6 +142,39 @@ describe('bin/sisyphus serve', () => {
     for (const line of publish) await shell('sh', ['-c', line], { cwd: ROOT });
     await eventually(() => reader.stdout.match(/^data: <message>hello<\/message>$/gm)?.length === 3);
   });
+
+  it('lets pages of this machine read the demo, whatever their port, and no others', async () => {
+    const port = await listening(start(['serve', '--demo']));
+    const allowed = async (path: string, origin: string): Promise<string | null> => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Origin: origin } });
+      await response.body?.cancel();
+      return response.headers.get('Access-Control-Allow-Origin');
+    };
+    const own = ['http://localhost:5173', 'http://localhost', 'https://127.0.0.1:8443', 'http://[::1]:3000'];
+    const others = ['null', 'http://localhost.example.com', 'http://example.com:3000', 'http://127.0.0.1.example.com'];
+    for (const path of ['/stream?user=1', '/position']) {
+      for (const origin of own) expect(await allowed(path, origin), origin).to.equal(origin);
+      for (const origin of others) expect(await allowed(path, origin), origin).to.equal(null);
+    }
+    // The console can do everything, so it answers its own page alone.
+    for (const path of ['/console/stream?user=1', '/console/reports', '/console/rights?user=1', '/console/session']) {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Origin: own[0]! } });
+      expect(response.status, path).to.equal(403);
+      await response.body?.cancel();
+    }
+  });
+
+  it('shows no stream of the demo user where an address names nobody', async () => {
+    const child = start(['serve', '--demo'], { SISYPHUS_AUTH: 'token' });
+    await eventually(() => child.stdout.includes('Ctrl-C'));
+    expect(child.stdout).to.include('bin/sisyphus publish').and.not.to.include('curl -N');
+  });
+
+  it('lets no page of another port read without the demo', async () => {
+    const port = await listening(start(['serve']));
+    const response = await fetch(`http://127.0.0.1:${port}/position`, { headers: { Origin: 'http://localhost:5173' } });
+    expect(response.headers.get('Access-Control-Allow-Origin')).to.equal(null);
+  });
 });
 
 describe('bin/sisyphus serve with workers', () => {

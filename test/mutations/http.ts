@@ -375,4 +375,20 @@ export const HTTP_MUTATIONS: Mutation[] = [
     caughtBy: 'conformance/headers',
     only: 'which methods there are',
   },
+  {
+    name: 'demo: a page of another site that only begins like one of this machine may read',
+    file: 'src/http/origins.ts',
+    find: '\\[::1\\])(?::\\d+)?$/',
+    replace: '\\[::1\\])(?::\\d+)?/',
+    caughtBy: 'unit/origins',
+    only: 'whatever their port',
+  },
+  {
+    name: 'demo: pages of this machine may not read',
+    file: 'src/cli/demo.ts',
+    find: 'const origins = [...config.origins, THIS_MACHINE];',
+    replace: 'const { origins } = config;',
+    caughtBy: 'unit/origins',
+    only: 'whatever their port',
+  },
 ];

@@ -20,7 +20,12 @@ export function filesBelow(folder: string, end: string): string[] {
 
 /** Every document, by its path. */
 export function documents(): Map<string, string> {
-  return new Map([...OUTSIDE, ...filesBelow('docs', '.md').sort()].map((path) => [path, read(path)]));
+  return new Map(
+    [...OUTSIDE, ...filesBelow('examples', '.md'), ...filesBelow('docs', '.md').sort()].map((path) => [
+      path,
+      read(path),
+    ]),
+  );
 }
 
 /** A cell as it is read: without backticks. */

@@ -18,6 +18,7 @@ const BUILT = ['src', 'bin', 'package.json', 'tsconfig.json', 'test', '.mocharc.
 const DOCUMENTS = [
   'docs',
   'bench',
+  'examples',
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',

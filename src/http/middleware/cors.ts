@@ -1,4 +1,5 @@
 import type { Context, Middleware, Next } from 'koa';
+import { Origins } from '../origins.ts';
 import { isForPages, isReadByPost } from './same-site.ts';
 
 /**
@@ -6,7 +7,7 @@ import { isForPages, isReadByPost } from './same-site.ts';
  * because one that has its origin allowed lets a page send a POST without any other header (Fetch, 4.8, CORS-preflight fetch).
  */
 export function cors(origins: string[]): Middleware {
-  const allowed = new Set(origins);
+  const allowed = new Origins(origins);
   return async (ctx: Context, next: Next) => {
     const headers = corsHeaders(allowed, ctx.get('Origin'));
     ctx.state.cors = headers;
@@ -17,7 +18,7 @@ export function cors(origins: string[]): Middleware {
   };
 }
 
-export function corsHeaders(allowed: ReadonlySet<string>, origin: string | undefined): Record<string, string> {
+export function corsHeaders(allowed: Origins, origin: string | undefined): Record<string, string> {
   if (allowed.size === 0) return {};
   if (origin === undefined || !allowed.has(origin)) return { Vary: 'Origin' };
   return { Vary: 'Origin', 'Access-Control-Allow-Origin': origin, 'Access-Control-Allow-Credentials': 'true' };
