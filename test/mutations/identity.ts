@@ -209,7 +209,7 @@ export const IDENTITY_MUTATIONS: Mutation[] = [
     name: 'only gateways with streams of the user forget what the application said',
     file: 'src/session/disconnects.ts',
     find: '    onDisconnect(user);\n',
-    replace: "    if (this.#perUser.of(user ?? '') > 0) this.onDisconnect(user);\n",
+    replace: "    if (this.#options.streamsOf(user ?? '').length > 0) onDisconnect(user);\n",
     caughtBy: 'integration/disconnect',
     only: 'no stream',
   },
