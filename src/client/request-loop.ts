@@ -156,7 +156,7 @@ export class RequestLoop {
     if (isFinal) this.stop();
     this.#options.failed({ reason: isOffline ? 'offline' : reason, status, isFinal, ...(message && { message }) });
     const failures = this.#failures++;
-    const longest = failures === 0 ? 2000 : failures < 15 ? 4000 : 15_000;
+    const longest = failures === 0 ? 1000 : failures < 15 ? 4000 : 15_000;
     return Math.max(longest, Math.min(after, LONGEST_AFTER) * 2000) * (0.5 + Math.random() / 2);
   }
 

@@ -13,6 +13,7 @@ import { INSTALLATION_MUTATIONS } from './installations.ts';
 import { LIMIT_MUTATIONS } from './limits.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
+import { OLD_PROTOCOL_MUTATIONS } from './old-protocols.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
 import { POLL_SESSION_MUTATIONS } from './poll-sessions.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
@@ -49,4 +50,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...GUIDE_MUTATIONS,
   ...POLL_SESSION_MUTATIONS,
   ...COLLECTION_MUTATIONS,
+  ...OLD_PROTOCOL_MUTATIONS,
 ];

@@ -354,10 +354,11 @@ describe('the client of the long poll', () => {
     expect(rt.status).to.deep.equal({ state: 'closed' });
   });
 
-  describe('of the nearest channels', () => {
+  describe('in a page', () => {
     let page: EventTarget;
+    const happen = (name: string): boolean => page.dispatchEvent(new Event(name));
     let ids: (string | number)[];
-    const scroll = (): boolean => page.dispatchEvent(new Event('scroll'));
+    const scroll = (): boolean => happen('scroll');
     const asked = (): string => network.waiting.path.replace('/rt?', '').replaceAll('&m=', ':').replaceAll('&c=', ' ');
 
     beforeEach(() => {
@@ -373,7 +374,29 @@ describe('the client of the long poll', () => {
       for (const name of ['addEventListener', 'removeEventListener']) Reflect.deleteProperty(globalThis, name);
     });
 
-    it('follows the first of them, and others once nobody has scrolled for a second', async () => {
+    it('asks anew when the browser is online again, and rests while the page is away', async () => {
+      begin().subscribe('1', note());
+      await pass(5000);
+      const { waiting } = network;
+      happen('pageshow');
+      await pass();
+      expect(network.waiting, 'a page that was only loaded').to.equal(waiting);
+      happen('online');
+      await pass();
+      expect(network.waiting).not.to.equal(waiting);
+      network.waiting.fail();
+      await pass();
+      happen('online');
+      await pass();
+      happen('pagehide');
+      await pass(60_000);
+      expect(network.asked).to.deep.equal([]);
+      happen('pageshow');
+      await pass();
+      expect(asked()).to.equal('c=1:0');
+    });
+
+    it('follows the nearest channels, and others once nobody has scrolled for a second', async () => {
       begin().nearestSubscriptions(() => ids, { max: 2, listener: note() });
       await pass();
       expect(asked()).to.equal('c=1:0 2:0');
@@ -387,7 +410,7 @@ describe('the client of the long poll', () => {
       expect(asked()).to.equal('c=2:0 3:0');
     });
 
-    it('goes on where a channel was left, and begins where the page was made', async () => {
+    it('goes on where a near channel was left, and begins where the page was made', async () => {
       const nearest = begin().nearestSubscriptions(() => ids, {
         max: 1,
         listener: note(),
@@ -408,7 +431,7 @@ describe('the client of the long poll', () => {
       expect(told).to.deep.equal(['15', '16']);
     });
 
-    it('does not ask anew if they are the same, and follows none after its end', async () => {
+    it('does not ask anew if the nearest are the same, and follows none after its end', async () => {
       const nearest = begin().nearestSubscriptions(() => ids, { max: 3 });
       await pass();
       const { waiting } = network;
