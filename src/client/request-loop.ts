@@ -57,6 +57,7 @@ export class RequestLoop {
   #underWay: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
+  /** When the request was sent. Before that its credential is waited for. */
   #begun = 0;
   #until = 0;
   #failures = 0;
@@ -102,8 +103,8 @@ export class RequestLoop {
     this.#timer = undefined;
     this.#underWay = new AbortController();
     const { signal } = this.#underWay;
-    this.#begun = Date.now();
-    this.#until = this.#begun + PATIENCE;
+    this.#begun = Number.POSITIVE_INFINITY;
+    this.#until = Date.now() + PATIENCE;
     this.#look();
     let pause: number;
     try {
@@ -131,6 +132,7 @@ export class RequestLoop {
       });
     if (!request || signal.aborted) return undefined;
     const { address, body } = request;
+    this.#begun = Date.now();
     const response = await fetch(address, {
       signal,
       cache: 'no-store',

@@ -36,7 +36,7 @@ const LONGEST_ADDRESS = 6000;
  * the next one begins where the answers that were taken end.
  */
 export class Rt {
-  readonly #address: string | URL;
+  readonly #address: URL;
   readonly #options: RtOptions;
   readonly #loop: RequestLoop;
   readonly #channels = new Map<string, Channel>();
@@ -49,7 +49,7 @@ export class Rt {
 
   /** `address`: of the gateway's long poll, such as `/rt`. */
   constructor(address: string | URL, options: RtOptions = {}) {
-    this.#address = address;
+    this.#address = new URL(address, globalThis.document?.baseURI);
     this.#options = options;
     this.#loop = new RequestLoop({
       fetch: options.fetch,
@@ -197,7 +197,7 @@ export class Rt {
     const { user } = this.#options;
     if (user !== undefined) pairs.append('user', String(user));
     if (token !== undefined) pairs.append('access_token', token);
-    const address = new URL(this.#address, globalThis.document?.baseURI);
+    const address = new URL(this.#address);
     const query = new URLSearchParams([...address.searchParams, ...pairs]);
     if (String(query).length > LONGEST_ADDRESS) return { address, body: pairs };
     address.search = String(query);

@@ -16,7 +16,7 @@ export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
     name: 'a request that is not answered is waited for without end',
     file: 'src/client/request-loop.ts',
     find: 'if (now > this.#until) {',
-    replace: 'if (now < this.#begun) {',
+    replace: 'if (now < 0) {',
     ...RT,
   },
   {

@@ -42,6 +42,11 @@ describe('the client of the long poll', () => {
     network.restore();
   });
 
+  it('is not made with an address that says no host', () => {
+    expect(() => new Rt('/rt')).to.throw('Invalid URL');
+    begin();
+  });
+
   it('asks for nothing until a channel is followed, and then for all that were followed in one moment', async () => {
     begin();
     await pass(60_000);
@@ -312,7 +317,9 @@ describe('the client of the long poll', () => {
     begin({ credential: () => credentials[given++]!() }).subscribe('a', note());
     await pass();
     expect(rt.status).to.deep.equal({ state: 'error', reason: 'credential', message: 'Error: log in' });
-    await pass(45_000);
+    await pass(10_000);
+    expect(rt.status.state, 'nothing was sent').to.equal('error');
+    await pass(40_000);
     expect(network.waiting.path).to.contain('access_token=token');
   });
 
