@@ -41,7 +41,8 @@ export class Rt {
   readonly #loop: RequestLoop;
   readonly #channels = new Map<string, Channel>();
   readonly #listeners = new Map<string, Set<(value: never) => void>>();
-  readonly #nearest = new Set<Nearest>();
+  /** Of what follows nearest channels. */
+  readonly #closers = new Set<() => void>();
   /** What has come while paused. */
   #queue: RtEvent[] = [];
   #pauses = 0;
@@ -138,14 +139,20 @@ export class Rt {
    * @param getIds the names of the channels on the page, the nearest first
    */
   nearestSubscriptions(getIds: () => Iterable<string | number>, options: NearestOptions = {}): Nearest {
-    const nearest = followNearest(this, getIds, options, (error) => this.#thrown(error));
-    this.#nearest.add(nearest);
-    return nearest;
+    const { update, close } = followNearest(this, getIds, options, (error) => this.#thrown(error));
+    this.#closers.add(close);
+    return {
+      update,
+      close: () => {
+        this.#closers.delete(close);
+        close();
+      },
+    };
   }
 
   /** Ends it for good. */
   close(): void {
-    for (const nearest of this.#nearest) nearest.close();
+    for (const close of this.#closers) close();
     this.#loop.stop();
     this.#channels.clear();
     this.#say({ state: 'closed' });
@@ -193,7 +200,7 @@ export class Rt {
       pairs.append('c', name);
       pairs.append('m', String(asked));
     }
-    if (pairs.size === 0) return undefined;
+    if (!pairs.has('c')) return undefined;
     const { user } = this.#options;
     if (user !== undefined) pairs.append('user', String(user));
     if (token !== undefined) pairs.append('access_token', token);
