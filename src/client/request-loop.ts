@@ -35,11 +35,11 @@ export interface RequestLoopOptions {
 }
 
 /** The gateway answers a poll within 25 s, and an error within 2 s (ms). */
-const PATIENCE = 35_000;
+const PATIENCE = 30_000;
 const LET_IN = 3_000;
 /** From the head of an answer on it may take this long (ms), as at the gateway. */
 const TAKING = 60_000;
-/** How often the time is looked at (ms). A timer of 35 s would stand still while the machine sleeps. */
+/** How often the time is looked at (ms). A timer of 30 s would stand still while the machine sleeps. */
 const LOOK = 1_000;
 /** A page does not wait longer than this because an answer says so (s). */
 const LONGEST_AFTER = 60;

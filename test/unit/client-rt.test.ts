@@ -246,9 +246,9 @@ describe('the client of the long poll', () => {
     expect(rt.status).to.deep.equal({ state: 'connecting' });
     await pass(1000);
     expect(rt.status).to.deep.equal({ state: 'ok' });
-    await pass(31_000);
+    await pass(25_000);
     expect(network.asked).to.have.length(1);
-    await pass(1000);
+    await pass(2000);
     expect(rt.status).to.deep.equal({ state: 'error', reason: 'silent' });
     await pass(2000);
     expect(network.asked).to.have.length(1);
