@@ -29,8 +29,8 @@ export class LongPolls {
   readonly #admission: Admission;
   /** One object for all polls: each of many would have one of its own. */
   readonly #rules: RtRules;
-  /** Whether the store answers in time. */
-  #asking: Promise<boolean> | undefined;
+  /** The polls that wait for the answer of the store; `undefined` while it is not asked. */
+  #asking: RtResponse[] | undefined;
 
   constructor(context: HttpContext, options: EntranceOptions & { log: BoundedLog }) {
     this.context = context;
@@ -81,14 +81,20 @@ export class LongPolls {
    * Ends a poll that waits, if the store does not answer. Nothing else may have asked the store for the poll, and it would wait in vain. Polls
    * that begin to wait while the store is asked share the answer.
    */
-  async requireStore(response: RtResponse): Promise<void> {
+  requireStore(response: RtResponse): void {
     if (response.closed) return;
-    this.#asking ??= within(OPENING, this.context.hub.refresh())
+    if (this.#asking) {
+      this.#asking.push(response);
+      return;
+    }
+    const asking = [response];
+    this.#asking = asking;
+    void within(OPENING, this.context.hub.refresh())
       .catch(() => false)
-      .finally(() => {
+      .then((isAnswered) => {
         this.#asking = undefined;
+        if (!isAnswered) for (const waiting of asking) waiting.close('redis', BEGINNING);
       });
-    if (!(await this.#asking)) response.close('redis', BEGINNING);
   }
 
   #respond(socket: Socket, seen: ReadonlyMap<string, number>): Pick<LongPoll, 'response' | 'outcome'> {
@@ -136,6 +142,7 @@ export class LongPolls {
       response.close('capacity', BEGINNING, FULL);
       context.sessions.refused(session);
     });
+    if (start.kind === 'revisions' && session.openAtOnce(start)) return session;
     await openInTurn(session, start, begun + OPENING, context, {
       admission: this.#admission,
       fleet,

@@ -38,14 +38,15 @@ async function begin(polls: LongPolls, socket: Socket, request: HttpRequest): Pr
 
 async function answer(polls: LongPolls, poll: LongPoll): Promise<PollAnswer | undefined> {
   poll.response.replayed();
-  void polls.requireStore(poll.response);
+  polls.requireStore(poll.response);
   const outcome = await poll.outcome;
   if ('reason' in outcome) {
     if (outcome.reason === 'client') return undefined;
     throw errorOfReason(outcome.reason, outcome.ending);
   }
   const { news, position, denied } = outcome;
-  await addNewest(polls, poll.session, news, position);
+  const bare = [...news].filter(([, { items }]) => items.length === 0).map(([channel]) => channel);
+  if (bare.length > 0) await addNewest(polls, poll.session, news, { bare, position });
   const headers: Record<string, string> = { 'Content-Type': 'application/json; charset=utf-8' };
   if (position !== BEGINNING) {
     headers[POSITION] = formatPosition(position);
@@ -59,10 +60,8 @@ async function addNewest(
   { context }: LongPolls,
   session: Session,
   news: ReadonlyMap<string, ChannelNews>,
-  position: Position,
+  { bare, position }: { bare: string[]; position: Position },
 ): Promise<void> {
-  const bare = [...news].filter(([, { items }]) => items.length === 0).map(([channel]) => channel);
-  if (bare.length === 0) return;
   for (const [channel, { revision, message }] of await readNewest(context.backlog, bare, position)) {
     const isAllowed = message && session.allows(message);
     news.get(channel)!.items.push(isAllowed ? toRevisionItem(message) : `{"id":${revision}}`);

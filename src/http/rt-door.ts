@@ -66,11 +66,20 @@ export class RtDoor {
   }
 
   #encode({ status, headers, body }: Answer, origin: string, isLast: boolean): string {
-    const own = linesOf({ ...headers, Date: new Date().toUTCString(), 'Content-Length': `${Buffer.byteLength(body)}` });
+    const own = `${linesOf(headers)}Date: ${utcDate()}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n`;
     const cors = this.#origins.size === 0 ? '' : linesOf(corsHeaders(this.#origins, origin));
     return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
 }
+
+/** The date of now in the form of HTTP; it is made once a second, for all answers of a moment. */
+function utcDate(): string {
+  const second = Math.floor(Date.now() / 1000);
+  if (second !== dated.second) Object.assign(dated, { second, text: new Date().toUTCString() });
+  return dated.text;
+}
+
+const dated = { second: 0, text: '' };
 
 function linesOf(headers: Readonly<Record<string, string>>): string {
   let lines = '';

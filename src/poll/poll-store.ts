@@ -63,6 +63,10 @@ export interface PollStore {
   end(session: string, poll: string, how: 'written' | 'back'): Promise<void>;
   /** Answers how many older messages were dropped; `undefined` if there is no such session. */
   send(session: string, messages: string[]): Promise<number | undefined>;
-  /** Puts messages of the browser into the inbox. Answers whether there is such a session. */
-  receive(session: string, messages: string[]): Promise<boolean>;
+  /**
+   * Puts messages of the browser into the inbox. Answers whether there is such a session.
+   *
+   * @param request the browser's name of its request, unless it has none: the same one again, within a minute, puts nothing into the inbox
+   */
+  receive(session: string, messages: string[], request: string | undefined): Promise<boolean>;
 }

@@ -110,6 +110,17 @@ export class Reading {
     await this.#drain();
   }
 
+  /** The same, for a client that has all up to the hub's position of its channels. The hub delivers these to the reader already. */
+  openLive(start: Start): void {
+    const seam = this.#options.hub.position;
+    this.#began = { start: start.kind, from: positionOf(start, seam), seam };
+    this.#client.beginAt(seam);
+    this.#client.open();
+    this.#client.replayed('memory', 0);
+    this.#hasBegun = true;
+    this.#gate = undefined;
+  }
+
   receive(delivery: Delivery): void {
     if (!this.#gate && this.barrier.isEmpty) {
       this.#client.give(delivery);

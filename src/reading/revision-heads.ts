@@ -18,6 +18,15 @@ export function isAhead(seen: ReadonlyMap<string, number>, hub: Pick<Hub, 'subsc
   return false;
 }
 
+/** Whether the hub has received these channels up to the very messages that the client has seen, so that there is nothing to read. */
+export function isUpToDate(seen: ReadonlyMap<string, number>, hub: Pick<Hub, 'subscription' | 'position'>): boolean {
+  for (const [channel, revision] of seen) {
+    const { head, revision: last, refused } = hub.subscription(channel) ?? {};
+    if (head === undefined || last !== revision || refused || isAfter(head, hub.position)) return false;
+  }
+  return true;
+}
+
 /**
  * Finds the last message of each channel, with its revision: the hub knows it of the channels that it has received a message of, and of
  * those that were asked for before. So most polls ask the store nothing.

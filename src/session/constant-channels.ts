@@ -21,12 +21,21 @@ export class ConstantChannels {
     this.#named = named;
     const others = granted.filter((channel) => channel !== this.own && this.isNamed(channel));
     // Most readers have none, and each of many idle streams would have an empty set.
-    if (others.length > 0) this.#granted = new Set(others);
+    if (others.length === 0) return;
+    const different = new Set(others);
+    // Most others have all that they name, and each of many polls would have the same set twice.
+    this.#granted = different.size === named?.size ? named : different;
   }
 
   /** How many there are, apart from the user's own. */
   get size(): number {
     return this.#granted?.size ?? 0;
+  }
+
+  /** Whether no list has to be asked for any of the named channels. */
+  get hasAllNamed(): boolean {
+    if (!this.#named) return true;
+    return this.size + (this.own !== undefined && this.isOwnWanted ? 1 : 0) === this.#named.size;
   }
 
   /** Whether the messages on the user's own channel are for the client; `true` if there is none. */

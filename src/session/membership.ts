@@ -117,11 +117,12 @@ export class Membership implements Channels {
 
   /** The named channels that the client may not read at the moment. */
   get denied(): string[] {
-    return this.#constant.missingIn(this.followed);
+    return this.#constant.hasAllNamed ? [] : this.#constant.missingIn(this.followed);
   }
 
   /** The same, and those that are still followed because messages from before their revocation may arrive. */
   get unlisted(): string[] {
+    if (this.#constant.hasAllNamed) return [];
     return this.#constant.missingIn(new Set([...this.#constant.read, ...this.timeline.channels]));
   }
 
@@ -162,6 +163,17 @@ export class Membership implements Channels {
       await hub.follow(this.#reader, this.timeline.channels);
     } while (this.#isStale && !this.#left);
     return rights ?? NO_LIST;
+  }
+
+  /**
+   * The same without waiting, for nobody: no list counts, and the hub delivers all of the channels already.
+   *
+   * @returns whether they are followed; if not, nothing has happened
+   */
+  openAtOnce(): boolean {
+    if (this.own !== undefined || !this.#constant.hasAllNamed) return false;
+    void this.#options.hub.follow(this.#reader, this.#constant.followed);
+    return true;
   }
 
   /** Called when a change of the list is received, with a message or as a note. Returns whether the reading has something to do. */

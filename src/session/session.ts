@@ -12,6 +12,7 @@ import type { RightsChange } from '../message/rights-change.ts';
 import { Additions } from '../reading/additions.ts';
 import { Reading } from '../reading/reading.ts';
 import type { ReadingOwner } from '../reading/reading-owner.ts';
+import { isUpToDate } from '../reading/revision-heads.ts';
 import type { Start } from '../reading/start.ts';
 import type { Trace } from '../reading/trace.ts';
 import { isExpected, type Repeats } from '../repeats.ts';
@@ -151,6 +152,20 @@ export class Session implements ReadingOwner {
   receive(delivery: Delivery): void {
     if (delivery.message.channel === this.#membership.own) this.#hearOwn(delivery.message);
     this.#reading.receive(delivery);
+  }
+
+  /**
+   * Opens the session without waiting, if nothing has to be asked for or read: it is nobody's, and the client has all of its channels up to
+   * what the hub has received.
+   *
+   * @returns whether the session is open; if not, nothing has happened
+   */
+  openAtOnce(start: Start & { kind: 'revisions' }): boolean {
+    const { hub } = this.#options;
+    if (this.connection.closed || !hub.isOpen || !isUpToDate(start.seen, hub)) return false;
+    if (!this.#membership.openAtOnce()) return false;
+    this.#reading.openLive(start);
+    return true;
   }
 
   /** Called for a plain PUBLISH on a user's channel. Its record carries the changes of rights; if it is not recorded, read the list. */

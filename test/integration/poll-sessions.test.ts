@@ -105,6 +105,23 @@ describe('a poll session', function () {
     expect((await post(url, `${gone}/poll?got=3`)).text).to.equal(again.text);
   });
 
+  it('takes a request that comes again under its number once, at any gateway', async () => {
+    const [session, another] = [await begin(url), await begin(url)];
+    const sent = async (gateway: string, name: string, query: string): Promise<void> => {
+      const { status, text } = await post(gateway, `${name}/poll-msg${query}`, { body: '["x"]' });
+      expect([status, text]).to.deep.equal([200, '']);
+    };
+    const inboxed = async (name: string): Promise<number> => Number(await record(name, 'received'));
+    await sent(url, session, '?n=1');
+    await sent(other.url, session, '?n=1');
+    expect(await inboxed(session)).to.equal(1);
+    await sent(url, session, '?n=2');
+    await sent(url, another, '?n=2');
+    // These are no numbers.
+    for (const query of ['', '', '?n=', '?n=x', '?n=x', '?n=1&n=2', '?n=1&n=2']) await sent(url, session, query);
+    expect([await inboxed(session), await inboxed(another)]).to.deep.equal([9, 1]);
+  });
+
   it('writes JSON as JavaScript does, byte for byte', async () => {
     const session = await begin(url);
     const texts = ['</a>', '\\/', '\\\\/"', 'tab\t and ünï \u2028 😀', ''];

@@ -17,6 +17,7 @@ import { LIMIT_MUTATIONS } from './limits.ts';
 import { LOG_ADDRESS_MUTATIONS } from './log-addresses.ts';
 import { LUA_MUTATIONS } from './lua.ts';
 import { MUTATIONS, type Mutation } from './mutations.ts';
+import { OLD_PROTOCOL_MUTATIONS } from './old-protocols.ts';
 import { OPERATION_MUTATIONS } from './operation.ts';
 import { POLL_SESSION_MUTATIONS } from './poll-sessions.ts';
 import { RECORDER_MUTATIONS } from './recorder.ts';
@@ -59,4 +60,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...CLIENT_SHAPE_MUTATIONS,
   ...COLLECTION_MUTATIONS,
   ...CLIENT_MUTATIONS,
+  ...OLD_PROTOCOL_MUTATIONS,
 ];

@@ -296,6 +296,22 @@ export const POLL_SESSION_MUTATIONS: Mutation[] = [
     only: 'in the inbox once',
   },
   {
+    name: 'a request of a browser that comes again is taken again',
+    file: 'src/store/redis/redis-polls.ts',
+    find: 'request === undefined ? randomBytes',
+    replace: 'request !== undefined ? randomBytes',
+    ...SUITE,
+    only: 'under its number',
+  },
+  {
+    name: 'requests of two sessions are taken for one',
+    file: 'src/store/redis/redis-polls.ts',
+    find: '`${session}/${request}`',
+    replace: '`${request}`',
+    ...SUITE,
+    only: 'under its number',
+  },
+  {
     name: 'a poll waits on whose client has ended in the middle of its next request',
     file: 'src/http/unreadable.ts',
     find: "if (error.code === 'HPE_INVALID_EOF_STATE') destroyLater(socket);",

@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { BacklogReader, Page, Reading } from '../../src/backlog/backlog.ts';
-import { RtResponse } from '../../src/connection/rt-response.ts';
+import { type RtOutcome, RtResponse } from '../../src/connection/rt-response.ts';
 import { Counters } from '../../src/counters.ts';
 import { Hub } from '../../src/hub/hub.ts';
 import { RecentMessages } from '../../src/hub/recent-messages.ts';
@@ -12,7 +12,7 @@ import type { Message } from '../../src/message/message.ts';
 import { BEGINNING, type Position } from '../../src/message/position.ts';
 import { headsOf } from '../../src/reading/revision-heads.ts';
 import { type Due, RevisionPages } from '../../src/reading/revision-pages.ts';
-import { Session } from '../../src/session/session.ts';
+import { Session, type SessionOptions } from '../../src/session/session.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { publishOne } from '../contract/store.ts';
 import { aMessage } from '../support/messages.ts';
@@ -139,6 +139,7 @@ describe('the last message of a channel up to the seam', () => {
 describe('a session that begins at revisions, through any history', function () {
   this.timeout(60_000);
   const ROOMS = ['room:a', 'room:b', 'room:c'];
+  let atOnce = 0;
   type Step = { kind: 'publish' | 'burst' | 'poll' | 'cut' | 'turn' | 'forget'; room: number };
   const step: fc.Arbitrary<Step> = fc.record({
     kind: fc.constantFrom(
@@ -151,6 +152,7 @@ describe('a session that begins at revisions, through any history', function () 
     const histories = fc.array(step, { minLength: 5, maxLength: 60 });
     const delays = fc.array(fc.nat(6), { minLength: 1, maxLength: 20 });
     await fc.assert(fc.asyncProperty(histories, delays, fc.integer({ min: 2, max: 6 }), live), { numRuns: 300 });
+    expect(atOnce, 'polls that had nothing to wait for').to.be.above(300);
   });
 
   async function live(steps: Step[], delays: number[], length: number): Promise<void> {
@@ -223,7 +225,11 @@ describe('a session that begins at revisions, through any history', function () 
           isCut = true;
           response.hangUp();
         };
-        void session.open({ kind: 'revisions', seen }).then(() => response.replayed());
+        const start = { kind: 'revisions', seen } as const;
+        if (session.openAtOnce(start)) {
+          atOnce++;
+          response.replayed();
+        } else void session.open(start).then(() => response.replayed());
       });
       session?.close('polled');
     };
@@ -272,4 +278,90 @@ describe('a session that begins at revisions, through any history', function () 
       expect(payloads).to.deep.equal(expected);
     }
   }
+});
+
+describe('a session at revisions that has nothing to wait for', () => {
+  let store: MemoryStore;
+  let hub: Hub;
+  const counters = new Counters();
+
+  beforeEach(async () => {
+    const retention = () => ({ length: 10, ttl: 3_600_000 });
+    store = new MemoryStore({ retention, maxMessage: 1000 });
+    hub = new Hub({
+      source: store.source,
+      backlog: store.backlog,
+      counters,
+      logger,
+      recordsPlain: () => false,
+      retention,
+    });
+    hub.start();
+    await eventually(() => hub.isOpen, 5000, 1);
+    // Somebody follows both, so that the hub knows their last messages.
+    const { session } = begin({ 'room:a': 0, 'room:b': 0 });
+    await session.open({ kind: 'revisions', seen: new Map() });
+    for (const room of ['room:a', 'room:a', 'room:b']) await publishOne(store, room, 'x');
+    await eventually(() => hub.subscription('room:b')!.revision === 1);
+  });
+
+  afterEach(async () => {
+    await hub.close();
+    await store.close();
+  });
+
+  /** A poll that has not been opened, and how it has ended. */
+  function begin(seen: Record<string, number>, { user, granted = Object.keys(seen) }: Partial<SessionOptions> = {}) {
+    const rules = { noopInterval: 15_000, maxBuffer: 1_000_000, isFinal: () => false, isBehindGap: () => false };
+    const pairs = new Map(Object.entries(seen));
+    const connection = new RtResponse(pairs, rules);
+    const named = new Set(pairs.keys());
+    const { backlog } = store;
+    const own = { user, granted, named, connection, maxBuffer: 1_000_000 };
+    const session = new Session({ hub, backlog, counters, logger, recordsPlain: () => false, ...own });
+    const outcomes: RtOutcome[] = [];
+    connection.onEnd = (outcome) => outcomes.push(outcome);
+    connection.onDue = () => session.noop();
+    return { session, connection, outcomes, start: { kind: 'revisions', seen: pairs } as const };
+  }
+
+  it('is open at once, and gets what comes, with the position behind it', async () => {
+    const { session, connection, outcomes, start } = begin({ 'room:a': 2, 'room:b': 1 });
+    expect([session.openAtOnce(start), session.opened, session.isHolding]).to.deep.equal([true, true, false]);
+    connection.replayed();
+    const { id } = await publishOne(store, 'room:b', 'y');
+    await eventually(() => outcomes.length > 0);
+    const [answer] = outcomes as [Exclude<RtOutcome, { reason: unknown }>];
+    expect([...answer.news]).to.deep.equal([['room:b', { status: 'ok', items: ['{"id":2,"payload":"y"}'] }]]);
+    expect(answer.position).to.equal(id);
+  });
+
+  it('is not open if something has to be read or asked for, and then nothing has happened', async () => {
+    const cases: [string, Record<string, number>, Partial<SessionOptions>?][] = [
+      ['it is behind', { 'room:a': 1, 'room:b': 1 }],
+      ['it is ahead', { 'room:a': 3 }],
+      ['the hub does not know the channel', { 'room:a': 2, 'room:c': 0 }],
+      ['it may not read a channel', { 'room:a': 2, 'room:b': 1 }, { granted: ['room:a', 'room:a'] }],
+      ['it has a list', { 'room:a': 2 }, { user: '7' }],
+    ];
+    for (const [why, seen, options] of cases) {
+      const { session, start } = begin(seen, options);
+      expect(session.openAtOnce(start), why).to.equal(false);
+      expect(session.opened, why).to.equal(false);
+    }
+    const left = begin({ 'room:a': 2 });
+    left.connection.hangUp();
+    expect(left.session.openAtOnce(left.start), 'the client has left').to.equal(false);
+    hub.down();
+    const lost = begin({ 'room:a': 2 });
+    expect(lost.session.openAtOnce(lost.start), 'the hub hears nothing').to.equal(false);
+    expect(hub.subscription('room:a')!.readers.size, 'the one that follows').to.equal(1);
+    expect(hub.subscription('room:c')).to.equal(undefined);
+  });
+
+  it('may read nothing that is not granted, though as many names are granted as are named', () => {
+    const { session } = begin({ 'room:a': 2, 'room:b': 1 }, { granted: ['room:a', 'room:a'] });
+    expect(session.denied).to.deep.equal(['room:b']);
+    expect([session.reads('room:a'), session.reads('room:b')]).to.deep.equal([true, false]);
+  });
 });

@@ -21,6 +21,8 @@ import { textsFrom, textsOf } from '../text-messages.ts';
 const MAX_BODY = 1_048_576;
 /** How long the connection may stand still before the client has taken the answer (ms). */
 const TAKING = 60_000;
+/** A number that a browser gives: to the last batch that it got, or to one of its requests. */
+const NUMBER = /^\d{1,15}$/;
 /** An answer up to this size is taken by the kernel as a whole or not at all (bytes). */
 const WHOLE = 65_536;
 
@@ -58,7 +60,7 @@ export class SockIt {
     const carried = await this.#carriedBy(session);
     if (carried === undefined) return this.#start(ctx, session);
     const leaving = new Leaving(ctx);
-    const got = /^\d{1,15}$/.test(String(ctx.query.got)) ? String(ctx.query.got) : '';
+    const got = NUMBER.exec(String(ctx.query.got))?.[0] ?? '';
     const listener = carried === 'nothing' ? undefined : await this.#admit(ctx, carried, leaving);
     if (leaving.hasLeft) {
       listener?.permit.release();
@@ -132,7 +134,8 @@ export class SockIt {
     const carried = await this.#carriedBy(session);
     if (carried !== undefined && carried !== 'nothing') await visitors.require(ctx, carried);
     await turn();
-    if (carried === undefined || !(await store.receive(session, messages))) return this.#start(ctx, session);
+    const number = NUMBER.exec(String(ctx.query.n))?.[0];
+    if (carried === undefined || !(await store.receive(session, messages, number))) return this.#start(ctx, session);
     await answerPlainly(ctx, '');
   }
 

@@ -84,9 +84,10 @@ export class RedisPolls implements PollStore {
     return dropped < 0 ? undefined : dropped;
   }
 
-  async receive(session: string, messages: string[]): Promise<boolean> {
-    const request = randomBytes(16).toString('hex');
-    const [count] = (await this.#call('sisyphus_poll_receive', [session, request, ...messages])) as string[];
+  async receive(session: string, messages: string[], request?: string): Promise<boolean> {
+    // The names of all requests, and the keys of publishers, share one space.
+    const name = request === undefined ? randomBytes(16).toString('hex') : `${session}/${request}`;
+    const [count] = (await this.#call('sisyphus_poll_receive', [session, name, ...messages])) as string[];
     return count !== '-1';
   }
 

@@ -1,0 +1,76 @@
+import type { RtListener } from './rt-types.ts';
+
+export interface NearestOptions {
+  /** For how long nobody has to have scrolled (ms). 1000. */
+  idle?: number;
+  /** The most channels that are followed. 40. */
+  max?: number;
+  /** What happens in these channels; it can be heard by `on` as well. */
+  listener?: RtListener;
+  /** The revision of the last message of a channel that the page was made with. Without it, all messages that are kept come at first. */
+  since?: (channel: string) => number | undefined;
+}
+
+/** What `nearestSubscriptions` follows. */
+export interface Nearest {
+  /** Looks for the nearest channels now, as after content was added. */
+  update(): void;
+  /** Follows none of them any more. */
+  close(): void;
+}
+
+/** The part of `Rt` that this needs. */
+interface Subscriptions {
+  subscribe(channel: string, listener: RtListener, options: { since?: number | undefined }): () => void;
+  revision(channel: string): number | undefined;
+}
+
+/** Follows the first `max` channels of `getIds`, and looks at them again when the user has stopped scrolling, whatever part of the page scrolls. */
+export function followNearest(
+  rt: Subscriptions,
+  getIds: () => Iterable<string | number>,
+  { idle = 1000, max = 40, listener = () => undefined, since }: NearestOptions,
+  thrown: (error: unknown) => void,
+): Nearest {
+  const followed = new Map<string, () => void>();
+  /** The revisions at which channels were left. */
+  const left = new Map<string, number | undefined>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const follow = (nearest: string[]): void => {
+    for (const [channel, leave] of followed) {
+      if (nearest.includes(channel)) continue;
+      left.set(channel, rt.revision(channel));
+      leave();
+      followed.delete(channel);
+    }
+    for (const channel of nearest) {
+      if (followed.has(channel)) continue;
+      followed.set(channel, rt.subscribe(channel, listener, { since: left.get(channel) ?? since?.(channel) }));
+    }
+  };
+  const update = (): void => {
+    clearTimeout(timer);
+    try {
+      follow([...new Set([...getIds()].map(String))].slice(0, max));
+    } catch (error) {
+      thrown(error);
+    }
+  };
+  const scrolled = (): void => {
+    clearTimeout(timer);
+    timer = setTimeout(update, idle);
+  };
+  // The event of an element that scrolls does not bubble.
+  const way = { capture: true, passive: true };
+  globalThis.addEventListener?.('scroll', scrolled, way);
+  update();
+  return {
+    update,
+    close: () => {
+      clearTimeout(timer);
+      globalThis.removeEventListener?.('scroll', scrolled, way);
+      follow([]);
+    },
+  };
+}

@@ -1,0 +1,235 @@
+import { Outbox } from './outbox.ts';
+import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
+import type { SockCloseEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
+
+export type { SockCloseEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
+
+interface Events {
+  open: SockOpenEvent;
+  message: MessageEvent<string>;
+  error: Event;
+  close: SockCloseEvent;
+}
+
+const NAMES = ['open', 'message', 'error', 'close'] as const;
+/** How long `close` waits until everything is sent (ms). */
+const LINGER = 5000;
+
+/**
+ * A WebSocket over poll sessions.
+ *
+ * Invariant: a batch from the gateway is taken whole, and named with the next poll; a batch to the gateway keeps its number until it is taken. So
+ * each may be sent again, and counts once.
+ */
+export class Sock extends EventTarget {
+  static readonly CONNECTING = 0;
+  static readonly OPEN = 1;
+  static readonly CLOSING = 2;
+  static readonly CLOSED = 3;
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+  readonly protocol = '';
+  readonly extensions = '';
+  readonly url: string;
+  onopen: ((event: SockOpenEvent) => void) | null = null;
+  onmessage: ((event: MessageEvent<string>) => void) | null = null;
+  onerror: ((event: Event) => void) | null = null;
+  onclose: ((event: SockCloseEvent) => void) | null = null;
+  readonly #options: SockOptions;
+  readonly #polls: RequestLoop;
+  readonly #sends: RequestLoop;
+  readonly #outbox = new Outbox();
+  #readyState: 0 | 1 | 2 | 3 = 0;
+  #session: string | undefined;
+  #token: string | undefined;
+  /** The number of the last batch of the session that has come. */
+  #got = 0;
+  #since: string | undefined;
+  /** Whether the last batch seems to be taken, by an answer that may have been cut off. */
+  #isDoubtful = false;
+  /** The session to which the last batch was sent. */
+  #sentTo: string | undefined;
+  #closing: { code: number; reason: string } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `address`: of the gateway's poll sessions, such as `/sock.it/`. */
+  constructor(address: string | URL, options: SockOptions = {}) {
+    super();
+    const url = new URL(String(address).replace(/\/?$/, '/'), globalThis.document?.baseURI);
+    this.url = url.href.replace(/^ws/, 'http');
+    this.#options = options;
+    this.#since = options.since;
+    const { fetch, withCredentials } = options;
+    const failed = (failure: Failure): void => this.#failed(failure);
+    this.#polls = new RequestLoop({
+      fetch,
+      withCredentials,
+      failed,
+      next: () => this.#nextPoll(),
+      take: (text, headers) => this.#take(text, headers),
+    });
+    this.#sends = new RequestLoop({
+      fetch,
+      withCredentials,
+      failed,
+      next: () => this.#nextSend(),
+      take: (text, headers) => this.#taken(text, headers),
+    });
+    for (const name of NAMES) super.addEventListener(name, (event) => this[`on${name}`]?.(event as never));
+    this.#polls.start();
+  }
+
+  get readyState(): 0 | 1 | 2 | 3 {
+    return this.#readyState;
+  }
+
+  /** The bytes that were sent and that the gateway has not taken. */
+  get bufferedAmount(): number {
+    return this.#outbox.bytes;
+  }
+
+  /** The name of the session at the gateway, by which the application sends; `undefined` before it has begun. */
+  get session(): string | undefined {
+    return this.#session;
+  }
+
+  override addEventListener<Name extends keyof Events>(
+    name: Name,
+    listener: ((event: Events[Name]) => void) | null,
+    options?: AddEventListenerOptions | boolean,
+  ): void {
+    super.addEventListener(name, listener as EventListener, options);
+  }
+
+  /** Sends a text, also before the first session has begun. After `close` it is lost, and only counted, as with a WebSocket. */
+  send(text: string): void {
+    this.#outbox.add(text, this.#readyState > 1);
+    this.#sends.start();
+  }
+
+  /** Ends it when everything is sent, or after 5 s. */
+  close(code = 1000, reason = ''): void {
+    if (this.#readyState > 1) return;
+    this.#readyState = 2;
+    this.#closing = { code, reason };
+    this.#timer = setTimeout(() => this.#end(1006, 'not everything was sent'), LINGER);
+    if (this.#session) this.#polls.stop();
+    this.#endIfSent();
+  }
+
+  #endIfSent(): void {
+    if (this.#closing && this.#outbox.isEmpty) this.#end(this.#closing.code, this.#closing.reason, true);
+  }
+
+  #end(code: number, reason: string, wasClean = false): void {
+    if (this.#readyState === 3) return;
+    this.#readyState = 3;
+    clearTimeout(this.#timer);
+    this.#polls.stop();
+    this.#sends.stop();
+    this.#tell('close', { code, reason, wasClean });
+  }
+
+  #tell(name: string, members: object): void {
+    this.dispatchEvent(Object.assign(new Event(name), members));
+  }
+
+  #failed({ status, isFinal, message, reason }: Failure): void {
+    if (isFinal) {
+      this.#tell('error', {});
+      this.#end(4000 + status, message ?? reason);
+    } else if (status === 401) {
+      // A session answers only the credential with which it was begun.
+      this.#session = undefined;
+      this.#polls.restart();
+    }
+  }
+
+  async #nextPoll(): Promise<NextRequest | undefined> {
+    if (this.#session) return { address: this.#addressOf(`${this.#session}/poll`, { got: this.#got }), body: '' };
+    this.#token = await this.#options.credential?.();
+    return { address: this.#addressOf('poll-start', {}), body: '' };
+  }
+
+  #nextSend(): NextRequest | undefined {
+    const batch = this.#session && this.#outbox.batch();
+    if (!batch) return undefined;
+    this.#sentTo = this.#session;
+    return { address: this.#addressOf(`${this.#session}/poll-msg`, { n: batch.number }), body: batch.body };
+  }
+
+  /** Each request may begin a session in place of one that is gone, so each says of which kind it has to be. */
+  #addressOf(path: string, own: Record<string, number>): URL {
+    const address = new URL(path, this.url);
+    const { user, format } = this.#options;
+    const query = { ack: 1, ...own, user, format, since: this.#since, access_token: this.#token };
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) address.searchParams.set(name, String(value));
+    return address;
+  }
+
+  #take(text: string, headers: Headers): boolean {
+    const begun = sessionIn(text);
+    if (begun) {
+      this.#begin(begun);
+      return true;
+    }
+    const texts = JSON.parse(text) as string[];
+    if (!Array.isArray(texts)) throw new TypeError('expected an array');
+    if (texts.length === 0) return false;
+    const number = Number(headers.get('Sisyphus-Batch')) || this.#got + 1;
+    if (number <= this.#got) return true;
+    this.#got = number;
+    const { origin } = new URL(this.url);
+    for (const data of texts) {
+      if (this.#readyState > 1) break;
+      this.#since = this.#options.format === 'json' ? (idIn(data) ?? this.#since) : undefined;
+      this.dispatchEvent(new MessageEvent('message', { data, origin }));
+    }
+    return true;
+  }
+
+  #taken(text: string, headers: Headers): boolean {
+    const begun = sessionIn(text);
+    if (begun) {
+      if (this.#sentTo === this.#session) this.#begin(begun);
+      return true;
+    }
+    if (text !== '') throw new TypeError('expected an empty answer');
+    // Over plain HTTP, Chromium takes a head that breaks off for a whole one. What has no length is asked for once more.
+    this.#isDoubtful = headers.get('Content-Length') !== '0' && !this.#isDoubtful;
+    if (this.#isDoubtful) throw new TypeError('expected the length of the answer');
+    this.#outbox.taken();
+    this.#endIfSent();
+    return true;
+  }
+
+  #begin(session: string): void {
+    this.#session = session;
+    this.#got = 0;
+    this.#sends.start();
+    if (this.#closing) {
+      this.#polls.stop();
+      return;
+    }
+    this.#polls.restart();
+    this.#readyState = 1;
+    this.#tell('open', { session });
+  }
+}
+
+function sessionIn(text: string): string | undefined {
+  return /^poll-start=([\w-]+)$/.exec(text)?.[1];
+}
+
+/** The id of a message of the user's stream. */
+function idIn(text: string): string | undefined {
+  try {
+    const { channel, id } = JSON.parse(text) as { channel?: unknown; id?: unknown };
+    return typeof channel === 'string' && typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
