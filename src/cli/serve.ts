@@ -18,6 +18,7 @@ import { flagsOfWorker, serveAsWorker } from './worker.ts';
 /** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
   name: 'serve',
+  isAboutGateway: true,
   parameters: '',
   summary: 'runs the gateway',
   positionals: [0, 0],

@@ -10,7 +10,7 @@ import {
   serviceUrl,
 } from './auth-values.ts';
 import { collections } from './collections.ts';
-import { nearest } from './nearest.ts';
+import { suggestion } from './nearest.ts';
 import { certificates, privateKey, type RedisTls, tlsMisfits } from './redis-certificates.ts';
 import { redisUrl } from './redis-url.ts';
 import { parseSecretList, readSecretFile } from './secret-list.ts';
@@ -396,10 +396,10 @@ function unknownNames(flags: Texts, env: Texts): string[] {
   return [
     ...Object.keys(flags)
       .filter((flag) => !flagNames.includes(flag))
-      .map((flag) => `--${flag} is unknown: --${nearest(flag, flagNames)} may be meant`),
+      .map((flag) => `--${flag} is unknown: ${suggestion(flag, flagNames, '--')}`),
     ...Object.keys(withoutServiceLinks(env))
       .filter((name) => /^SISYPHUS_/i.test(name) && !names.includes(name))
-      .map((name) => `${name} is unknown: ${nearest(name, names)} may be meant`),
+      .map((name) => `${name} is unknown: ${suggestion(name, names)}`),
   ];
 }
 
