@@ -185,7 +185,9 @@ export class Workers {
     }
     if (worker.isLeaving) return;
     const life = Date.now() - worker.since;
-    this.#logger.error({ event: 'worker_died', worker: worker.pid, code, signal, life });
+    this.#reports.died();
+    const end = signal === undefined ? { code } : { signal };
+    this.#logger.error({ event: 'worker_died', worker: worker.place, died: worker.pid, ...end, life });
     if (this.#port === undefined) {
       // No worker has listened yet. This one has printed the reason, and the next one would fail for the same reason.
       this.#code = code || EXIT.failed;
