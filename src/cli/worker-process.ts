@@ -23,7 +23,7 @@ export interface WorkerProcessOptions {
 /** One process of several, as the primary sees it. */
 export class WorkerProcess implements Reporting {
   readonly place: number;
-  readonly since = Date.now();
+  readonly since = performance.now();
   /** Settles when streams may come to the worker: `true`; or when it has ended before: `false`. */
   readonly ready: Promise<boolean>;
   readonly ended: Promise<void>;

@@ -184,7 +184,7 @@ export class Workers {
       return;
     }
     if (worker.isLeaving) return;
-    const life = Date.now() - worker.since;
+    const life = Math.round(performance.now() - worker.since);
     this.#reports.died();
     const end = signal === undefined ? { code } : { signal };
     this.#logger.error({ event: 'worker_died', worker: worker.place, died: worker.pid, ...end, life });
