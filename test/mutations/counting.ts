@@ -13,7 +13,7 @@ export const COUNTING_MUTATIONS: Mutation[] = [
     find: "every(({ stops }) => stops === 'readers')",
     replace: "every(({ stops }) => stops !== 'all')",
     caughtBy: 'integration/refusing',
-    only: 'writes (READONLY)',
+    only: 'READONLY',
   },
   {
     name: 'a worker that is started again has another number in the log than in the figures',
