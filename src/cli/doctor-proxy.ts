@@ -72,11 +72,11 @@ function ofHead({ status, headers }: Response): Finding | undefined {
   const type = headers.get('Content-Type') ?? 'no content type';
   if (status === 200 && type.startsWith('text/event-stream')) return undefined;
   const text = `a stream is answered ${status}, ${type}: expected 200, text/event-stream; an EventSource that sees this never comes back`;
-  if (status >= 502 && status <= 504) {
+  if ([500, 502, 503, 504].includes(status)) {
     return finding(
       'bad',
       text,
-      'a gateway behind the proxy; and error_page 502 503 504 =200 … (nginx), as in deploy/nginx.conf',
+      'a gateway behind the proxy; and error_page 500 502 503 504 =200 … (nginx), as in deploy/nginx.conf',
     );
   }
   return finding(

@@ -55,6 +55,15 @@ describe('the commands that look', function () {
     expect(text).to.match(new RegExp(`/${world.gateway.pid} +streamer +${TIME} +now +\\d{16}`));
   });
 
+  it('streams: one gateway that cannot be asked hides none of the others, and ends with 1', async () => {
+    const stream = await world.openOk({ path: '/?user=shown' });
+    const both = ['streams', 'shown', '--json', '--gateways', `http://127.0.0.1:1,${world.gateway.url}`];
+    const { code, stdout, stderr } = await runCommand(both, { env: env() });
+    expect([code, (JSON.parse(stdout) as unknown[]).length]).to.deep.equal([1, 1]);
+    expect(stderr).to.match(/^sisyphus: cannot reach http:\/\/127\.0\.0\.1:1\/streams[^\n]*\n$/);
+    stream.close();
+  });
+
   it('streams: every worker of a gateway is asked', async () => {
     const workers = await startGateway({ ...env(), SISYPHUS_WORKERS: '2' });
     await eventually(() => workers.logs.filter(({ event }) => event === 'listening').length === 2, 15_000);
