@@ -50,9 +50,9 @@ export class Gateway {
     this.context.loop.start();
     this.context.letters?.start();
     this.context.fleet?.start();
-    const until = Date.now() + START_PATIENCE;
+    const until = performance.now() + START_PATIENCE;
     // The start also waits for a recorder: a client that connects before there is one would get a reset for what was published just before.
-    while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && Date.now() < until) {
+    while ((!hub.isOpen || recorder?.isRecording === false || !store.isSettled) && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     const { host, port, adminHost, adminPort } = this.#config;

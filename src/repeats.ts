@@ -19,7 +19,7 @@ export class Repeats {
   readonly #now: () => number;
   readonly #said = new Map<string, Said>();
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -14,6 +14,7 @@ import { surroundingsOf } from './serve.ts';
 /** Prints each value that `serve` with the same flags and environment would use, and its source; or fails with all problems. */
 export const checkConfig: Command = {
   name: 'check-config',
+  isAboutGateway: true,
   parameters: '',
   summary: 'says what serve would use, or all that is wrong with it',
   positionals: [0, 0],

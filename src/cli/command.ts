@@ -32,6 +32,8 @@ export interface Command {
   positionals: [least: number, most: number];
   /** The command's own flags; `--help` shows `meaning`. */
   options: Record<string, { type: 'string' | 'boolean'; meaning: string }>;
+  /** Whether it reads every variable, as a gateway does. Other commands read only those of `MINE`. */
+  isAboutGateway?: true;
   /** Settles with the exit code; `tail` never does, and ends only by an error. */
   run(invocation: Invocation): Promise<number>;
 }

@@ -19,10 +19,28 @@ export async function examineGateway(url: string, isNamed: boolean): Promise<Fin
       ? [finding('bad', text, 'bin/sisyphus serve, or another address in SISYPHUS_URL')]
       : [finding('note', text)];
   }
-  const reasons = texts(ready.reasons).map((reason) => finding(ready.ready === true ? 'weak' : 'bad', reason));
+  const level = ready.ready === true ? 'weak' : 'bad';
+  const reasons = texts(ready.reasons).map((reason) => finding(level, reason, mendOf(reason)));
   const warnings = texts(status.warnings).map((warning) => finding('weak', warning));
   const summary = `the gateway at ${url} (${status.version}) has ${status.streams} streams of ${status.users} users`;
   return [finding('ok', summary), ...reasons, ...warnings];
+}
+
+/** What mends a reason of `/readyz`, by a pattern; a reason of Redis is also a finding about Redis, which has the command. */
+const MENDS: [RegExp, string][] = [
+  [
+    /files that the process may open/,
+    'LimitNOFILE in the unit of systemd, or ulimit -n, and a restart; or another gateway',
+  ],
+  [
+    /no recorder is known/,
+    'see that a gateway reaches Redis and may write there: the log has redis_refuses or recorder_turn_failed',
+  ],
+  [/is being stopped/, 'wait until it has been started again'],
+];
+
+function mendOf(reason: string): string | undefined {
+  return MENDS.find(([pattern]) => pattern.test(reason))?.[1];
 }
 
 function texts(value: unknown): string[] {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Finding, Level } from './finding.ts';
 import type { Publisher } from './publisher.ts';
@@ -45,14 +46,21 @@ export async function examineProxy(options: ProxyOptions): Promise<Finding[]> {
     return [...findings, await ofMessage(stream, options), await ofSilence(stream, options), ...(await ofPaths(proxy))];
   } catch (error) {
     const reason = reasonOf(error);
-    const mend = /certificate|issuer/i.test(reason)
-      ? 'NODE_EXTRA_CA_CERTS=<the CA in PEM>, if browsers trust it'
-      : undefined;
+    const [, mend] = UNREACHED.find(([pattern]) => pattern.test(reason)) ?? [];
     return [finding('bad', `${proxy} cannot be reached: ${reason}`, mend)];
   } finally {
     stream.close();
   }
 }
+
+/** What mends a connection that cannot be made, by a pattern of the error. */
+const UNREACHED: [RegExp, string][] = [
+  [/altnames/, 'the address of --proxy with the name that is in its certificate'],
+  [/expired|not yet valid/i, 'another certificate in the proxy, and the right time on this machine'],
+  [/certificate|issuer/i, 'NODE_EXTRA_CA_CERTS=<the CA in PEM>, if browsers trust it'],
+  [/ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH/, 'start the proxy, or name another address with --proxy'],
+  [/ENOTFOUND|EAI_AGAIN/, 'a name with --proxy that is known here'],
+];
 
 const HELD_BACK = finding('bad', 'the first frame is held back', UNBUFFERED);
 
@@ -64,10 +72,17 @@ function ofHead({ status, headers }: Response): Finding | undefined {
   const type = headers.get('Content-Type') ?? 'no content type';
   if (status === 200 && type.startsWith('text/event-stream')) return undefined;
   const text = `a stream is answered ${status}, ${type}: expected 200, text/event-stream; an EventSource that sees this never comes back`;
+  if ([500, 502, 503, 504].includes(status)) {
+    return finding(
+      'bad',
+      text,
+      'a gateway behind the proxy; and error_page 500 502 503 504 =200 … (nginx), as in deploy/nginx.conf',
+    );
+  }
   return finding(
     'bad',
     text,
-    'error_page 502 503 504 =200 … (nginx), as in deploy/nginx.conf; and a gateway behind it',
+    'location = /stream { proxy_pass … } (nginx), and --proxy without a path: /stream is added to it',
   );
 }
 
@@ -156,7 +171,8 @@ function offersTwo(host: string, port: number): Promise<boolean> {
     const socket = connectTls({
       host,
       port,
-      servername: host,
+      // An address is no name for TLS (RFC 6066).
+      ...(isIP(host) === 0 && { servername: host }),
       ALPNProtocols: ['h2', 'http/1.1'],
       rejectUnauthorized: false,
     });

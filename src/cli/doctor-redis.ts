@@ -26,6 +26,23 @@ const MENDS: Record<Weakness['event'], string> = {
   redis_is_replica: 'name the master in REDIS_URL, or the Sentinels: redis+sentinel://host:26379/service',
 };
 
+/** What mends a Redis that answers and refuses, by a pattern of the reason. */
+const REFUSALS: [RegExp, string][] = [
+  [
+    /\(OOM\)/,
+    'redis-cli CONFIG SET maxmemory <more>, and the same in redis.conf; redis-cli --bigkeys shows what is large',
+  ],
+  [/\(READONLY\)/, 'name the master in REDIS_URL, or the Sentinels: redis+sentinel://host:26379/service'],
+  [/\(MISCONF\)/, 'df -h, and the log of Redis; redis-cli BGSAVE once there is room'],
+  [/\(NOREPLICAS\)/, 'start the replicas, or redis-cli CONFIG SET min-replicas-to-write 0'],
+  [/\((WRONGPASS|NOAUTH)\)/, 'REDIS_URL=redis://<user>:<password>@…, as redis-cli ACL LIST has them'],
+  [/ECONNREFUSED|no answer/, 'start Redis, or name another address in REDIS_URL'],
+];
+
+function mendOf(reason: string): string | undefined {
+  return REFUSALS.find(([pattern]) => pattern.test(reason))?.[1];
+}
+
 /** Looks at the Redis of the configuration; changes nothing there. */
 export async function examineRedis(config: Config): Promise<Finding[]> {
   const { redisUrl, rawChannels, namespace, keyPrefix } = config;
@@ -49,8 +66,7 @@ export async function examineRedis(config: Config): Promise<Finding[]> {
     ];
   } catch (error) {
     const text = `Redis cannot be used: ${reasonOf(error)}`;
-    const mend = /ECONNREFUSED|no answer/.test(text) ? 'start Redis, or name another address in REDIS_URL' : undefined;
-    return [finding('bad', text, mend)];
+    return [finding('bad', text, mendOf(text))];
   }
 }
 
@@ -60,7 +76,7 @@ function finding(level: Level, text: string, mend?: string): Finding {
 
 function ofTrouble({ stops, reason, mend }: Inspection['lasting'][number]): Finding {
   const costs = stops === 'publishing' ? 'nothing can be published' : 'no reader can be served';
-  return finding('bad', `${reason} (${costs})`, mend);
+  return finding('bad', reason.includes(costs) ? reason : `${reason} (${costs})`, mend ?? mendOf(reason));
 }
 
 /** What the figures come to. */

@@ -7,7 +7,7 @@ import { examineMachine } from './doctor-machine.ts';
 import { examineProxy } from './doctor-proxy.ts';
 import { examineRedis } from './doctor-redis.ts';
 import { type Finding, printFindings } from './finding.ts';
-import { DEFAULT_URL } from './gateway-answer.ts';
+import { gatewayAddress } from './gateway-address.ts';
 import { usage } from './publish.ts';
 import { openPublisher, type Publisher } from './publisher.ts';
 
@@ -16,6 +16,7 @@ const OWN_USER = 'sisyphus-doctor';
 /** Looks at everything that a gateway depends on, and names what is wrong with the line that mends it. */
 export const doctor: Command = {
   name: 'doctor',
+  isAboutGateway: true,
   parameters: '',
   summary: 'says what is wrong with Redis, machine, gateway and proxy, and what mends it',
   positionals: [0, 0],
@@ -31,7 +32,7 @@ export const doctor: Command = {
     step('looking at Redis, machine and gateway');
     const [redis, gateway] = await Promise.all([
       examineRedis(config),
-      examineGateway(config.url ?? DEFAULT_URL, config.url !== undefined),
+      examineGateway(gatewayAddress('operators', flags, env), config.url !== undefined),
     ]);
     const findings = [...redis, ...examineMachine(config), ...gateway, ...(await throughProxy(invocation, step))];
     const isWell = !findings.some(({ level }) => level === 'bad');

@@ -3,7 +3,7 @@ import { ensureFunctions } from '../store/redis/connect.ts';
 import { LIBRARY } from '../store/redis/library.ts';
 import { targetOf } from '../store/redis/target.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { onlyMine } from './publisher.ts';
+import { onlyMine } from './own-variables.ts';
 
 export const functions: Command = {
   name: 'functions',

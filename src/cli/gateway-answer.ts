@@ -1,7 +1,5 @@
 import { reasonOf } from './reason.ts';
 
-/** Where a gateway is looked for if none is named. */
-export const DEFAULT_URL = 'http://127.0.0.1:3001';
 /** How long a gateway may take for the whole answer (ms). */
 const PATIENCE = 10_000;
 
@@ -21,8 +19,14 @@ export async function askGateway(url: string, secret?: string): Promise<Answer> 
   const text = await response.text();
   const answer = parse(text);
   if (answer && answer.error === undefined) return answer;
-  const said = typeof answer?.message === 'string' ? answer.message : JSON.stringify(text.slice(0, 200));
+  const said = messageOf(text) ?? JSON.stringify(text.slice(0, 200));
   throw new Error(`${url} answered ${response.status}: ${said}`);
+}
+
+/** What a gateway says in an answer that is an error; `undefined` if the text is none of a gateway. */
+export function messageOf(text: string): string | undefined {
+  const message = parse(text)?.message;
+  return typeof message === 'string' ? message : undefined;
 }
 
 function parse(text: string): Answer | undefined {

@@ -2,9 +2,11 @@ import { loadConfig } from '../config/config.ts';
 import type { Texts } from '../config/settings.ts';
 import { gatewayUrl } from '../config/values.ts';
 import { UsageError } from './command.ts';
-import { askGateway, DEFAULT_URL } from './gateway-answer.ts';
+import { gatewayAddress } from './gateway-address.ts';
+import { askGateway } from './gateway-answer.ts';
+import { onlyMine } from './own-variables.ts';
 import { usage } from './publish.ts';
-import { onlyMine, secretFor } from './publisher.ts';
+import { secretFor } from './publisher.ts';
 
 /** A worker is asked at most so many times more often than there are workers: which one answers is the system's choice. */
 const TRIES = 4;
@@ -16,15 +18,15 @@ export interface Gateways {
   secretFor(channels: string[]): string | undefined;
 }
 
-/** The gateways that the commands ask: those of `--gateways`, else the one of `SISYPHUS_URL`, else the one on this machine. */
+/** The gateways that the commands ask: those of `--gateways`, else the one of `gatewayAddress`. */
 export function gatewaysOf(flags: Texts, env: Texts, listed: string | boolean | undefined): Gateways {
-  const { url, publishSecret } = loadConfig(flags, onlyMine(env));
+  const { publishSecret } = loadConfig(flags, onlyMine(env));
   const urls = typeof listed === 'string' ? listed.split(',').map((one) => usage(() => gatewayUrl(one.trim()))) : [];
   if (listed !== undefined && urls.length === 0) {
     throw new UsageError('--gateways: expected addresses with commas between, such as http://a:3001,http://b:3001');
   }
   return {
-    urls: urls.length > 0 ? urls : [url ?? DEFAULT_URL],
+    urls: urls.length > 0 ? urls : [gatewayAddress('operators', flags, env)],
     secretFor: (channels) => publishSecret && secretFor(publishSecret, channels),
   };
 }

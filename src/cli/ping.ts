@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { loadConfig } from '../config/config.ts';
 import { channelOfUser, requireUser } from '../message/names.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
-import { DEFAULT_URL } from './gateway-answer.ts';
+import { gatewayAddress } from './gateway-address.ts';
 import { JSON_OPTION } from './options.ts';
+import { onlyMine } from './own-variables.ts';
 import { usage } from './publish.ts';
-import { onlyMine, openPublisher } from './publisher.ts';
+import { openPublisher, type Publisher } from './publisher.ts';
+import { reasonOf } from './reason.ts';
 import { WatchedStream } from './watched-stream.ts';
 
 const OWN_USER = 'sisyphus-ping';
@@ -19,32 +21,26 @@ export const ping: Command = {
   summary: 'publishes on user:<user>, reads it from a stream, and prints how long both took (ms)',
   positionals: [0, 1],
   options: { count: { type: 'string', meaning: 'how many times (4)' }, ...JSON_OPTION },
-  async run({ positionals: [name = OWN_USER], flags, env, options, stdout }) {
-    const user = usage(() => requireUser(name));
+  async run({ positionals: [name], flags, env, options, stdout }) {
+    const { accessToken } = loadConfig(flags, onlyMine(env));
+    if (name === undefined && accessToken !== undefined) {
+      throw new UsageError(
+        'expected bin/sisyphus ping <user>, with the user of the credential in SISYPHUS_ACCESS_TOKEN',
+      );
+    }
+    const user = usage(() => requireUser(name ?? OWN_USER));
     const count = Number(options.count ?? 4);
     if (!Number.isInteger(count) || count < 1 || count > MOST) {
       throw new UsageError(`--count: expected a whole number from 1 to ${MOST}`);
     }
-    const { url = DEFAULT_URL, accessToken } = loadConfig(flags, onlyMine(env));
+    const url = gatewayAddress('streams', flags, env);
     const publisher = await openPublisher(withRedis(flags, env), env);
     const query = new URLSearchParams({ ...(accessToken === undefined && { user }), format: 'json' });
     const stream = new WatchedStream(`${url}/stream?${query}`, accessToken);
     try {
       await begin(stream, url);
       for (let i = 0; i < count; i++) {
-        const token = `ping ${randomUUID()}`;
-        const began = performance.now();
-        const came = stream
-          .waitFor(new RegExp(token), PATIENCE)
-          .then((time) => time !== undefined && performance.now());
-        const { id } = await publisher.publish({ channel: channelOfUser(user), data: Buffer.from(token) });
-        const published = performance.now();
-        const read = await came;
-        if (read === false)
-          throw new Error(
-            `message ${id} did not come within ${PATIENCE / 1000} s: bin/sisyphus why and doctor say more`,
-          );
-        const times = { publish: round(published - began), read: round(read - began) };
+        const { id, ...times } = await roundTrip(stream, publisher, user);
         if (options.json === true) stdout.write(`${JSON.stringify({ id, ...times })}\n`);
         else stdout.write(`${id} published after ${times.publish} ms, read after ${times.read} ms\n`);
       }
@@ -61,13 +57,34 @@ function withRedis(flags: Parameters<typeof openPublisher>[0], env: Parameters<t
   return loadConfig(flags, onlyMine(env)).redisUrl === undefined ? flags : { ...flags, url: undefined };
 }
 
+/** Publishes a message and waits for it. @returns its id, and how long both took (ms) */
+async function roundTrip(
+  stream: WatchedStream,
+  publisher: Publisher,
+  user: string,
+): Promise<{ id: string; publish: number; read: number }> {
+  const token = `ping ${randomUUID()}`;
+  const channel = channelOfUser(user);
+  const began = performance.now();
+  const came = stream.waitFor(new RegExp(token), PATIENCE).then((time) => time !== undefined && performance.now());
+  const { id } = await publisher.publish({ channel, data: Buffer.from(token) });
+  const published = performance.now();
+  const read = await came;
+  if (read !== false) return { id, publish: round(published - began), read: round(read - began) };
+  const late = `message ${id} did not come within ${PATIENCE / 1000} s: expected ${user} to be the user of the stream`;
+  throw new Error(`${late}; bin/sisyphus why --user ${user} --channel ${channel}, and doctor, say more`);
+}
+
 async function begin(stream: WatchedStream, url: string): Promise<void> {
-  const head = await stream.open(PATIENCE);
+  const head = await stream.open(PATIENCE).catch((error: unknown) => {
+    throw new Error(`cannot reach ${url} (${reasonOf(error)})`, { cause: error });
+  });
   if (!head) throw new Error(`${url} does not answer within ${PATIENCE / 1000} s`);
   await stream.waitFor(/\n\n/, PATIENCE);
   if (stream.text.includes('"status":"ok"')) return;
   const [, said = stream.text.slice(0, 200)] = /^data: ?(.*)$/m.exec(stream.text) ?? [];
-  throw new Error(`${url} does not open a stream (${head.status}): ${said}`);
+  const mend = said.includes('"missing"') ? ': expected a credential in SISYPHUS_ACCESS_TOKEN, and its user' : '';
+  throw new Error(`${url} does not open a stream (${head.status}): ${said}${mend}`);
 }
 
 function round(milliseconds: number): number {

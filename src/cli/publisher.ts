@@ -10,7 +10,8 @@ import { PublishSecrets } from '../publish-secrets.ts';
 import { connectPublisher } from '../store/redis/connect.ts';
 import { type RedisTarget, targetOf } from '../store/redis/target.ts';
 import { UsageError } from './command.ts';
-import { DEFAULT_URL } from './gateway-answer.ts';
+import { gatewayAddress } from './gateway-address.ts';
+import { onlyMine } from './own-variables.ts';
 import { reasonOf } from './reason.ts';
 
 /** The id and the revision of a recorded message, which the command prints. */
@@ -38,35 +39,24 @@ export interface Publisher {
 
 /** How long a gateway may take for the whole response (ms). */
 const HTTP_TIMEOUT = 10_000;
-/** The variables that concern commands other than `serve` and `check-config`. */
-const SECRETS = ['SISYPHUS_PUBLISH_SECRET', 'SISYPHUS_PUBLISH_SECRET_FILE'];
-const MINE = [
-  ...['REDIS_URL', 'SISYPHUS_REDIS_CA', 'SISYPHUS_REDIS_CERT', 'SISYPHUS_REDIS_KEY', 'SISYPHUS_NAMESPACE'],
-  ...['SISYPHUS_URL', 'SISYPHUS_ACCESS_TOKEN', ...SECRETS],
-];
-
 /** Uses Redis if one is configured, else the gateway at `url`. A `--url` flag wins over a Redis, which may be left in the environment. */
 export async function openPublisher(flags: Texts, env: Texts): Promise<Publisher> {
   const config = loadConfig(flags, onlyMine(env));
   const { namespace, publishSecret } = config;
   const target = targetOf(config);
   if (target !== undefined && flags.url === undefined) return overRedis(target, namespace);
-  // One default for all commands: a secret says that publishing over HTTP is meant.
-  const url = config.url ?? (publishSecret === undefined ? undefined : DEFAULT_URL);
-  if (url === undefined) {
-    throw new UsageError('name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url)');
+  // A secret says that publishing over HTTP is meant.
+  if (config.url === undefined && publishSecret === undefined) {
+    throw new UsageError(
+      'name a Redis (REDIS_URL or --redis-url) or a gateway (SISYPHUS_URL or --url), with its SISYPHUS_PUBLISH_SECRET',
+    );
   }
   if (publishSecret === undefined) {
     throw new UsageError(
       'publishing over HTTP needs SISYPHUS_PUBLISH_SECRET or --publish-secret, as the gateway has it',
     );
   }
-  return overHttp(url, publishSecret);
-}
-
-/** The environment without the server's variables: a wrong one, such as a PORT for another program, must not stop a publisher. */
-export function onlyMine(env: Texts): Texts {
-  return Object.fromEntries(MINE.map((name) => [name, env[name]]));
+  return overHttp(gatewayAddress('operators', flags, env), publishSecret);
 }
 
 async function overRedis(target: RedisTarget, namespace: string | undefined): Promise<Publisher> {

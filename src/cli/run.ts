@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../config/config.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest, suggestion } from '../config/nearest.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { mask } from '../mask.ts';
 import { VERSION } from '../version.ts';
@@ -11,7 +11,7 @@ import { type Command, EXIT, type Invocation, type Io, UsageError } from './comm
 import { disconnect } from './disconnect.ts';
 import { doctor } from './doctor.ts';
 import { functions } from './functions.ts';
-import { helpText } from './help.ts';
+import { commandHelp, helpText } from './help.ts';
 import { history } from './history.ts';
 import { ping } from './ping.ts';
 import { publish } from './publish.ts';
@@ -43,10 +43,14 @@ export async function run(args: string[], io: Io): Promise<number> {
 
 async function dispatch(args: string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
-  if (args.includes('--help') || name === '-h' || name === 'help') return print(io, helpText(COMMANDS));
-  if (name === '--version' || name === '-v') return print(io, `sisyphus ${VERSION}\n`);
-  const command = COMMANDS.find((candidate) => candidate.name === name);
-  if (!command) throw new UsageError(`${misnomer(name)}; bin/sisyphus --help tells all`);
+  const named = (wanted: string | undefined) => COMMANDS.find((candidate) => candidate.name === wanted);
+  if (name === 'help' || args.some((one) => one === '--help' || one === '-h')) {
+    const about = named(name === 'help' ? rest[0] : name);
+    return print(io, about ? commandHelp(about) : helpText(COMMANDS));
+  }
+  if (name === '--version' || name === '-v' || name === 'version') return print(io, `sisyphus ${VERSION}\n`);
+  const command = named(name);
+  if (!command) throw new UsageError(misnomer(name));
   return command.run({ ...io, ...parse(command, rest) });
 }
 
@@ -73,18 +77,25 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
     };
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    const [, dashes, name = ''] = /^Unknown option '(--?)([^']*)'/.exec(error.message) ?? [];
-    const meant =
-      dashes === '--' ? `--${nearest(name, [...flagNames, ...Object.keys(command.options)])} may be meant, or ` : '';
-    const instead = dashes === undefined ? '' : `: ${meant}-- before a text that begins with -`;
-    throw new UsageError(`${error.message.split('. ')[0]}${instead}`, { cause: error });
+    const known = [...Object.keys(command.options), ...flagNames];
+    throw new UsageError(`${error.message.split('. ')[0]}${instead(error.message, command, known)}`, { cause: error });
   }
+}
+
+/** The end of a message about an unknown option: what may be meant. */
+function instead(message: string, command: Command, known: string[]): string {
+  const [, dashes, name = ''] = /^Unknown option '(--?)([^']*)'/.exec(message) ?? [];
+  if (dashes === undefined) return '';
+  const before = '-- before a text that begins with -';
+  if (dashes === '-') return `: ${before}`;
+  const near = nearest(name, known);
+  return `: ${near === undefined ? `bin/sisyphus ${command.name} --help has all` : `--${near} may be meant`}, or ${before}`;
 }
 
 function misnomer(name: string | undefined): string {
   const names = COMMANDS.map((command) => command.name);
-  if (name === undefined) return `a command is missing: ${names.join(', ')}`;
-  return `${JSON.stringify(name)} is no command: ${nearest(name, names)} may be meant`;
+  if (name === undefined) return `a command is missing: ${names.join(', ')}; bin/sisyphus --help says what each does`;
+  return `${JSON.stringify(name)} is no command: ${suggestion(name, names)}`;
 }
 
 function print({ stdout }: Io, text: string): number {

@@ -15,10 +15,12 @@ import { endOnCrash, limitStop, logWarnings, onSignals, startGateway, startOwnRe
 import { serveWithWorkers } from './primary.ts';
 import { rereading, sayNames } from './reread.ts';
 import { flagsOfWorker, serveAsWorker } from './worker.ts';
+import { PLACE } from './worker-process.ts';
 
 /** Settles when the gateway has stopped, after a signal or a message from the primary of a cluster. */
 export const serve: Command = {
   name: 'serve',
+  isAboutGateway: true,
   parameters: '',
   summary: 'runs the gateway',
   positionals: [0, 0],
@@ -33,7 +35,10 @@ export const serve: Command = {
     const isDemo = options.demo === true;
     const config = isDemo ? demoConfig(loadConfig(flags, env)) : loadConfig(flags, env);
     const out = outputOf(config, env, stdout);
-    const logger = createLogger(config.logLevel, out, { folds: true, worker: cluster.worker?.id });
+    const logger = createLogger(config.logLevel, out, {
+      folds: true,
+      worker: cluster.isWorker ? Number(env[PLACE]) : undefined,
+    });
     if (stdout instanceof Output) stdout.onDropped = (dropped) => sayDropped(logger, dropped);
     endOnCrash(logger);
     logWarnings(logger);

@@ -17,16 +17,23 @@ export const streams: Command = {
     const user = name === undefined ? undefined : usage(() => requireUser(name));
     const { urls, secretFor } = gatewaysOf(flags, env, options.gateways);
     const secret = secretFor(user === undefined ? [] : [channelOfUser(user)]);
-    if (secret === undefined) throw new UsageError('streams needs SISYPHUS_PUBLISH_SECRET, as the gateways have it');
+    if (secret === undefined) {
+      throw new UsageError(
+        'streams needs SISYPHUS_PUBLISH_SECRET or SISYPHUS_PUBLISH_SECRET_FILE, as the gateways have it',
+      );
+    }
     const query = user === undefined ? '' : `?${new URLSearchParams({ user })}`;
-    const answers = (await Promise.all(urls.map((url) => askWorkers(`${url}/streams${query}`, secret)))).flat();
+    const asked = await Promise.allSettled(urls.map((url) => askWorkers(`${url}/streams${query}`, secret)));
+    const answers = asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+    const problems = asked.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : []));
     const all = answers.flatMap(streamsOf);
     if (options.json === true) stdout.write(`${JSON.stringify(all)}\n`);
     else stdout.write(columns([HEADINGS, ...all.map(rowOf)]));
     const total = answers.reduce((sum, answer) => sum + Number(answer.total), 0);
     const shown = all.filter(({ ended }) => ended === undefined).length;
     if (total > shown) stderr.write(`sisyphus: ${total - shown} more are not shown\n`);
-    return EXIT.ok;
+    for (const problem of problems) stderr.write(`sisyphus: ${problem}\n`);
+    return problems.length > 0 ? EXIT.failed : EXIT.ok;
   },
 };
 

@@ -6,10 +6,11 @@ import { loadConfig } from '../config/config.ts';
 import { bearer } from '../config/values.ts';
 import { requireChannel, requireUser } from '../message/names.ts';
 import { type Command, type Io, type Sink, UsageError } from './command.ts';
-import { DEFAULT_URL } from './gateway-answer.ts';
+import { gatewayAddress } from './gateway-address.ts';
+import { messageOf } from './gateway-answer.ts';
+import { onlyMine } from './own-variables.ts';
 import { printJson, printReadable, type StreamEvent } from './print-event.ts';
 import { readData, usage } from './publish.ts';
-import { onlyMine } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 
 /** How long to wait before reconnecting until the stream sends a `retry:` (ms). */
@@ -22,7 +23,7 @@ const MAX_EVENT = 400_000_000;
 export const tail: Command = {
   name: 'tail',
   parameters: '[user]',
-  summary: `prints what a user's stream carries (--url, or ${DEFAULT_URL})`,
+  summary: "prints what a user's stream carries, through reconnects",
   positionals: [0, 1],
   options: {
     user: { type: 'string', meaning: 'the user, as the argument' },
@@ -38,7 +39,7 @@ export const tail: Command = {
     if (options.json === true && options.raw === true)
       throw new UsageError('--json stands beside --raw: expected one of them');
     const user = name === undefined ? undefined : usage(() => requireUser(name));
-    const { url, accessToken } = loadConfig(flags, onlyMine(env));
+    const { accessToken } = loadConfig(flags, onlyMine(env));
     const credential = accessToken === '-' ? await readCredential(stdin) : accessToken;
     if (user === undefined && credential === undefined && channels.length === 0) {
       throw new UsageError(
@@ -53,7 +54,7 @@ export const tail: Command = {
       query.set(start, value);
     }
     for (const channel of channels) query.append('c', channel);
-    const address = `${url ?? DEFAULT_URL}/stream?${query}`;
+    const address = `${gatewayAddress('streams', flags, env)}/stream?${query}`;
     const show = options.raw ? undefined : options.json ? printJson : printReadable;
     return new Tail({ url: address, credential, show }, { stdout, stderr }).run();
   },
@@ -76,6 +77,15 @@ interface TailOptions {
   credential: string | undefined;
   /** Prints an event; `undefined`: the stream is printed as it is on the wire. */
   show: ((stdout: Sink, event: StreamEvent) => void) | undefined;
+}
+
+/** A gateway says in JSON what is wrong, such as the wrong one of its two ports. The body of another server may never end. */
+async function refusalOf(response: Response, type: string): Promise<string> {
+  const { origin } = new URL(response.url);
+  const said = type.startsWith('application/json') ? messageOf(await response.text()) : undefined;
+  return said === undefined
+    ? `${origin} is no gateway: it answered ${response.status}, ${type}`
+    : `${origin} opens no stream (${response.status}): ${said}`;
 }
 
 /** Reads one stream and reconnects, as an EventSource does. */
@@ -122,7 +132,7 @@ class Tail {
     });
     const type = response.headers.get('Content-Type') ?? 'no content type';
     if (response.status !== 200 || !type.startsWith('text/event-stream') || !response.body) {
-      throw new Refusal(`${new URL(this.#url).origin} is no gateway: it answered ${response.status}, ${type}`);
+      throw new Refusal(await refusalOf(response, type));
     }
     const parser = this.#createParser();
     const decoder = new TextDecoder();

@@ -52,6 +52,9 @@ export const why: Command = {
 };
 
 function questionOf({ options }: Invocation): Question {
+  if (options.user === undefined || options.channel === undefined) {
+    throw new UsageError('expected bin/sisyphus why --user <user> --channel <channel>');
+  }
   const user = usage(() => requireUser(options.user));
   const channel = usage(() => requireChannel(options.channel));
   const id = options.id === undefined ? undefined : parsePosition(String(options.id));
@@ -98,7 +101,7 @@ async function investigate(question: Question, archive: Archive, invocation: Inv
   return { ...answer, verdict: verdictFor(answer) };
 }
 
-function verdictFor({ found, id, rights, streams, channel }: Omit<Answer, 'verdict'>): string {
+function verdictFor({ found, id, rights, streams, channel, problems }: Omit<Answer, 'verdict'>): string {
   if (id === undefined || !found)
     return `nothing is known of ${channel}: no message was recorded there, or it is forgotten`;
   if (!('message' in found)) {
@@ -107,9 +110,18 @@ function verdictFor({ found, id, rights, streams, channel }: Omit<Answer, 'verdi
     return `${channel} has no message with this id: expected an id of this channel`;
   }
   const fate = verdictOf(streams.map((stream) => stream.fate).filter((one) => one !== undefined));
-  if (fate) return `the message ${FATES[fate]}`;
+  if (fate) return `the message ${FATES[fate]}${doubtOf(streams, fate)}`;
   if (rights.atMessage === false) return 'the message was not for this user: the user had no right at its place';
+  if (problems.length > 0) return 'the message is in the backlog; whether a stream has it is not known (unasked)';
   return 'the message waits in the backlog for the user, who has had no stream at the gateways that were asked';
+}
+
+/** Who ends as `slow` or `gone` has not read all that was written last. */
+function doubtOf(streams: Answer['streams'], fate: Fate): string {
+  const reasons = streams.filter((stream) => stream.fate === fate).map(({ reason = '' }) => reason);
+  const isWritten = fate === 'live' || fate === 'replayed';
+  if (!isWritten || !reasons.every((reason) => reason === 'slow' || reason === 'gone')) return '';
+  return `; the stream ended as ${reasons[0]}, so the client may not have read it, and gets it when it comes back`;
 }
 
 function toJson({ found, ...answer }: Answer): object {

@@ -5,6 +5,9 @@ import { relayLines } from './relay-lines.ts';
 import { type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
 import type { Reporting } from './worker-reports.ts';
 
+/** The variable in which a worker finds its number: the one of its place, also if it is not the first one there. */
+export const PLACE = 'WORKER_PLACE';
+
 export interface WorkerProcessOptions {
   place: number;
   env: Record<string, string | undefined>;
@@ -20,7 +23,7 @@ export interface WorkerProcessOptions {
 /** One process of several, as the primary sees it. */
 export class WorkerProcess implements Reporting {
   readonly place: number;
-  readonly since = Date.now();
+  readonly since = performance.now();
   /** Settles when streams may come to the worker: `true`; or when it has ended before: `false`. */
   readonly ready: Promise<boolean>;
   readonly ended: Promise<void>;
@@ -30,9 +33,9 @@ export class WorkerProcess implements Reporting {
 
   constructor({ place, env, io, logger, onListening, onMessage, onEnd }: WorkerProcessOptions) {
     this.place = place;
-    const worker = cluster.fork(env);
+    const worker = cluster.fork({ ...env, [PLACE]: String(place) });
     this.#worker = worker;
-    worker.on('error', (error) => logger.error({ event: 'worker_error', worker: worker.process.pid, err: error }));
+    worker.on('error', (error) => logger.error({ event: 'worker_error', worker: place, err: error }));
     let ports = 0;
     worker.on('listening', ({ port }) => onListening(port, ports++ === 0));
     const child = worker.process;

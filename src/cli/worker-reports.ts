@@ -25,6 +25,7 @@ export class WorkerReports {
   readonly #patience: number;
   readonly #latest = new Map<Reporting, Counts>();
   #ended = sum([]);
+  #died = 0;
   /** The reports that are awaited, by number of the question. */
   readonly #awaited = new Map<number, (report: Report) => void>();
   #number = 0;
@@ -52,6 +53,11 @@ export class WorkerReports {
     this.#latest.delete(worker);
   }
 
+  /** To be called when a worker has ended that was not told to. */
+  died(): void {
+    this.#died++;
+  }
+
   /** Those who ask at the same time get the same answer. */
   gather(): Promise<Gathered> {
     this.#gathering ??= this.#gather().finally(() => {
@@ -68,7 +74,7 @@ export class WorkerReports {
     const silent = asked.filter((worker, i) => !found[i] && this.#latest.has(worker));
     const ended = sum([this.#ended, ...silent.map((worker) => this.#latest.get(worker)!)]);
     const workers = asked.map(({ place, pid }, i) => ({ worker: place, pid, answered: found[i] !== undefined }));
-    return { reports, ended, workers: this.#withMissing(workers) };
+    return { reports, ended, workers: this.#withMissing(workers), died: this.#died };
   }
 
   /** Answers `undefined` if the worker does not report in time. */

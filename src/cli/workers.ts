@@ -191,8 +191,10 @@ export class Workers {
       return;
     }
     if (worker.isLeaving) return;
-    const life = Date.now() - worker.since;
-    this.#logger.error({ event: 'worker_died', worker: worker.pid, code, signal, life });
+    const life = Math.round(performance.now() - worker.since);
+    this.#reports.died();
+    const end = signal === undefined ? { code } : { signal };
+    this.#logger.error({ event: 'worker_died', worker: worker.place, died: worker.pid, ...end, life });
     if (this.#port === undefined) {
       // No worker has listened yet. This one has printed the reason, and the next one would fail for the same reason.
       this.#code = code || EXIT.failed;

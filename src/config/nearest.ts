@@ -1,11 +1,21 @@
 /** Some variables have this prefix, and PORT, HOST and REDIS_URL have none. */
 const PREFIX = /^SISYPHUS_/;
 
-/** The candidate with the smallest edit distance to the name. Neither case counts, nor the prefix of variables, which is easily one too many. */
-export function nearest(name: string, candidates: string[]): string {
+/**
+ * The candidate with the smallest edit distance to the name; `undefined` if all are so far away that none may be meant. Neither case counts,
+ * nor the prefix of variables, which is easily one too many.
+ */
+export function nearest(name: string, candidates: string[]): string | undefined {
   const word = comparable(name);
   const distances = candidates.map((candidate) => distance(word, comparable(candidate)));
-  return candidates[distances.indexOf(Math.min(...distances))]!;
+  const least = Math.min(...distances);
+  return least <= word.length / 2 ? candidates[distances.indexOf(least)] : undefined;
+}
+
+/** The end of a message about an unknown name: which one may be meant, else where all are. */
+export function suggestion(name: string, candidates: string[], dashes = ''): string {
+  const near = nearest(name, candidates);
+  return near === undefined ? 'bin/sisyphus --help has all' : `${dashes}${near} may be meant`;
 }
 
 function comparable(name: string): string {

@@ -17,9 +17,11 @@ const FORM = /^(rediss?|redis\+unix|rediss?\+sentinel):\/\/(?:([^/?#]*)@)?([^@/?
 const DATABASE = /^(?:0|[1-9]\d{0,8})$/;
 const HOST = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})$/;
 const PARAMETERS = ['db', 'username', 'password', 'protocol'];
+// A password before the host, as in `user:password@host`, would be masked where the message is printed.
 const FORMS =
-  'expected redis://[user:password@]host[:port][/db], rediss://…, /path/of/a/socket, redis+unix:///path[?db=<db>] ' +
-  'or redis+sentinel://[user:password@]host:port,host:port/service[/db], with TLS rediss+sentinel://…';
+  'expected redis://host[:port][/db], /path/of/a/socket, redis+unix:///path[?db=<db>] or ' +
+  'redis+sentinel://host:port,host:port/service[/db], with TLS rediss://… or rediss+sentinel://…; ' +
+  'user:password@ stands before the first host';
 
 /**
  * Parses the address of a Redis. Every part of the address is either used or refused.

@@ -1,4 +1,4 @@
-import { nearest } from './nearest.ts';
+import { suggestion } from './nearest.ts';
 import { withoutServiceLinks } from './service-links.ts';
 import { type Name, TABLE, VARIABLES } from './variables.ts';
 
@@ -45,10 +45,10 @@ export function unknownNames(flags: Texts, env: Texts): string[] {
   return [
     ...Object.keys(flags)
       .filter((flag) => !flagNames.includes(flag))
-      .map((flag) => `--${flag} is unknown: --${nearest(flag, flagNames)} may be meant`),
+      .map((flag) => `--${flag} is unknown: ${suggestion(flag, flagNames, '--')}`),
     ...Object.keys(withoutServiceLinks(env))
       .filter((name) => /^SISYPHUS_/i.test(name) && !names.includes(name))
-      .map((name) => `${name} is unknown: ${nearest(name, names)} may be meant`),
+      .map((name) => `${name} is unknown: ${suggestion(name, names)}`),
   ];
 }
 

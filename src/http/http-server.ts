@@ -80,7 +80,12 @@ export function createHttpServers(context: HttpContext): Servers {
   const server = createServer(SERVER_OPTIONS);
   // By default Node drops every header after the 2,000th without an error; `Last-Event-ID` may be among them.
   server.maxHeadersCount = 0;
-  listenForRequests(server, createKoa(context, router, answers).callback(), openStream, pending);
+  listenForRequests(
+    server,
+    createKoa(context, router, answers, foundBeside(config.adminPort)).callback(),
+    openStream,
+    pending,
+  );
   const unreadable = { log, heads, counters, addressOf, position: () => hub.position };
   answerUnreadable(server, unreadable);
   keepConnections(server);
@@ -96,7 +101,7 @@ export function createHttpServers(context: HttpContext): Servers {
   if (config.adminPort === undefined) return { server, admin: undefined };
   const admin = createServer(
     SERVER_OPTIONS,
-    createKoa(context, createAdminRouter(context, routing), answers).callback(),
+    createKoa(context, createAdminRouter(context, routing), answers, FOUND_BY_OPERATORS).callback(),
   );
   answerUnreadable(admin, unreadable);
   keepConnections(admin);
@@ -115,6 +120,16 @@ function openConsole(context: HttpContext, parts: Omit<StreamOpenerOptions, 'aut
   };
 }
 
+/** What a 404 says of each port: that of operators has no streams, and beside it the other one has streams only. */
+const FOUND_BY_OPERATORS = 'publishers and operators are answered on this port, and streams on PORT';
+
+function foundBeside(adminPort: number | undefined): string {
+  const stream = 'GET /?user=7 opens a stream';
+  return adminPort === undefined
+    ? stream
+    : `${stream}, and publishers and operators are answered on SISYPHUS_ADMIN_PORT`;
+}
+
 function tellOfErrors(server: Server, log: BoundedLog): void {
   server.on('error', (error: NodeJS.ErrnoException) => {
     // Errors before the server listens reach the caller of `listen`.
@@ -122,12 +137,12 @@ function tellOfErrors(server: Server, log: BoundedLog): void {
   });
 }
 
-function createKoa(context: HttpContext, router: Router, answers: ErrorAnswers): Koa {
+function createKoa(context: HttpContext, router: Router, answers: ErrorAnswers, found: string): Koa {
   const app = new Koa();
   app.silent = true;
   app.use(lastAnswer(context.isDraining));
   app.use(pageHeaders);
-  app.use(errors(answers));
+  app.use(errors(answers, found));
   app.use(requireHead);
   app.use(cors(context.config.origins));
   app.use(sameSite);

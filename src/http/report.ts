@@ -12,7 +12,8 @@ export async function reportOf(context: HttpContext, loop: State['loop']): Promi
   for (const transport of sessions.transports()) open[transport] = (open[transport] ?? 0) + 1;
   const { stopping } = await reasonsAgainst(context);
   const files = { open: await descriptors.open(), limit: descriptors.limit };
-  const state = { ready: stopping.length === 0, open, maxStreams: config.maxStreams, loop, files };
+  const publishing = context.troubles().every(({ stops }) => stops === 'readers');
+  const state = { ready: stopping.length === 0, publishing, open, maxStreams: config.maxStreams, loop, files };
   const memory = process.memoryUsage.rss();
   return { status: statusNow(context), state: { ...state, memory }, counts: counters.snapshot() };
 }

@@ -110,13 +110,13 @@ export function openStreamDoor(
 
   server.on('connection', (socket: Socket) => {
     if (admits && !admits(socket)) return;
-    silent.set(socket, Date.now());
+    silent.set(socket, performance.now());
     pending?.add(socket);
     listen(socket);
   });
 
   const next: Next = (socket, early) => {
-    resting.set(socket, Date.now());
+    resting.set(socket, performance.now());
     pending?.rest(socket);
     listen(socket);
     if (early) onFirst.call(socket, early);
@@ -130,7 +130,7 @@ export function openStreamDoor(
     closeOlder(resting, KEPT);
   };
   const closeOlder = (connections: Map<Socket, number>, kept: number): void => {
-    const until = Date.now() - (server.listening ? kept : Math.min(kept, LAST_PATIENCE));
+    const until = performance.now() - (server.listening ? kept : Math.min(kept, LAST_PATIENCE));
     for (const [socket, since] of connections) {
       if (since > until) return;
       giveUp(socket, 'late');

@@ -61,7 +61,7 @@ export class Hub implements SourceListener {
   readonly #selfCheck: SelfCheck;
 
   constructor(options: HubOptions) {
-    const { source, logger, settled = async () => undefined, now = Date.now } = options;
+    const { source, logger, settled = async () => undefined, now = () => performance.now() } = options;
     const { onFlushed = ignore, onReversed = ignore, onHealed = ignore } = options;
     this.#options = options;
     this.#source = source;

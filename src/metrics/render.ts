@@ -2,7 +2,7 @@ import { AggregatorRegistry, Registry } from 'prom-client';
 import type { Counts } from '../counters.ts';
 import type { Metric, Value } from './metric.ts';
 import type { Gathered, Report, WorkerAnswer } from './report.ts';
-import { METRICS, WORKER_UP } from './table.ts';
+import { METRICS, OF_WORKERS } from './table.ts';
 
 export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 
@@ -10,10 +10,10 @@ export const CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 type Filled = Pick<Metric, 'name' | 'type' | 'help'> & { aggregator: string; values: Value[] };
 
 /** The text that Prometheus reads: the figures of all processes as if they were one. */
-export function render({ reports, ended, workers }: Gathered): Promise<string> {
+export function render({ reports, ended, workers, died = 0 }: Gathered): Promise<string> {
   const each = withoutReplaced(reports).map((report) => fill(report.counts, report));
   if (ended) each.push(fill(ended));
-  if (workers) each.push([workersUp(workers)]);
+  if (workers) each.push(ofWorkers(workers, died));
   return AggregatorRegistry.aggregate(each).metrics();
 }
 
@@ -32,8 +32,10 @@ function fill(counts: Counts, report?: Report): Filled[] {
   });
 }
 
-function workersUp(workers: WorkerAnswer[]): Filled {
-  const { name, type, help } = WORKER_UP;
-  const values = workers.map(({ worker, answered }) => ({ value: Number(answered), labels: { worker: `${worker}` } }));
-  return { name, type, help, aggregator: 'min', values };
+function ofWorkers(workers: WorkerAnswer[], died: number): Filled[] {
+  const up = workers.map(({ worker, answered }) => ({ value: Number(answered), labels: { worker: `${worker}` } }));
+  return [
+    { ...OF_WORKERS.up, aggregator: 'min', values: up },
+    { ...OF_WORKERS.died, aggregator: 'sum', values: [{ value: died, labels: {} }] },
+  ];
 }

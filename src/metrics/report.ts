@@ -24,6 +24,8 @@ export type Role = (typeof ROLES)[number];
 /** How one process is at the moment, as far as `/status` does not show it. What is not known is left out. */
 export interface State {
   ready: boolean;
+  /** Whether the store takes what is published, as far as is known. */
+  publishing: boolean;
   /** Open streams. */
   open: Tally<Transport>;
   maxStreams: number;
@@ -55,4 +57,6 @@ export interface Gathered {
   /** What workers have counted that have ended; `undefined` if there are no workers. */
   ended?: Counts | undefined;
   workers?: WorkerAnswer[] | undefined;
+  /** How many workers have ended by themselves. */
+  died?: number | undefined;
 }

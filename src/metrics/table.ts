@@ -15,6 +15,8 @@ export const METRICS: Metric[] = [
     ({ status: { version, store } }) => [{ value: 1, labels: { version, store } }], ['version', 'store']),
   gauge('sisyphus_ready', '1 if streams should be sent here, as `/readyz` says', 'min',
     ({ state }) => state.ready),
+  gauge('sisyphus_publishing', '1 unless Redis refuses something that publishers or the recorder need, as `/readyz` says', 'min',
+    ({ state }) => state.publishing),
   gauge('sisyphus_draining', '1 while the gateway is being stopped', 'min',
     ({ status }) => status.draining),
   gauge('sisyphus_warnings', 'the warnings that `/status` shows', 'max',
@@ -91,9 +93,20 @@ export const METRICS: Metric[] = [
 ];
 
 /** Whether a worker answered, by the number of its place; only with several workers. */
-export const WORKER_UP = {
+const WORKER_UP = {
   name: 'sisyphus_worker_up',
   type: 'gauge',
   help: 'with workers: 1 if the worker has answered in time',
   labels: ['worker'],
 } as const;
+
+/** How often a worker ended by itself: one that is started again within a second is not missed otherwise. Only with several workers. */
+const WORKERS_DIED = {
+  name: 'sisyphus_workers_died_total',
+  type: 'counter',
+  help: 'with workers: how often one ended by itself, and was started again',
+  labels: [],
+} as const;
+
+/** What the primary knows of its workers. */
+export const OF_WORKERS = { up: WORKER_UP, died: WORKERS_DIED };

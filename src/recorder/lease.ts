@@ -47,13 +47,13 @@ export class Lease {
     return answer;
   }
 
-  /** Ends the part of this period in the lease: repeats the request until it is answered, or until this time (ms since 1970). */
+  /** Ends the part of this period in the lease: repeats the request until it is answered, or until this time (ms, monotonic clock). */
   async giveUp(
     period: ListeningPeriod,
     { wanted, upTo, again }: { wanted: Wanted; upTo: UpTo; again: () => boolean },
     until: number,
   ): Promise<void> {
-    while (Date.now() < until) {
+    while (performance.now() < until) {
       try {
         await this.request(period, wanted, upTo, again());
         return;

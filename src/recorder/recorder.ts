@@ -183,7 +183,7 @@ export class Recorder implements PlainListener {
     if (period.from === undefined) return;
     if (period.state === 'elected') this.#lead();
     const { retire } = this.#times;
-    const until = Date.now() + retire;
+    const until = performance.now() + retire;
     if (period.state === 'leading') await Promise.race([this.#record(), wait(retire, undefined, { ref: false })]);
     const wanted = period.isIdle ? 'release' : 'leave';
     const upTo = wanted === 'release' ? period.place : undefined;

@@ -7,9 +7,9 @@ export async function drain(sessions: Iterable<Session>, within: number): Promis
     const j = Math.floor(Math.random() * (i + 1));
     [order[i], order[j]] = [order[j]!, order[i]!];
   }
-  const began = Date.now();
+  const began = performance.now();
   for (const [i, session] of order.entries()) {
-    const wait = began + (within * i) / order.length - Date.now();
+    const wait = began + (within * i) / order.length - performance.now();
     if (wait > 5) await new Promise((resolve) => setTimeout(resolve, wait));
     session.close('shutdown');
   }

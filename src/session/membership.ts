@@ -64,7 +64,7 @@ export class Membership implements Channels {
   /** Whether the list has to be read, because messages did not carry all of its changes. */
   #isStale = false;
   /** When the last change of rights was received, or the list last read (ms). */
-  #changedAt = 0;
+  #changedAt = Number.NEGATIVE_INFINITY;
   /** Whether `leave` has been called. */
   #left = false;
   readonly #list: ListReader;
@@ -235,7 +235,7 @@ export class Membership implements Channels {
   }
 
   #now(): number {
-    return (this.#options.now ?? Date.now)();
+    return this.#options.now?.() ?? performance.now();
   }
 
   /** The list from the store; `undefined` if the reader has left. */

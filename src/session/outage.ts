@@ -75,7 +75,7 @@ export class Outage {
 
   constructor(options: OutageOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? (() => performance.now());
     this.#repeats = new Repeats(this.#now);
   }
 
@@ -126,7 +126,7 @@ export class Outage {
     for (const [reason, { since, seenAt, isSaid }] of this.#refusals) {
       if (now - seenAt < OVER) continue;
       this.#refusals.delete(reason);
-      if (isSaid) logger.info({ event: 'redis_refuses_no_more', reason, milliseconds: seenAt - since });
+      if (isSaid) logger.info({ event: 'redis_refuses_no_more', reason, milliseconds: Math.round(seenAt - since) });
     }
   }
 
@@ -142,7 +142,7 @@ export class Outage {
       const away = this.#away;
       this.#away = undefined;
       if (!away?.isSaid) return;
-      logger.info({ event: 'redis_back', milliseconds: now - away.since, ...since(away.before, cost) });
+      logger.info({ event: 'redis_back', milliseconds: Math.round(now - away.since), ...since(away.before, cost) });
       this.#counted = { ...cost, at: now };
       return;
     }

@@ -241,7 +241,7 @@ export class Session implements ReadingOwner {
   }
 
   #now(): number {
-    return (this.#options.now ?? Date.now)();
+    return this.#options.now?.() ?? performance.now();
   }
 
   /** Handles a message on the user's own channel, which may be an expected record, and may carry a change of rights. */

@@ -78,9 +78,9 @@ function settings(port: number, directory: string): string[] {
 }
 
 async function isUp(child: ChildProcess, port: number): Promise<boolean> {
-  const deadline = Date.now() + START_TIMEOUT;
+  const deadline = performance.now() + START_TIMEOUT;
   // If the child has ended, it did not get the port: an answer there comes from another server.
-  while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
+  while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
     const answered = await ping(port);
     await wait(20);
     if (answered && child.exitCode === null) return true;

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { freePort } from '../support/child.ts';
+import { runCommand } from '../support/command-line.ts';
 import { startGateway } from '../support/gateway.ts';
 import { PUBLISH_SECRET, postPublish } from '../support/publisher.ts';
 import { eventually } from '../support/wait.ts';
@@ -60,6 +61,27 @@ describe('a port of their own for publishers and operators', function () {
     for (const base of [url, admin]) {
       for (const path of ['/healthz', '/readyz']) expect(await statusOf(base, ['GET', path])).to.equal(200);
     }
+  });
+
+  it('says on each port what is on the other one, and so do commands that ask the wrong one', async () => {
+    const { url } = world.gateway;
+    const messageAt = async (address: string): Promise<string> =>
+      ((await (await fetch(address)).json()) as { message: string }).message;
+    expect(await messageAt(`${url}/status`)).to.match(/operators are answered on SISYPHUS_ADMIN_PORT$/);
+    expect(await messageAt(`${admin}/stream`)).to.match(/streams on PORT$/);
+    expect((await runCommand(['tail', '1', '--url', admin])).stderr).to.match(
+      /opens no stream \(404\): .* streams on PORT\n$/,
+    );
+    expect((await runCommand(['status', '--url', url])).stdout).to.contain('SISYPHUS_ADMIN_PORT');
+  });
+
+  it('is found by commands that have the environment of the gateway', async () => {
+    const env = { PORT: String(world.gateway.port), SISYPHUS_ADMIN_PORT: new URL(admin).port };
+    expect(await runCommand(['status'], { env })).to.include({ code: 0 });
+    const ping = await runCommand(['ping', '--count', '1'], {
+      env: { ...env, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET },
+    });
+    expect(ping, ping.stderr).to.include({ code: 0 });
   });
 
   it('publishes there, and a reader on PORT hears it', async () => {

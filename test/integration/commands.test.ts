@@ -55,6 +55,15 @@ describe('the commands that look', function () {
     expect(text).to.match(new RegExp(`/${world.gateway.pid} +streamer +${TIME} +now +\\d{16}`));
   });
 
+  it('streams: one gateway that cannot be asked hides none of the others, and ends with 1', async () => {
+    const stream = await world.openOk({ path: '/?user=shown' });
+    const both = ['streams', 'shown', '--json', '--gateways', `http://127.0.0.1:1,${world.gateway.url}`];
+    const { code, stdout, stderr } = await runCommand(both, { env: env() });
+    expect([code, (JSON.parse(stdout) as unknown[]).length]).to.deep.equal([1, 1]);
+    expect(stderr).to.match(/^sisyphus: cannot reach http:\/\/127\.0\.0\.1:1\/streams[^\n]*\n$/);
+    stream.close();
+  });
+
   it('streams: every worker of a gateway is asked', async () => {
     const workers = await startGateway({ ...env(), SISYPHUS_WORKERS: '2' });
     await eventually(() => workers.logs.filter(({ event }) => event === 'listening').length === 2, 15_000);
@@ -114,7 +123,27 @@ describe('the commands that look', function () {
     expect(stdout).to.match(/^(\d{16} published after [\d.]+ ms, read after [\d.]+ ms\n){2}$/);
     const nowhere = await runCommand(['ping', '--url', `http://127.0.0.1:${await freePort()}`], { env: env() });
     expect(nowhere).to.include({ code: 1 });
-    expect(nowhere.stderr).to.match(/^sisyphus: [^\n]*ECONNREFUSED[^\n]*\n$/);
+    expect(nowhere.stderr).to.match(/^sisyphus: cannot reach http:\/\/127\.0\.0\.1:\d+ \([^\n]*ECONNREFUSED[^\n]*\n$/);
+  });
+
+  it('say what Redis denies, or that it takes no such password, and what would be right', async () => {
+    await world.redis.client().call('ACL', 'SETUSER', 'looker', 'on', '>right', '~*', '&*', '+@all', '-scan');
+    const as = (password: string, ...args: string[]): ReturnType<typeof runCommand> =>
+      runCommand(args, { env: { REDIS_URL: world.redis.url.replace('redis://', `redis://looker:${password}@`) } });
+    expect(await as('right', 'channels')).to.deep.include({
+      code: 1,
+      stderr: 'sisyphus: Redis refuses SCAN to user looker: expected +scan in its ACL, or another user in REDIS_URL\n',
+    });
+    for (const args of [
+      ['history', 'old:1'],
+      ['publish', 'old:1', 'x'],
+    ]) {
+      const { code, stderr } = await as('wrong', ...args);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(
+        /^sisyphus: Redis does not take the user and password [^\n]*WRONGPASS[^\n]*expected [^\n]*\n$/,
+      );
+    }
   });
 
   it('refuse what they cannot use', async () => {

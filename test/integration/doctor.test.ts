@@ -63,6 +63,23 @@ describe('bin/sisyphus doctor', function () {
       }
     });
 
+    it('says to whom a denied SUBSCRIBE matters, and how to give a full Redis memory', async () => {
+      const redis = await startRedis();
+      try {
+        const client = redis.client();
+        await client.call('ACL', 'SETUSER', 'gateway', 'on', '>pw', '~*', '&*', '+@all', '-subscribe');
+        const { findings } = await examine({ REDIS_URL: redis.url.replace('://', '://gateway:pw@') });
+        expect(saying(findings, /SUBSCRIBE/)?.text).to.match(/\+subscribe in its ACL \(no reader can be served\)$/);
+        await client.set('large', 'x'.repeat(1_000_000));
+        await client.config('SET', 'maxmemory', '1mb');
+        const full = saying((await examine({ REDIS_URL: redis.url })).findings, /OOM/);
+        expect(full?.text).to.match(/[^)]; nothing can be published$/);
+        expect(full?.mend).to.match(/^redis-cli CONFIG SET maxmemory/);
+      } finally {
+        await redis.stop();
+      }
+    });
+
     it('names what its settings weaken, and who else is there', async () => {
       const limit = ['--client-output-buffer-limit', 'pubsub', '1mb', '1mb', '60'];
       const redis = await startRedis({ args: ['--maxmemory', '100mb', '--maxmemory-policy', 'allkeys-lru', ...limit] });

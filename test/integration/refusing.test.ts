@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import { type Gateway, startGateway } from '../support/gateway.ts';
+import { readMetrics } from '../support/metrics.ts';
 import { fcallPublisher, PUBLISH_SECRET, plainPublisher } from '../support/publisher.ts';
 import { openStream } from '../support/raw-stream.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -85,6 +86,9 @@ describe('Redis, refusing', function () {
         expect({ status, ready }).to.deep.equal({ status: 200, ready: true });
         expect(reasons).to.contain(word).and.to.contain('expected');
         expect((await world.gateway.status()).reasons).to.deep.equal([reasons]);
+        const figures = await readMetrics(world.gateway.url);
+        const shown = ['ready', 'redis_up', 'publishing'].map((name) => figures.get(`sisyphus_${name}`));
+        expect(shown).to.deep.equal([1, 1, 0]);
 
         await end(world.client);
         for (const one of [stream, back]) await one.until(({ messages }) => messages.length === 2, 5000);
@@ -95,6 +99,7 @@ describe('Redis, refusing', function () {
           OK,
         ]);
         await eventually(async () => (await readiness(world.gateway)).reasons === '', 12_000, 200);
+        expect((await readMetrics(world.gateway.url)).get('sisyphus_publishing')).to.equal(1);
       } finally {
         await world.stop();
       }

@@ -13,6 +13,11 @@ import { eventually } from '../support/wait.ts';
 
 const DEPLOY = fileURLToPath(new URL('../../deploy/', import.meta.url));
 const READERS = 40;
+/**
+ * Connections of an nginx that has too few. A stream takes two, nginx itself takes two: so one is left for a client who comes, and none to
+ * ask a gateway for that client.
+ */
+const ODD = 25;
 /** Between two messages (ms). */
 const PAUSE = 15;
 
@@ -163,6 +168,25 @@ describe('gateways that are restarted behind a proxy', function () {
     it(`lose readers for good where the line is missing: ${what}`, async () => {
       await roll(program, count, away, edit);
       expect(readers.flatMap(({ refusals }) => refusals).length).to.be.above(0);
+    });
+  }
+
+  const UNFIT: [what: string, edit: Edit, isSpared: boolean][] = [
+    ['no reader for good', (text) => text, true],
+    ['readers for good without the 500 in error_page', (text) => text.replace('error_page 500 ', 'error_page '), false],
+  ];
+  for (const [what, edit, isSpared] of UNFIT) {
+    it(`lose ${what} behind an nginx that has too few connections`, async () => {
+      const ports = [await freePort()];
+      gateways = await Promise.all(ports.map(startOn));
+      const behind = await startProxy('nginx', (port) => textOf('nginx', port, ports, edit), ODD);
+      proxy = behind;
+      readers = Array.from({ length: READERS }, () => new ReturningReader(behind.port, '/stream?user=1'));
+      const refusals = (): number[] => readers.flatMap((reader) => reader.refusals);
+      const isTurnedAway = (): boolean => readers.some(({ errors }) => errors > 0);
+      await eventually(() => (isSpared ? isTurnedAway() : refusals().length > 0), 10_000);
+      if (isSpared) expect(refusals()).to.deep.equal([]);
+      else expect(refusals()).to.include(500);
     });
   }
 

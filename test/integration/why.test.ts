@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { expect } from 'chai';
 import { runCommand } from '../support/command-line.ts';
 import { startGateway } from '../support/gateway.ts';
@@ -110,6 +111,34 @@ describe('bin/sisyphus why', function () {
       expect(answer.problems.join()).to.match(/^cannot reach http:\/\/127\.0\.0\.1:1\//);
     } finally {
       await other.stop();
+    }
+  });
+
+  it('does not say that there was no stream if gateways could not be asked', async () => {
+    await world.allow('7', 'room:1');
+    const id = await publish('room:1');
+    const answer = await ask('room:1', id, '--gateways', 'http://127.0.0.1:1');
+    expect(answer.verdict).to.equal('the message is in the backlog; whether a stream has it is not known (unasked)');
+  });
+
+  it('says that a reader that was too slow may not have read what was written', async () => {
+    await world.allow('7', 'room:1');
+    const idle = connect(world.gateway.port, '127.0.0.1');
+    try {
+      idle.pause();
+      idle.write('GET /?user=7 HTTP/1.1\r\nHost: x\r\n\r\n');
+      await eventually(async () => (await world.gateway.status()).streams === 1);
+      for (let i = 0; i < 80; i++) await world.publish.fcall('room:1', 'x'.repeat(200_000));
+      await eventually(async () => (await world.gateway.status()).streams === 0, 15_000);
+      const { verdict } = await ask('room:1');
+      expect(verdict).to.match(
+        /^the message was (written, .*; the stream ended as slow, so the client may not|not written: the stream ended before)/,
+      );
+      const first = await runCommand(['history', 'room:1', '--limit', '100', '--json'], { env: env() });
+      const { id } = JSON.parse(first.stdout.split('\n')[0]!) as { id: string };
+      expect((await ask('room:1', id)).verdict).to.match(/^the message was written, .*; the stream ended as slow/);
+    } finally {
+      idle.destroy();
     }
   });
 

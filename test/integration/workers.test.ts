@@ -76,8 +76,13 @@ describe('several workers', function () {
       process.kill(second!, 'SIGCONT');
     }
     process.kill(first!, 'SIGKILL');
-    await gateway.waitForLog(({ event }) => event === 'worker_died');
+    const death = await gateway.waitForLog(({ event }) => event === 'worker_died');
+    expect(death).to.include({ worker: 1, died: first!, signal: 'SIGKILL' });
     await eventually(async () => !(await allServe(gateway, 2)).includes(first!), 15_000);
+    const [successor] = await allServe(gateway, 2);
+    const line = await gateway.waitForLog(({ event, pid }) => event === 'listening' && pid === successor);
+    expect(line, 'it has the number of its place').to.include({ worker: 1 });
+    expect((await readMetrics(gateway.url)).get('sisyphus_workers_died_total')).to.equal(1);
     expect((await readMetrics(gateway.url)).get(DELIVERED)).to.be.at.least(6);
   });
 

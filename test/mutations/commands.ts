@@ -160,4 +160,27 @@ export const COMMAND_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/documents',
     only: 'what to do',
   },
+  {
+    name: 'commands look for readers on the port of operators',
+    file: 'src/cli/gateway-address.ts',
+    find: "door === 'operators' && adminPort !== undefined",
+    replace: 'adminPort !== undefined',
+    caughtBy: 'unit/gateway-address',
+  },
+  {
+    name: 'why says that there was no stream, although nobody could be asked',
+    file: 'src/cli/why.ts',
+    find: 'if (problems.length > 0)',
+    replace: 'if (problems.length > 9)',
+    caughtBy: 'integration/why',
+    only: 'could not be asked',
+  },
+  {
+    name: 'an option that is far from all others is taken for one of them',
+    file: 'src/config/nearest.ts',
+    find: 'least <= word.length / 2',
+    replace: 'least >= 0',
+    caughtBy: 'integration/cli',
+    only: 'bogus',
+  },
 ];

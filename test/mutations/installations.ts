@@ -101,7 +101,7 @@ export const INSTALLATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the command line does not know the namespace',
-    file: 'src/cli/publisher.ts',
+    file: 'src/cli/own-variables.ts',
     find: "'SISYPHUS_REDIS_KEY', 'SISYPHUS_NAMESPACE']",
     replace: "'SISYPHUS_REDIS_KEY']",
     caughtBy: 'integration/cli',

@@ -289,8 +289,8 @@ export const RECORDER_MUTATIONS: Mutation[] = [
   {
     name: 'a gateway is ready before what it asks for is recorded',
     file: 'src/gateway.ts',
-    find: ' || !store.isSettled) && Date.now() < until',
-    replace: ') && Date.now() < until',
+    find: ' || !store.isSettled) && performance.now() < until',
+    replace: ') && performance.now() < until',
     caughtBy: 'integration/settings',
     only: 'only when what it asks for',
   },

@@ -52,7 +52,7 @@ export const REDIS_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the command line does not know the certificates',
-    file: 'src/cli/publisher.ts',
+    file: 'src/cli/own-variables.ts',
     find: "'SISYPHUS_REDIS_CA', 'SISYPHUS_REDIS_CERT', 'SISYPHUS_REDIS_KEY', ",
     replace: '',
     caughtBy: 'redis/certificates',

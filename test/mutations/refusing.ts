@@ -3,6 +3,20 @@ import type { Mutation } from './mutations.ts';
 /** Mistakes with a Redis that answers and refuses, or is away. */
 export const REFUSING_MUTATIONS: Mutation[] = [
   {
+    name: 'what is changed in Redis is found only when somebody needs it',
+    file: 'src/store/redis/setup.ts',
+    find: 'performance.now() - this.#probedAt > period',
+    replace: 'performance.now() - this.#probedAt > period * 1e9',
+    caughtBy: 'redis/setup',
+  },
+  {
+    name: 'a clock that is behind that of Redis is no warning',
+    file: 'src/store/redis/store-clock.ts',
+    find: 'Math.abs(ahead) > MOST_AHEAD',
+    replace: 'ahead > MOST_AHEAD',
+    caughtBy: 'unit/store-clock',
+  },
+  {
     name: 'the form of the mark that writes nothing is not tried',
     file: 'src/store/redis/functions.ts',
     find: '        if (!refusesWrites(error)) throw error;\n        refusal = error;',

@@ -7,6 +7,9 @@ const HEALTHY: Series = {
   sisyphus_ready: '1+0x120',
   sisyphus_redis_up: '1+0x120',
   sisyphus_recording: '1+0x120',
+  sisyphus_publishing: '1+0x120',
+  sisyphus_warnings: '0+0x120',
+  sisyphus_workers_died_total: '3+0x120',
   'sisyphus_worker_up{worker="1"}': '1+0x120',
   'sisyphus_resets_total{reason="trimmed"}': '0+1x120',
   'sisyphus_streams_closed_total{reason="client"}': '0+500x120',
@@ -40,12 +43,16 @@ const CASES: Case[] = [
   ['SisyphusRedisAway', { sisyphus_redis_up: '1+0x30 0+0x90' }, '5m', '5m40s'],
   ['SisyphusNoRecorder', { sisyphus_recording: '1+0x30 0+0x90' }, '5m20s', '6m'],
   ['SisyphusWorkerMissing', { 'sisyphus_worker_up{worker="1"}': '1+0x30 0+0x90' }, '5m50s', '6m30s'],
+  ['SisyphusRefusesPublishers', { sisyphus_publishing: '1+0x30 0+0x90' }, '5m50s', '6m30s'],
+  ['SisyphusWorkersDie', { sisyphus_workers_died_total: '3+0x30 4+0x90' }, '4m', '8m'],
+  ['SisyphusWarns', { sisyphus_warnings: '0+0x12 1+0x108' }, '16m', '18m'],
   ['SisyphusResets', { 'sisyphus_resets_total{reason="trimmed"}': '0+20x120' }, '1m', '10m'],
   ['SisyphusStreamsEnd', { 'sisyphus_streams_closed_total{reason="slow"}': '0+20x120' }, '4m', '10m'],
   ['SisyphusMistake', { 'sisyphus_streams_closed_total{reason="internal"}': '0+0x30 1+0x90' }, '4m', '8m'],
   ['SisyphusRefuses', { 'sisyphus_streams_refused_total{refusal="capacity"}': '0+20x120' }, '4m', '10m'],
   ['SisyphusStreamsNearLimit', { 'sisyphus_streams_open{transport="stream"}': '5500+0x120' }, '4m', '10m'],
   ['SisyphusFilesNearLimit', { sisyphus_open_files: '8500+0x120' }, '4m', '10m'],
+  ['SisyphusFilesNearLimit', { sisyphus_open_files: '140+0x120', sisyphus_open_files_limit: '200+0x120' }, '4m', '10m'],
   ['SisyphusRedisSlow', { 'sisyphus_redis_round_trip_seconds_bucket{le="0.05"}': '0+7x120' }, '4m', '10m'],
   ['SisyphusLate', { 'sisyphus_publish_to_socket_seconds_bucket{le="0.5"}': '0+900x120' }, '4m', '10m'],
   ['SisyphusEventLoopLate', { 'sisyphus_event_loop_delay_seconds{quantile="0.99"}': '0.4+0x120' }, '4m', '10m'],
@@ -53,7 +60,7 @@ const CASES: Case[] = [
   ['SisyphusUnconfirmed', { sisyphus_messages_unconfirmed_total: '7+0x30 8+0x90' }, '4m', '8m'],
 ];
 
-export const TESTED_ALERTS = CASES.map(([alert]) => alert);
+export const TESTED_ALERTS = [...new Set(CASES.map(([alert]) => alert))];
 
 /** A file for `promtool test rules`: each alert fires on what it names, after its time, and no other one does. */
 export function ruleTests(rules: string): string {

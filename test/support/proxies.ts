@@ -15,14 +15,14 @@ export interface FrontProxy {
 const HAND_ON = (target: number): string => `location / { proxy_pass http://127.0.0.1:${target}; }`;
 
 /** What Debian's nginx.conf says of HTTP, and these sites. */
-function nginxConf(sites: string, dir: string): string {
+function nginxConf(sites: string, dir: string, connections: number | undefined): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
   const paths = temporary.map((name) => `${name}_temp_path ${dir}/${name};`).join('\n  ');
   return `daemon off;
-worker_processes auto;
+worker_processes ${connections === undefined ? 'auto' : 1};
 pid ${dir}/nginx.pid;
 error_log stderr;
-events { worker_connections 768; }
+events { worker_connections ${connections ?? 768}; }
 http {
   ${paths}
   access_log off;
@@ -63,10 +63,14 @@ export function startHaproxy(target: number): Promise<FrontProxy> {
   return startProxy('haproxy', (port) => haproxyConf(port, target));
 }
 
-/** @param configure answers the whole file for HAProxy, the sites for Caddy, and for nginx what is within `http` */
+/**
+ * @param configure answers the whole file for HAProxy, the sites for Caddy, and for nginx what is within `http`
+ * @param connections of nginx, which has one worker then
+ */
 export function startProxy(
   program: Program,
   configure: (port: number) => string | Promise<string>,
+  connections?: number,
 ): Promise<FrontProxy> {
   if (program === 'haproxy') return start(program, configure, (file) => ['-db', '-f', file]);
   if (program === 'caddy') {
@@ -76,7 +80,8 @@ export function startProxy(
       (await configure(port)).replace(/^\{\n/m, quiet).replace(/grace_period .*/, 'grace_period 100ms');
     return start(program, whole, (file) => ['run', '--config', file, '--adapter', 'caddyfile']);
   }
-  const whole = async (port: number, dir: string): Promise<string> => nginxConf(await configure(port), dir);
+  const whole = async (port: number, dir: string): Promise<string> =>
+    nginxConf(await configure(port), dir, connections);
   return start(program, whole, (file, dir) => ['-c', file, '-p', dir, '-e', 'stderr']);
 }
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import { METRICS, WORKER_UP } from '../../src/metrics/table.ts';
+import { METRICS, OF_WORKERS } from '../../src/metrics/table.ts';
 import { TESTED_ALERTS } from '../support/alert-cases.ts';
 import { read } from '../support/documents.ts';
 import { alertsOf, expressionsOf, panelsOf, RULES, withoutThreshold } from '../support/expressions.ts';
 
-const ALL = [...METRICS, WORKER_UP];
+const ALL = [...METRICS, ...Object.values(OF_WORKERS)];
 /** What Prometheus itself adds. */
 const OWN_LABELS = ['job', 'instance', 'le'];
 

@@ -8,7 +8,7 @@ import { CLOSE_REASONS } from '../../src/connection/close-reason.ts';
 import { REFUSALS } from '../../src/connection/refusal.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { RESET_REASONS } from '../../src/message/reset.ts';
-import { METRICS, WORKER_UP } from '../../src/metrics/table.ts';
+import { METRICS, OF_WORKERS } from '../../src/metrics/table.ts';
 import { SCENARIOS } from '../fault/scenarios.ts';
 import {
   anchorsOf,
@@ -80,13 +80,11 @@ describe('the tables in the documents', () => {
 
   it('have every metric, with its type, labels and meaning', () => {
     const rows = table('docs/run/metrics.md', 'metric').map((cells) => cells.map(plain));
-    const expected = [...METRICS, { ...WORKER_UP, aggregator: 'each' }].map((metric) => [
-      metric.name,
-      metric.type,
-      metric.labels.join(', '),
-      plain(metric.help),
-      metric.aggregator,
-    ]);
+    const expected = [
+      ...METRICS,
+      { ...OF_WORKERS.up, aggregator: 'each' },
+      { ...OF_WORKERS.died, aggregator: 'sum' },
+    ].map((metric) => [metric.name, metric.type, metric.labels.join(', '), plain(metric.help), metric.aggregator]);
     expect(rows).to.deep.equal(expected);
     for (const [name] of rows) expect(name).to.match(/^sisyphus_[a-z_]+$/);
   });

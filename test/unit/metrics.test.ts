@@ -13,7 +13,7 @@ function aReport(counters: Counters, more: { ready?: boolean; streams?: number }
   const files = { open: 30, limit: Number.POSITIVE_INFINITY };
   return {
     status: { ...common, reasons: [], warnings: [], ...figures, recorder, settings: undefined },
-    state: { ready, open: { stream: streams }, maxStreams: 10, loop, files, memory: 1 },
+    state: { ready, publishing: ready, open: { stream: streams }, maxStreams: 10, loop, files, memory: 1 },
     counts: counters.snapshot(),
   };
 }
@@ -56,7 +56,7 @@ describe('the metrics', () => {
       { worker: 1, pid: 7, answered: true },
       { worker: 2, pid: 8, answered: false },
     ];
-    const lines = await linesOf(render({ reports, ended: three.snapshot(), workers }));
+    const lines = await linesOf(render({ reports, ended: three.snapshot(), workers, died: 2 }));
     expect(lines).to.include('sisyphus_messages_delivered_total 3');
     expect(lines).to.include('sisyphus_publish_to_socket_seconds_bucket{transport="stream",le="0.0025"} 2');
     expect(lines).to.include('sisyphus_streams_open{transport="stream"} 5');
@@ -64,5 +64,6 @@ describe('the metrics', () => {
     expect(lines).to.include('sisyphus_event_loop_delay_seconds{quantile="0.99"} 0.3');
     expect(lines).to.include('sisyphus_worker_up{worker="1"} 1');
     expect(lines).to.include('sisyphus_worker_up{worker="2"} 0');
+    expect(lines).to.include('sisyphus_workers_died_total 2');
   });
 });

@@ -68,7 +68,7 @@ const OBEYED: [string, object][] = [
 
 /** Each with what the message must name. */
 const REFUSED: [string, RegExp][] = [
-  ['h:6379', /redis:\/\/\[user:password@\]host/],
+  ['h:6379', /redis:\/\/host\[:port\].* user:password@ stands before/],
   ['h', /redis:\/\//],
   ['http://h', /redis:\/\//],
   ['unix:///run/redis.sock', /redis\+unix:\/\/\/path/],

@@ -312,7 +312,9 @@ describe('a session at revisions that has nothing to wait for', () => {
 
   /** A poll that has not been opened, and how it has ended. */
   function begin(seen: Record<string, number>, { user, granted = Object.keys(seen) }: Partial<SessionOptions> = {}) {
-    const rules = { noopInterval: 15_000, maxBuffer: 1_000_000, isFinal: () => false, isBehindGap: () => false };
+    const timer = { begin: () => () => undefined };
+    const bounds = { noopInterval: 15_000, maxBuffer: 1_000_000 };
+    const rules = { ...bounds, timer, isFinal: () => false, isBehindGap: () => false };
     const pairs = new Map(Object.entries(seen));
     const connection = new RtResponse(pairs, rules);
     const named = new Set(pairs.keys());

@@ -31,6 +31,14 @@ describe('the clock of the store, for figures', () => {
     expect(clock.toLocal(at(60_000))).to.be.closeTo(2100.5, 0.01);
   });
 
+  it('is compared with the time of the machine, as far as the answers tell', () => {
+    const clock = new StoreClock();
+    const ahead = (ms: number): number => Math.round(clock.aheadOfStore(1_795_206_467_000 + 5000 + ms, 5100.5));
+    expect(ahead(7_200_000), 'before the first answer').to.equal(0);
+    clock.learn(at(0), 100, 101);
+    expect([-7_200_000, 1500, -1500, 3000].map(ahead)).to.deep.equal([-7_200_000, 0, 0, 3000]);
+  });
+
   it('follows a drift, because old answers are forgotten', () => {
     const clock = new StoreClock();
     for (let i = 0; i < 200; i++) clock.learn(at(i * 1000), 100 + i * 1000.1, 101 + i * 1000.1);

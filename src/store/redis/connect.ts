@@ -10,7 +10,7 @@ import { loadFunctions, readVersion } from './functions.ts';
 import { Keys } from './keys.ts';
 import { RedisBacklog } from './redis-backlog.ts';
 import { RedisCollections } from './redis-collections.ts';
-import { rethrow } from './redis-error.ts';
+import { explain, isReply, rethrow } from './redis-error.ts';
 import { RedisTokens } from './redis-tokens.ts';
 import { type RedisTarget, urlOf } from './target.ts';
 
@@ -31,7 +31,7 @@ export async function connectPublisher(
 
 /**
  * One connection for a command.
- * @throws SisyphusError `redis_unavailable` if there is none within 2 s
+ * @throws SisyphusError `redis_unavailable` if there is none within 2 s; `redis_refused` if Redis answers and lets nobody in
  */
 export async function connectCommand(
   target: RedisTarget,
@@ -39,12 +39,15 @@ export async function connectCommand(
 ): Promise<{ redis: Redis; keys: Keys; close(): Promise<void> }> {
   const redis = openConnection(target, 'cli');
   const close = (): Promise<void> => closeConnection(redis);
-  let reason = 'no answer';
+  const problems: Error[] = [];
   redis.on('error', (error: Error) => {
-    reason = error.message;
+    problems.push(error);
   });
   if (!(await within(COMMAND, new Promise((resolve) => redis.once('ready', resolve))))) {
     await close();
+    const problem = problems.at(-1);
+    const reason = problem?.message ?? 'no answer';
+    if (isReply(problem)) throw new SisyphusError('redis_refused', explain(problem).reason, { cause: problem });
     throw new SisyphusError('redis_unavailable', `cannot reach Redis within ${COMMAND / 1000} s (${reason})`);
   }
   return { redis, keys: new Keys(namespace, parseRedisUrl(urlOf(target)).database), close };

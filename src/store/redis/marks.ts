@@ -27,10 +27,19 @@ export class Marks {
   readonly #clock = new StoreClock();
   /** By event: the stored value that was logged last. */
   readonly #reported = new Map<string, string>();
+  #isClockOff = false;
 
   constructor(options: MarksOptions) {
     this.#options = options;
     this.#mark = new ReadableFunction(options.redis, options.keys, 'sisyphus_mark');
+  }
+
+  /** A warning if the clock of this machine is not that of Redis; else `undefined`. */
+  get clockWarning(): string | undefined {
+    const ahead = this.#clock.aheadOfStore(Date.now(), performance.now());
+    if (ahead === 0) return undefined;
+    const side = `${Math.round(Math.abs(ahead) / 1000)} s ${ahead > 0 ? 'ahead of' : 'behind'}`;
+    return `the clock of this machine is ${side} that of Redis, so credentials end at another time than they say: expected NTP on both`;
   }
 
   /** See `Store.localTime`. */
@@ -53,6 +62,7 @@ export class Marks {
       const { position: last = BEGINNING, born = BEGINNING, now, gaps, heads } = mark;
       plausible.learn(last, now, asked);
       this.#clock.learn(now, asked, performance.now());
+      this.#compareClocks();
       if (!isRefused) standing.worked('reading');
       await disconnects.learn(mark);
       if (isReadOnly) return { now, ...this.#readOnly.judge(mark, floor, mark.isReplica) };
@@ -87,6 +97,13 @@ export class Marks {
       this.#report('key_prefix_differs', prefix, `${text}; ${expected}`);
     }
     if (!isSameDatabase || (prefix === '' && names.prefix !== '')) setup.configure();
+  }
+
+  #compareClocks(): void {
+    const warning = this.clockWarning;
+    if (warning !== undefined && !this.#isClockOff)
+      this.#options.logger.warn({ event: 'clock_differs', reason: warning });
+    this.#isClockOff = warning !== undefined;
   }
 
   /** Logs the error, unless the last one of this event had the same value. */

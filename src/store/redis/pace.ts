@@ -44,7 +44,7 @@ export class Pace {
   #leftAt = Number.NEGATIVE_INFINITY;
   #readOnlyAt = Number.NEGATIVE_INFINITY;
 
-  constructor(now: () => number = Date.now) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 

@@ -82,7 +82,7 @@ export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): 
   const troubles: Trouble[] = [];
   const denied: Denied[] = [];
   for (const one of [...(await tryQueued(redis, keys, names)), ...(await trySubscribing(redis, keys, names))]) {
-    if (isAccessRefusal(one.error)) denied.push(one);
+    if (isAccessRefusal(one.error)) denied.push({ ...one, stops: stopsOf(one) });
     else if (isStateRefusal(one.error)) state.push({ stops: 'publishing', ...explain(one.error) });
     else if (isUnknownCommand(one.error)) troubles.push({ stops: one.stops, ...explain(one.error) });
   }
@@ -91,6 +91,11 @@ export async function probe(redis: Redis, { user, keys, names }: ProbeOptions): 
     for (const denial of denials(some, user)) troubles.push({ stops, ...denial });
   }
   return { lasting: distinct(troubles), state: distinct(state) };
+}
+
+/** Without SUBSCRIBE nothing is heard at all. If only some channels are denied, all others go on. */
+function stopsOf({ command, error, stops }: Denied): Trouble['stops'] {
+  return command === 'SUBSCRIBE' && isCommandDenied(error) ? 'readers' : stops;
 }
 
 function queuedTrials(keys: Keys, { prefix }: PlainNames): Trial[] {

@@ -33,7 +33,8 @@ export function toSisyphusError(error: unknown): SisyphusError {
   const [word = '', ...rest] = text.replace(/^ERR /, '').split(' ');
   const code = Object.hasOwn(CODES, word) ? CODES[word] : undefined;
   if (code === 'redis_refused' || code === 'out_of_memory') {
-    return new SisyphusError(code, `Redis refuses: ${text}; nothing was published`, { cause: error });
+    const reason = explanationOf(text)?.replace(NOTHING, '') ?? `Redis refuses: ${text}`;
+    return new SisyphusError(code, `${reason}; nothing was published`, { cause: error });
   }
   if (code === undefined && error instanceof Error && error.name === 'ReplyError') {
     return new SisyphusError('redis_refused', `Redis refuses: ${text}`, { cause: error });
@@ -177,7 +178,10 @@ const EXPLANATIONS: [RegExp, string][] = [
   ],
   [/^OOM/, 'Redis is out of memory (OOM): expected a larger maxmemory, or fewer keys; nothing can be published'],
   [/^NOAUTH/, 'Redis asks for a password (NOAUTH): expected user and password in REDIS_URL'],
-  [/^WRONGPASS/, 'Redis does not take the user and password of REDIS_URL (WRONGPASS): expected others'],
+  [
+    /^WRONGPASS/,
+    'Redis does not take the user and password of REDIS_URL (WRONGPASS): expected those of a user whom it has',
+  ],
   [/max number of clients/, 'Redis has as many clients as it allows: expected a larger maxclients, or fewer clients'],
   [UNKNOWN_INFO, 'Redis does not know INFO: expected it not to be renamed; nothing can be published'],
   [
@@ -186,10 +190,16 @@ const EXPLANATIONS: [RegExp, string][] = [
   ],
 ];
 
+/** How an explanation ends that concerns publishers alone. */
+const NOTHING = '; nothing can be published';
+
+function explanationOf(reply: string): string | undefined {
+  return EXPLANATIONS.find(([pattern]) => pattern.test(reply))?.[1];
+}
+
 /** A refusal as a sentence for the operator of the gateway, and the reply of Redis in full. */
 export function explain(error: Error): { reason: string; detail: string } {
   const detail = replyOf(error);
   if (error instanceof UnfitError) return { reason: error.message, detail: error.detail };
-  const known = EXPLANATIONS.find(([pattern]) => pattern.test(detail));
-  return { reason: known?.[1] ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
+  return { reason: explanationOf(detail) ?? `Redis refuses: ${detail.slice(0, 200)}`, detail };
 }

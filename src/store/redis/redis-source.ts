@@ -119,6 +119,11 @@ export class RedisSource implements ChannelSource {
     }
   }
 
+  /** See `Marks.clockWarning`. */
+  get clockWarning(): string | undefined {
+    return this.#marks.clockWarning;
+  }
+
   /** See `Store.localTime`. */
   localTime(id: Position): number | undefined {
     return this.#marks.localTime(id);

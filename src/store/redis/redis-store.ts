@@ -149,7 +149,8 @@ export class RedisStore implements Store {
   }
 
   weaknesses(): string[] {
-    return this.#setup.weaknesses;
+    const { clockWarning } = this.source;
+    return clockWarning === undefined ? this.#setup.weaknesses : [...this.#setup.weaknesses, clockWarning];
   }
 
   start(): void {

@@ -10,12 +10,16 @@ import type { Weakness } from './weaknesses.ts';
 
 /** The least time between two probes (ms): connections may be lost many times a second. */
 const PROBED = 2000;
+/** After this (ms) Redis is probed again although nothing is refused: its ACL and its settings may be changed while gateways run. */
+const PERIOD = 60_000;
 
 export interface SetupOptions extends Parts {
   commands: Redis;
   settings: RedisSettings;
   /** The Redis ends with the gateway: it is not expected to keep anything. */
   isPrivate: boolean;
+  /** Instead of `PERIOD`, for tests. */
+  period?: number;
 }
 
 /** Configures Redis for its gateways, and tries the commands that they need. */
@@ -63,8 +67,12 @@ export class Setup {
     this.#isLooking = false;
   }
 
-  /** Reports this gateway's configuration, if that is due: again and again, for as long as the gateway lives. */
+  /**
+   * Reports this gateway's configuration and probes Redis, if that is due. To be called again and again, for as long as the gateway lives.
+   */
   remind(): void {
+    const { period = PERIOD } = this.#options;
+    if (performance.now() - this.#probedAt > period) void this.#probeAgain();
     if (this.#options.settings.isDue && this.#configured === this.#wanted) void this.#say();
   }
 
@@ -92,6 +100,12 @@ export class Setup {
     } catch (error) {
       standing.failed('configuration', error);
     }
+  }
+
+  async #probeAgain(): Promise<void> {
+    if (this.#isLooking) return;
+    await this.#probe();
+    if (this.#options.standing.isRefused) await this.look();
   }
 
   async #say(): Promise<void> {

@@ -40,7 +40,7 @@ export class Standing {
   #writtenAt = Number.NEGATIVE_INFINITY;
 
   /** @param onRefused called if a call or a connection is refused that was not refused before */
-  constructor(onRefused: () => void = () => undefined, now: () => number = Date.now) {
+  constructor(onRefused: () => void = () => undefined, now: () => number = () => performance.now()) {
     this.#onRefused = onRefused;
     this.#now = now;
   }

@@ -4,6 +4,8 @@ import type { Position } from '../../message/position.ts';
 const SAMPLES = 60;
 /** If an answer differs by more (ms), a clock was set, or another server answers: then only that answer counts. */
 const JUMP = 100;
+/** Clocks that differ by less (ms) are said to agree: no credential is valid for so short a time that it matters. */
+const MOST_AHEAD = 2000;
 
 interface Sample {
   /** By how much the local clock is ahead of the store's (ms). */
@@ -33,6 +35,16 @@ export class StoreClock {
     if (hasJumped) this.#samples = [];
     this.#samples = [...this.#samples.slice(1 - SAMPLES), sample];
     this.#best = this.#samples.reduce((least, other) => (other.took < least.took ? other : least));
+  }
+
+  /**
+   * How much the clock of this machine is ahead of the store's (ms); 0 if they agree as far as is known.
+   * @param wall the time of this machine (ms since 1970); @param local the same by the monotonic clock
+   */
+  aheadOfStore(wall: number, local: number): number {
+    if (!this.#best) return 0;
+    const ahead = wall - (local - this.#best.ahead);
+    return Math.abs(ahead) > MOST_AHEAD + this.#best.took / 2 ? ahead : 0;
   }
 
   /** The time by the local clock (ms) at which the store's clock had this time; `undefined` before the first answer. */
