@@ -9,12 +9,22 @@ const TIME_OF_DAY = [
   ...[
     'auth/forward.ts',
     'auth/token.ts',
+    'http/console-pass.ts',
     'http/identification.ts',
     'session/session-registry.ts',
     'sync/time-token.ts',
   ],
   // What is compared with another clock, or is shown.
-  ...['store/redis/figures.ts', 'store/redis/marks.ts', 'poll/inbox-request.ts', 'http/stream-head.ts', 'output.ts'],
+  ...[
+    'store/redis/figures.ts',
+    'store/redis/marks.ts',
+    'poll/inbox-request.ts',
+    'http/stream-head.ts',
+    'http/rt-door.ts',
+    'http/fleet-watch.ts',
+    'http/console-report.ts',
+    'output.ts',
+  ],
   // Ids are times.
   ...['message/position.ts', 'store/memory/memory-store.ts'],
 ];

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { loadAll } from 'js-yaml';
-import { loadConfig, VARIABLES } from '../../src/config/variables.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { VARIABLES } from '../../src/config/variables.ts';
 import { read } from '../support/documents.ts';
 
 interface Container {
