@@ -73,7 +73,7 @@ export const SHARED_LIMIT_MUTATIONS: Mutation[] = [
     name: 'each worker counts for itself',
     file: 'src/cli/worker.ts',
     find: '...(limits && { limits })',
-    replace: '...(limits === undefined && { limits })',
+    replace: '...(limits && {})',
     caughtBy: 'integration/shared-limits',
     only: 'of all workers together',
   },
