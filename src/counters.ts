@@ -155,7 +155,11 @@ type Figures = { [name: string]: number | Figures };
 function add(total: Figures, more: Figures): void {
   for (const [name, figure] of Object.entries(more)) {
     if (typeof figure === 'number') total[name] = ((total[name] as number | undefined) ?? 0) + figure;
-    else add(total[name] as Figures, figure);
+    else {
+      // A worker may be of another version than the primary, and count what that one does not know.
+      total[name] ??= {};
+      add(total[name] as Figures, figure);
+    }
   }
 }
 

@@ -44,7 +44,7 @@ export const serve: Command = {
     logWarnings(logger);
     const surroundings = surroundingsOf(config, flags, env);
     const warnings = (): string[] => [...surroundings, ...lossOf(stdout)];
-    if (cluster.isWorker) return serveAsWorker(config, logger, warnings);
+    if (cluster.isWorker) return serveAsWorker(config, env, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
     sayNames(logger, config.publishSecret);
     const texts = { flags, env };

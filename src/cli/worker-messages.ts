@@ -3,6 +3,12 @@ import type { Counts } from '../counters.ts';
 import type { ToPrimary, ToWorkerOfLimits } from '../limits/messages.ts';
 import type { Gathered, Report } from '../metrics/report.ts';
 
+/**
+ * The variable by which a primary says that it counts for its workers. A worker may be newer than its primary, if other code was installed
+ * meanwhile: without this it would ask in vain, and counts by itself.
+ */
+export const COUNTS_LIMITS = 'PRIMARY_COUNTS_LIMITS';
+
 /** What the primary sends to a worker. */
 export type ToWorker =
   /** `isReplaced`: others serve on, so nothing has to notice first that this worker goes. */

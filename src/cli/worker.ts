@@ -9,7 +9,7 @@ import type { Gathered } from '../metrics/report.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
 import { EXIT } from './command.ts';
 import { leaveSignalsToPrimary, startGateway } from './lifecycle.ts';
-import { type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
+import { COUNTS_LIMITS, type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
 
 /** How long the primary may take to gather the reports (ms): it waits a second for each worker, for all at a time. */
 const GATHERING = 3000;
@@ -18,11 +18,26 @@ const GATHERING = 3000;
 const LOOK = 100;
 
 /** Runs a worker. It stops only on a message from the primary, because a terminal's Ctrl-C and systemd signal each process. */
-export async function serveAsWorker(config: Config, logger: Logger, warnings: () => string[]): Promise<number> {
+export async function serveAsWorker(
+  config: Config,
+  env: Texts,
+  logger: Logger,
+  warnings: () => string[],
+): Promise<number> {
   const secrets = new PublishSecrets(config.publishSecret);
   const asked = new Asked();
-  const limits = new WorkerLimits((messages) => void tell({ kind: 'limits', messages }));
-  const gateway = new Gateway({ config, logger, warnings, secrets, limits, gather: () => asked.gather() });
+  const limits =
+    env[COUNTS_LIMITS] === undefined
+      ? undefined
+      : new WorkerLimits((messages) => void tell({ kind: 'limits', messages }));
+  const gateway = new Gateway({
+    config,
+    logger,
+    warnings,
+    secrets,
+    ...(limits && { limits }),
+    gather: () => asked.gather(),
+  });
   const stopped = new Promise<void>((resolve, reject) => {
     process.on('message', (message) => {
       if (!isMessage(message)) return;
@@ -31,7 +46,7 @@ export async function serveAsWorker(config: Config, logger: Logger, warnings: ()
       if (known.kind === 'secrets') secrets.use(parseSecretList(known.text));
       if (known.kind === 'certificates') gateway.context.store.useCertificates(known.tls);
       if (known.kind === 'report') void report(gateway, known.number);
-      if (known.kind === 'limits') limits.hear(known.messages);
+      if (known.kind === 'limits') limits?.hear(known.messages);
       if (known.kind === 'gathered') asked.answer(known.number, known.gathered);
     });
   });

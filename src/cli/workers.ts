@@ -6,6 +6,7 @@ import { PrimaryLimits } from '../limits/primary-limits.ts';
 import type { Logger } from '../logger.ts';
 import { EXIT, type Io } from './command.ts';
 import { stopLimit } from './lifecycle.ts';
+import { COUNTS_LIMITS } from './worker-messages.ts';
 import { WorkerProcess } from './worker-process.ts';
 import { WorkerReports } from './worker-reports.ts';
 
@@ -54,7 +55,8 @@ export class Workers {
   constructor(config: Config, io: Outputs, logger: Logger) {
     this.#config = config;
     // If the file becomes wrong, a worker that is started later must not fail by it.
-    this.#env = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
+    const secrets = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
+    this.#env = { ...secrets, [COUNTS_LIMITS]: '1' };
     this.#io = io;
     this.#logger = logger;
     this.#reports = new WorkerReports(() => this.#running, config.workers);

@@ -72,8 +72,8 @@ export const SHARED_LIMIT_MUTATIONS: Mutation[] = [
   {
     name: 'each worker counts for itself',
     file: 'src/cli/worker.ts',
-    find: 'secrets, limits, gather:',
-    replace: 'secrets, gather:',
+    find: '...(limits && { limits })',
+    replace: '...(limits && {})',
     caughtBy: 'integration/shared-limits',
     only: 'of all workers together',
   },

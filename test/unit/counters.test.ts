@@ -48,6 +48,11 @@ describe('what is counted', () => {
     expect(nothing.closed, 'a snapshot stays what it was').to.deep.equal({});
   });
 
+  it('adds up what another version has counted besides', () => {
+    const other = { ...new Counters().snapshot(), novel: { first: 2 } };
+    expect(sum([other, other])).to.deep.include({ novel: { first: 4 } });
+  });
+
   it('adds up, over processes: as if one had counted all of it', () => {
     const events = fc.array(fc.tuple(fc.nat(3), fc.nat(VERBS.length - 1)), { maxLength: 200 });
     fc.assert(
