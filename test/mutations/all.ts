@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { CLIENT_MUTATIONS } from './client.ts';
 import { CLIENT_SHAPE_MUTATIONS } from './client-shapes.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COMMAND_MUTATIONS } from './commands.ts';
@@ -51,4 +52,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...POLL_SESSION_MUTATIONS,
   ...CLIENT_SHAPE_MUTATIONS,
   ...COLLECTION_MUTATIONS,
+  ...CLIENT_MUTATIONS,
 ];

@@ -17,7 +17,7 @@ export interface Call {
 /** The code of a page that uses the client, without its imports, whose names `FakeBrowser` gives; `undefined` if the block is none. */
 export function codeWithClient({ language, text }: Block): string | undefined {
   const code = language === 'html' ? /<script type="module">\n(.*)<\/script>/s.exec(text)?.[1] : text;
-  if (!['html', 'js'].includes(language) || !code || !code.includes('import { Sisyphus }')) return undefined;
+  if (!['html', 'js'].includes(language) || !code?.includes('import { Sisyphus }')) return undefined;
   return code.replace(IMPORTS, '');
 }
 

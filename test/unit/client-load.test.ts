@@ -188,7 +188,7 @@ describe('the loads of the client', () => {
   it('are tried again soon when the line is back, and one at a time', async () => {
     await begin();
     load('room:1');
-    page.source.ok('1');
+    page.source.ok('1', 60_000);
     await page.pass();
     for (let i = 0; i < 6; i++) {
       loads.at(-1)?.reject(new Error('offline'));
