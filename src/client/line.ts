@@ -29,14 +29,14 @@ export interface EventSourceLike {
 export type EventSourceClass = new (address: string, init?: { withCredentials?: boolean }) => EventSourceLike;
 
 /** After so long without an answer a second request is tried beside the first one (ms). The gateway answers within 2 s. */
-const HEDGE = 4000;
+const HEDGE = 3000;
 
 /**
  * Lines by `EventSource`. It is closed at its first error instead of being left to try again, because it would come back with the credential
  * that it has, and after a status other than 200 it would not come back at all. https://html.spec.whatwg.org/multipage/server-sent-events.html
  *
- * A request without an answer may be slow, or its packets are lost and it will never be answered. Nobody can tell, so every 4 s another
- * one is sent beside it, and the one that is answered first is the line.
+ * A request without an answer may be slow, or it was sent on a connection that is dead and will never be answered. Nobody can tell, so
+ * every 3 s another one is sent beside it, and the one that is answered first is the line.
  */
 export function eventSourceLines(Source: EventSourceClass, withCredentials: boolean): OpenLine {
   return (address, receiver) => {

@@ -1,7 +1,7 @@
 import type { Line, OpenLine, Receiver, Through } from './line.ts';
 
 export interface PollOptions {
-  /** If the first frame of a stream takes longer (ms), a poll is tried beside it. 3000; less than 10,000. */
+  /** If the first frame of a stream takes longer (ms), a poll is tried beside it. 2500; less than 10,000. */
   patience?: number;
   /** After so long with polls the stream is tried again (ms). 180,000. */
   retry?: number;
@@ -20,7 +20,7 @@ const PAUSE = 100;
  * A way round paths that buffer: proxies and virus scanners that hand on a response only when it has ended. If a stream says nothing, and a poll
  * (docs/reference/stream-protocol.md#polls) is answered, the page goes on with polls, and later tries the stream again.
  */
-export function poll({ patience = 3000, retry = 180_000 }: PollOptions = {}): Through {
+export function poll({ patience = 2500, retry = 180_000 }: PollOptions = {}): Through {
   const path = { patience, retry, polls: 0 };
   return (open) => (address, receiver) => {
     const line = new PollLine(path, open, address, receiver);

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Stage } from './client-stage.ts';
+import { eventually } from './wait.ts';
 
 export interface Breakage {
   name: string;
@@ -138,9 +139,8 @@ export const BREAKAGES: Breakage[] = [
       await pause(4_000);
       await stage.isLive();
       const { length } = await stage.got();
-      await pause(1_000);
       // By polls, not only when the way is open again.
-      expect((await stage.got()).length).to.be.above(length + 2);
+      await eventually(async () => (await stage.got()).length > length + 2);
       stage.front.mood = 'pass';
     },
   },

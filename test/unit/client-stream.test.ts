@@ -447,10 +447,10 @@ describe('the client for browsers', () => {
   });
 
   describe('hedges', () => {
-    it('an opening that is not answered with another every four seconds, and keeps the one that answers', async () => {
+    it('an opening that is not answered with another every three seconds, and keeps the one that answers', async () => {
       await begin();
-      await page.pass(4_000);
-      await page.pass(4_000);
+      await page.pass(3_000);
+      await page.pass(3_000);
       expect(page.sources.map(({ isClosed }) => isClosed)).to.deep.equal([false, true, false]);
       page.sources[0]?.ok('1');
       expect(page.sources.map(({ isClosed }) => isClosed)).to.deep.equal([false, true, true]);
