@@ -1,56 +1,16 @@
-import { type Frame, type MessageFrame, parseFrame, type StatusFrame } from './frames.ts';
-import { LEAST_SILENCE, LOOK, MANY_FAILURES, MOST_HELD, PATIENCE, SILENT_INTERVALS } from './limits.ts';
-import { type EventSourceClass, eventSourceLines, type Line, type OpenLine, type Through } from './line.ts';
+import { addressOf } from './address.ts';
+import { type MessageFrame, parseFrame, type StatusFrame } from './frames.ts';
+import { LEAST_SILENCE, LOOK, MANY_FAILURES, PATIENCE, SILENT_INTERVALS } from './limits.ts';
+import { eventSourceLines, type Line, type OpenLine } from './line.ts';
 import { Listeners } from './listeners.ts';
-import { Loader, type LoadOptions, type LoadRequest } from './loader.ts';
+import type { LoadOptions, LoadRequest } from './loader.ts';
+import { Loads } from './loads.ts';
+import type { Events, Listener, SisyphusOptions, Status } from './options.ts';
 
 export type { DeniedFrame, Frame, MessageFrame, NoopFrame, ResetFrame, ResetReason, StatusFrame } from './frames.ts';
 export type { EventSourceClass, EventSourceLike, Line, OpenLine, Receiver, Through } from './line.ts';
 export type { LoadOptions, LoadRequest } from './loader.ts';
-
-/**
- * `connecting`: not yet, or not again; `ok`: live; `error`: the gateway or the network says that it cannot now, and the client tries again;
- * `failure`: the gateway says who this user is not, and the client has stopped; `closed`: the page has closed the stream.
- */
-export interface Status {
-  readonly state: 'connecting' | 'ok' | 'error' | 'failure' | 'closed';
-  /** The gateway's word (docs/reference/refusals.md), or `offline`, `silent`, `lost` or `credential` of the client. */
-  readonly reason?: string;
-  /** The variable with the limit that is reached. */
-  readonly limit?: string;
-}
-
-export interface SisyphusOptions {
-  /** Whose stream, with `SISYPHUS_AUTH=open`. */
-  user?: string | number;
-  /** Only these channels, instead of all that the user may read. */
-  channels?: readonly string[];
-  /** The position that the page's state is as of. */
-  since?: string;
-  /** Gives the credential; it is asked at each opening. `undefined`: none is needed now. */
-  credential?: () => string | undefined | Promise<string | undefined>;
-  /** Whether cookies go to another origin. */
-  withCredentials?: boolean;
-  /** Loads after a reset begin at a random time up to this one (ms). 4000. */
-  spread?: number;
-  /** Where there is none, as in Node: that of undici or of the package `eventsource`. */
-  EventSource?: EventSourceClass;
-  /** The outermost first. */
-  through?: readonly Through[];
-}
-
-interface Events {
-  message: MessageFrame;
-  reset: Extract<Frame, { type: 'reset' }>;
-  denied: Extract<Frame, { type: 'denied' }>;
-  status: Status;
-  /** Each frame, as it comes. */
-  frame: Frame;
-  /** What a listener, `load` or `credential` has thrown. */
-  error: unknown;
-}
-
-type Listener<Value> = (value: Value) => void;
+export type { SisyphusOptions, Status } from './options.ts';
 
 /**
  * One stream of a gateway, which is opened again whenever it is lost, at the position that was reached.
@@ -63,9 +23,7 @@ export class Sisyphus {
   readonly #options: SisyphusOptions;
   readonly #open: OpenLine;
   readonly #listeners = new Listeners();
-  readonly #loaders = new Set<Loader<never>>();
-  /** Messages that wait until the state of their channel is loaded. */
-  readonly #held = new Map<string, MessageFrame[]>();
+  readonly #loads = new Loads((message) => this.#give(message));
   readonly #watch: ReturnType<typeof setInterval>;
   readonly #end = new AbortController();
   #status: Status = { state: 'connecting' };
@@ -82,16 +40,16 @@ export class Sisyphus {
   /** When the last frame came, or else the opening began; 0 if no line is open or being opened. */
   #heard = 0;
   /** How long the line may be silent now (ms). */
-  #silence = PATIENCE;
+  #silence = 0;
 
   /** `address`: of the gateway's stream, such as `/stream`. @throws TypeError if it is none, or if there is no EventSource */
   constructor(address: string | URL, options: SisyphusOptions = {}) {
     this.#address = new URL(address, (globalThis.document?.baseURI ?? globalThis.location?.href) as string | undefined);
     this.#options = options;
-    const Source = options.EventSource ?? globalThis.EventSource;
-    if (!Source) throw new TypeError('no EventSource here: expected it as an option');
-    const lines = eventSourceLines(Source, options.withCredentials ?? false);
-    this.#open = (options.through ?? []).reduceRight((open, through) => through(open), lines);
+    const { EventSource = globalThis.EventSource, through = [], withCredentials } = options;
+    if (!EventSource) throw new TypeError('expected the option EventSource');
+    const lines = eventSourceLines(EventSource, !!withCredentials);
+    this.#open = through.reduceRight((open, add) => add(open), lines);
     this.#watch = setInterval(() => {
       if (this.#isSilent()) this.#again({ state: 'error', reason: 'silent' });
     }, LOOK);
@@ -138,21 +96,17 @@ export class Sisyphus {
     apply: (state: State, channels: string[]) => unknown,
     options?: LoadOptions,
   ): () => void {
-    const loader = new Loader<State>({
-      ...options,
-      channels: [channels].flat() as string[],
-      read,
-      apply,
-      loaded: (loaded) => this.#release(loaded),
-      failed: (error) => this.#listeners.fail(error),
-      spread: this.#options.spread ?? 4000,
-    });
-    this.#loaders.add(loader as Loader<never>);
-    if (this.#status.state === 'ok') loader.begin();
-    return () => {
-      this.#loaders.delete(loader as Loader<never>);
-      loader.close();
-    };
+    return this.#loads.add<State>(
+      {
+        ...options,
+        channels: [channels].flat() as string[],
+        read,
+        apply,
+        failed: this.#listeners.fail,
+        spread: this.#options.spread ?? 4000,
+      },
+      this.#isLive,
+    );
   }
 
   /**
@@ -190,7 +144,7 @@ export class Sisyphus {
       // What it throws at once is told, too, when the page has had time to listen.
       const token = await Promise.resolve().then(this.#options.credential);
       if (isOver()) return;
-      const line = this.#open(this.#addressWith(token), {
+      const line = this.#open(addressOf(this.#address, this.#options, token, this.#position), {
         frame: (data, id) => isOver() || this.#take(data, id),
         ended: () => isOver() || this.#again({ state: 'error', reason: 'lost' }),
       });
@@ -207,16 +161,6 @@ export class Sisyphus {
     if (this.#isOver) return;
     void this.#connect();
     this.#say({ state: 'connecting' });
-  }
-
-  #addressWith(token: string | undefined): URL {
-    const { user, channels = [], since } = this.#options;
-    const address = new URL(this.#address);
-    const parameters = { format: 'frames', user, access_token: token, lastEventId: this.#position, since };
-    for (const [name, value] of Object.entries(parameters))
-      if (value !== undefined) address.searchParams.set(name, `${value}`);
-    for (const channel of channels) address.searchParams.append('c', channel);
-    return address;
   }
 
   #drop(): void {
@@ -242,9 +186,7 @@ export class Sisyphus {
     this.#end.abort();
     this.#drop();
     clearInterval(this.#watch);
-    this.#held.clear();
-    for (const loader of this.#loaders) loader.close();
-    this.#loaders.clear();
+    this.#loads.close();
     this.#say(status);
   }
 
@@ -256,12 +198,12 @@ export class Sisyphus {
     this.#listeners.tell('frame', frame);
     if (this.#isOver) return;
     if (frame.type === 'status') this.#takeStatus(frame);
-    else if (frame.type === 'message') this.#takeMessage(frame);
+    else if (frame.type === 'message') this.#loads.take(frame);
     else if (frame.type === 'noop') {
       // The gateway sends its readers elsewhere.
       if (frame.retry) this.#again({ state: 'connecting' }, frame.retry);
     } else {
-      if (frame.type === 'reset') this.#reset(frame.channel);
+      if (frame.type === 'reset') this.#loads.reset(frame.channel);
       this.#listeners.tell(frame.type, frame);
     }
   }
@@ -272,35 +214,10 @@ export class Sisyphus {
       this.#isLive = true;
       this.#silence = Math.max(LEAST_SILENCE, SILENT_INTERVALS * (noopInterval ?? PATIENCE));
       this.#say({ state: 'ok' });
-      for (const loader of this.#loaders) loader.begin();
+      this.#loads.begin();
     } else if (status === 'failure' && !(why.reason === 'expired' && this.#isLive)) {
       this.#stop({ state: 'failure', ...why });
     } else this.#again({ state: 'error', ...why }, retry);
-  }
-
-  #takeMessage(message: MessageFrame): void {
-    const { channel } = message;
-    const held = this.#held.get(channel) ?? [];
-    if (!this.#isWaiting(channel)) this.#give(message);
-    else if (held.push(message) > MOST_HELD) this.#reset(channel);
-    else this.#held.set(channel, held);
-  }
-
-  #isWaiting(channel: string): boolean {
-    return [...this.#loaders].some((loader) => loader.isWaiting(channel));
-  }
-
-  /** What is held is older than the state that is loaded after the reset. */
-  #reset(channel: string): void {
-    for (const loader of this.#loaders) loader.reset(channel);
-    this.#held.delete(channel);
-  }
-
-  #release(channels: string[]): void {
-    const free = channels.filter((channel) => !this.#isWaiting(channel));
-    const messages = free.flatMap((channel) => this.#held.get(channel) ?? []);
-    for (const channel of free) this.#held.delete(channel);
-    for (const message of messages.sort((one, other) => +one.id - +other.id)) this.#give(message);
   }
 
   #give(message: MessageFrame): void {

@@ -22,25 +22,21 @@ export class Listeners {
       try {
         (listener as (value: unknown) => void)(value);
       } catch (error) {
-        if (name === 'error') report(error);
-        else this.fail(error);
+        this.fail(error, name);
       }
     }
   }
 
-  fail(error: unknown): void {
-    if (this.#byName.has('error')) this.tell('error', error);
-    else report(error);
-  }
+  /** @param name the event whose listener has failed: for errors of listeners for errors there is only the console */
+  readonly fail = (error: unknown, name?: string): void => {
+    if (name !== 'error' && this.#byName.has('error')) this.tell('error', error);
+    // As an error that nobody has caught, but in Node, where that would end the process.
+    else (globalThis.reportError ?? console.error)(error);
+  };
 
   /** Nothing is called any more, also not by a `tell` that is under way. */
   clear(): void {
     for (const listeners of this.#byName.values()) listeners.clear();
     this.#byName.clear();
   }
-}
-
-/** As an error that nobody has caught, but in Node, where that would end the process. */
-function report(error: unknown): void {
-  (globalThis.reportError ?? console.error)(error);
 }

@@ -74,8 +74,8 @@ export const CLIENT_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a load begins before the stream is live',
-    file: 'src/client/client.ts',
-    find: "    if (this.#status.state === 'ok') loader.begin();",
+    file: 'src/client/loads.ts',
+    find: '    if (isLive) loader.begin();',
     replace: '    loader.begin();',
     caughtBy: 'unit/client-model',
   },

@@ -1,0 +1,16 @@
+import type { SisyphusOptions } from './options.ts';
+
+/** The address of a line, with all that the gateway has to know. If there is a position, it ignores `since`. */
+export function addressOf(
+  base: URL,
+  { user, channels = [], since }: SisyphusOptions,
+  token: string | undefined,
+  position: string | undefined,
+): URL {
+  const address = new URL(base);
+  const parameters = { format: 'frames', user, access_token: token, lastEventId: position, since };
+  for (const [name, value] of Object.entries(parameters))
+    if (value !== undefined) address.searchParams.set(name, `${value}`);
+  for (const channel of channels) address.searchParams.append('c', channel);
+  return address;
+}
