@@ -112,9 +112,13 @@ export class Sisyphus {
   /**
    * Looks at the line at once, and opens it again if it was lost, unless the gateway has said when to come back. A page does so by itself when it
    * is shown again; other programs, such as those in React Native, call it when they come to the foreground.
+   *
+   * @param isOnline the network is back: the line is opened again in any case
    */
-  wake(): void {
-    if (this.#heard ? this.#isSilent() : !this.#isTold) this.#connectNow();
+  wake(isOnline = false): void {
+    if (this.#isOver || !(isOnline || (this.#heard ? this.#isSilent() : !this.#isTold))) return;
+    void this.#connect();
+    this.#say({ state: 'connecting' });
   }
 
   /** Ends the stream for good. */
@@ -155,12 +159,6 @@ export class Sisyphus {
       this.#again({ state: 'error', reason: 'credential' });
       this.#listeners.fail(error);
     }
-  }
-
-  #connectNow(): void {
-    if (this.#isOver) return;
-    void this.#connect();
-    this.#say({ state: 'connecting' });
   }
 
   #drop(): void {
@@ -235,7 +233,7 @@ export class Sisyphus {
 
   readonly #hear = ({ type }: Event): void => {
     if (type === 'offline') this.#say({ state: 'error', reason: type });
-    else if (type === 'online') this.#connectNow();
+    else if (type === 'online') this.wake(true);
     else if (type === 'pagehide') {
       // A page with an open connection may not stay in the back/forward cache.
       this.#drop();

@@ -110,6 +110,22 @@ describe('the client in Node', function () {
     });
   }
 
+  it('is served as modules that pages of any origin may import, and that a browser asks for again only if they have changed', async () => {
+    for (const path of ['/client.js', '/client/poll.js']) {
+      const first = await fetch(`${world.gateway.url}${path}`);
+      expect(first.status).to.equal(200);
+      expect(first.headers.get('Content-Type')).to.match(/^text\/javascript/);
+      expect(first.headers.get('Access-Control-Allow-Origin')).to.equal('*');
+      expect(await first.text()).to.match(/export\s*\{/);
+      const etag = first.headers.get('ETag')!;
+      const second = await fetch(`${world.gateway.url}${path}`, { headers: { 'If-None-Match': etag } });
+      expect(second.status).to.equal(304);
+      await second.text();
+    }
+    for (const path of ['/client/other.js', '/client/client.d.ts', '/client/..%2fcli.js'])
+      expect((await fetch(`${world.gateway.url}${path}`)).status, path).to.equal(404);
+  });
+
   it('goes round a way that buffers by polls, and back when it does no more: nothing is lost or doubled', async () => {
     const front = new Front({ gateway: world.gateway.port });
     front.mood = 'buffer';

@@ -26,8 +26,8 @@ export const CLIENT_MUTATIONS: Mutation[] = [
   {
     name: 'the client comes back before the gateway says, when the page is shown',
     file: 'src/client/client.ts',
-    find: 'if (this.#heard ? this.#isSilent() : !this.#isTold) this.#connectNow();',
-    replace: 'if (this.#heard ? this.#isSilent() : true) this.#connectNow();',
+    find: '(this.#heard ? this.#isSilent() : !this.#isTold)',
+    replace: '(this.#heard ? this.#isSilent() : true)',
     caughtBy: 'unit/client-stream',
   },
   {

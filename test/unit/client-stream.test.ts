@@ -275,6 +275,22 @@ describe('the client for browsers', () => {
       expect(words()).to.deep.equal(['ok', 'error offline', 'connecting', 'ok']);
     });
 
+    it('if it is woken with word that the network is back, else only if the line was lost or is silent', async () => {
+      await begin();
+      page.source.ok('1');
+      stream?.wake();
+      await page.pass();
+      expect(page.sources.length).to.equal(1);
+      stream?.wake(true);
+      await page.pass();
+      expect([page.sources.length, page.open.length]).to.deep.equal([2, 1]);
+      page.source.ok('1');
+      page.freeze(31_000);
+      stream?.wake();
+      await page.pass();
+      expect(page.sources.length).to.equal(3);
+    });
+
     it('at once when a page is shown whose line was lost, and not when it is hidden', async () => {
       await begin();
       page.source.end();
@@ -415,6 +431,7 @@ describe('the client for browsers', () => {
       page.source.end();
       for (const event of ['online', 'visibilitychange', 'pageshow', 'resume']) page.dispatch(event);
       stream?.wake();
+      stream?.wake(true);
       await page.pass(100_000);
       expect(words()).to.deep.equal(['failure signature']);
       expect([page.sources.length, page.open.length, page.timers]).to.deep.equal([1, 0, 0]);
