@@ -108,7 +108,8 @@ describe('the limits of several workers', function () {
   });
 
   it('count no stream twice while workers are replaced', async () => {
-    expect((await crowd(MOST)).get('ok')).to.have.length(MOST);
+    const opened = (await crowd(MOST)).get('ok')!;
+    expect(opened).to.have.length(MOST);
     process.kill(world.gateway.pid, 'SIGUSR2');
     let isReplaced = false;
     const replaced = world.gateway
@@ -117,8 +118,9 @@ describe('the limits of several workers', function () {
         isReplaced = true;
       });
     while (!isReplaced) {
-      await crowd(3);
-      expect(await open()).to.be.at.most(MOST);
+      opened.push(...((await crowd(3)).get('ok') ?? []));
+      // The workers do not count at the same moment, so their sum may be more for a moment.
+      expect(opened.filter(({ closed }) => !closed)).to.have.length.at.most(MOST);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     await replaced;
