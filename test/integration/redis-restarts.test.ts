@@ -5,7 +5,7 @@ describe('a restart of Redis', function () {
   this.timeout(30_000);
 
   it('tells each reader of each channel that plain PUBLISHes may be lost, if they are recorded and there were any', async () => {
-    const common = { readers: 5, restarts: 1 };
+    const common = { readers: 5, restarts: 1, pause: 800 };
     const [some, none, off] = await Promise.all([
       playRestarts({ ...common, rawChannels: '*:*', hasPlain: true }),
       playRestarts({ ...common, rawChannels: '*:*', hasPlain: false }),

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Gateway, startGateway } from './gateway.ts';
 import { openStream, type RawStream } from './raw-stream.ts';
@@ -5,7 +6,7 @@ import { type RedisServer, startRedis } from './redis.ts';
 import { eventually } from './wait.ts';
 
 const KEY = 'sisyphus:{0}';
-/** How long after a restart the next thing happens (ms): by then the gateway has healed and its readers are told. */
+/** The default of `pause` (ms). */
 const PAUSE = 1500;
 
 export interface RestartsOptions {
@@ -16,6 +17,8 @@ export interface RestartsOptions {
   restarts: number;
   /** Whether somebody publishes by plain PUBLISH besides, on a channel that nobody reads. */
   hasPlain: boolean;
+  /** How long after a restart the next thing happens (ms): by then the gateway has healed and its readers are told. */
+  pause?: number;
 }
 
 export interface Restarts {
@@ -30,7 +33,13 @@ export interface Restarts {
 }
 
 /** Restarts a Redis that keeps everything on disk while it is published to, and counts what readers notice. */
-export async function playRestarts({ rawChannels, readers, restarts, hasPlain }: RestartsOptions): Promise<Restarts> {
+export async function playRestarts({
+  rawChannels,
+  readers,
+  restarts,
+  hasPlain,
+  pause = PAUSE,
+}: RestartsOptions): Promise<Restarts> {
   const redis = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
   let gateway: Gateway | undefined;
   let plain: PlainPublishing | undefined;
@@ -45,10 +54,10 @@ export async function playRestarts({ rawChannels, readers, restarts, hasPlain }:
     const publishing = new Publishing(client, readers);
     plain = hasPlain ? new PlainPublishing(redis.port) : undefined;
     for (let i = 0; i < restarts; i++) {
-      await pause();
+      await wait(pause);
       await restart(redis);
     }
-    await pause();
+    await wait(pause);
     plain?.stop();
     const published = await publishing.stop();
     return { ...(await whatCame(streams, published)), published: published.length };
@@ -84,10 +93,6 @@ class PlainPublishing {
   }
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, PAUSE));
-}
-
 interface Published {
   reader: number;
   text: string;
@@ -115,9 +120,9 @@ class Publishing {
       const text = `message ${number}`;
       // If an answer is lost, the message is published twice.
       const call = () => redis.fcall('sisyphus_publish', 1, KEY, `room:${reader}`, text);
-      while (!(await call().catch(() => undefined))) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (!(await call().catch(() => undefined))) await wait(10);
       this.#published.push({ reader, text });
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await wait(5);
     }
   }
 }
