@@ -1,5 +1,10 @@
 import { type AddressInfo, createServer } from 'node:net';
 import type { Config } from '../config/config.ts';
+import { httpAddress } from './gateway-address.ts';
+import { askGateway } from './gateway-answer.ts';
+
+/** How long a gateway may take to say that it is one (ms). */
+const LOOK = 1000;
 
 interface Address {
   host: string;
@@ -42,17 +47,33 @@ function problemOf(error: unknown, address: Address): string | undefined {
   return code === undefined ? undefined : PROBLEMS[code]?.(address);
 }
 
-/** Listens for a moment on each address that `serve` would use. @returns the first one, or the problem with one */
-export async function tryAddress(wanted: Wanted): Promise<{ address?: string; problem?: string }> {
+/**
+ * Listens for a moment on each address that `serve` would use.
+ * @returns the first one, or the problem with one; `notes`: addresses that a gateway has already
+ */
+export async function tryAddress(wanted: Wanted): Promise<{ address?: string; problem?: string; notes: string[] }> {
   const found: string[] = [];
+  const notes: string[] = [];
   for (const address of addressesOf(wanted)) {
     try {
       found.push(await listenOn(address));
     } catch (error) {
-      return { problem: problemOf(error, address) ?? (error as Error).message };
+      if (!(await isOfGateway(error, address)))
+        return { problem: problemOf(error, address) ?? (error as Error).message, notes };
+      found.push(address.host);
+      notes.push(
+        `port ${address.port} is that of a gateway that runs: expected it to be stopped before another one starts`,
+      );
     }
   }
-  return { address: found[0]! };
+  return { address: found[0]!, notes };
+}
+
+/** Whether the address is taken, and by a gateway: whoever looks at a configuration before a restart should not be stopped by that. */
+async function isOfGateway(error: unknown, { host, port }: Address): Promise<boolean> {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return false;
+  const answer = await askGateway(`${httpAddress(host, port)}/healthz`, { patience: LOOK }).catch(() => undefined);
+  return answer?.alive === true;
 }
 
 async function listenOn({ host, port }: Address): Promise<string> {

@@ -23,7 +23,7 @@ export const checkConfig: Command = {
   },
   async run({ flags, env, options, stdout, stderr }) {
     const config = loadConfig(flags, env);
-    const [{ address, problem }, redisProblem] = await Promise.all([tryAddress(config), tryRedis(config)]);
+    const [{ address, problem, notes }, redisProblem] = await Promise.all([tryAddress(config), tryRedis(config)]);
     const problems = [problem, redisProblem].filter((text) => text !== undefined);
     if (problems.length > 0) throw new ConfigError(problems);
     for (const [name, { variable, text, from }] of settings(flags, env)) {
@@ -32,7 +32,7 @@ export const checkConfig: Command = {
     }
     const exposures = [address === undefined ? undefined : exposureOf(config, address), shortSecret(config)];
     const warnings = [...exposures.filter((text) => text !== undefined), ...surroundingsOf(config, flags, env)];
-    for (const text of warnings) stderr.write(`sisyphus: warning: ${text}\n`);
+    for (const text of [...warnings, ...notes]) stderr.write(`sisyphus: warning: ${text}\n`);
     if (options.redis === true) return checkRedis(config, stdout);
     return EXIT.ok;
   },

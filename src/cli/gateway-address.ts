@@ -17,9 +17,9 @@ export function gatewayAddress(door: 'streams' | 'operators', flags: Texts, env:
   if (url !== undefined) return url;
   const adminPort = portOf(flags['admin-port'] ?? env.SISYPHUS_ADMIN_PORT);
   if (door === 'operators' && adminPort !== undefined) {
-    return addressOf(flags['admin-host'] ?? env.SISYPHUS_ADMIN_HOST, adminPort);
+    return httpAddress(flags['admin-host'] ?? env.SISYPHUS_ADMIN_HOST, adminPort);
   }
-  return addressOf(flags.host ?? env.HOST, portOf(flags.port ?? env.PORT) ?? USUAL_PORT);
+  return httpAddress(flags.host ?? env.HOST, portOf(flags.port ?? env.PORT) ?? USUAL_PORT);
 }
 
 /** A wrong port in the environment may be that of another program, so it is passed over. */
@@ -28,7 +28,8 @@ function portOf(text: string | undefined): number | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
-function addressOf(host: string | undefined, port: number): string {
+/** The address at which a server is reached that listens on this one. */
+export function httpAddress(host: string | undefined, port: number): string {
   const name = host === undefined || host === '' ? '127.0.0.1' : (LOOPBACK[host] ?? host);
   return `http://${isIP(name) === 6 ? `[${name}]` : name}:${port}`;
 }

@@ -9,10 +9,13 @@ type Answer = Record<string, unknown>;
  * Asks a gateway for JSON. `/readyz` answers 503 with JSON, so any status is taken that has no member `error`.
  * @throws Error with what the gateway said, or why it cannot be reached
  */
-export async function askGateway(url: string, secret?: string): Promise<Answer> {
+export async function askGateway(
+  url: string,
+  { secret, patience = PATIENCE }: { secret?: string; patience?: number } = {},
+): Promise<Answer> {
   const headers: Record<string, string> = { Accept: 'application/json', Connection: 'close' };
   if (secret !== undefined) headers.Authorization = `Bearer ${secret}`;
-  const signal = AbortSignal.timeout(PATIENCE);
+  const signal = AbortSignal.timeout(patience);
   const response = await fetch(url, { headers, redirect: 'error', signal }).catch((error: unknown) => {
     throw new Error(`cannot reach ${url} (${reasonOf(error)})`, { cause: error });
   });

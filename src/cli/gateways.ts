@@ -41,7 +41,7 @@ export interface ProcessAnswer extends Record<string, unknown> {
 export async function askWorkers(url: string, secret: string): Promise<ProcessAnswer[]> {
   const answers = new Map<string, ProcessAnswer>();
   for (let tries = 0, workers = 1; answers.size < workers && tries < workers * TRIES; tries++) {
-    const answer = (await askGateway(url, secret)) as ProcessAnswer;
+    const answer = (await askGateway(url, { secret })) as ProcessAnswer;
     answers.set(answer.gateway, answer);
     workers = Number(answer.workers ?? 1);
   }

@@ -5,7 +5,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { Child, type Exit, freePort } from '../support/child.ts';
+import { runCommand } from '../support/command-line.ts';
 import { eventually, within } from '../support/wait.ts';
+import { startWorld } from '../support/world.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
@@ -30,6 +32,18 @@ describe('bin/sisyphus check-config', () => {
     const { port } = other.address() as { port: number };
     await expectSame({ PORT: String(port) }, new RegExp(`^sisyphus: port ${port} on 127.0.0.1 is taken: [^\\n]*\\n$`));
     other.close();
+  });
+
+  it('warns of a port that a gateway has, because it may be the one that is to be restarted', async () => {
+    const world = await startWorld();
+    try {
+      const env = { PORT: String(world.gateway.port), REDIS_URL: world.redis.url };
+      const { code, stderr } = await runCommand(['check-config'], { env });
+      expect(code, stderr).to.equal(0);
+      expect(stderr).to.contain(`warning: port ${world.gateway.port} is that of a gateway that runs`);
+    } finally {
+      await world.stop();
+    }
   });
 
   it('refuses a host that is none of this machine, as serve does', async () => {
