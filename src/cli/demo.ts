@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import { parseSecretList } from '../config/secret-list.ts';
 import { THIS_MACHINE } from '../http/origins.ts';
 import { mask } from '../mask.ts';
+import { PROGRAM } from '../root.ts';
 import type { PrivateRedis } from '../store/private-redis.ts';
 import { Keys } from '../store/redis/keys.ts';
 import type { Sink } from './command.ts';
@@ -92,12 +93,12 @@ function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis
   if (redisUrl !== undefined) {
     // If the address has a password, the command names the variable instead, which the other terminal must have set.
     const address = mask(redisUrl) === redisUrl ? shellWord(redisUrl) : '"$REDIS_URL"';
-    return `bin/sisyphus publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
+    return `${PROGRAM} publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
   }
-  if (file !== undefined) return `bin/sisyphus publish --url ${url} --publish-secret-file ${shellWord(file)}`;
+  if (file !== undefined) return `${PROGRAM} publish --url ${url} --publish-secret-file ${shellWord(file)}`;
   const text = publishSecret?.text;
   const secret = text?.startsWith('demo-') ? text : '"$SISYPHUS_PUBLISH_SECRET"';
-  return `bin/sisyphus publish --url ${url} --publish-secret ${secret}`;
+  return `${PROGRAM} publish --url ${url} --publish-secret ${secret}`;
 }
 
 /** The text as one word of a shell command, quoted only if it has to be. */

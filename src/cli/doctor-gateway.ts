@@ -1,3 +1,4 @@
+import { PROGRAM } from '../root.ts';
 import type { Finding } from './finding.ts';
 import { askGateway } from './gateway-answer.ts';
 
@@ -16,7 +17,7 @@ export async function examineGateway(url: string, isNamed: boolean): Promise<Fin
   } catch (error) {
     const text = (error as Error).message;
     return isNamed
-      ? [finding('bad', text, 'bin/sisyphus serve, or another address in SISYPHUS_URL')]
+      ? [finding('bad', text, `${PROGRAM} serve, or another address in SISYPHUS_URL`)]
       : [finding('note', text)];
   }
   const level = ready.ready === true ? 'weak' : 'bad';

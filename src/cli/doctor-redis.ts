@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { parseRedisUrl } from '../config/redis-url.ts';
+import { PROGRAM } from '../root.ts';
 import { type Figures, readFigures } from '../store/redis/figures.ts';
 import { type Inspection, inspectRedis } from '../store/redis/inspect.ts';
 import { Keys } from '../store/redis/keys.ts';
@@ -93,11 +94,11 @@ function ofFunctions(version: number | undefined): Finding | undefined {
   if (version === undefined) return undefined;
   if (version === VERSION) return finding('ok', `the functions are loaded, version ${version}`);
   if (version === 0) {
-    return finding('note', 'the functions are not loaded: the first gateway loads them', 'bin/sisyphus functions load');
+    return finding('note', 'the functions are not loaded: the first gateway loads them', `${PROGRAM} functions load`);
   }
   const here = `version ${version} of the functions is loaded, and this Sisyphus has ${VERSION}`;
   return version < VERSION
-    ? finding('note', `${here}: the first gateway of this version replaces them`, 'bin/sisyphus functions load')
+    ? finding('note', `${here}: the first gateway of this version replaces them`, `${PROGRAM} functions load`)
     : finding('weak', `${here}: gateways of a later version run here`, 'bring this Sisyphus to the same version');
 }
 

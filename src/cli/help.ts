@@ -1,4 +1,5 @@
 import { VARIABLES } from '../config/variables.ts';
+import { PROGRAM } from '../root.ts';
 import { VERSION } from '../version.ts';
 import type { Command } from './command.ts';
 import { MINE } from './own-variables.ts';
@@ -7,7 +8,7 @@ export function helpText(commands: Command[]): string {
   const lines = [
     `sisyphus ${VERSION}: publish on Redis, read with one plain EventSource`,
     '',
-    'Usage: bin/sisyphus <command> [--flags]',
+    `Usage: ${PROGRAM} <command> [--flags]`,
     '',
     ...commands.flatMap(describeCommand),
     '  <command> --help                        the options of one command',
@@ -28,7 +29,7 @@ export function helpText(commands: Command[]): string {
 export function commandHelp(command: Command): string {
   const { name, parameters, summary, options, isAboutGateway } = command;
   const lines = [
-    `Usage: ${`bin/sisyphus ${name} ${parameters}`.trim()} [--flags]`,
+    `Usage: ${`${PROGRAM} ${name} ${parameters}`.trim()} [--flags]`,
     '',
     `  ${summary}`,
     '',

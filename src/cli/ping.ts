@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { loadConfig } from '../config/config.ts';
 import { channelOfUser, requireUser } from '../message/names.ts';
+import { PROGRAM } from '../root.ts';
 import { type Command, EXIT, UsageError } from './command.ts';
 import { gatewayAddress } from './gateway-address.ts';
 import { JSON_OPTION } from './options.ts';
@@ -24,9 +25,7 @@ export const ping: Command = {
   async run({ positionals: [name], flags, env, options, stdout }) {
     const { accessToken } = loadConfig(flags, onlyMine(env));
     if (name === undefined && accessToken !== undefined) {
-      throw new UsageError(
-        'expected bin/sisyphus ping <user>, with the user of the credential in SISYPHUS_ACCESS_TOKEN',
-      );
+      throw new UsageError(`expected ${PROGRAM} ping <user>, with the user of the credential in SISYPHUS_ACCESS_TOKEN`);
     }
     const user = usage(() => requireUser(name ?? OWN_USER));
     const count = Number(options.count ?? 4);
@@ -72,7 +71,7 @@ async function roundTrip(
   const read = await came;
   if (read !== false) return { id, publish: round(published - began), read: round(read - began) };
   const late = `message ${id} did not come within ${PATIENCE / 1000} s: expected ${user} to be the user of the stream`;
-  throw new Error(`${late}; bin/sisyphus why --user ${user} --channel ${channel}, and doctor, say more`);
+  throw new Error(`${late}; ${PROGRAM} why --user ${user} --channel ${channel}, and doctor, say more`);
 }
 
 async function begin(stream: WatchedStream, url: string): Promise<void> {

@@ -3,6 +3,7 @@ import { ConfigError } from '../config/config.ts';
 import { nearest, suggestion } from '../config/nearest.ts';
 import { VARIABLES } from '../config/variables.ts';
 import { mask } from '../mask.ts';
+import { PROGRAM } from '../root.ts';
 import { VERSION } from '../version.ts';
 import { channels } from './channels.ts';
 import { checkConfig } from './check-config.ts';
@@ -65,7 +66,7 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
     });
     const [least, most] = command.positionals;
     if (positionals.length < least || positionals.length > most) {
-      const usage = `bin/sisyphus ${command.name} ${command.parameters}`.trim();
+      const usage = `${PROGRAM} ${command.name} ${command.parameters}`.trim();
       const problem = positionals.length < least ? 'an argument is missing' : 'one argument or more is too many';
       throw new UsageError(`${problem}: expected ${usage}`);
     }
@@ -89,12 +90,12 @@ function instead(message: string, command: Command, known: string[]): string {
   const before = '-- before a text that begins with -';
   if (dashes === '-') return `: ${before}`;
   const near = nearest(name, known);
-  return `: ${near === undefined ? `bin/sisyphus ${command.name} --help has all` : `--${near} may be meant`}, or ${before}`;
+  return `: ${near === undefined ? `${PROGRAM} ${command.name} --help has all` : `--${near} may be meant`}, or ${before}`;
 }
 
 function misnomer(name: string | undefined): string {
   const names = COMMANDS.map((command) => command.name);
-  if (name === undefined) return `a command is missing: ${names.join(', ')}; bin/sisyphus --help says what each does`;
+  if (name === undefined) return `a command is missing: ${names.join(', ')}; ${PROGRAM} --help says what each does`;
   return `${JSON.stringify(name)} is no command: ${suggestion(name, names)}`;
 }
 

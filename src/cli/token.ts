@@ -1,5 +1,6 @@
 import { requireUser } from '../message/names.ts';
 import { parseToken, parseTtl } from '../message/token.ts';
+import { PROGRAM } from '../root.ts';
 import { type Command, EXIT, type Invocation, UsageError } from './command.ts';
 import { usage } from './publish.ts';
 import { openPublisher } from './publisher.ts';
@@ -20,7 +21,7 @@ export const token: Command = {
     const isOne =
       [positionals[0], options.revoke, options['revoke-all']].filter((one) => one !== undefined).length === 1;
     if (!isOne || (isRevocation && options.ttl !== undefined)) {
-      throw new UsageError('expected bin/sisyphus token <user> [--ttl 1h], --revoke <token> or --revoke-all <user>');
+      throw new UsageError(`expected ${PROGRAM} token <user> [--ttl 1h], --revoke <token> or --revoke-all <user>`);
     }
     return isRevocation ? revoke(invocation) : mint(invocation);
   },

@@ -1,6 +1,7 @@
 import { channelOfUser, requireChannel, requireUser } from '../message/names.ts';
 import { formatPlace } from '../message/place.ts';
 import { type Position, parsePosition } from '../message/position.ts';
+import { PROGRAM } from '../root.ts';
 import { Timeline } from '../session/timeline.ts';
 import type { Archive, Found } from '../store/redis/archive.ts';
 import { withArchive } from './archive.ts';
@@ -53,7 +54,7 @@ export const why: Command = {
 
 function questionOf({ options }: Invocation): Question {
   if (options.user === undefined || options.channel === undefined) {
-    throw new UsageError('expected bin/sisyphus why --user <user> --channel <channel>');
+    throw new UsageError(`expected ${PROGRAM} why --user <user> --channel <channel>`);
   }
   const user = usage(() => requireUser(options.user));
   const channel = usage(() => requireChannel(options.channel));

@@ -1,3 +1,5 @@
+import { PROGRAM } from '../root.ts';
+
 /** Some variables have this prefix, and PORT, HOST and REDIS_URL have none. */
 const PREFIX = /^SISYPHUS_/;
 
@@ -15,7 +17,7 @@ export function nearest(name: string, candidates: string[]): string | undefined 
 /** The end of a message about an unknown name: which one may be meant, else where all are. */
 export function suggestion(name: string, candidates: string[], dashes = ''): string {
   const near = nearest(name, candidates);
-  return near === undefined ? 'bin/sisyphus --help has all' : `${dashes}${near} may be meant`;
+  return near === undefined ? `${PROGRAM} --help has all` : `${dashes}${near} may be meant`;
 }
 
 function comparable(name: string): string {

@@ -154,6 +154,8 @@ describe('what is shipped', function () {
     expect(gateway.stdout).to.include('"event":"stopped"');
     const { stdout: version } = await run(join(empty, 'node_modules/.bin/sisyphus'), ['--version']);
     expect(version).to.include(MANIFEST.version);
+    const { stdout: help } = await run(join(empty, 'node_modules/.bin/sisyphus'), ['status', '--help']);
+    expect(help, 'what can be typed there').to.match(/^Usage: node_modules\/\.bin\/sisyphus status /);
   });
 
   for (const [resolution, module] of [

@@ -3,6 +3,7 @@ import type { Counter, Rights } from '../../backlog/backlog.ts';
 import type { Message } from '../../message/message.ts';
 import { comparePositions, justBefore, type Position } from '../../message/position.ts';
 import type { ResetReason } from '../../message/reset.ts';
+import { PROGRAM } from '../../root.ts';
 import { connectCommand } from './connect.ts';
 import { readVersion } from './functions.ts';
 import type { Keys } from './keys.ts';
@@ -21,8 +22,7 @@ export interface KnownChannel extends Counter {
   kept: number;
 }
 
-const NO_FUNCTIONS =
-  'Redis has no functions of a gateway: expected the Redis of one, or bin/sisyphus functions load before';
+const NO_FUNCTIONS = `Redis has no functions of a gateway: expected the Redis of one, or ${PROGRAM} functions load before`;
 /** Keys in one step of a scan: a fraction of a millisecond of Redis's time. */
 const PAGE = 1000;
 
