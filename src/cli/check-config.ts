@@ -1,6 +1,6 @@
 import { type Config, ConfigError, loadConfig } from '../config/config.ts';
 import { settings } from '../config/settings.ts';
-import { exposureOf, shortSecret } from '../exposure.ts';
+import { exposureOf, shortSecret, unshared } from '../exposure.ts';
 import { mask } from '../mask.ts';
 import { startPrivateRedis } from '../store/private-redis.ts';
 import { closeConnection, openConnection } from '../store/redis/connection.ts';
@@ -30,7 +30,11 @@ export const checkConfig: Command = {
       const value = text && variable.secret ? hide(text, variable.secret) : text || 'none';
       stdout.write(`${name.padEnd(34)} ${value.padEnd(24)} ${from}\n`);
     }
-    const exposures = [address === undefined ? undefined : exposureOf(config, address), shortSecret(config)];
+    const exposures = [
+      address === undefined ? undefined : exposureOf(config, address),
+      shortSecret(config),
+      unshared(config),
+    ];
     const warnings = [...exposures.filter((text) => text !== undefined), ...surroundingsOf(config, flags, env)];
     for (const text of [...warnings, ...notes]) stderr.write(`sisyphus: warning: ${text}\n`);
     if (options.redis === true) return checkRedis(config, stdout);

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { parseRedisUrl } from '../config/redis-url.ts';
+import { unshared } from '../exposure.ts';
 import { PROGRAM } from '../root.ts';
 import { type Figures, readFigures } from '../store/redis/figures.ts';
 import { type Inspection, inspectRedis } from '../store/redis/inspect.ts';
@@ -49,7 +50,7 @@ export async function examineRedis(config: Config): Promise<Finding[]> {
   const { redisUrl, rawChannels, namespace, keyPrefix } = config;
   if (redisUrl === undefined) {
     const text = 'there is no REDIS_URL: a gateway starts a Redis of its own, which ends with it';
-    return [finding('note', text, 'REDIS_URL=redis://127.0.0.1:6379')];
+    return [finding(unshared(config) === undefined ? 'note' : 'weak', text, 'REDIS_URL=redis://127.0.0.1:6379')];
   }
   const keys = new Keys(namespace, parseRedisUrl(redisUrl).database);
   const names = new PlainNames(rawChannels, keyPrefix);

@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty';
 import type { Config } from '../config/config.ts';
+import { unshared } from '../exposure.ts';
 import type { Gateway } from '../gateway.ts';
 import type { Logger } from '../logger.ts';
 import { type PrivateRedis, startPrivateRedis } from '../store/private-redis.ts';
@@ -19,12 +20,14 @@ const STOPS: NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGQUIT'];
 const REQUESTS: NodeJS.Signals[] = ['SIGHUP', 'SIGUSR2'];
 
 /** Starts a Redis that ends with this process, unless `REDIS_URL` is set. Its port is not known outside, so the log names it. */
-export async function startOwnRedis({ redisUrl }: Config, logger: Logger): Promise<PrivateRedis | undefined> {
-  const redis = redisUrl === undefined ? await startPrivateRedis() : undefined;
+export async function startOwnRedis(config: Config, logger: Logger): Promise<PrivateRedis | undefined> {
+  const redis = config.redisUrl === undefined ? await startPrivateRedis() : undefined;
   if (redis) {
     const { url, port } = redis;
     const line = `redis-cli -p ${port} PUBLISH room:1 '<message>hello</message>'`;
     logger.info({ event: 'private_redis', url, port }, `no REDIS_URL: a private Redis; publish with ${line}`);
+    const reason = unshared(config);
+    if (reason !== undefined) logger.warn({ event: 'redis_unshared', reason });
   }
   return redis;
 }

@@ -2,7 +2,7 @@ import cluster from 'node:cluster';
 import { isatty } from 'node:tty';
 import { type Config, loadConfig } from '../config/config.ts';
 import { settings, type Texts } from '../config/settings.ts';
-import { isContainer, unreachable } from '../exposure.ts';
+import { isContainer, unreachable, unshared } from '../exposure.ts';
 import { Gateway } from '../gateway.ts';
 import { createLogger, type Logger, sayDropped } from '../logger.ts';
 import { Output } from '../output.ts';
@@ -43,7 +43,8 @@ export const serve: Command = {
     endOnCrash(logger);
     logWarnings(logger);
     const surroundings = surroundingsOf(config, flags, env);
-    const warnings = (): string[] => [...surroundings, ...lossOf(stdout)];
+    const alone = unshared(config);
+    const warnings = (): string[] => [...surroundings, ...(alone === undefined ? [] : [alone]), ...lossOf(stdout)];
     if (cluster.isWorker) return serveAsWorker(config, env, logger, warnings);
     for (const text of surroundings) logger.warn({ event: 'unreachable', host: config.host }, text);
     sayNames(logger, config.publishSecret);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { exposureOf, shortSecret } from '../../src/exposure.ts';
+import { exposureOf, shortSecret, unshared } from '../../src/exposure.ts';
 
 describe('an address to listen on', () => {
   for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1']) {
@@ -24,5 +24,13 @@ describe('a secret of tokens', () => {
     expect(shortSecret({ auth: 'jwt', jwtSecret: `${short}x` })).to.equal(undefined);
     expect(shortSecret({ auth: 'jwt', jwtSecret: undefined })).to.equal(undefined);
     expect(shortSecret({ auth: 'open', jwtSecret: short })).to.equal(undefined);
+  });
+});
+
+describe('a gateway without a REDIS_URL', () => {
+  it('is warned of where there are users who are told apart, and is usual in a trial', () => {
+    expect(unshared({ auth: 'jwt', redisUrl: undefined })).to.match(/^there is no REDIS_URL: .*expected REDIS_URL$/);
+    expect(unshared({ auth: 'jwt', redisUrl: 'redis://r' })).to.equal(undefined);
+    expect(unshared({ auth: 'open', redisUrl: undefined })).to.equal(undefined);
   });
 });
