@@ -284,6 +284,24 @@ describe('the clients of the two old protocols', function () {
     await eventually(async () => (await inboxOf(session)).length === 1, 1000);
   });
 
+  it('have what came while the page was frozen, and its connections ended', async () => {
+    const [client] = clients as [Client];
+    await client.subscribe('news:5');
+    const session = await sessionOf(client);
+    const cdp = await page.context().newCDPSession(page);
+    await eventually(async () => (await gateway.status()).streams === 1);
+    await cdp.send('Page.setWebLifecycleState', { state: 'frozen' });
+    relay.cutAll();
+    await publish('news:5', 'meanwhile');
+    await sendTo(gateway.url, session, ['meanwhile']);
+    await pause(200);
+    await cdp.send('Page.setWebLifecycleState', { state: 'active' });
+    await eventually(async () => (await messagesOf(client, 'news:5')).length === 1, 3000);
+    await eventually(async () => (await client.read()).sessions[0]![1].length === 1, 3000);
+    expect(await messagesOf(client, 'news:5')).to.deep.equal(['meanwhile']);
+    expect((await client.read()).sessions[0]![1]).to.deep.equal(['meanwhile']);
+  });
+
   it('follow as many channels as a poll may have', async () => {
     const channels = Array.from({ length: 1000 }, (_, i) => `news:many-${i}`);
     for (const client of clients) await client.subscribe(...channels);
