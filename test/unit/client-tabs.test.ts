@@ -1,0 +1,195 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { tabs } from '../../src/client/tabs.ts';
+import { action, TabsModel } from '../support/tabs-model.ts';
+
+const RUNS = Number(process.env.TABS_RUNS ?? 1_500);
+
+describe('tabs that share a line', function () {
+  this.timeout(60_000 + 10 * RUNS);
+
+  it('are given every message behind their position once and in order, and in the end by one line, whatever happens', async () => {
+    const property = fc.asyncProperty(fc.nat(), fc.array(action, { maxLength: 60 }), async (seed, actions) => {
+      const model = new TabsModel(seed);
+      model.browser.install();
+      try {
+        await model.join(0);
+        for (const one of actions) await model.act(one);
+        for (const client of model.clients) model.judge(client, false);
+        await model.settle();
+        for (const client of model.alive) model.judge(client, true);
+        expect(model.gateway.open.size, 'open lines').to.equal(Math.min(1, model.alive.length));
+      } finally {
+        model.browser.restore();
+      }
+    });
+    await fc.assert(property, { numRuns: RUNS });
+  });
+
+  describe('in one order of events', () => {
+    let model: TabsModel;
+
+    beforeEach(() => {
+      model = new TabsModel(7);
+      model.browser.install();
+    });
+    afterEach(() => model.browser.restore());
+
+    /** The positions at which lines were opened. */
+    const opened = (): (string | null)[] => model.gateway.opened.map((url) => url.searchParams.get('lastEventId'));
+
+    it('take what the leader reads, and its ok', async () => {
+      for (let tab = 0; tab < 8; tab++) await model.open();
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      expect(opened()).to.deep.equal([null]);
+      for (const { read, statuses } of model.clients) {
+        expect(read).to.deep.equal([110]);
+        expect(statuses).to.deep.equal(['ok']);
+      }
+    });
+
+    it('need no line of their own where nothing came behind their position', async () => {
+      await model.open();
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      await model.pass(15_000);
+      await model.idle();
+      const late = await model.open({ since: 110 });
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      expect(late.read).to.deep.equal([120]);
+      expect(opened()).to.have.length(1);
+    });
+
+    it('read what they have missed by a line of their own', async () => {
+      await model.open();
+      await model.idle();
+      model.gateway.publish();
+      model.gateway.publish();
+      await model.idle();
+      const late = await model.open({ since: 100 });
+      await model.idle();
+      expect(late.read).to.deep.equal([110, 120]);
+      expect(opened()).to.deep.equal([null, '100']);
+      expect(model.gateway.open.size).to.equal(1);
+    });
+
+    it('take over at once where the leader is closed, at the position of the next', async () => {
+      const first = await model.open();
+      const second = await model.open();
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      await model.browser.run(first.tab, () => first.close());
+      model.gateway.publish();
+      await model.idle();
+      expect(second.read).to.deep.equal([110, 120]);
+      expect(opened()).to.deep.equal([null, '110']);
+    });
+
+    it('take the lock from a leader that hangs, which then follows', async () => {
+      const first = await model.open();
+      const second = await model.open();
+      await model.idle();
+      first.tab.isFrozen = true;
+      model.gateway.publish();
+      for (let second = 0; second < 34; second++) {
+        await model.pass(1_000);
+        await model.idle();
+      }
+      expect(second.read).to.deep.equal([110]);
+      first.tab.isFrozen = false;
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      for (const { read } of model.clients) expect(read).to.deep.equal([110, 120]);
+      expect(model.gateway.open.size).to.equal(1);
+    });
+
+    it('all end with the line of the leader', async () => {
+      const clients = [await model.open(), await model.open(), await model.open()];
+      await model.idle();
+      for (const line of model.gateway.open) line.end();
+      await model.idle();
+      expect(clients.map(({ isOpen }) => isOpen)).to.deep.equal([false, false, false]);
+      await model.pass(2_000);
+      await model.idle();
+      expect(model.gateway.open.size).to.equal(1);
+      expect(opened()).to.have.length(2);
+    });
+
+    it('ask for a credential again before they believe that they are refused', async () => {
+      const first = await model.open({ query: '&access_token=old' });
+      const second = await model.open({ query: '&access_token=old' });
+      await model.idle();
+      model.gateway.refuses = 'old';
+      second.query = '&access_token=fresh';
+      await model.browser.run(first.tab, () => first.close());
+      await model.idle();
+      expect(second.isOpen).to.equal(false);
+      await model.pass(2_000);
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      expect(second.statuses).to.deep.equal(['ok', 'ok']);
+      expect(second.read).to.deep.equal([110]);
+    });
+
+    it('are told that they are refused by a credential of their own', async () => {
+      model.gateway.refuses = 'old';
+      const first = await model.open({ query: '&access_token=old' });
+      const second = await model.open({ query: '&access_token=good' });
+      await model.settle();
+      expect(first.statuses).to.deep.equal(['failure expired']);
+      model.judge(second, true);
+    });
+
+    it('end when a page of another user comes up, and do not end that one when they open again', async () => {
+      const old = [await model.open({ key: '7' }), await model.open({ key: '7' })];
+      await model.idle();
+      await model.pass(1);
+      const { tab: frozen } = old[1]!;
+      frozen.isFrozen = true;
+      const late = await model.open({ key: '8' });
+      await model.idle();
+      expect(old[0]!.statuses).to.deep.equal(['ok', 'failure user_changed']);
+      frozen.isFrozen = false;
+      await model.settle();
+      expect(old[1]!.statuses.at(-1)).to.equal('failure user_changed');
+      expect(late.statuses).to.not.include('failure user_changed');
+      model.judge(late, true);
+    });
+
+    it('know of no other users where the page names its user', async () => {
+      const one = await model.open({ key: '7', query: '&user=7' });
+      const other = await model.open({ key: '8', query: '&user=8' });
+      await model.settle();
+      for (const client of [one, other]) model.judge(client, true);
+      expect(model.gateway.open.size).to.equal(2);
+    });
+
+    it('share nothing with other addresses', async () => {
+      await model.open({ query: '&c=room:1' });
+      await model.open({ query: '&c=room:2' });
+      await model.open({ query: '&c=room:2' });
+      await model.idle();
+      expect(opened()).to.have.length(2);
+    });
+
+    it('each have a line of their own where the browser refuses locks', async () => {
+      model.browser.hasNoLocks = true;
+      for (let tab = 0; tab < 3; tab++) await model.open();
+      await model.settle();
+      for (const client of model.clients) model.judge(client, true);
+    });
+  });
+
+  it('are left alone where there is nothing to share with', () => {
+    const open = () => ({ close: () => undefined });
+    expect(tabs({ key: '7' })(open)).to.equal(open);
+  });
+});
