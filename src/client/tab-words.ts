@@ -10,7 +10,7 @@ export interface Here {
 
 /** What is known of a line that was opened. */
 export interface Opened {
-  /** The frames of its opening, `ok` and `denied`. */
+  /** The frames of its opening, `ok` and `denied`; none before them, and none once the gateway has said that the line will end. */
   head: string[];
   /** Whoever has everything up to here has everything up to the line's position. */
   floor: number;
@@ -27,17 +27,15 @@ export interface Shared {
   id: string;
 }
 
-/** The leader's line has ended. */
+/** The leader's line has ended, and is not to be opened again at once. */
 export interface Ended {
   term: number;
 }
 
-/** Is there a leader, and where is it? */
-export const ASK = 0;
+/** `0` asks: is there a leader, and where is it? */
+export type Word = 0 | Here | Shared | Ended;
 
-export type Word = typeof ASK | Here | Shared | Ended;
-
-/** The page that came later is right: an older one may only have opened its line again. */
+/** Who the user of a page is, by its own word. */
 export interface Page {
   key: string;
   /** When it came (ms, with a fraction that no other page has). */

@@ -20,8 +20,9 @@ declare global {
   }
 }
 
-export async function launchChromium(): Promise<Browser> {
-  return chromium.launch({ executablePath: EXECUTABLE, args: ARGS, timeout: 60_000 });
+/** @param args further ones */
+export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: [...ARGS, ...args], timeout: 60_000 });
 }
 
 /** An empty page of the gateway's own origin, so that no CORS rule stands between. */

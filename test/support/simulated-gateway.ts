@@ -48,6 +48,8 @@ export class Gateway {
   head = 100;
   /** The addresses of the lines that were opened. */
   readonly opened: URL[] = [];
+  /** New lines fail. */
+  isAway = false;
   /** New lines with this credential are refused. */
   refuses: string | undefined;
   readonly browser: SimulatedBrowser;
@@ -64,6 +66,10 @@ export class Gateway {
       const line = new GatewayLine(this, tab, from, receiver);
       this.opened.push(new URL(address));
       this.open.add(line);
+      if (this.isAway) {
+        line.end();
+        return line;
+      }
       if (this.refuses !== undefined && query.get('access_token') === this.refuses) {
         line.send({ status: 'failure', reason: 'expired' });
         line.end();

@@ -24,7 +24,7 @@ export const action = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({
-      what: fc.constantFrom('close', 'crash', 'freeze', 'wake', 'break', 'stall', 'lose'),
+      what: fc.constantFrom('close', 'crash', 'freeze', 'wake', 'break', 'refuse', 'stall', 'lose'),
       n: which,
     }),
   },
@@ -54,6 +54,8 @@ export class TabsModel {
     if (what === 'pass') await this.pass(n);
     if (what === 'lose') gateway.lose();
     if (what === 'break') line?.end();
+    if (what === 'refuse') line?.send({ status: 'error', retry: 5_000 });
+    if (what === 'refuse') line?.end();
     if (what === 'stall' && line) line.isStalled = true;
     if (what === 'close' && client) await browser.run(client.tab, () => client.close());
     if ((what === 'close' || what === 'crash') && client) browser.crash(client.tab);

@@ -110,16 +110,44 @@ describe('tabs that share a line', function () {
       expect(model.gateway.open.size).to.equal(1);
     });
 
-    it('all end with the line of the leader', async () => {
-      const clients = [await model.open(), await model.open(), await model.open()];
+    it('open another line at once if that of the leader breaks', async () => {
+      const [first, ...others] = [await model.open(), await model.open(), await model.open()];
       await model.idle();
       for (const line of model.gateway.open) line.end();
       await model.idle();
-      expect(clients.map(({ isOpen }) => isOpen)).to.deep.equal([false, false, false]);
-      await model.pass(2_000);
+      model.gateway.publish();
       await model.idle();
-      expect(model.gateway.open.size).to.equal(1);
-      expect(opened()).to.have.length(2);
+      expect(first!.isOpen).to.equal(false);
+      for (const { read, isOpen } of others) expect([isOpen, ...read]).to.deep.equal([true, 110]);
+      expect(opened()).to.deep.equal([null, '100']);
+    });
+
+    for (const [why, goodbye] of [
+      ['says that it cannot now', { status: 'error', retry: 5_000 }],
+      ['is being stopped', { noop: true, retry: 5_000 }],
+    ] as const) {
+      it(`all wait if the gateway ${why}`, async () => {
+        const clients = [await model.open(), await model.open(), await model.open()];
+        await model.idle();
+        for (const line of model.gateway.open) {
+          line.send(goodbye);
+          line.end();
+        }
+        await model.idle();
+        expect(clients.map(({ isOpen }) => isOpen)).to.deep.equal([false, false, false]);
+        expect(opened()).to.have.length(1);
+      });
+    }
+
+    it('all wait if the next line fails, too', async () => {
+      const clients = [await model.open(), await model.open(), await model.open()];
+      await model.idle();
+      model.gateway.isAway = true;
+      for (const line of model.gateway.open) line.end();
+      await model.idle();
+      expect(clients.map(({ isOpen }) => isOpen)).to.deep.equal([false, false, false]);
+      // The last tab may have the lock before it hears of the second failure.
+      expect(opened()).to.have.length.within(2, 3);
     });
 
     it('ask for a credential again before they believe that they are refused', async () => {
