@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import type { Browser, BrowserContext } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
+import { blocksOf, read } from '../support/documents.ts';
 import { SharedTab } from '../support/shared-tabs.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -137,5 +138,39 @@ describe('tabs of Chromium that share a line', function () {
     await world.publish.fcall('news:1', 'to the second user');
     await eventually(async () => (await late.read()).length === 1);
     expect(await old.read()).to.deep.equal([]);
+  });
+
+  describe('by the pages of docs/guides/many-tabs.md', () => {
+    const [sharing, reloading] = blocksOf(read('docs/guides/many-tabs.md')).map(({ text }) => text);
+
+    async function openPage(html: string): Promise<Page> {
+      const page = await context.newPage();
+      await page.route('**/a-page', (route) => route.fulfill({ contentType: 'text/html', body: html }));
+      await page.goto(`${world.gateway.url}/a-page`);
+      return page;
+    }
+
+    it('share a stream', async () => {
+      await world.allow('7', 'room:918');
+      const before = (await world.gateway.status()).streams;
+      const pages = [await openPage(sharing!), await openPage(sharing!)];
+      const said = new Set<Page>();
+      for (const page of pages) page.on('console', (message) => message.text() === 'hello' && said.add(page));
+      await eventually(async () => {
+        await world.publish.fcall('room:918', 'hello');
+        return said.size === 2;
+      });
+      expect((await world.gateway.status()).streams).to.equal(before + 1);
+      for (const page of pages) await page.close();
+    });
+
+    it('are loaded again when another user logs in', async () => {
+      const page = await openPage(reloading!);
+      const loaded = page.waitForEvent('load');
+      const other = await openPage(reloading!.replace("key: '7'", "key: '8'"));
+      await loaded;
+      await page.close();
+      await other.close();
+    });
   });
 });
