@@ -1,4 +1,5 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
+import { TAB_MUTATIONS } from './client-tabs.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
@@ -49,4 +50,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...GUIDE_MUTATIONS,
   ...POLL_SESSION_MUTATIONS,
   ...COLLECTION_MUTATIONS,
+  ...TAB_MUTATIONS,
 ];

@@ -86,6 +86,14 @@ export class TabsModel {
     this.gateway.keepAlive();
   }
 
+  /** Time passes in such small steps that everything happens in its second. */
+  async seconds(count: number): Promise<void> {
+    for (let second = 0; second < count; second++) {
+      await this.pass(1_000);
+      await this.idle();
+    }
+  }
+
   get alive(): ClientOfModel[] {
     return this.clients.filter(({ tab }) => !tab.isGone);
   }

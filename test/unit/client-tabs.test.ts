@@ -97,10 +97,7 @@ describe('tabs that share a line', function () {
       await model.idle();
       first.tab.isFrozen = true;
       model.gateway.publish();
-      for (let second = 0; second < 34; second++) {
-        await model.pass(1_000);
-        await model.idle();
-      }
+      await model.seconds(34);
       expect(second.read).to.deep.equal([110]);
       first.tab.isFrozen = false;
       await model.idle();
@@ -108,6 +105,33 @@ describe('tabs that share a line', function () {
       await model.idle();
       for (const { read } of model.clients) expect(read).to.deep.equal([110, 120]);
       expect(model.gateway.open.size).to.equal(1);
+      // It waits for the lock again.
+      await model.browser.run(second.tab, () => second.close());
+      model.gateway.publish();
+      await model.idle();
+      expect(first.read).to.deep.equal([110, 120, 130]);
+    });
+
+    it('take the lock from a leader whose line is silent, before they take their own for dead', async () => {
+      await model.open();
+      const second = await model.open();
+      await model.idle();
+      for (const line of model.gateway.open) line.isStalled = true;
+      model.gateway.publish();
+      await model.seconds(34);
+      expect(second.read).to.deep.equal([110]);
+      expect(second.statuses).to.deep.equal(['ok', 'ok']);
+    });
+
+    it('have a position that the gateway does not know judged by the gateway', async () => {
+      await model.open();
+      await model.idle();
+      const late = await model.open({ since: 1_100 });
+      await model.seconds(3);
+      model.gateway.publish();
+      await model.idle();
+      expect(late.read).to.deep.equal([110]);
+      expect(late.position).to.equal(110);
     });
 
     it('open another line at once if that of the leader breaks', async () => {
