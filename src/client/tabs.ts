@@ -264,10 +264,10 @@ class SharedLine implements Line, Receiver {
       this.ended();
       return;
     }
-    if (/^{"(status":"ok|denied)/.test(data)) line.head.push(data);
+    // Each poll begins with an ok. A status that is none, and a noop with a retry, say that the line ends, and when to come back.
+    if (/^{"(status|noop.*retry)/.test(data)) line.head = /^{"status":"ok/.test(data) ? [data] : [];
+    else if (/^{"denied/.test(data)) line.head.push(data);
     else if (/^{"reset/.test(data)) line.isTorn = true;
-    // The gateway says when to come back.
-    else if (/^{"(status|noop.*retry)/.test(data)) line.head = [];
     else line.hasBegun = true;
     const before = this.#at;
     const position = Number(id);

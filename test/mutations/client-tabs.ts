@@ -92,8 +92,8 @@ export const TAB_MUTATIONS: Mutation[] = [
   {
     name: 'tabs: all tabs open their streams at once though the gateway has said when',
     file: FILE,
-    find: 'else if (/^{"(status|noop.*retry)/.test(data)) line.head = [];',
-    replace: '',
+    find: 'line.head = /^{"status":"ok/.test(data) ? [data] : [];',
+    replace: 'line.head = [data];',
     caughtBy: CAUGHT_BY,
   },
 ];
