@@ -8,8 +8,8 @@ const ASK = 0;
 const LOOK = 1_000;
 /** The time to a noop, until the gateway has said it (ms). */
 const INTERVAL = 10_000;
-/** So many intervals without a frame are too many. */
-const SILENT_INTERVALS = 2;
+/** After so many intervals without a frame the leader is asked; before the page takes its own line for dead. */
+const SILENT_INTERVALS = 1.5;
 /** If more frames of the leader wait until this tab has come up to it, the tab begins again, from where it is by then. */
 const MOST_HELD = 10_000;
 

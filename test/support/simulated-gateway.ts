@@ -183,7 +183,7 @@ export class ClientOfModel {
     if (this.#isOver) return;
     if (!this.#line) {
       if (now >= this.#openAt) this.#connect();
-    } else if (now - this.#lastFrame > 2.5 * NOOP_INTERVAL) this.#drop();
+    } else if (now - this.#lastFrame > 2 * NOOP_INTERVAL) this.#drop();
   }
 
   #take(frame: { status?: string; reason?: string; reset?: { gap: number }; channel?: string }, id: number): void {

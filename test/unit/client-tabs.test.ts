@@ -97,7 +97,7 @@ describe('tabs that share a line', function () {
       await model.idle();
       first.tab.isFrozen = true;
       model.gateway.publish();
-      await model.seconds(34);
+      await model.seconds(27);
       expect(second.read).to.deep.equal([110]);
       first.tab.isFrozen = false;
       await model.idle();
@@ -118,7 +118,7 @@ describe('tabs that share a line', function () {
       await model.idle();
       for (const line of model.gateway.open) line.isStalled = true;
       model.gateway.publish();
-      await model.seconds(34);
+      await model.seconds(27);
       expect(second.read).to.deep.equal([110]);
       expect(second.statuses).to.deep.equal(['ok', 'ok']);
     });
