@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import { launchChromium } from '../support/chromium.ts';
 import { blocksOf, read } from '../support/documents.ts';
-import { SharedTab } from '../support/shared-tabs.ts';
+import { launchForTabs, SharedTab } from '../support/shared-tabs.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -20,8 +19,7 @@ describe('tabs of Chromium that share a line', function () {
   before(async () => {
     world = await startWorld({ SISYPHUS_NOOP_INTERVAL: '1s', SISYPHUS_PUBLIC_CHANNELS: 'news:*' });
     await world.allow('1', 'room:1');
-    // A page that hangs or crashes is not to take others with it.
-    browser = await launchChromium(['--renderer-process-limit=20']);
+    browser = await launchForTabs();
     context = await browser.newContext();
     published = [];
     tabs = await Promise.all(Array.from({ length: 8 }, () => SharedTab.open(context, world.gateway.url, STREAM)));

@@ -2,8 +2,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import type { EventSourceClient, OpenClient, Received } from './event-source-clients.ts';
 import { reportRefusal } from './refusals.ts';
 
-const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const ARGS = [
+export const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+export const ARGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-background-networking',
@@ -20,9 +20,8 @@ declare global {
   }
 }
 
-/** @param args further ones */
-export async function launchChromium(args: readonly string[] = []): Promise<Browser> {
-  return chromium.launch({ executablePath: EXECUTABLE, args: [...ARGS, ...args], timeout: 60_000 });
+export async function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: ARGS, timeout: 60_000 });
 }
 
 /** An empty page of the gateway's own origin, so that no CORS rule stands between. */

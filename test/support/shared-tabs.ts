@@ -1,5 +1,5 @@
-import type { BrowserContext, Page, Request } from 'playwright-core';
-import { openPage } from './chromium.ts';
+import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
+import { ARGS, EXECUTABLE, openPage } from './chromium.ts';
 import { eventually } from './wait.ts';
 
 interface TabOptions {
@@ -7,6 +7,12 @@ interface TabOptions {
   /** Of the stream, such as `/stream?c=news:1`. */
   address: string;
   since?: string;
+}
+
+/** Each page has a process, so that one that hangs or crashes does not take others with it. */
+export async function launchForTabs(): Promise<Browser> {
+  const args = [...ARGS, '--renderer-process-limit=20'];
+  return chromium.launch({ executablePath: EXECUTABLE, args, timeout: 60_000 });
 }
 
 /** A page in Chromium whose client shares its line with other tabs. */
