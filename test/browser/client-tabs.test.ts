@@ -141,9 +141,13 @@ describe('tabs of Chromium that share a line', function () {
   describe('by the pages of docs/guides/many-tabs.md', () => {
     const [sharing, reloading] = blocksOf(read('docs/guides/many-tabs.md')).map(({ text }) => text);
 
-    async function openPage(html: string): Promise<Page> {
+    /** `later`: what it is when it is loaded again. */
+    async function openPage(html: string, later = html): Promise<Page> {
       const page = await context.newPage();
-      await page.route('**/a-page', (route) => route.fulfill({ contentType: 'text/html', body: html }));
+      const bodies = [html];
+      await page.route('**/a-page', (route) =>
+        route.fulfill({ contentType: 'text/html', body: bodies.shift() ?? later }),
+      );
       await page.goto(`${world.gateway.url}/a-page`);
       return page;
     }
@@ -163,9 +167,10 @@ describe('tabs of Chromium that share a line', function () {
     });
 
     it('are loaded again when another user logs in', async () => {
-      const page = await openPage(reloading!);
+      const ofAnother = reloading!.replace("key: '7'", "key: '8'");
+      const page = await openPage(reloading!, ofAnother);
       const loaded = page.waitForEvent('load');
-      const other = await openPage(reloading!.replace("key: '7'", "key: '8'"));
+      const other = await openPage(ofAnother);
       await loaded;
       await page.close();
       await other.close();
