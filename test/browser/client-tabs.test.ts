@@ -70,9 +70,14 @@ describe('tabs of Chromium that share a line', function () {
     await expectAll();
   });
 
-  it('go on when the leader goes to another page', async () => {
+  it('go on when the leader goes to another page, which catches up when it comes back', async () => {
     const leader = await takeLeader();
     await Promise.all([leader.page.goto(`${world.gateway.url}/healthz`), publish()]);
+    await publish();
+    await expectAll();
+    // What the page has read is still there, so it comes from the browser's cache.
+    await leader.page.goBack({ waitUntil: 'commit' });
+    tabs.push(leader);
     await publish();
     await expectAll();
   });

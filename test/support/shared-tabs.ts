@@ -12,7 +12,8 @@ interface TabOptions {
 /** Each page has a process, so that one that hangs or crashes does not take others with it. */
 export async function launchForTabs(): Promise<Browser> {
   const args = [...ARGS, '--renderer-process-limit=20'];
-  return chromium.launch({ executablePath: EXECUTABLE, args, timeout: 60_000 });
+  const ignoreDefaultArgs = ['--disable-back-forward-cache'];
+  return chromium.launch({ executablePath: EXECUTABLE, args, ignoreDefaultArgs, timeout: 60_000 });
 }
 
 /** A page in Chromium whose client shares its line with other tabs. */
