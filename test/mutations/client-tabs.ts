@@ -11,6 +11,7 @@ export const TAB_MUTATIONS: Mutation[] = [
     find: '    if (word.term < this.#term) return;\n',
     replace: '',
     caughtBy: CAUGHT_BY,
+    only: 'do not go back',
   },
   {
     name: 'tabs: a message that is known already is given again',

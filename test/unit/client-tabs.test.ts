@@ -78,6 +78,20 @@ describe('tabs that share a line', function () {
       expect(model.gateway.open.size).to.equal(1);
     });
 
+    it('are told of a gap behind their position, though the leader was told before', async () => {
+      await model.open();
+      await model.idle();
+      model.gateway.lose();
+      await model.idle();
+      const late = await model.open({ since: 100 });
+      await model.idle();
+      expect([...late.resets]).to.deep.equal([0]);
+      model.gateway.publish();
+      await model.idle();
+      expect(late.read).to.deep.equal([110]);
+      expect(model.gateway.open.size).to.equal(1);
+    });
+
     it('take over at once where the leader is closed, at the position of the next', async () => {
       const first = await model.open();
       const second = await model.open();
@@ -238,6 +252,28 @@ describe('tabs that share a line', function () {
       await model.settle();
       for (const client of model.clients) model.judge(client, true);
     });
+  });
+
+  it('do not go back to a leader that has woken and does not know yet that it has lost the lock', async () => {
+    for (let seed = 0; seed < 100; seed++) {
+      const model = new TabsModel(seed);
+      model.browser.install();
+      try {
+        const [first, ...others] = [await model.open(), await model.open(), await model.open()];
+        await model.idle();
+        first!.tab.isFrozen = true;
+        await model.seconds(27);
+        model.gateway.publish();
+        await model.idle();
+        first!.tab.isFrozen = false;
+        await model.idle();
+        model.gateway.publish();
+        await model.idle();
+        for (const { read } of others) expect(read).to.deep.equal([110, 120]);
+      } finally {
+        model.browser.restore();
+      }
+    }
   });
 
   it('are left alone where there is nothing to share with', () => {
