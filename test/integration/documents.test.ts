@@ -15,6 +15,7 @@ const BIN = process.env.TEST_GATEWAY ?? join(ROOT, 'bin/sisyphus');
 /** Pages whose blocks need gateways of their own. Tests with these names run them. */
 const WITH_OWN_TEST: Record<string, string> = {
   'docs/start/tutorial.md': 'integration/examples',
+  'docs/guides/many-tabs.md': 'browser/client-tabs',
   'docs/guides/page-and-stream.md': 'integration/page-and-stream',
   'docs/guides/react.md': 'browser/client-shapes',
   'docs/guides/protect/header.md': 'integration/protect-header',
@@ -173,14 +174,6 @@ describe('the blocks of the documents', function () {
     if (/'reset'/.test(text)) {
       await readAfter(browser, 'room:918', () => world.client.publish('room:918', OVERSIZE));
     }
-    if (!/locks/.test(text)) return;
-    await browser.run(text);
-    await expectRead(browser, undefined);
-    // The second tab has to have its position from the first one, which hands on what it reads a moment later.
-    await world.publish.fcall('room:918', 'read by both tabs');
-    await eventually(() => JSON.stringify(browser.calls).split('read by both tabs').length > 2);
-    await browser.closeFirstTab(() => world.publish.fcall('room:918', 'between two tabs'));
-    await eventually(() => JSON.stringify(browser.calls).includes('between two tabs'));
   }
 
   function newBrowser(): FakeBrowser {

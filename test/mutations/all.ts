@@ -1,6 +1,7 @@
 import { CHANNEL_MUTATIONS } from './channels.ts';
 import { CLIENT_MUTATIONS } from './client.ts';
 import { CLIENT_SHAPE_MUTATIONS } from './client-shapes.ts';
+import { TAB_MUTATIONS } from './client-tabs.ts';
 import { COLLECTION_MUTATIONS } from './collections.ts';
 import { COMMAND_MUTATIONS } from './commands.ts';
 import { CONFLATION_MUTATIONS } from './conflation.ts';
@@ -61,4 +62,5 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...COLLECTION_MUTATIONS,
   ...CLIENT_MUTATIONS,
   ...OLD_PROTOCOL_MUTATIONS,
+  ...TAB_MUTATIONS,
 ];

@@ -30,9 +30,6 @@ export class FakeBrowser {
   /** The client; resets are answered at once. */
   readonly #Sisyphus: typeof Sisyphus;
   readonly #clients: Sisyphus[] = [];
-  readonly #channels: BroadcastChannel[] = [];
-  /** Who waits for the lock. */
-  readonly #locks: (() => Promise<unknown>)[] = [];
 
   /** @param origin of the gateway */
   constructor(origin: string) {
@@ -52,7 +49,7 @@ export class FakeBrowser {
     };
   }
 
-  /** Runs a script of a page; twice, for two tabs. Functions that the page does not define only take note of their call. */
+  /** Runs a script of a page. Functions that the page does not define only take note of their call. */
   async run(code: string): Promise<void> {
     const globals = {
       ...Object.fromEntries(OF_THE_APPLICATION.map((name) => [name, (...args: unknown[]) => this.#call(name, args)])),
@@ -60,44 +57,18 @@ export class FakeBrowser {
       Sisyphus: this.#Sisyphus,
       poll,
       fetch: async (address: string) => new Response(JSON.stringify(this.#call('fetch', [address]))),
-      BroadcastChannel: this.#broadcastChannel(),
-      navigator: { locks: { request: (_name: string, act: () => Promise<unknown>) => this.#request(act) } },
       Math: Object.assign(Object.create(Math), { random: () => 0 }),
     };
     const run = new Function(...Object.keys(globals), `return (async () => {\n${code}\n})()`);
     await run(...Object.values(globals));
   }
 
-  /** The first tab is closed, which has the lock; the second one is given the lock after `meanwhile`. */
-  async closeFirstTab(meanwhile: () => Promise<unknown>): Promise<void> {
-    this.streams.shift()?.close();
-    this.#channels.shift()?.close();
-    this.#locks.shift();
-    await meanwhile();
-    void this.#locks[0]?.();
-  }
-
   close(): void {
     for (const stream of [...this.streams, ...this.#clients]) stream.close();
-    for (const channel of this.#channels) channel.close();
   }
 
   #call(name: string, args: unknown[]): string {
     this.calls.push({ name, args });
     return name;
-  }
-
-  #broadcastChannel(): typeof BroadcastChannel {
-    const channels = this.#channels;
-    return class extends BroadcastChannel {
-      constructor(name: string) {
-        super(name);
-        channels.push(this);
-      }
-    };
-  }
-
-  #request(act: () => Promise<unknown>): void {
-    if (this.#locks.push(act) === 1) void act();
   }
 }
