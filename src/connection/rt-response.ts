@@ -11,6 +11,9 @@ const PATIENCE = 25_000;
 /** A channel that was reset while the poll waits may be read again: the answer waits so long for the end of that, again and again (ms). */
 const AFTER_RESET = 100;
 
+/** One function for all polls. */
+function nothing(): void {}
+
 /** The answer to a poll. */
 export interface RtAnswer {
   /** By channel; empty if nothing is new. */
@@ -43,13 +46,13 @@ export interface RtRules extends NewsRules {
  * after the end is read by the next poll, because the client comes back with the revisions that it has.
  */
 export class RtResponse implements Connection {
-  onClose: (reason: CloseReason) => void = () => undefined;
+  onClose: (reason: CloseReason) => void = nothing;
   /** Called once, at the end. */
-  onEnd: (outcome: RtOutcome) => void = () => undefined;
+  onEnd: (outcome: RtOutcome) => void = nothing;
   /** Called when the answer is due: the owner gives it by a noop, which says how far the client has come. */
-  onDue: () => void = () => undefined;
+  onDue: () => void = nothing;
   /** The same, as soon as nothing is being read. */
-  onReset: () => void = () => undefined;
+  onReset: () => void = nothing;
   /** The channels that the client may not read now. */
   denials: () => readonly string[] = () => [];
   /** The registry sends a noop one interval after this. */

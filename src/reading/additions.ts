@@ -23,16 +23,20 @@ export interface Addition {
   isRead?: boolean;
 }
 
+const NONE: ReadonlyMap<string, Addition> = new Map();
+
 /** The channels that were added to a reading and are not read yet. */
 export class Additions {
-  #added = new Map<string, Addition>();
+  /** `undefined` while there are none: each of many polls would have an empty map. */
+  #added: Map<string, Addition> | undefined;
 
   get isEmpty(): boolean {
-    return this.#added.size === 0;
+    return !this.#added || this.#added.size === 0;
   }
 
   /** If a channel is added twice, the earlier place counts: the filter removes messages between the two that are not for the reader. */
   add(channel: string, addition: Addition): void {
+    this.#added ??= new Map();
     const known = this.#added.get(channel);
     if (!known) {
       this.#added.set(channel, addition);
@@ -43,17 +47,18 @@ export class Additions {
   }
 
   clear(): void {
-    this.#added.clear();
+    this.#added = undefined;
   }
 
   take(): Map<string, Addition> {
-    const taken = this.#added;
-    this.#added = new Map();
+    const taken = this.#added ?? new Map();
+    this.#added = undefined;
     return taken;
   }
 
   /** The owed messages up to this position have been read, and filtered with the filter as it is now. */
   haveRead(upTo: Position): void {
+    if (!this.#added) return;
     for (const [channel, addition] of this.#added) {
       // The channel was followed already: only messages between its earlier place and `before` were new to the reader, and they are read.
       if (addition.before) this.#added.delete(channel);
@@ -63,18 +68,18 @@ export class Additions {
 
   /** The part of an added channel to read for a reader that has everything up to `position`; `undefined`: as for any followed channel. */
   owedOf(channel: string, position: Position): Wanted | undefined {
-    const addition = this.#added.get(channel);
+    const addition = this.#added?.get(channel);
     if (!addition || addition.before || addition.isHeard) return undefined;
     return { channel, after: isAfter(addition.id, position) ? addition.from : position, gaps: addition.gaps };
   }
 
   follow(hub: Hub, reader: Reader): Promise<void> {
-    return follow(this.#added, hub, reader);
+    return follow(this.#added ?? NONE, hub, reader);
   }
 }
 
 /** Settles when the hub delivers these channels to the reader. */
-export async function follow(added: Map<string, Addition>, hub: Hub, reader: Reader): Promise<void> {
+export async function follow(added: ReadonlyMap<string, Addition>, hub: Hub, reader: Reader): Promise<void> {
   for (const addition of added.values()) addition.gaps ??= hub.gaps;
   await hub.follow(reader, [...added.keys()]);
 }

@@ -59,11 +59,11 @@ export class Session implements ReadingOwner {
   readonly address: string | undefined;
   readonly begun: number;
   /** Called when the registry has to call `sweep` again, every second until `isSettled`. */
-  onHold: () => void = () => undefined;
+  onHold: () => void = nothing;
   /** Called with each `sweep`: rights may have changed. */
-  onSweep: () => void = () => undefined;
+  onSweep: () => void = nothing;
   /** Called when the first frame has been sent. */
-  onOpen: () => void = () => undefined;
+  onOpen: () => void = nothing;
   readonly #options: SessionOptions;
   readonly #membership: Membership;
   readonly #reading: Reading;
@@ -281,5 +281,8 @@ export class Session implements ReadingOwner {
     else this.#options.logger.error({ ...line, err: error });
   }
 }
+
+/** One function for all sessions: each of many polls would have three of its own. */
+function nothing(): void {}
 
 const NO_LIST = { channels: new Map<string, Position>(), version: BEGINNING, unsettled: false };
