@@ -19,9 +19,9 @@ export type OpenLine = (address: URL, receiver: Receiver) => Line;
 /** Changes how lines are opened: `client/tabs` shares one between tabs, `client/poll` goes round a path that buffers. */
 export type Through = (open: OpenLine) => OpenLine;
 
-/** The part of an `EventSource` that a line needs. */
+/** The part of an `EventSource` that a line needs. Each kind has types of its own for its listeners, hence `unknown`. */
 export interface EventSourceLike {
-  addEventListener(type: string, listener: (event: { data: string; lastEventId: string }) => void): void;
+  addEventListener(type: string, listener: unknown): void;
   close(): void;
 }
 
@@ -56,7 +56,7 @@ export function eventSourceLines(Source: EventSourceClass, withCredentials: bool
       second?.close();
       const source = new Source(String(address), { withCredentials });
       sources.add(source);
-      source.addEventListener('message', ({ data, lastEventId }) => {
+      source.addEventListener('message', ({ data, lastEventId }: MessageEvent<string>) => {
         if (!sources.delete(source)) return;
         close();
         sources.add(source);
@@ -69,7 +69,7 @@ export function eventSourceLines(Source: EventSourceClass, withCredentials: bool
         receiver.ended();
       };
       source.addEventListener('error', ended);
-      // react-native-sse says so if the gateway has ended the stream.
+      // react-native-sse says this if the gateway has ended the stream; older versions of it say nothing, and ask again after 5 s.
       source.addEventListener('done', ended);
     };
 
