@@ -44,6 +44,7 @@ describe('the log that strangers write to', function () {
     await postPublish(world.gateway.url, '{"channel":"*","data":1}');
     await world.gateway.waitForLog(({ code, path }) => code === 'bad_channel' && path === '/publish');
     expect(world.gateway.output().length - before).to.be.lessThan(40_000);
+    await world.gateway.waitForLog(({ code, left_out }) => code === 'not_found' && Number(left_out) > 0);
   });
 
   it('has no secret of theirs, wherever a client may have put it', async () => {
