@@ -164,9 +164,9 @@ describe('the console in Chromium', function () {
     await open();
     await publish('before');
     await shows('before');
-    await page.selectOption('#away', '3');
+    await page.selectOption('#away', '10');
     await page.click('#cut');
-    expect(await state()).to.equal('back in 3 s');
+    expect(await state()).to.equal('back in 10 s');
     for (const text of ['one', 'two', 'three']) await publish(text);
     expect(await texts()).to.deep.equal(['before']);
     await isOpen();
