@@ -239,8 +239,13 @@ describe('the console over HTTP', function () {
   });
 
   it('is open in the demo to this machine by a local name, and to nobody else', async () => {
-    const { url, port } = await start({}, '--demo');
-    expect(await (await ask(`${url}/console/session`)).json()).to.include({ isDemo: true, auth: 'open' });
+    const { url, port } = await start({ SISYPHUS_PUBLISH_SECRET: '' }, '--demo');
+    const session = await (await ask(`${url}/console/session`)).json();
+    expect(session).to.include({ isDemo: true, auth: 'open' });
+    // The lines that the page shows have the secret that the demo has made, so they can be typed as they are.
+    const shown = { Authorization: `Bearer ${session.demoSecret}` };
+    const body = { channel: 'room:1', data: 'x' };
+    expect((await ask(`${url}/publish`, { method: 'POST', body, headers: shown })).status).to.equal(200);
     expect(await (await ask(`http://localhost:${port}/console/rights?user=1`)).json()).to.deep.equal({
       user: '1',
       channels: ['room:1', 'room:2'],
