@@ -29,7 +29,7 @@ export function tabs({ key }: TabsOptions): Through {
   const page = { key, born: Date.now() + Math.random() };
   return (open) =>
     globalThis.isSecureContext && navigator.locks
-      ? (address, receiver) => new SharedLine(open, address, receiver, page)
+      ? Object.assign((address: URL, receiver: Receiver) => new SharedLine(open, address, receiver, page), { key })
       : open;
 }
 

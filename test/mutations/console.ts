@@ -39,6 +39,22 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'pages of other sites',
   },
   {
+    name: 'the console of a demo does not say the secret that the demo has made',
+    file: 'src/http/routes/console.ts',
+    find: 'demoSecret: isDemo ? ',
+    replace: 'demoSecret: !isDemo ? ',
+    caughtBy: OVER_HTTP,
+    only: 'is open in the demo',
+  },
+  {
+    name: 'a demo shows a secret that it has not made',
+    file: 'src/config/secret-list.ts',
+    find: 'list && /^demo-[\\w-]{12}$/.test(list.text) ? list.text : undefined',
+    replace: 'list?.text',
+    caughtBy: 'unit/secret-list',
+    only: 'shows the secret of a demo',
+  },
+  {
     name: 'a pass is as long as its bearer writes',
     file: 'src/http/console-pass.ts',
     find: '.update(`console until ${end}`)',

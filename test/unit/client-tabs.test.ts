@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { poll } from '../../src/client/poll.ts';
 import { tabs } from '../../src/client/tabs.ts';
 import { action, TabsModel } from '../support/tabs-model.ts';
 
@@ -37,6 +38,12 @@ describe('tabs that share a line', function () {
 
     /** The positions at which lines were opened. */
     const opened = (): (string | null)[] => model.gateway.opened.map((url) => url.searchParams.get('lastEventId'));
+
+    it('share the way round a path that buffers, and refuse to be inside of it', () => {
+      const lines = () => ({ close: () => undefined });
+      expect(tabs({ key: '7' })(poll()(lines))).to.be.a('function');
+      expect(() => poll()(tabs({ key: '7' })(lines))).to.throw('expected tabs() before poll()');
+    });
 
     it('take what the leader reads, and its ok', async () => {
       for (let tab = 0; tab < 8; tab++) await model.open();

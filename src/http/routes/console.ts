@@ -1,5 +1,6 @@
 import type { Context, Next } from 'koa';
 import type { DirectPublisher } from '../../backlog/direct-publisher.ts';
+import { shownSecret } from '../../config/secret-list.ts';
 import { SisyphusError } from '../../errors.ts';
 import { requireUser } from '../../message/names.ts';
 import { answerCondition } from '../condition.ts';
@@ -48,12 +49,14 @@ function answerFile(ctx: Context, { type, text, etag, headers }: ConsoleFile): v
 /** GET /console/session: what the page has to know of the gateway; only who is let in gets it. */
 export function consoleSession({ config, version, store, fleet, direct }: HttpContext): (ctx: Context) => void {
   const { auth, rights, publicChannels, backlog, keyPrefix, port } = config;
+  const isDemo = config.console === 'open';
   return (ctx) => {
     ctx.body = {
       ...{ version, store, auth, rights, publicChannels, keyPrefix, port },
       isOnAdminPort: config.adminPort !== undefined,
       gateway: fleet?.name,
-      isDemo: config.console === 'open',
+      isDemo,
+      demoSecret: isDemo ? shownSecret(config.publishSecret) : undefined,
       backlogLength: backlog.length,
       recordsPlain: config.rawChannels.length > 0,
       redis: direct && { command: direct.command, key: direct.key },
