@@ -5,6 +5,8 @@ import { linesOf } from './frame.js';
 const MOST = 500;
 /** Frames that wait to be drawn, while the list is paused or the page is hidden; older ones are counted, and go. */
 const MOST_WAITING = 500;
+/** So much of a text is in its row (characters): a message may have megabytes, and the browser would lay out all of it. */
+const MOST_SHOWN = 1000;
 /** How often what has come is read out (ms). */
 const READING_OUT = 5000;
 
@@ -165,7 +167,7 @@ function cellsOf(frame) {
     isReplayed
       ? cell('latency replayed', 'replay', 'published before this connection')
       : cell('latency', latencyOf(latency)),
-    cell('text', text ?? ''),
+    cell('text', (text ?? '').slice(0, MOST_SHOWN)),
     cell('id', id),
   ];
 }

@@ -21,8 +21,8 @@ const COOKIE = 'sisyphus_console';
 /** The largest body of a log-in (bytes). */
 const MAX_BODY = 4096;
 const EXAMPLE = '{"secret":"…"}';
-/** Headers by which proxies say for whom they ask. */
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host'];
+/** Headers by which proxies say that they pass something on, or for whom. */
+const FORWARDED = /^(?:forwarded|via|x-real-ip|x-forwarded-.*)$/;
 
 export interface ConsoleGateOptions {
   config: Pick<Config, 'console' | 'consoleSecret' | 'trustedProxies'>;
@@ -144,7 +144,7 @@ export class ConsoleGate {
  * name leads here (DNS rebinding) asks by that name, and what a proxy passes on comes from elsewhere.
  */
 function requireLocal(ctx: Context, { remoteAddress = '' }: HttpRequest): void {
-  const isPassedOn = FORWARDED.some((name) => ctx.get(name) !== '');
+  const isPassedOn = Object.keys(ctx.req.headers).some((name) => FORWARDED.test(name));
   if (isLoopback(remoteAddress) && isLocalName(ctx.get('Host')) && !isPassedOn) return;
   throw new SisyphusError(
     'not_local',

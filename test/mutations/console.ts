@@ -65,10 +65,18 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   {
     name: 'secrets are tried as fast as they can be sent',
     file: 'src/http/login-pace.ts',
-    find: "return this.#addresses.take(address ? networkOf(address).key : 'unknown');",
-    replace: "return this.#addresses.wait(address ? networkOf(address).key : 'unknown');",
+    find: ': this.#logins.take(key);',
+    replace: ': this.#logins.wait(key);',
     caughtBy: GATE,
     only: 'twenty log-ins',
+  },
+  {
+    name: 'one address that tries to log in without end keeps everybody out',
+    file: 'src/http/login-pace.ts',
+    find: '(await this.#logins.has(key)) ? 0 : await',
+    replace: 'await',
+    caughtBy: GATE,
+    only: 'without end',
   },
   {
     name: 'the cookie goes over the open network although the page came by TLS',
@@ -131,6 +139,22 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     find: 'return now - seen.since < LEASE && ',
     replace: 'return ',
     caughtBy: 'unit/fleet-watch',
+  },
+  {
+    name: 'reports of the fleet may hold anything',
+    file: 'src/http/fleet-watch.ts',
+    find: " || typeof role !== 'string' || !Object.values(numbers).every(Number.isFinite)",
+    replace: '',
+    caughtBy: 'unit/fleet-watch',
+    only: 'no gateway has written',
+  },
+  {
+    name: 'a message can keep the console busy',
+    file: 'src/console/frame.js',
+    find: '<channel>([^<]*)<\\/channel><reason>([^<]*)<',
+    replace: '<channel>(.*)<\\/channel><reason>(.*)<',
+    caughtBy: 'unit/console-frame',
+    only: 'at once',
   },
   {
     name: 'the list of frames grows for ever',
