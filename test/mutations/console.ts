@@ -128,10 +128,26 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   {
     name: 'a stop waits for the pages that watch',
     file: 'src/http/report-feed.ts',
-    find: 'if (this.#options.isDraining()) for (const page of this.#pages) page.end();',
-    replace: '',
+    find: 'if (isDraining || until',
+    replace: 'if (until',
     caughtBy: OVER_HTTP,
     only: 'keeps no stop waiting',
+  },
+  {
+    name: 'reports outlive the log-in',
+    file: 'src/http/report-feed.ts',
+    find: ' || until <= Date.now()',
+    replace: '',
+    caughtBy: 'unit/report-feed',
+    only: 'end with the log-in',
+  },
+  {
+    name: 'the gate does not say when a log-in ends',
+    file: 'src/http/console-gate.ts',
+    find: '    ctx.state.end = end;\n',
+    replace: '',
+    caughtBy: GATE,
+    only: 'twelve hours',
   },
   {
     name: 'a gateway that was killed stays in the fleet',

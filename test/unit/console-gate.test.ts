@@ -162,7 +162,9 @@ describe('the gate of the console', () => {
     expect(await enter(other, { headers: { cookie } })).to.equal('in');
     expect(await enter(stranger, { headers: { cookie } })).to.equal('unauthorized');
     now += LASTING - 1;
-    expect(await enter(one, { headers: { cookie } })).to.equal('in');
+    const ctx = contextOf({ headers: { cookie } });
+    await one.enter(ctx, async () => undefined);
+    expect(ctx.state.end).to.equal(now + 1);
     now += 2;
     expect(await enter(one, { headers: { cookie } })).to.equal('unauthorized');
   });
