@@ -256,6 +256,20 @@ describe('the console in Chromium', function () {
     expect(await page.locator('#frames > li.message').count()).to.equal(0);
   });
 
+  it('keeps a bounded amount of text, and shows the beginning of a long one', async () => {
+    await open();
+    await page.evaluate(async () => {
+      const body = JSON.stringify({ channel: 'room:2', data: 'long'.repeat(50_000) });
+      for (let i = 0; i < 30; i++) {
+        await fetch('console/publish', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+      }
+    });
+    await eventually(async () => /30 messages/.test((await page.textContent('#counts')) ?? '') || undefined);
+    expect(await page.locator('#frames > li.message').count()).to.equal(24);
+    const text = await page.locator('#frames > li.message .text').first().textContent();
+    expect(text).to.equal('long'.repeat(250));
+  });
+
   it('shows gateway and fleet as they are, and stands still while it is hidden', async () => {
     await open();
     const at = (): Promise<string | undefined> => page.evaluate(() => document.getElementById('fleet')!.dataset.at);

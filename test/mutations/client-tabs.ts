@@ -16,10 +16,18 @@ export const TAB_MUTATIONS: Mutation[] = [
   {
     name: 'tabs: frames of a leader that has lost its lock are taken',
     file: FILE,
-    find: '    if (word.term < this.#term) return;\n',
+    find: '    if (!(word.term >= this.#term)) return;\n',
     replace: '',
     caughtBy: CAUGHT_BY,
     only: 'do not go back',
+  },
+  {
+    name: 'tabs: a leader gives up its line for what is no word',
+    file: FILE,
+    find: 'if (!(word.term >= this.#term)) return;',
+    replace: 'if (word.term < this.#term) return;',
+    caughtBy: CAUGHT_BY,
+    only: 'no word of theirs',
   },
   {
     name: 'tabs: a message that is known already is given again',

@@ -57,6 +57,26 @@ describe('tabs that share a line', function () {
       }
     });
 
+    it('pass over what is no word of theirs', async () => {
+      const channels: BroadcastChannel[] = [];
+      const Simulated = globalThis.BroadcastChannel;
+      globalThis.BroadcastChannel = class extends Simulated {
+        constructor(name: string) {
+          super(name);
+          channels.push(this);
+        }
+      };
+      for (let tab = 0; tab < 3; tab++) await model.open();
+      await model.idle();
+      const strange = [7, 'x', true, [], {}, { term: null }, { term: 'x', data: '{}', id: '1' }, { line: {}, at: 1 }];
+      for (const data of strange) for (const channel of channels) channel.onmessage?.({ data } as MessageEvent);
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      expect(opened()).to.deep.equal([null]);
+      for (const { read } of model.clients) expect(read).to.deep.equal([110]);
+    });
+
     it('need no line of their own where nothing came behind their position', async () => {
       await model.open();
       await model.idle();

@@ -67,7 +67,7 @@ export function consoleSession({ config, version, store, fleet, direct }: HttpCo
 /** GET /console/reports: a report each second. */
 export function consoleReports(feed: ReportFeed): (ctx: Context) => void {
   return (ctx) => {
-    feed.add(ctx.res);
+    feed.add(ctx.res, ctx.state.end as number | undefined);
     ctx.respond = false;
   };
 }
