@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Sisyphus } from '../../src/client/client.ts';
 import { type Change, type Collection, collection } from '../../src/client/collection.ts';
-import { CollectionGateway, type Row } from '../support/collection-gateway.ts';
+import { CollectionGateway, type Row } from '../support/client/collection-gateway.ts';
 import { FakeTimers } from '../support/fake-timers.ts';
 
 /** Longer than a client waits before it loads again (ms). */

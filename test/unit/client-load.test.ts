@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type LoadRequest, Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
-import { FakePage } from '../support/fake-page.ts';
+import { FakePage } from '../support/client/fake-page.ts';
 
 interface Load extends LoadRequest {
   resolve: (state: string) => void;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type MessageFrame, Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
 import { poll } from '../../src/client/poll.ts';
-import { FakePage, type FakeSource } from '../support/fake-page.ts';
+import { FakePage, type FakeSource } from '../support/client/fake-page.ts';
 
 describe('a client that goes round a path that buffers', () => {
   let page: FakePage;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Rt, type RtEvent, type RtListener, type RtOptions } from '../../src/client/rt.ts';
-import { FakeNetwork } from '../support/fake-fetch.ts';
+import { FakeNetwork } from '../support/client/fake-fetch.ts';
 
 /** An answer: by channel a status and the revisions, whose payloads are texts such as `a1`. */
 function news(channel: string, ...revisions: number[]): object {

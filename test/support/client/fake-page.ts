@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import type { EventSourceLike } from '../../src/client/line.ts';
-import { FakeClock, type FakeTimer } from './fake-clock.ts';
+import type { EventSourceLike } from '../../../src/client/line.ts';
+import { FakeClock, type FakeTimer } from '../fake-clock.ts';
 
 /** One `EventSource` that the page has opened. */
 export class FakeSource implements EventSourceLike {

@@ -1,4 +1,4 @@
-import { Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
+import { Sisyphus, type SisyphusOptions } from '../../../src/client/client.ts';
 import { FakeSource } from './fake-page.ts';
 
 export type Row = Record<string, unknown> & { driver_name: string };
