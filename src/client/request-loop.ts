@@ -41,7 +41,7 @@ const LET_IN = 3_000;
 const TAKING = 60_000;
 /** How often the time is looked at (ms). A timer of 30 s would stand still while the machine sleeps. */
 const LOOK = 1_000;
-/** A page does not wait longer than this because an answer says so (s). */
+/** `Retry-After` counts up to this (s). The pause is then a random time from as long to twice as long. */
 const LONGEST_AFTER = 60;
 /** 408, 425 and 429 may be answered otherwise later; all other statuses from 400 to 499 are about the request itself. */
 const LATER = [408, 425, 429];

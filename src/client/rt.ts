@@ -1,3 +1,4 @@
+import { Listeners } from './listeners.ts';
 import { followNearest, type Nearest, type NearestOptions } from './nearest.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
 import type { RtDenied, RtEvent, RtListener, RtMessage, RtOptions, RtReset, RtStatus } from './rt-types.ts';
@@ -40,7 +41,7 @@ export class Rt {
   readonly #options: RtOptions;
   readonly #loop: RequestLoop;
   readonly #channels = new Map<string, Channel>();
-  readonly #listeners = new Map<string, Set<(value: never) => void>>();
+  readonly #listeners = new Listeners();
   /** Of what follows nearest channels. */
   readonly #closers = new Set<() => void>();
   /** What has come while paused. */
@@ -68,9 +69,7 @@ export class Rt {
 
   /** @returns a function that takes the listener away */
   on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners.add(listener));
-    return () => listeners.delete(listener);
+    return this.#listeners.add(name, listener);
   }
 
   /** Up to which message of the channel the page has been told; `undefined` if it is not followed. */
@@ -139,7 +138,7 @@ export class Rt {
    * @param getIds the names of the channels on the page, the nearest first
    */
   nearestSubscriptions(getIds: () => Iterable<string | number>, options: NearestOptions = {}): Nearest {
-    const { update, close } = followNearest(this, getIds, options, (error) => this.#thrown(error));
+    const { update, close } = followNearest(this, getIds, options, this.#listeners.fail);
     this.#closers.add(close);
     return {
       update,
@@ -158,33 +157,13 @@ export class Rt {
     this.#say({ state: 'closed' });
   }
 
-  readonly #tellAll = (event: RtEvent): void => this.#tell(event.type, event);
-
-  #tell(name: string, value: unknown): void {
-    for (const listener of this.#listeners.get(name) ?? []) this.#call(listener, value);
-  }
-
-  #call(listener: (value: never) => void, value: unknown): void {
-    try {
-      (listener as (value: unknown) => void)(value);
-    } catch (error) {
-      this.#thrown(error);
-    }
-  }
-
-  #thrown(error: unknown): void {
-    if (this.#listeners.get('error')?.size) this.#tell('error', error);
-    else
-      queueMicrotask(() => {
-        throw error;
-      });
-  }
+  readonly #tellAll = (event: RtEvent): void => this.#listeners.tell(event.type, event);
 
   #say(status: RtStatus): void {
     const { state, reason } = this.#status;
     if (state === 'closed' || (state === status.state && reason === status.reason)) return;
     this.#status = status;
-    this.#tell('status', status);
+    this.#listeners.tell('status', status);
   }
 
   #failed({ reason, message, isFinal }: Failure): void {
@@ -237,7 +216,11 @@ export class Rt {
       for (const [listener, revision] of told ?? []) {
         if (event.type === 'message' && event.revision <= revision) continue;
         if (event.type !== 'denied') told!.set(listener, event.revision);
-        this.#call(listener, event);
+        try {
+          listener(event);
+        } catch (error) {
+          this.#listeners.fail(error);
+        }
       }
     }
   }

@@ -157,6 +157,21 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'cuts its connection',
   },
   {
+    name: 'log-ins from many addresses are not limited',
+    file: 'src/http/login-pace.ts',
+    find: 'if (wait > 0) return wait;',
+    replace: '',
+    caughtBy: GATE,
+    only: 'three thousand',
+  },
+  {
+    name: 'reports are gathered while one is being gathered',
+    file: 'src/http/report-feed.ts',
+    find: 'this.#isReading || this.#pages.size === 0',
+    replace: 'this.#pages.size === 0',
+    caughtBy: 'unit/report-feed',
+  },
+  {
     name: 'a file that a browser has is sent to it again',
     file: 'src/http/served-file.ts',
     find: '  answerCondition(ctx);\n',

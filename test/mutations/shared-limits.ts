@@ -93,4 +93,11 @@ export const SHARED_LIMIT_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/stream-route',
     only: 'leaves its place',
   },
+  {
+    name: 'a stream that the gateway has no room for counts for its address',
+    file: 'src/session/permits.ts',
+    find: '    if (address !== undefined) this.#perAddress.release(address);\n    return',
+    replace: '    return',
+    caughtBy: 'unit/permits',
+  },
 ];

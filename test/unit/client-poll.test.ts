@@ -67,6 +67,13 @@ describe('a client that goes round a path that buffers', () => {
     expect(stream.position).to.equal('7');
   });
 
+  it('has no position where the gateway has none yet', async () => {
+    await begin();
+    await page.pass(2_000);
+    await answer([{ noop: true }, '0']);
+    expect(open()).to.deep.equal(['probe']);
+  });
+
   it('is live with the probe, and does not go on at the position of it if it has one', async () => {
     await begin({ since: '3' });
     await page.pass(2_000);
