@@ -2,7 +2,7 @@
  * What a line calls, never before it was returned. After `ended` it calls nothing any more, and neither does it after its `close`.
  */
 export interface Receiver {
-  /** `data` and `id` of one event; `id` is the position behind it, and an empty one leaves the position where it is. */
+  /** `data` and `id` of one event; `id` is the position after it, and an empty one leaves the position where it is. */
   frame(data: string, id: string): void;
   /** The line has ended, or could not be opened. */
   ended(): void;

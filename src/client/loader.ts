@@ -32,11 +32,11 @@ const GATHERING = 100;
  * Loads the state of some channels for the page, and again after resets.
  *
  * Invariant: a load of a channel begins after the stream was live and after the last reset of the channel, and while `isWaiting`, its
- * messages wait. So each message is in the state, or is given behind it, or both.
+ * messages wait. So each message is in the state, or is given after it, or both.
  *
  * The anchor is the stream's `ok` and not `GET /position`. Both come before the state is read, and one of them is enough: whatever is
  * published after `ok` is held here, and what was published before it is in the state, because it was written before it was published. A
- * position would cost a request more, and would still need the messages behind it to be held. Once there was an `ok`, the client comes back
+ * position would cost a request more, and would still need the messages after it to be held. Once there was an `ok`, the client comes back
  * with its position, so that a load may begin while the line is lost.
  */
 export class Loader<State = unknown> {

@@ -16,7 +16,7 @@ interface Events {
 }
 
 interface Channel {
-  /** The revision of the last message that has come. While paused, the listeners have less. */
+  /** The revision of the last message that has come. While the client is paused, the listeners have been told less. */
   asked: number;
   isDenied: boolean;
   /** The revision of the last message that each listener was told. */
@@ -25,9 +25,9 @@ interface Channel {
 
 type Answer = Record<string, { status: 'ok' | 'reset' | 'failure'; msg: { id: number; payload?: unknown }[] }>;
 
-/** What comes while paused: with more than this, nothing is asked any more, and the gateway keeps it. */
+/** If more events than this wait while the client is paused, it polls no more, and the gateway keeps what comes. */
 const MOST_QUEUED = 1000;
-/** Proxies refuse addresses of 8 KB. Longer ones go as a form. */
+/** Proxies refuse addresses of 8 KB, so a longer query is sent as a form (characters). */
 const LONGEST_ADDRESS = 6000;
 
 /**
@@ -42,14 +42,14 @@ export class Rt {
   readonly #loop: RequestLoop;
   readonly #channels = new Map<string, Channel>();
   readonly #listeners = new Listeners();
-  /** Of what follows nearest channels. */
+  /** Each ends one `nearestSubscriptions`. */
   readonly #closers = new Set<() => void>();
-  /** What has come while paused. */
+  /** The events that have come and that the listeners have not been told. */
   #queue: RtEvent[] = [];
   #pauses = 0;
   #status: RtStatus = { state: 'connecting' };
 
-  /** `address`: of the gateway's long poll, such as `/rt`. */
+  /** @param address of the gateway's long poll, such as `/rt` */
   constructor(address: string | URL, options: RtOptions = {}) {
     this.#address = new URL(address, globalThis.document?.baseURI);
     this.#options = options;
@@ -72,7 +72,7 @@ export class Rt {
     return this.#listeners.add(name, listener);
   }
 
-  /** Up to which message of the channel the page has been told; `undefined` if it is not followed. */
+  /** The revision of the last message of the channel that the page has been told; `undefined` if the channel is not followed. */
   revision(channel: string): number | undefined {
     return this.#channels.get(channel)?.told.get(this.#tellAll);
   }
@@ -94,7 +94,7 @@ export class Rt {
     const told: Channel['told'] = followed?.told ?? new Map([[this.#tellAll, since ?? 0]]);
     told.set(listener as RtListener, since ?? before);
     if (!followed || followed.isDenied || told.get(listener as RtListener)! < before) {
-      // What waits in the queue comes again, behind what is older.
+      // The next poll brings the events in the queue again, after the older ones that this listener wants.
       this.#queue = this.#queue.filter((event) => event.channel !== channel);
       this.#channels.set(channel, { asked: Math.min(...told.values()), isDenied: false, told });
       this.#loop.restart();
@@ -102,7 +102,7 @@ export class Rt {
     return () => this.unsubscribe(channel, listener);
   }
 
-  /** Takes one listener away, or all. A poll that waits goes on, because what it brings of the channel is left out. */
+  /** Takes one listener away, or all. A poll that is waiting goes on: what it brings of this channel is ignored. */
   unsubscribe<Data = unknown>(channel: string, listener?: RtListener<Data>): void {
     const told = this.#channels.get(channel)?.told;
     if (!told) return;
@@ -114,7 +114,7 @@ export class Rt {
     if (this.#channels.size === 0) this.#loop.restart();
   }
 
-  /** From here on nothing is told, until `resume` was called as often: then it is told what came meanwhile. */
+  /** The listeners are told nothing until `resume` was called as often as `pause`. Then they are told what has come meanwhile. */
   pause(): void {
     this.#pauses++;
   }
@@ -125,7 +125,7 @@ export class Rt {
     this.#loop.start();
   }
 
-  /** Asks anew at once, with a fresh credential, and for all channels. */
+  /** Polls anew at once, with a fresh credential, and also for channels that were denied. */
   refresh(): void {
     for (const channel of this.#channels.values()) channel.isDenied = false;
     this.#loop.restart();
@@ -149,7 +149,7 @@ export class Rt {
     };
   }
 
-  /** Ends it for good. */
+  /** Ends the client for good. */
   close(): void {
     for (const close of this.#closers) close();
     this.#loop.stop();
@@ -208,7 +208,7 @@ export class Rt {
     return Object.keys(answer).length > 0;
   }
 
-  /** Tells what is in the queue; a listener may pause, and take others away. */
+  /** Tells the listeners the events in the queue. A listener may pause the client, and take other listeners away. */
   #replay(): void {
     while (this.#pauses === 0 && this.#queue.length > 0) {
       const event = this.#queue.shift()!;

@@ -14,7 +14,7 @@ export interface Opened {
   head: string[];
   /** Whoever has everything up to here has everything up to the line's position. */
   floor: number;
-  /** It has had a reset, which may be about what comes behind the position of other tabs: these ask by a line of their own. */
+  /** It has had a reset, which may be about what comes after the position of other tabs: these ask by a line of their own. */
   isTorn: boolean;
   /** It has sent more than its opening, so all resets that it began with. */
   hasBegun: boolean;

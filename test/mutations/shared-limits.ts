@@ -100,4 +100,12 @@ export const SHARED_LIMIT_MUTATIONS: Mutation[] = [
     replace: '    return',
     caughtBy: 'unit/permits',
   },
+  {
+    name: 'the share of a worker that has gone is lost',
+    file: 'src/limits/primary-count.ts',
+    find: '    for (const [other, share] of this.#shares) if (share === 0) this.#giveShare(other);\n',
+    replace: '',
+    caughtBy: 'unit/shared-limits',
+    only: 'no more shares',
+  },
 ];
