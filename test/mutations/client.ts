@@ -82,7 +82,7 @@ export const CLIENT_MUTATIONS: Mutation[] = [
   {
     name: 'a load that is older than a reset counts',
     file: 'src/client/loader.ts',
-    find: '    // What is being loaded may be older than the reset.\n    this.#abort.abort();\n',
+    find: '    // The state that is being loaded may be older than the reset.\n    this.#abort.abort();\n',
     replace: '',
     caughtBy: 'unit/client-load',
   },
