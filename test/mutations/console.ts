@@ -157,14 +157,6 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'cuts its connection',
   },
   {
-    name: 'log-ins from many addresses are not limited',
-    file: 'src/http/login-pace.ts',
-    find: 'if (wait > 0) return wait;',
-    replace: '',
-    caughtBy: GATE,
-    only: 'three thousand',
-  },
-  {
     name: 'reports are gathered while one is being gathered',
     file: 'src/http/report-feed.ts',
     find: 'this.#isReading || this.#pages.size === 0',
