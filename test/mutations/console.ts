@@ -164,6 +164,13 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/report-feed',
   },
   {
+    name: 'the console shows the worker that has least to do',
+    file: 'src/http/console-report.ts',
+    find: 'Math.max(...states.map(',
+    replace: 'Math.min(...states.map(',
+    caughtBy: 'unit/metrics',
+  },
+  {
     name: 'a file that a browser has is sent to it again',
     file: 'src/http/served-file.ts',
     find: '  answerCondition(ctx);\n',
