@@ -42,7 +42,7 @@ export class Sisyphus {
   /** How long the line may be silent now (ms). */
   #silence = 0;
 
-  /** `address`: of the gateway's stream, such as `/stream`. @throws TypeError if it is none, or if there is no EventSource */
+  /** @param address of the gateway's stream, such as `/stream` @throws TypeError if this is no address, or if there is no EventSource */
   constructor(address: string | URL, options: SisyphusOptions = {}) {
     this.#address = new URL(address, (globalThis.document?.baseURI ?? globalThis.location?.href) as string | undefined);
     this.#options = options;
@@ -54,7 +54,7 @@ export class Sisyphus {
       if (this.#isSilent()) this.#again({ state: 'error', reason: 'silent' });
     }, LOOK);
     for (const name of ['online', 'offline', 'pageshow', 'pagehide', 'visibilitychange', 'resume']) {
-      // The last two are the document's, and come by the window on their way down.
+      // The last two events are the document's. The window sees them first, because it captures.
       globalThis.addEventListener?.(name, this.#hear, { capture: true, signal: this.#end.signal });
     }
     void this.#connect();
@@ -85,10 +85,10 @@ export class Sisyphus {
   }
 
   /**
-   * Loads the state of channels and joins it to the stream: first the state, then every later message of these channels. It is loaded again
-   * when channels are reset, once for those of one moment. A message may be in the state already.
+   * Loads the state of channels and joins it to the stream: first the state, then every later message of these channels. The state is loaded again
+   * when channels are reset: once for all that are reset in one moment. A message may be in the state already.
    *
-   * @returns a function that ends it
+   * @returns a function that ends the loading
    */
   load<State>(
     channels: string | readonly string[],
@@ -145,7 +145,7 @@ export class Sisyphus {
     this.#silence = PATIENCE;
     const isOver = (): boolean => opening !== this.#opening;
     try {
-      // What it throws at once is told, too, when the page has had time to listen.
+      // An error that `credential` throws at once is told later, when the page has had time to listen.
       const token = await Promise.resolve().then(this.#options.credential);
       if (isOver()) return;
       const line = this.#open(addressOf(this.#address, this.#options, token, this.#position), {
@@ -170,7 +170,7 @@ export class Sisyphus {
     this.#line = undefined;
   }
 
-  /** Opens the stream again: when the gateway says, or soon, and later the more often it has failed; different pages at different times. */
+  /** Opens the stream again when the gateway has said, or else after a pause that grows with the failures and is different for each page. */
   #again(status: Status, retry?: number): void {
     this.#drop();
     this.#isTold = retry! > 0;
@@ -199,7 +199,7 @@ export class Sisyphus {
     if (frame.type === 'status') this.#takeStatus(frame);
     else if (frame.type === 'message') this.#loads.take(frame);
     else if (frame.type === 'noop') {
-      // The gateway sends its readers elsewhere.
+      // A gateway that is being stopped sends its readers to another one.
       if (frame.retry) this.#again({ state: 'connecting' }, frame.retry);
     } else {
       if (frame.type === 'reset') this.#loads.reset(frame.channel);
@@ -225,7 +225,7 @@ export class Sisyphus {
     if (message.event !== undefined) this.#listeners.tell(`event ${message.event}`, message);
   }
 
-  /** A page that was frozen, or a machine that slept, comes here late: so the line is dead as soon as it is looked at. */
+  /** If the page was frozen or the machine slept, this is called late, and finds at once that the line has been silent for too long. */
   #isSilent(): boolean {
     // The machine's clock may have been set back.
     this.#heard = Math.min(this.#heard, Date.now());

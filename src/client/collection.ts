@@ -12,7 +12,7 @@ export interface Snapshot {
   readonly [collection: string]: unknown;
 }
 
-/** What is different now, by primary key. A removed record is as it was last. */
+/** The records that have changed, by primary key. A removed record is given as it was before. */
 export interface Change<Item> {
   readonly created: ReadonlyMap<string, Item>;
   readonly updated: ReadonlyMap<string, Item>;
@@ -25,23 +25,23 @@ export interface Collection<Item> extends ReadonlyMap<string, Item> {
   readonly ready: Promise<Collection<Item>>;
   /** Calls the listener after each snapshot and each change. @returns a function that takes the listener away */
   on(name: 'change', listener: (change: Change<Item>) => void): () => void;
-  /** From here on it is not live. */
+  /** Ends the changes: the map stays as it is. */
   close(): void;
 }
 
 export interface CollectionOptions {
-  /** Where its snapshot is. `/live/<name>`. */
+  /** The address of the snapshot; `/live/<name>` by default. */
   address?: string;
-  /** Asks for the snapshot: with the credential that it needs. The global `fetch`, which sends cookies to the same origin. */
+  /** Used instead of the global `fetch` if the snapshot needs a credential. The global one sends cookies to the same origin only. */
   fetch?: (address: string, init: { signal: AbortSignal }) => Promise<Response>;
-  /** The snapshot that the page was rendered with. None is asked for if the stream is still at it, or before. */
+  /** The snapshot that the page was rendered with. If the stream is not past its position, the client asks for no other one. */
   initial?: Snapshot;
 }
 
 type Stream = Pick<Sisyphus, 'channel' | 'load' | 'position'>;
 type Listener<Item> = (change: Change<Item>) => void;
 
-/** What is published of a change. */
+/** The message by which the gateway publishes a change. */
 interface Message {
   revision: number;
   epoch: string;
@@ -49,12 +49,12 @@ interface Message {
   [collection: string]: unknown;
 }
 
-/** After a hole the snapshot is asked for at a random time up to this one (ms), because all pages find the hole at once. */
+/** If a change is missing, the client asks for a snapshot after a random time up to this one (ms), because all pages notice it at once. */
 const SPREAD = 4000;
 
 /**
- * Invariant: if there is a `#known`, the map has the records of its revision and epoch. A message that does not follow on them takes it away, and
- * the next snapshot has what this message and those behind it say.
+ * Invariant: while `#known` is set, the map has the records of its revision and epoch. A message that does not follow on these unsets it, and
+ * all messages are ignored until the next snapshot, which contains what they say.
  */
 class LiveCollection<Item> extends Map<string, Item> implements Collection<Item> {
   readonly ready: Promise<this>;
@@ -63,7 +63,7 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
   readonly #deafen: () => void;
   readonly #listeners = new Set<Listener<Item>>();
   #known: Snapshot | undefined;
-  /** Ends loading, or the pause before it. */
+  /** Ends the load that is under way, or the pause before it. */
   #end: () => void;
   #isReady!: (self: this) => void;
 
@@ -131,7 +131,7 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
     this.#write(byKey(update, known.key), removed);
   }
 
-  /** Sets the records. `removed`: those that are in the map no longer, of which some may be among the records. */
+  /** Sets the records. `removed`: those that the caller has taken out of the map; some of them may be among the records again. */
   #write(records: ReadonlyMap<string, Item>, removed: Map<string, Item>): void {
     const [created, updated] = [new Map<string, Item>(), new Map<string, Item>()];
     for (const [key, record] of records) {
@@ -146,7 +146,7 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
       try {
         listener({ created, updated, removed });
       } catch (error) {
-        // It is the page's mistake, and must not be taken for a snapshot that is wrong.
+        // An error of a listener is the page's mistake. It must not look like a snapshot that could not be read.
         queueMicrotask(() => {
           throw error;
         });

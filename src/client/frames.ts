@@ -1,4 +1,4 @@
-/** Why a channel has to be loaded again. https://html.spec.whatwg.org/multipage/server-sent-events.html has no such event; it is Sisyphus' own. */
+/** Why a channel has to be loaded again (docs/reference/resets.md). */
 export type ResetReason =
   | 'trimmed'
   | 'expired'
@@ -44,7 +44,7 @@ export interface DeniedFrame {
   channel: string;
 }
 
-/** The line lives. */
+/** A sign that the line is alive. */
 export interface NoopFrame {
   type: 'noop';
   retry?: number;
@@ -55,7 +55,7 @@ export type Frame<Data = unknown> = MessageFrame<Data> | StatusFrame | ResetFram
 type Wire = Omit<MessageFrame, 'type'> &
   Omit<StatusFrame, 'type'> & { reset?: Omit<ResetFrame, 'type'>; denied?: Omit<DeniedFrame, 'type'>; noop?: true };
 
-/** Reads the data of an event of a stream with `format=frames`. `undefined`: it is none, because something else answers at this address. */
+/** Reads the data of an event of a stream with `format=frames`. `undefined`: the data is no frame, because something else answers at this address. */
 export function parseFrame(text: string): Frame | undefined {
   try {
     const { noop, reset, denied, ...wire } = JSON.parse(text) as Wire;

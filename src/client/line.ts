@@ -1,14 +1,14 @@
 /**
- * What a line calls, never before it was returned. After `ended` it calls nothing any more, and neither does it after its `close`.
+ * What a line calls, but never before `OpenLine` has returned it. After `ended`, and after its `close`, a line calls nothing any more.
  */
 export interface Receiver {
-  /** `data` and `id` of one event; `id` is the position behind it, and an empty one leaves the position where it is. */
+  /** `data` and `id` of one event; `id` is the position after it, and an empty one leaves the position where it is. */
   frame(data: string, id: string): void;
   /** The line has ended, or could not be opened. */
   ended(): void;
 }
 
-/** An open way from the gateway to this page. */
+/** One connection of a stream, or one series of polls: the stream lasts, and its lines come and go. */
 export interface Line {
   close(): void;
 }
@@ -36,7 +36,7 @@ export type EventSourceClass = new (address: string, init?: { withCredentials?: 
 const HEDGE = 3000;
 
 /**
- * Lines by `EventSource`. It is closed at its first error instead of being left to try again, because it would come back with the credential
+ * Lines by `EventSource`. Each is closed at its first error and not left to try again by itself, because it would come back with the credential
  * that it has, and after a status other than 200 it would not come back at all. https://html.spec.whatwg.org/multipage/server-sent-events.html
  *
  * A request without an answer may be slow, or it was sent on a connection that is dead and will never be answered. Nobody can tell, so
@@ -44,7 +44,7 @@ const HEDGE = 3000;
  */
 export function eventSourceLines(Source: EventSourceClass, withCredentials: boolean): OpenLine {
   return (address, receiver) => {
-    /** The first one, and the latest one. */
+    /** The first request, and the latest one beside it. */
     const sources = new Set<EventSourceLike>();
     let timer: ReturnType<typeof setInterval> | undefined;
 

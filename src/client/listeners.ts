@@ -1,6 +1,6 @@
 type Listener = (value: never) => void;
 
-/** Functions that wait for named events. Each one that throws is told as an event `error`, and keeps no other from being called. */
+/** Functions that wait for named events. If one throws, that becomes an event `error`, and the others are called all the same. */
 export class Listeners {
   readonly #byName = new Map<string, Set<Listener>>();
 
@@ -27,14 +27,14 @@ export class Listeners {
     }
   }
 
-  /** @param name the event whose listener has failed: for errors of listeners for errors there is only the console */
+  /** @param name the event whose listener has failed: an error of a listener for errors is only reported */
   readonly fail = (error: unknown, name?: string): void => {
     if (name !== 'error' && this.#byName.has('error')) this.tell('error', error);
-    // As an error that nobody has caught, but in Node, where that would end the process.
+    // The browser shows it as an uncaught error. In Node an uncaught error would end the process, so there it is only printed.
     else (globalThis.reportError ?? console.error)(error);
   };
 
-  /** Nothing is called any more, also not by a `tell` that is under way. */
+  /** Takes all listeners away. A `tell` that is under way calls none of them any more. */
   clear(): void {
     for (const listeners of this.#byName.values()) listeners.clear();
     this.#byName.clear();

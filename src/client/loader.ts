@@ -1,7 +1,7 @@
 export interface LoadRequest {
   /** The channels to be loaded: all of them at first, later those that were reset. */
   channels: string[];
-  /** Aborted if the answer is of no use any more. */
+  /** Aborted as soon as the answer would be of no use any more. */
   signal: AbortSignal;
 }
 
@@ -25,18 +25,18 @@ export interface LoaderOptions<State> extends LoadOptions {
 const LONGEST_PAUSE = 30_000;
 /** A load that takes longer has failed (ms). */
 const LIMIT = 30_000;
-/** Resets of one moment come one after the other: so long (ms) they are gathered at least. */
+/** Resets of one moment come one after the other, so they are gathered for at least this long (ms). */
 const GATHERING = 100;
 
 /**
  * Loads the state of some channels for the page, and again after resets.
  *
  * Invariant: a load of a channel begins after the stream was live and after the last reset of the channel, and while `isWaiting`, its
- * messages wait. So each message is in the state, or is given behind it, or both.
+ * messages wait. So each message is in the state, or is given after it, or both.
  *
  * The anchor is the stream's `ok` and not `GET /position`. Both come before the state is read, and one of them is enough: whatever is
  * published after `ok` is held here, and what was published before it is in the state, because it was written before it was published. A
- * position would cost a request more, and would still need the messages behind it to be held. Once there was an `ok`, the client comes back
+ * position would cost a request more, and would still need the messages after it to be held. Once there was an `ok`, the client comes back
  * with its position, so that a load may begin while the line is lost.
  */
 export class Loader<State = unknown> {
@@ -44,7 +44,7 @@ export class Loader<State = unknown> {
   /** The channels whose state is being loaded or has to be. */
   readonly #waiting: Set<string>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Of the load that is under way, or was the last. */
+  /** Aborts the load that is under way, or was the last one. */
   #abort = new AbortController();
   #isLive = false;
   #failures = 0;
@@ -59,7 +59,7 @@ export class Loader<State = unknown> {
     if (this.#isLive && this.#failures === 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // What has failed while the line was lost is tried again soon, but not by all pages at once.
+    // Loads that have failed while the line was lost are tried again soon, but not by all pages at once.
     this.#schedule(this.#isLive ? this.#spread() : 0);
     this.#isLive = true;
     this.#failures = 0;
@@ -72,7 +72,7 @@ export class Loader<State = unknown> {
   reset(channel: string): void {
     if (!this.#options.channels.includes(channel)) return;
     this.#waiting.add(channel);
-    // What is being loaded may be older than the reset.
+    // The state that is being loaded may be older than the reset.
     this.#abort.abort();
     if (this.#isLive) this.#schedule(GATHERING + this.#spread());
   }
@@ -114,7 +114,7 @@ export class Loader<State = unknown> {
       clearTimeout(limit);
       if (signal.aborted) return;
       this.#failures = 0;
-      // If this fails, it is the page's mistake, which the same state again would not mend.
+      // If `apply` fails, it is the page's mistake, and to load the same state again would not mend it.
       await new Promise((done) => done(apply(state, channels))).catch(failed);
       if (signal.aborted) return;
       for (const channel of channels) this.#waiting.delete(channel);

@@ -16,7 +16,7 @@ export class Loads {
     this.#give = give;
   }
 
-  /** @returns a function that ends it */
+  /** @returns a function that ends the loading */
   add<State>(options: Omit<LoaderOptions<State>, 'loaded'>, isLive: boolean): () => void {
     const loader = new Loader<State>({ ...options, loaded: (channels) => this.#release(channels) });
     this.#loaders.add(loader as Loader<never>);
@@ -40,13 +40,13 @@ export class Loads {
     else this.#held.set(channel, held);
   }
 
-  /** What is held is older than the state that is loaded after the reset. */
+  /** Throws away the messages that are held, because the state that is loaded after the reset is newer. */
   reset(channel: string): void {
     for (const loader of this.#loaders) loader.reset(channel);
     this.#held.delete(channel);
   }
 
-  /** Ends all of them, and gives nothing of what is held. */
+  /** Ends all loads, and gives none of the messages that are held. */
   close(): void {
     this.#held.clear();
     for (const loader of this.#loaders) loader.close();

@@ -1,21 +1,21 @@
 import type { RtListener } from './rt-types.ts';
 
 export interface NearestOptions {
-  /** For how long nobody has to have scrolled (ms). 1000. */
+  /** How long the user must not have scrolled before the channels are looked at again (ms); 1000 by default. */
   idle?: number;
-  /** The most channels that are followed. 40. */
+  /** How many channels are followed at most; 40 by default. */
   max?: number;
-  /** What happens in these channels; it can be heard by `on` as well. */
+  /** Told the events of these channels, as the listeners of `on` are. */
   listener?: RtListener;
-  /** The revision of the last message of a channel that the page was made with. Without it, all messages that are kept come at first. */
+  /** Gives the revision of the last message of a channel that the page was rendered with. Without it, all messages that are kept come first. */
   since?: (channel: string) => number | undefined;
 }
 
-/** What `nearestSubscriptions` follows. */
+/** What `nearestSubscriptions` answers. */
 export interface Nearest {
-  /** Looks for the nearest channels now, as after content was added. */
+  /** Looks for the nearest channels now; to be called after content was added to the page. */
   update(): void;
-  /** Follows none of them any more. */
+  /** Ends following them. */
   close(): void;
 }
 
@@ -61,7 +61,7 @@ export function followNearest(
     clearTimeout(timer);
     timer = setTimeout(update, idle);
   };
-  // The event of an element that scrolls does not bubble.
+  // The `scroll` event of an element does not bubble, so it is caught on its way down.
   const way = { capture: true, passive: true };
   globalThis.addEventListener?.('scroll', scrolled, way);
   update();

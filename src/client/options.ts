@@ -2,37 +2,37 @@ import type { Frame, MessageFrame } from './frames.ts';
 import type { EventSourceClass, Through } from './line.ts';
 
 /**
- * `connecting`: not yet, or not again; `ok`: live; `error`: the gateway or the network says that it cannot now, and the client tries again;
- * `failure`: the gateway says who this user is not, and the client has stopped; `closed`: the page has closed the stream.
+ * `connecting`: the stream is not live yet, or is being opened again; `ok`: it is live; `error`: the gateway or the network cannot serve it now, and the
+ * client tries again; `failure`: the gateway does not know the user, and the client has stopped; `closed`: the page has closed the stream.
  */
 export interface Status {
   readonly state: 'connecting' | 'ok' | 'error' | 'failure' | 'closed';
-  /** The gateway's word (docs/reference/refusals.md), or `offline`, `silent`, `lost` or `credential` of the client. */
+  /** The reason that the gateway gives (docs/reference/refusals.md), or one of the client's own: `offline`, `silent`, `lost`, `credential`. */
   readonly reason?: string;
   /** The variable with the limit that is reached. */
   readonly limit?: string;
 }
 
 export interface SisyphusOptions {
-  /** Whose stream, with `SISYPHUS_AUTH=open`. */
+  /** The user whose stream is opened, if the gateway has `SISYPHUS_AUTH=open`. */
   user?: string | number;
   /** Only these channels, instead of all that the user may read. */
   channels?: readonly string[];
-  /** The position that the page's state is as of. */
+  /** The position at which the page's state was read. */
   since?: string;
-  /** Gives the credential; it is asked at each opening. `undefined`: none is needed now. */
+  /** Gives the credential. The client calls it each time it opens the stream. `undefined`: no credential is needed now. */
   credential?: () => string | undefined | Promise<string | undefined>;
-  /** Whether cookies go to another origin. */
+  /** Whether the browser sends cookies if the gateway has another origin. */
   withCredentials?: boolean;
   /** Loads after a reset begin at a random time up to this one (ms). 4000. */
   spread?: number;
-  /** Where there is none, as in Node: that of undici or of the package `eventsource`. */
+  /** The class to use where there is no global one, as in Node: that of undici or of the package `eventsource`. */
   EventSource?: EventSourceClass;
-  /** The outermost first. */
+  /** Parts that change how lines are opened; the outermost comes first. */
   through?: readonly Through[];
 }
 
-/** What `on` takes. */
+/** The names that `on` takes, and what their listeners are given. */
 export interface Events {
   message: MessageFrame;
   reset: Extract<Frame, { type: 'reset' }>;

@@ -15,13 +15,13 @@ const MOST_BYTES = 500_000;
  * Invariant: a batch keeps its number and its texts until it is taken, so that the gateway knows it if it comes again.
  */
 export class Outbox {
-  /** Of all texts that the gateway does not have. */
+  /** The bytes of all texts that the gateway has not taken. */
   bytes = 0;
   readonly #waiting: string[] = [];
   #batch: (Batch & { bytes: number }) | undefined;
   #batches = 0;
 
-  /** @param isLost it is too late for the text: it only counts */
+  /** @param isLost it is too late to send the text: it is only counted */
   add(text: string, isLost: boolean): void {
     this.bytes += sizeOf(text);
     if (!isLost) this.#waiting.push(String(text));
@@ -31,7 +31,7 @@ export class Outbox {
     return !this.#batch && this.#waiting.length === 0;
   }
 
-  /** What has to be sent now; the same until `taken`. */
+  /** The batch to be sent now. It is the same one until `taken` is called. */
   batch(): Batch | undefined {
     if (this.isEmpty || this.#batch) return this.#batch;
     let [count, length, bytes] = [0, 0, 0];
@@ -45,7 +45,7 @@ export class Outbox {
     return this.#batch;
   }
 
-  /** The gateway has the batch. */
+  /** To be called when the gateway has taken the batch. */
   taken(): void {
     this.bytes -= this.#batch?.bytes ?? 0;
     this.#batch = undefined;

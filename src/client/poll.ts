@@ -1,19 +1,19 @@
 import type { Line, OpenLine, Receiver, Through } from './line.ts';
 
 export interface PollOptions {
-  /** If the first frame of a stream takes longer (ms), a poll is tried beside it. 2500; less than 10,000. */
+  /** If the first frame of a stream takes longer than this (ms), a poll is tried beside it. 2500 by default; it has to be less than 10,000. */
   patience?: number;
-  /** After so long with polls the stream is tried again (ms). 180,000. */
+  /** After this long with polls (ms) the stream is tried again. 180,000 by default. */
   retry?: number;
 }
 
-/** What is known of the path, by all lines. `polls`: until then (the clock's time) it is taken for one that buffers. */
+/** What all lines know of the path. Until the time `polls` (ms since 1970) it is taken for one that buffers. */
 type Path = Required<PollOptions> & { polls: number };
 
 /** A `probe` is a poll without a position, which is answered at once. */
 type Kind = 'stream' | 'probe' | 'poll';
 
-/** Between two polls (ms): what is published meanwhile comes with the next one, and nobody asks in a circle without a pause. */
+/** The pause between two polls (ms). What is published meanwhile comes with the next poll, and a page never polls in a circle without a pause. */
 const PAUSE = 100;
 
 /**
@@ -36,8 +36,8 @@ export function poll({ patience = 2500, retry = 180_000 }: PollOptions = {}): Th
 /**
  * One line, by a stream or by polls, one after the other.
  *
- * Invariant: of its requests only the one that was answered first goes on, and each one that gives messages begins at the last id that was
- * given. So nothing is lost or doubled whichever way they go.
+ * Invariant: of the requests of a line only the one that was answered first goes on, and each request that gives messages begins at the last id
+ * that was given. So nothing is lost or doubled when the line changes from one kind to the other.
  */
 class PollLine implements Line {
   readonly #path: Path;
@@ -115,7 +115,7 @@ class PollLine implements Line {
       return;
     }
     this.#wasLive ||= status === 'ok';
-    // A line that has a position does not go on at the one of a probe, which is later.
+    // A line that has a position does not go on at the probe's, because that is later.
     const isElsewhere = kind === 'probe' && (searchParams.has('lastEventId') || searchParams.has('since'));
     if (isElsewhere && status) this.#receiver.frame(data, '');
     if (isElsewhere) return;

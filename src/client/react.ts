@@ -12,14 +12,14 @@ export type Stream = Pick<Sisyphus, 'channel' | 'close' | 'load' | 'on' | 'posit
  * first message can come.
  */
 export interface StreamRef {
-  /** `undefined`: it is not open. */
+  /** The stream; `undefined` while it is not open. */
   readonly current: Stream | undefined;
-  /** Opens it if it is not open. */
+  /** Opens the stream if it is not open. */
   open(): Stream;
 }
 
 export interface ChannelOptions<State, Data> {
-  /** The state before any message; a server renders it. */
+  /** The state before any message. A server renders this state. */
   initial: State;
   /** Gives the state after a message. Components with the same function share one state of a channel, so define it outside of components. */
   reduce: (state: State, message: MessageFrame<Data>) => State;
@@ -29,7 +29,7 @@ export interface ChannelOptions<State, Data> {
   since?: string;
 }
 
-/** What components share. They are of the same kind if they share under the same name of the same stream. */
+/** What components share. Components share one state if stream, `key` and name are the same. */
 interface Kind<State> {
   key: object;
   initial: State;
@@ -41,7 +41,7 @@ const CONNECTING: Status = { state: 'connecting' };
 /** From the stream, the key of the kind and the name to the state that components share. */
 const shares = new WeakMap<object, WeakMap<object, Map<string, Share<unknown>>>>();
 
-/** One state, as long as components listen. */
+/** One state, kept up to date as long as components listen. */
 class Share<State> {
   state: State;
   readonly #listeners = new Set<() => void>();

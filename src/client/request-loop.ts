@@ -13,12 +13,12 @@ export interface Failure {
   message?: string;
   /** The status of the answer; 0 if there was none. */
   status: number;
-  /** The gateway would refuse any other request, too. */
+  /** The gateway would refuse every later request, too, so the loop has stopped. */
   isFinal: boolean;
 }
 
 export interface RequestLoopOptions {
-  /** `undefined`: there is nothing to ask now. What it throws is told as `credential`. */
+  /** Gives the next request; `undefined` if there is nothing to ask now. If it throws, the failure has the reason `credential`. */
   next(): NextRequest | undefined | Promise<NextRequest | undefined>;
   /**
    * Takes an answer with status 200. It throws if the gateway cannot have written the answer.
@@ -27,9 +27,9 @@ export interface RequestLoopOptions {
    */
   take(text: string, headers: Headers): boolean;
   failed(failure: Failure): void;
-  /** A request has been waiting for so long that it cannot have been refused. */
+  /** Called when a request has waited for so long that the gateway cannot have refused it. */
   waits?(): void;
-  /** Where there is another one than the global. */
+  /** Used instead of the global `fetch`. */
   fetch?: typeof fetch | undefined;
   withCredentials?: boolean | undefined;
 }
@@ -41,7 +41,7 @@ const LET_IN = 3_000;
 const TAKING = 60_000;
 /** How often the time is looked at (ms). A timer of 30 s would stand still while the machine sleeps. */
 const LOOK = 1_000;
-/** A page does not wait longer than this because an answer says so (s). */
+/** `Retry-After` counts up to this (s). The pause is then a random time from as long to twice as long. */
 const LONGEST_AFTER = 60;
 /** 408, 425 and 429 may be answered otherwise later; all other statuses from 400 to 499 are about the request itself. */
 const LATER = [408, 425, 429];
@@ -49,15 +49,14 @@ const LATER = [408, 425, 429];
 /**
  * Sends one request after another: at once after an answer, later after a failure. At most one is under way.
  *
- * Invariant: the answer of a request that was given up is never taken, even if it comes. So whoever gives one up has to be able to ask again for
- * what was in it.
+ * Invariant: the answer to a request that was given up is never taken, even if it arrives. So `next` has to ask again for what may have been in it.
  */
 export class RequestLoop {
   readonly #options: RequestLoopOptions;
   #underWay: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
-  /** When the request was sent. Before that its credential is waited for. */
+  /** When the request was sent; infinite while its credential is waited for. */
   #begun = 0;
   #until = 0;
   #failures = 0;
@@ -70,7 +69,7 @@ export class RequestLoop {
     this.#hearThePage('addEventListener');
   }
 
-  /** Asks, unless a request is under way or about to be. */
+  /** Asks, unless a request is under way or about to be sent. */
   start(): void {
     if (!this.#underWay && this.#timer === undefined) this.#ask(0);
   }
@@ -112,7 +111,7 @@ export class RequestLoop {
       if (signal.aborted) return;
       this.#failures = this.#refusals = 0;
       if (isNews === undefined) return this.#giveUp();
-      // Something on the way that answers by itself would be asked without end.
+      // Something between page and gateway may answer at once and always; without a pause it would be asked in a circle.
       pause = isNews || Date.now() - this.#begun > LOOK ? 0 : LOOK;
     } catch (error) {
       if (signal.aborted) return;

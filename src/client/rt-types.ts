@@ -10,7 +10,7 @@ export interface RtMessage<Data = unknown> {
 
 /**
  * Messages of the channel are gone: its state has to be loaded as when the page was opened. `data` is the newest message, if it is known; messages
- * behind `revision` follow.
+ * after `revision` follow.
  */
 export interface RtReset<Data = unknown> {
   type: 'reset';
@@ -28,18 +28,18 @@ export interface RtDenied {
 export type RtEvent<Data = unknown> = RtMessage<Data> | RtReset<Data> | RtDenied;
 export type RtListener<Data = unknown> = (event: RtEvent<Data>) => void;
 
-/** As that of a stream; `message` is the gateway's sentence to a `reason`. */
+/** The status has the form of a stream's. `message` is the gateway's sentence about the `reason`. */
 export interface RtStatus extends Pick<Status, 'state' | 'reason'> {
   readonly message?: string;
 }
 
 export interface RtOptions {
-  /** Who reads, with `SISYPHUS_AUTH=open`. */
+  /** The user who reads, if the gateway has `SISYPHUS_AUTH=open`. */
   user?: string | number;
-  /** Gives the credential; it is asked at each poll. `undefined`: none is needed now. */
+  /** Gives the credential. The client calls it before each poll. `undefined`: no credential is needed now. */
   credential?: () => string | undefined | Promise<string | undefined>;
-  /** Whether cookies go to another origin. */
+  /** Whether the browser sends cookies if the gateway has another origin. */
   withCredentials?: boolean;
-  /** Another one than the global. */
+  /** Used instead of the global `fetch`. */
   fetch?: typeof fetch;
 }

@@ -1,3 +1,4 @@
+import { Listeners } from './listeners.ts';
 import { followNearest, type Nearest, type NearestOptions } from './nearest.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
 import type { RtDenied, RtEvent, RtListener, RtMessage, RtOptions, RtReset, RtStatus } from './rt-types.ts';
@@ -15,7 +16,7 @@ interface Events {
 }
 
 interface Channel {
-  /** The revision of the last message that has come. While paused, the listeners have less. */
+  /** The revision of the last message that has come. While the client is paused, the listeners have been told less. */
   asked: number;
   isDenied: boolean;
   /** The revision of the last message that each listener was told. */
@@ -24,9 +25,9 @@ interface Channel {
 
 type Answer = Record<string, { status: 'ok' | 'reset' | 'failure'; msg: { id: number; payload?: unknown }[] }>;
 
-/** What comes while paused: with more than this, nothing is asked any more, and the gateway keeps it. */
+/** If more events than this wait while the client is paused, it polls no more, and the gateway keeps what comes. */
 const MOST_QUEUED = 1000;
-/** Proxies refuse addresses of 8 KB. Longer ones go as a form. */
+/** Proxies refuse addresses of 8 KB, so a longer query is sent as a form (characters). */
 const LONGEST_ADDRESS = 6000;
 
 /**
@@ -40,15 +41,15 @@ export class Rt {
   readonly #options: RtOptions;
   readonly #loop: RequestLoop;
   readonly #channels = new Map<string, Channel>();
-  readonly #listeners = new Map<string, Set<(value: never) => void>>();
-  /** Of what follows nearest channels. */
+  readonly #listeners = new Listeners();
+  /** Each ends one `nearestSubscriptions`. */
   readonly #closers = new Set<() => void>();
-  /** What has come while paused. */
+  /** The events that have come and that the listeners have not been told. */
   #queue: RtEvent[] = [];
   #pauses = 0;
   #status: RtStatus = { state: 'connecting' };
 
-  /** `address`: of the gateway's long poll, such as `/rt`. */
+  /** @param address of the gateway's long poll, such as `/rt` */
   constructor(address: string | URL, options: RtOptions = {}) {
     this.#address = new URL(address, globalThis.document?.baseURI);
     this.#options = options;
@@ -68,12 +69,10 @@ export class Rt {
 
   /** @returns a function that takes the listener away */
   on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set();
-    this.#listeners.set(name, listeners.add(listener));
-    return () => listeners.delete(listener);
+    return this.#listeners.add(name, listener);
   }
 
-  /** Up to which message of the channel the page has been told; `undefined` if it is not followed. */
+  /** The revision of the last message of the channel that the page has been told; `undefined` if the channel is not followed. */
   revision(channel: string): number | undefined {
     return this.#channels.get(channel)?.told.get(this.#tellAll);
   }
@@ -95,7 +94,7 @@ export class Rt {
     const told: Channel['told'] = followed?.told ?? new Map([[this.#tellAll, since ?? 0]]);
     told.set(listener as RtListener, since ?? before);
     if (!followed || followed.isDenied || told.get(listener as RtListener)! < before) {
-      // What waits in the queue comes again, behind what is older.
+      // The next poll brings the events in the queue again, after the older ones that this listener wants.
       this.#queue = this.#queue.filter((event) => event.channel !== channel);
       this.#channels.set(channel, { asked: Math.min(...told.values()), isDenied: false, told });
       this.#loop.restart();
@@ -103,7 +102,7 @@ export class Rt {
     return () => this.unsubscribe(channel, listener);
   }
 
-  /** Takes one listener away, or all. A poll that waits goes on, because what it brings of the channel is left out. */
+  /** Takes one listener away, or all. A poll that is waiting goes on: what it brings of this channel is ignored. */
   unsubscribe<Data = unknown>(channel: string, listener?: RtListener<Data>): void {
     const told = this.#channels.get(channel)?.told;
     if (!told) return;
@@ -115,7 +114,7 @@ export class Rt {
     if (this.#channels.size === 0) this.#loop.restart();
   }
 
-  /** From here on nothing is told, until `resume` was called as often: then it is told what came meanwhile. */
+  /** The listeners are told nothing until `resume` was called as often as `pause`. Then they are told what has come meanwhile. */
   pause(): void {
     this.#pauses++;
   }
@@ -126,7 +125,7 @@ export class Rt {
     this.#loop.start();
   }
 
-  /** Asks anew at once, with a fresh credential, and for all channels. */
+  /** Polls anew at once, with a fresh credential, and also for channels that were denied. */
   refresh(): void {
     for (const channel of this.#channels.values()) channel.isDenied = false;
     this.#loop.restart();
@@ -139,7 +138,7 @@ export class Rt {
    * @param getIds the names of the channels on the page, the nearest first
    */
   nearestSubscriptions(getIds: () => Iterable<string | number>, options: NearestOptions = {}): Nearest {
-    const { update, close } = followNearest(this, getIds, options, (error) => this.#thrown(error));
+    const { update, close } = followNearest(this, getIds, options, this.#listeners.fail);
     this.#closers.add(close);
     return {
       update,
@@ -150,7 +149,7 @@ export class Rt {
     };
   }
 
-  /** Ends it for good. */
+  /** Ends the client for good. */
   close(): void {
     for (const close of this.#closers) close();
     this.#loop.stop();
@@ -158,33 +157,13 @@ export class Rt {
     this.#say({ state: 'closed' });
   }
 
-  readonly #tellAll = (event: RtEvent): void => this.#tell(event.type, event);
-
-  #tell(name: string, value: unknown): void {
-    for (const listener of this.#listeners.get(name) ?? []) this.#call(listener, value);
-  }
-
-  #call(listener: (value: never) => void, value: unknown): void {
-    try {
-      (listener as (value: unknown) => void)(value);
-    } catch (error) {
-      this.#thrown(error);
-    }
-  }
-
-  #thrown(error: unknown): void {
-    if (this.#listeners.get('error')?.size) this.#tell('error', error);
-    else
-      queueMicrotask(() => {
-        throw error;
-      });
-  }
+  readonly #tellAll = (event: RtEvent): void => this.#listeners.tell(event.type, event);
 
   #say(status: RtStatus): void {
     const { state, reason } = this.#status;
     if (state === 'closed' || (state === status.state && reason === status.reason)) return;
     this.#status = status;
-    this.#tell('status', status);
+    this.#listeners.tell('status', status);
   }
 
   #failed({ reason, message, isFinal }: Failure): void {
@@ -229,7 +208,7 @@ export class Rt {
     return Object.keys(answer).length > 0;
   }
 
-  /** Tells what is in the queue; a listener may pause, and take others away. */
+  /** Tells the listeners the events in the queue. A listener may pause the client, and take other listeners away. */
   #replay(): void {
     while (this.#pauses === 0 && this.#queue.length > 0) {
       const event = this.#queue.shift()!;
@@ -237,7 +216,11 @@ export class Rt {
       for (const [listener, revision] of told ?? []) {
         if (event.type === 'message' && event.revision <= revision) continue;
         if (event.type !== 'denied') told!.set(listener, event.revision);
-        this.#call(listener, event);
+        try {
+          listener(event);
+        } catch (error) {
+          this.#listeners.fail(error);
+        }
       }
     }
   }

@@ -1,26 +1,26 @@
 export interface SockOptions {
-  /** Whose stream the session carries, with `SISYPHUS_AUTH=open`. */
+  /** The user whose stream the session carries, if the gateway has `SISYPHUS_AUTH=open`. */
   user?: string | number;
-  /** Gives the credential of a session that carries a user's stream; it is asked once for each session. */
+  /** Gives the credential, if the session carries a user's stream. The client calls it once for each session. */
   credential?: () => string | undefined | Promise<string | undefined>;
-  /** Of the messages of that stream. With `json` they say their ids, so that a session that is lost loses none of them. */
+  /** The format of the stream's messages. With `json` each has its id, so that the next session goes on after it if this one is lost. */
   format?: 'raw' | 'json';
-  /** Where that stream begins. */
+  /** The position at which the stream begins. */
   since?: string;
-  /** Whether cookies go to another origin. */
+  /** Whether the browser sends cookies if the gateway has another origin. */
   withCredentials?: boolean;
-  /** Another one than the global. */
+  /** Used instead of the global `fetch`. */
   fetch?: typeof fetch;
 }
 
 /** A session has begun: the first one, or one that takes the place of one that is gone, with what waited in it. */
 export interface SockOpenEvent extends Event {
-  /** Its name at the gateway, by which the application sends. */
+  /** The name of the session at the gateway. The application sends to this name. */
   readonly session: string;
 }
 
 export interface SockCloseEvent extends Event {
-  /** That of `close`; 1006 if it could not send all before; or 4000 + the status with which the gateway has refused. */
+  /** The code that `close` was given; or 1006 if not everything could be sent before; or 4000 + the HTTP status with which the gateway has refused. */
   readonly code: number;
   readonly reason: string;
   readonly wasClean: boolean;

@@ -18,8 +18,8 @@ const LINGER = 5000;
 /**
  * A WebSocket over poll sessions.
  *
- * Invariant: a batch from the gateway is taken whole, and named with the next poll; a batch to the gateway keeps its number until it is taken. So
- * each may be sent again, and counts once.
+ * Invariant: the client takes a batch from the gateway whole, and the next poll names its number; a batch to the gateway keeps its number until the
+ * gateway has taken it. So each batch may be sent again, and counts once.
  */
 export class Sock extends EventTarget {
   static readonly CONNECTING = 0;
@@ -44,7 +44,7 @@ export class Sock extends EventTarget {
   #readyState: 0 | 1 | 2 | 3 = 0;
   #session: string | undefined;
   #token: string | undefined;
-  /** The number of the last batch of the session that has come. */
+  /** The number of the last batch that the session has brought. */
   #got = 0;
   #since: string | undefined;
   /** Whether the last batch seems to be taken, by an answer that may have been cut off. */
@@ -54,7 +54,7 @@ export class Sock extends EventTarget {
   #closing: { code: number; reason: string } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `address`: of the gateway's poll sessions, such as `/sock.it/`. */
+  /** @param address of the gateway's poll sessions, such as `/sock.it/` */
   constructor(address: string | URL, options: SockOptions = {}) {
     super();
     const url = new URL(String(address).replace(/\/?$/, '/'), globalThis.document?.baseURI);
@@ -85,12 +85,12 @@ export class Sock extends EventTarget {
     return this.#readyState;
   }
 
-  /** The bytes that were sent and that the gateway has not taken. */
+  /** How many bytes of what was sent the gateway has not taken yet. */
   get bufferedAmount(): number {
     return this.#outbox.bytes;
   }
 
-  /** The name of the session at the gateway, by which the application sends; `undefined` before it has begun. */
+  /** The name of the session at the gateway, to which the application sends; `undefined` before the session has begun. */
   get session(): string | undefined {
     return this.#session;
   }
@@ -103,13 +103,13 @@ export class Sock extends EventTarget {
     super.addEventListener(name, listener as EventListener, options);
   }
 
-  /** Sends a text, also before the first session has begun. After `close` it is lost, and only counted, as with a WebSocket. */
+  /** Sends a text. This may be called before the first session has begun. After `close` the text is lost and only counted, as with a WebSocket. */
   send(text: string): void {
     this.#outbox.add(text, this.#readyState > 1);
     this.#sends.start();
   }
 
-  /** Ends it when everything is sent, or after 5 s. */
+  /** Ends the connection when everything is sent, or after 5 s. */
   close(code = 1000, reason = ''): void {
     if (this.#readyState > 1) return;
     this.#readyState = 2;
@@ -160,7 +160,7 @@ export class Sock extends EventTarget {
     return { address: this.#addressOf(`${this.#session}/poll-msg`, { n: batch.number }), body: batch.body };
   }
 
-  /** Each request may begin a session in place of one that is gone, so each says of which kind it has to be. */
+  /** Any request may begin a session in place of one that is gone, so each has the parameters of the session. */
   #addressOf(path: string, own: Record<string, number>): URL {
     const address = new URL(path, this.url);
     const { user, format } = this.#options;

@@ -3,20 +3,20 @@
 /** A leader says where it is: at its beginning, and whenever it is asked. `term` is later than that of all leaders before. */
 export interface Here {
   term: number;
-  /** Its position; `NaN` before its first frame, if it began without one. */
+  /** The position of the leader; `NaN` before its first frame, if it began without one. */
   at: number;
   line: Opened;
 }
 
-/** What is known of a line that was opened. */
+/** What is known of a line that is open. */
 export interface Opened {
-  /** The frames of its opening, `ok` and `denied`; none before them, and none once the gateway has said that the line will end. */
+  /** The first frames of the line, `ok` and `denied`; empty before these have come, and after the gateway has said that the line will end. */
   head: string[];
   /** Whoever has everything up to here has everything up to the line's position. */
   floor: number;
-  /** It has had a reset, which may be about what comes behind the position of other tabs: these ask by a line of their own. */
+  /** The line has had a reset. It may be about messages after the position of another tab, so each tab that comes asks by a line of its own. */
   isTorn: boolean;
-  /** It has sent more than its opening, so all resets that it began with. */
+  /** The line has sent more than its first frames, and so all resets with which it began. */
   hasBegun: boolean;
 }
 
@@ -35,9 +35,9 @@ export interface Ended {
 /** `0` asks: is there a leader, and where is it? */
 export type Word = 0 | Here | Shared | Ended;
 
-/** Who the user of a page is, by its own word. */
+/** Who the user of a page is, as the page says. */
 export interface Page {
   key: string;
-  /** When it came (ms, with a fraction that no other page has). */
+  /** When the page was opened (ms, with a fraction that no other page has). */
   born: number;
 }

@@ -6,9 +6,9 @@ import type { Here, Opened, Page, Shared, Word } from './tab-words.ts';
 const ASK = 0;
 /** How often the silence is looked at, and how long an answer may take (ms). */
 const LOOK = 1_000;
-/** The time to a noop, until the gateway has said it (ms). */
+/** The interval of noops that is assumed until the gateway has said its own (ms). */
 const INTERVAL = 10_000;
-/** After so many intervals without a frame the leader is asked; before the page takes its own line for dead. */
+/** After so many intervals without a frame a tab asks its leader. This is before the client would take its line for dead. */
 const SILENT_INTERVALS = 1.5;
 /** If more frames of the leader wait until this tab has come up to it, the tab begins again, from where it is by then. */
 const MOST_HELD = 10_000;
@@ -55,11 +55,11 @@ class SharedLine implements Line, Receiver {
   #opened!: Opened;
   /** The position; `NaN` before there is one. */
   #at: number;
-  /** The gateway has sent a frame at this position, so it is none of the future. */
+  /** The gateway has sent a frame at this position, so the position is not one of the future. */
   #isKnown = false;
-  /** Gives the lock back; only a leader has it. */
+  /** Gives the lock back; it is set only in a leader. */
   #release: (() => void) | undefined;
-  /** That of the leader that is followed, or of this one. */
+  /** The term of the leader that this tab follows, or its own if it leads. */
   #term = 0;
   /** The leader to come up to, and its frames since; `undefined` if the tab leads, or has come up. */
   #target: (Here & { held: Shared[] }) | undefined;
@@ -77,7 +77,7 @@ class SharedLine implements Line, Receiver {
     this.#at = Number(query.get('lastEventId') ?? query.get('since') ?? (query.has('overlap') ? 0 : undefined));
     if (!/\W(user|access_token)=/.test(stream.search)) this.#hearUsers(address, page);
     for (const name of ['lastEventId', 'since', 'access_token']) query.delete(name);
-    // The number is that of the words: tabs with another version of this file must not understand each other wrongly.
+    // The number is the version of the messages between tabs: tabs with different versions must not misunderstand each other.
     this.#name = `sisyphus 1 ${page.key} ${stream}`;
     this.#tabs = new BroadcastChannel(this.#name);
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
@@ -104,7 +104,7 @@ class SharedLine implements Line, Receiver {
   /** The line has ended, or could not be opened. */
   ended(): void {
     if (this.#isOver) return;
-    // A line that breaks may only be that of a page that is left, so the next tab tries at once. If it fails, too, all of them wait.
+    // A line may break only because its page is being left, so the next tab tries at once. If its line fails, too, all tabs wait.
     if (this.#release && !this.#opened.head[0]) this.#say({ term: this.#term });
     this.close();
     this.#receiver.ended();
@@ -129,7 +129,7 @@ class SharedLine implements Line, Receiver {
   #queue(options: LockOptions): void {
     const lost = (error?: Error): void => {
       if (this.#isOver) return;
-      // A page may have no locks (an opaque origin, storage that is blocked). It shares with nobody.
+      // A page may have no locks (an opaque origin, or storage that is blocked). Then it shares its line with nobody.
       if (error && error.name !== 'AbortError') void this.#lead();
       else {
         this.#resign();
@@ -143,7 +143,7 @@ class SharedLine implements Line, Receiver {
   #lead(): Promise<void> | undefined {
     if (this.#isOver) return undefined;
     this.#target = undefined;
-    // Later than all that this tab knows, and no other tab's.
+    // The term is later than all that this tab knows, and no other tab has the same one.
     this.#term = Math.max(Date.now(), this.#term) + Math.random();
     this.#heard();
     if (!this.#line) this.#open();
@@ -231,7 +231,7 @@ class SharedLine implements Line, Receiver {
     for (const frame of held) this.#take(frame);
   }
 
-  /** Messages up to the position are known already; the other frames do no harm, and a reset may be about what is still to come. */
+  /** Leaves out messages up to the position, which the page has. Other frames do no harm, and a reset may be about later messages. */
   #take({ data, id }: Shared): void {
     const position = Number(id);
     if (position > this.#at) this.#at = position;
@@ -260,7 +260,7 @@ class SharedLine implements Line, Receiver {
   frame(data: string, id: string): void {
     const line = this.#opened;
     if (/^{"status":"failure/.test(data)) {
-      // The credential of a line that is not the first may only be too old: the page is asked for another, and so are the other tabs.
+      // A later line of this tab may be refused only because its credential is too old. So every tab asks its page for a fresh one.
       if (!this.#isKnown) this.#give(data);
       this.ended();
       return;

@@ -95,7 +95,7 @@ export const TABLE = {
   publishSecretFile: row('SISYPHUS_PUBLISH_SECRET_FILE', undefined, readSecretFile,
     'a file with these secrets instead, one a line; SIGHUP reads it again'),
   consoleSecret: row('SISYPHUS_CONSOLE_SECRET', undefined, strongSecret,
-    'the secret with which one logs in at `/console`: who has it reads and publishes as anybody; without it that is off (404)', { secret: true }),
+    'the secret of the console at `/console`: whoever has it reads and publishes as anybody; without it the console is off (404)', { secret: true }),
   noopInterval: row('SISYPHUS_NOOP_INTERVAL', '15s', duration('10ms', '24h'),
     'silence after which a stream gets a `noop`'),
   backlogLength: row('SISYPHUS_BACKLOG_LENGTH', '100', integer(1, 1_000_000),

@@ -133,7 +133,7 @@ export class RtResponse implements Connection {
     this.onEnd(outcome);
     // The caller may be giving a message to many readers, and this one leaves them.
     setImmediate(() => {
-      // The answer was written behind the promise that has it.
+      // The answer was written after the promise that has it.
       this.#onWritten?.();
       this.onClose(reason);
     });

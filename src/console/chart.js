@@ -1,16 +1,16 @@
 import { element, svgElement } from './dom.js';
 
-/** Points of a line: two minutes. */
+/** How many points a line has: two minutes, one a second. */
 const POINTS = 120;
 const [WIDTH, HEIGHT] = [240, 44];
 
-/** A figure with its name, what belongs to it, and a line of the last two minutes for each of its series. */
+/** A figure with its name and a note, and a line of the last two minutes for each of its series. */
 export class Tile {
   #value = element('strong', {}, '–');
   #note = element('span', { class: 'hint' });
   #series;
 
-  /** @param names one of each line */
+  /** @param names the name of each line */
   constructor(parent, title, names) {
     const chart = svgElement('svg', {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
@@ -28,7 +28,7 @@ export class Tile {
     parent.append(element('div', { class: 'card tile' }, head, element('p', {}, this.#value, ' ', this.#note), chart));
   }
 
-  /** @param values one for each line; `undefined`: it is not known */
+  /** @param values the newest value of each line; `undefined` if it is not known */
   add(text, note, ...values) {
     this.#value.textContent = text;
     this.#note.textContent = note;

@@ -1,6 +1,6 @@
 import { get } from './requests.js';
 
-/** Questions in a row; the one that took least time counts. */
+/** The position is asked for so many times in a row, and the fastest answer counts. */
 const QUESTIONS = 4;
 
 /** The clock of Redis as this page knows it. An id is a time of that clock in microseconds. */
@@ -9,7 +9,7 @@ export class Clock {
   #ahead;
   doubt = Number.POSITIVE_INFINITY;
 
-  /** Asks for the position of now, which is a time, as clocks are set over a network. */
+  /** Reads the clock of Redis by asking for the present position, which is a time. Half of what the answer took is the doubt. */
   async set() {
     let best;
     for (let i = 0; i < QUESTIONS; i++) {

@@ -3,12 +3,12 @@ import { get } from './requests.js';
 
 /** How long the page waits before it opens a stream that the browser has given up (ms). */
 const AGAIN = 2000;
-/** Of the browser's clock and the way, by so much a message may seem older than the connection that brings it live (ms). */
+/** A live message may seem older than its connection by up to this much (ms), because the clock of Redis is known only so well. */
 const SLACK = 5;
 
 /**
- * One EventSource to the gateway, and where it has come to. The browser reconnects by itself with its Last-Event-ID; what the page opens
- * again itself, it opens with the same id in the address.
+ * One EventSource to the gateway, and the position that it has reached. The browser reconnects by itself with its Last-Event-ID; if the page opens
+ * the stream again, it puts the same id into the address.
  */
 export class Listening {
   #clock;
@@ -99,7 +99,7 @@ export class Listening {
     const source = new EventSource(`console/stream?${query}`);
     this.#source = source;
     for (const event of ['message', 'reset', 'denied', ...this.#events]) source.addEventListener(event, this.#take);
-    // Also when the browser has come back by itself.
+    // This event comes also when the browser has come back by itself.
     source.addEventListener('open', () => {
       if (this.#clock.isSet) this.#openedAt = this.#clock.time;
     });

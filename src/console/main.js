@@ -28,7 +28,7 @@ let session;
 function show(frame) {
   frames.add(frame);
   if (frame.kind !== 'reset') return;
-  // What is replayed behind it may be longer than the list is high.
+  // What is replayed after it may be longer than the list is high.
   byId('last-reset').textContent = `last reset: ${frame.channel}, ${frame.word}`;
   byId('last-reset').hidden = false;
 }

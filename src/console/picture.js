@@ -48,7 +48,7 @@ export class Picture {
     this.#source = source;
   }
 
-  /** A stream that was refused, or says nothing, is opened anew. */
+  /** Opens the stream of reports anew if it was refused, or says nothing. */
   #look() {
     if (!this.#source || Date.now() - this.#heard < SILENCE) return;
     facts([['away', 'the gateway does not answer']]);

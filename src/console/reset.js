@@ -1,15 +1,15 @@
 import { post } from './requests.js';
 
-/** Messages in one request, and in all: a longer backlog is not pushed out from a page. */
+/** How many messages go in one request, and in all. A backlog that is longer than that cannot be pushed out from a page. */
 const BATCH = 1000;
 const MOST = 5000;
-/** By so much an id is ahead of the clock of Redis, if it is from the future (us): an hour. */
+/** How far the id "from the future" is ahead of the clock of Redis (µs): an hour. */
 const AHEAD = 3_600_000_000;
 
 /**
  * Makes the gateway announce a gap, by coming back with a position for which there is one. The reason in the `reset` is the true one.
  *
- * @param channel of which the backlog is pushed out, if it is to be trimmed
+ * @param channel the channel whose backlog is pushed out, if the reason is to be `trimmed`
  * @throws Error with a sentence for people
  */
 export async function forceReset(how, listening, { channel, backlogLength, clock }) {

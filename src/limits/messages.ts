@@ -5,12 +5,12 @@
 export type ToPrimary =
   /** The worker will count under this name. It comes before all others of the name. `within`: seconds, for a rate. */
   | { do: 'define'; name: string; most: number; within?: number }
-  /** May there be one more under the key? */
+  /** Asks whether there may be one more under the key. */
   | { do: 'ask'; name: string; key: string; id: number }
   | { do: 'release'; name: string; key: string }
   /** The answer to `count`: how many the worker has under the key. */
   | { do: 'held'; name: string; key: string; used: number }
-  /** How often may it happen in what is left of the present time? */
+  /** Asks how often it may happen in what is left of the present period. */
   | { do: 'take'; name: string; key: string; id: number };
 
 /** What the primary says about limits to a worker. */
@@ -24,5 +24,5 @@ export type ToWorkerOfLimits =
   /** If `ask` is answered with no, the worker asks no more for this key until there is room. */
   | { do: 'answer'; name: string; key: string; id: number; granted: boolean }
   | { do: 'room'; name: string; key: string }
-  /** So many more may happen, for so long (ms); none: the limit is reached. */
+  /** The answer: how many more may happen, and for how long that counts (ms). None: the limit is reached. */
   | { do: 'taken'; name: string; key: string; id: number; granted: number; left: number };

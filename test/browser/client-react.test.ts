@@ -1,8 +1,8 @@
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
+import { SCENARIOS } from '../support/client/react-scenarios.ts';
 import { ROOT } from '../support/documents.ts';
-import { SCENARIOS } from '../support/react-scenarios.ts';
 
 declare global {
   interface Window {
@@ -10,7 +10,7 @@ declare global {
   }
 }
 
-const FILE = 'test/support/react-scenarios.ts';
+const FILE = 'test/support/client/react-scenarios.ts';
 
 describe('the hooks for React in Chromium', function () {
   this.timeout(60_000);

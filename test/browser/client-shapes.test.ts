@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { launchChromium } from '../support/chromium.ts';
+import { PageServer } from '../support/client/page-server.ts';
+import { ReactApplication } from '../support/client/react-application.ts';
 import { blocksOf, read } from '../support/documents.ts';
-import { PageServer } from '../support/page-server.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
-import { ReactApplication } from '../support/react-application.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 

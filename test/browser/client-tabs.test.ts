@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { launchForTabs, SharedTab } from '../support/client/shared-tabs.ts';
 import { blocksOf, read } from '../support/documents.ts';
-import { launchForTabs, SharedTab } from '../support/shared-tabs.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 

@@ -4,7 +4,7 @@ import { EventSource as OfPackage } from 'eventsource';
 import { EventSource as OfUndici } from 'undici';
 import { Sisyphus } from '../../src/client/client.ts';
 import { poll } from '../../src/client/poll.ts';
-import { Front } from '../support/front.ts';
+import { Front } from '../support/client/front.ts';
 import { readMetrics } from '../support/metrics.ts';
 import { startRelay } from '../support/relay.ts';
 import { eventually } from '../support/wait.ts';

@@ -90,7 +90,7 @@ export const CLIENT_MUTATIONS: Mutation[] = [
   {
     name: 'a load that is older than a reset counts',
     file: 'src/client/loader.ts',
-    find: '    // What is being loaded may be older than the reset.\n    this.#abort.abort();\n',
+    find: '    // The state that is being loaded may be older than the reset.\n    this.#abort.abort();\n',
     replace: '',
     caughtBy: 'unit/client-load',
   },
@@ -100,6 +100,34 @@ export const CLIENT_MUTATIONS: Mutation[] = [
     find: 'if (this.#isLive) this.#schedule(GATHERING + this.#spread());',
     replace: 'if (this.#isLive) this.#schedule(GATHERING);',
     caughtBy: 'unit/client-load',
+  },
+  {
+    name: 'all pages load again in the moment in which the line is back',
+    file: 'src/client/loader.ts',
+    find: 'this.#isLive ? this.#spread() : 0',
+    replace: '0',
+    caughtBy: 'unit/client-load',
+  },
+  {
+    name: 'all pages try a load again in the same moment',
+    file: 'src/client/loader.ts',
+    find: ' * (1 - Math.random() / 2)',
+    replace: '',
+    caughtBy: 'unit/client-load',
+  },
+  {
+    name: 'two resets of one moment begin two loads',
+    file: 'src/client/loader.ts',
+    find: 'GATHERING + this.#spread()',
+    replace: 'this.#spread()',
+    caughtBy: 'unit/client-load',
+  },
+  {
+    name: 'a listener is told although another one has just taken it away',
+    file: 'src/client/listeners.ts',
+    find: '      if (!listeners?.has(listener)) continue;\n',
+    replace: '',
+    caughtBy: 'unit/client-listeners',
   },
   {
     name: 'a load may hang for ever',

@@ -4,7 +4,7 @@ const GATE = 'unit/console-gate';
 const OVER_HTTP = 'integration/console';
 const IN_CHROMIUM = 'browser/console';
 
-/** Mistakes in who may use the console, and in what it shows. */
+/** Mistakes in who may use the console, in what it shows, and in how its files are served. */
 export const CONSOLE_MUTATIONS: Mutation[] = [
   {
     name: 'a page whose name leads to this machine is taken for a local one',
@@ -219,5 +219,27 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     replace: 'this.#wanted.begin',
     caughtBy: IN_CHROMIUM,
     only: 'cuts its connection',
+  },
+  {
+    name: 'reports are gathered while one is being gathered',
+    file: 'src/http/report-feed.ts',
+    find: 'this.#isReading || this.#pages.size === 0',
+    replace: 'this.#pages.size === 0',
+    caughtBy: 'unit/report-feed',
+  },
+  {
+    name: 'the console shows the worker that has least to do',
+    file: 'src/http/console-report.ts',
+    find: 'Math.max(...states.map(',
+    replace: 'Math.min(...states.map(',
+    caughtBy: 'unit/metrics',
+  },
+  {
+    name: 'a file that a browser has is sent to it again',
+    file: 'src/http/served-file.ts',
+    find: '  answerCondition(ctx);\n',
+    replace: '',
+    caughtBy: 'integration/client',
+    only: 'is served as modules',
   },
 ];

@@ -6,6 +6,13 @@ const SOCK = { caughtBy: 'unit/client-sock' };
 /** Mistakes in the clients of the two old protocols. */
 export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
   {
+    name: 'an answer makes a page wait for a day',
+    file: 'src/client/request-loop.ts',
+    find: 'Math.min(after, LONGEST_AFTER)',
+    replace: 'after',
+    ...RT,
+  },
+  {
     name: 'the answer of a request that was given up is taken',
     file: 'src/client/request-loop.ts',
     find: '    if (signal.aborted) return undefined;\n    if (response.status',

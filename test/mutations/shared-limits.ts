@@ -93,4 +93,19 @@ export const SHARED_LIMIT_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/stream-route',
     only: 'leaves its place',
   },
+  {
+    name: 'a stream that the gateway has no room for counts for its address',
+    file: 'src/session/permits.ts',
+    find: '    if (address !== undefined) this.#perAddress.release(address);\n    return',
+    replace: '    return',
+    caughtBy: 'unit/permits',
+  },
+  {
+    name: 'the share of a worker that has gone is lost',
+    file: 'src/limits/primary-count.ts',
+    find: '    for (const [other, share] of this.#shares) if (share === 0) this.#giveShare(other);\n',
+    replace: '',
+    caughtBy: 'unit/shared-limits',
+    only: 'no more shares',
+  },
 ];

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Sisyphus } from '../../src/client/client.ts';
 import { type Change, type Collection, collection } from '../../src/client/collection.ts';
-import { CollectionGateway, type Row } from '../support/collection-gateway.ts';
+import { CollectionGateway, type Row } from '../support/client/collection-gateway.ts';
 import { FakeTimers } from '../support/fake-timers.ts';
 
 /** Longer than a client waits before it loads again (ms). */
@@ -56,6 +56,16 @@ describe('a collection as a live map', () => {
     return drivers;
   }
 
+  /** A collection on a stream that is live. It has asked for the snapshot, which the test has to answer. */
+  async function asking(): Promise<Collection<Row>> {
+    connect();
+    const drivers = open();
+    await timers.pass();
+    gateway.deliver();
+    await timers.pass();
+    return drivers;
+  }
+
   const entries = (drivers: Collection<Row>): string => JSON.stringify([...drivers]);
   const expected = (): string => JSON.stringify([...gateway.records]);
   const keysOf = ({ created, updated, removed }: Change<Row>): string[][] =>
@@ -106,11 +116,7 @@ describe('a collection as a live map', () => {
   });
 
   it('applies no change that the snapshot has, whether its id or its revision says so', async () => {
-    connect();
-    const drivers = open();
-    await timers.pass();
-    gateway.deliver();
-    await timers.pass();
+    const drivers = await asking();
     gateway.change([row('a', 2)]);
     gateway.change([row('a', 3)]);
     const { id } = gateway;
@@ -127,11 +133,7 @@ describe('a collection as a live map', () => {
   });
 
   it('asks for no other snapshot because of changes of an earlier epoch than it has', async () => {
-    connect();
-    const drivers = open();
-    await timers.pass();
-    gateway.deliver();
-    await timers.pass();
+    const drivers = await asking();
     gateway.change([row('a', 2)]);
     gateway.fork([row('a', 3)]);
     gateway.deliver();
@@ -273,11 +275,7 @@ describe('a collection as a live map', () => {
   });
 
   it('tells the page of a snapshot that fails, and asks again', async () => {
-    connect();
-    const drivers = open();
-    await timers.pass();
-    gateway.deliver();
-    await timers.pass();
+    const drivers = await asking();
     gateway.refuse();
     await timers.pass();
     expect(errors.map(String)).to.deep.equal(['Error: /live/drivers was answered 503']);

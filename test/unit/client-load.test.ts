@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { type LoadRequest, Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
-import { FakePage } from '../support/fake-page.ts';
+import { FakePage } from '../support/client/fake-page.ts';
 
 interface Load extends LoadRequest {
   resolve: (state: string) => void;
@@ -101,7 +101,7 @@ describe('the loads of the client', () => {
   });
 
   it('are one for the channels that are reset in one moment, and throw away what was held', async () => {
-    await begin();
+    await begin({ spread: 0 });
     load(['room:1', 'room:2', 'room:3']);
     page.source.ok('1');
     await page.pass();
@@ -206,6 +206,27 @@ describe('the loads of the client', () => {
     page.source.ok('2');
     await page.pass(10_000);
     expect(loads.length, 'while one is under way').to.equal(before + 1);
+  });
+
+  it('that have failed are tried again by different pages at different times', async () => {
+    await begin({ spread: 4_000 });
+    load('room:1');
+    page.source.ok('1');
+    await page.pass();
+    Math.random = () => 0.5;
+    loads[0]?.reject(new Error('502'));
+    await page.pass(749);
+    expect(loads.length).to.equal(1);
+    await page.pass(1);
+    expect(loads.length, 'after three quarters of a second').to.equal(2);
+    page.source.end();
+    loads[1]?.reject(new Error('offline'));
+    await page.pass(1_300);
+    page.source.ok('1');
+    await page.pass(1_900);
+    expect(loads.length).to.equal(2);
+    await page.pass(200);
+    expect(loads.length, 'after half of the spread').to.equal(3);
   });
 
   it('have half a minute: what hangs is aborted and tried again', async () => {

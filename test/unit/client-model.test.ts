@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Sisyphus } from '../../src/client/client.ts';
 import { Random } from '../fault/random.ts';
-import { FakePage, type FakeSource } from '../support/fake-page.ts';
+import { FakePage, type FakeSource } from '../support/client/fake-page.ts';
 
 const CHANNELS = ['room:1', 'room:2'];
 

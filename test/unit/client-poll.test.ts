@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { type MessageFrame, Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
 import { poll } from '../../src/client/poll.ts';
-import { FakePage, type FakeSource } from '../support/fake-page.ts';
+import { FakePage, type FakeSource } from '../support/client/fake-page.ts';
 
 describe('a client that goes round a path that buffers', () => {
   let page: FakePage;
@@ -65,6 +65,13 @@ describe('a client that goes round a path that buffers', () => {
     expect(open()).to.deep.equal(['poll 7']);
     expect(got).to.deep.equal(['ok', '6', '7']);
     expect(stream.position).to.equal('7');
+  });
+
+  it('has no position where the gateway has none yet', async () => {
+    await begin();
+    await page.pass(2_000);
+    await answer([{ noop: true }, '0']);
+    expect(open()).to.deep.equal(['probe']);
   });
 
   it('is live with the probe, and does not go on at the position of it if it has one', async () => {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Rt, type RtEvent, type RtListener, type RtOptions } from '../../src/client/rt.ts';
-import { FakeNetwork } from '../support/fake-fetch.ts';
+import { FakeNetwork } from '../support/client/fake-fetch.ts';
 
 /** An answer: by channel a status and the revisions, whose payloads are texts such as `a1`. */
 function news(channel: string, ...revisions: number[]): object {
@@ -227,7 +227,7 @@ describe('the client of the long poll', () => {
     expect(told).to.deep.equal(['a1']);
   });
 
-  it('waits as long as the gateway says', async () => {
+  it('waits as long as the gateway says, up to two minutes', async () => {
     begin().subscribe('a', note());
     await pass();
     network.waiting.answer(
@@ -237,7 +237,11 @@ describe('the client of the long poll', () => {
     await pass(8900);
     expect(network.asked).to.deep.equal([]);
     await pass(9200);
-    expect(network.asked).to.have.length(1);
+    network.waiting.answer('', { status: 503, headers: { 'Retry-After': '86400' } });
+    await pass(59_000);
+    expect(network.asked).to.deep.equal([]);
+    await pass(62_000);
+    expect(network.asked, 'a day is too long').to.have.length(1);
   });
 
   it('takes a poll for dead that is not answered in time, and one that waits for let in', async () => {
@@ -334,6 +338,34 @@ describe('the client of the long poll', () => {
     await answer(news('a', 1, 2));
     expect(told).to.deep.equal(['a1', 'a2']);
     expect(errors.map(String)).to.deep.equal(['Error: of the page', 'Error: of the page']);
+  });
+
+  it('tells a listener for errors that throws nothing of its own error', async () => {
+    const [reported, before] = [[] as unknown[], globalThis.reportError];
+    globalThis.reportError = (error) => reported.push(error);
+    const listener = (): void => {
+      throw new Error('of the listener');
+    };
+    try {
+      begin().on('error', listener);
+      rt.subscribe('a', () => {
+        throw new Error('of the page');
+      });
+      await pass();
+      await answer(news('a', 1));
+    } finally {
+      globalThis.reportError = before;
+    }
+    expect(reported.map(String)).to.deep.equal(['Error: of the listener']);
+  });
+
+  it('takes away one of two listeners that are the same function', async () => {
+    const statuses: string[] = [];
+    const listener = ({ state }: { state: string }): void => void statuses.push(state);
+    begin().on('status', listener);
+    rt.on('status', listener)();
+    rt.close();
+    expect(statuses).to.deep.equal(['closed']);
   });
 
   it('can be changed by its listeners while they are told', async () => {

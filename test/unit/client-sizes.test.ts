@@ -59,7 +59,7 @@ describe('the parts of the client', () => {
     expect(read('bin/build')).to.include(`for entry in ${list.join(' ')}; do`);
     expect(read('src/http/routes/client.ts')).to.include(`[${list.map((entry) => `'${entry}'`).join(', ')}]`);
     expect(entries).to.include.members(['client', 'poll']);
-    const rows = table('docs/guides/client.md', 'entry').map((cells) => [plain(cells[0]!), cells.at(-1)]);
+    const rows = table('docs/guides/client.md', 'part').map((cells) => [plain(cells[0]!), cells.at(-1)]);
     const expected = Object.entries(LIMITS).map(([entry, bytes]) => [
       entry === 'client' ? entry : `client/${entry}`,
       `${bytes / KB} kB`,

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Sock, type SockCloseEvent, type SockOptions } from '../../src/client/sock.ts';
-import { type Asked, FakeNetwork } from '../support/fake-fetch.ts';
+import { type Asked, FakeNetwork } from '../support/client/fake-fetch.ts';
 
 describe('the client of poll sessions', () => {
   let network: FakeNetwork;

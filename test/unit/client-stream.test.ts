@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Sisyphus, type SisyphusOptions, type Status } from '../../src/client/client.ts';
-import { FakePage } from '../support/fake-page.ts';
+import { FakePage } from '../support/client/fake-page.ts';
 
 /** The longest pause of the first five minutes, and of those after them (ms). */
 const SOON = 4_000;

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { poll } from '../../src/client/poll.ts';
 import { tabs } from '../../src/client/tabs.ts';
-import { action, TabsModel } from '../support/tabs-model.ts';
+import { action, TabsModel } from '../support/client/tabs-model.ts';
 
 const RUNS = Number(process.env.TABS_RUNS ?? 1_500);
 

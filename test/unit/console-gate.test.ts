@@ -156,6 +156,12 @@ describe('the gate of the console', () => {
     expect(await logIn(gate, SECRET, { headers: forwarded, address: '192.0.2.9' })).not.to.include('Secure');
   });
 
+  it('looks at three thousand log-ins within a minute, whatever their addresses are', async () => {
+    const gate = gateOf(SECRET);
+    for (let i = 0; i < 3000; i++) await logIn(gate, 'wrong', { address: `192.0.${i >> 8}.${i & 255}` });
+    expect(await logIn(gate, SECRET, { address: '198.51.100.1' })).to.equal('too_many_requests');
+  });
+
   it('ends a log-in after twelve hours, and takes the one of another gateway with the same secret', async () => {
     const [one, other, stranger] = [gateOf(SECRET), gateOf(SECRET), gateOf(`${SECRET}-of-another`)];
     const cookie = cookieOf(await logIn(one, SECRET));

@@ -1,15 +1,16 @@
 import { expect } from 'chai';
 import { Counters } from '../../src/counters.ts';
+import { consoleReport } from '../../src/http/console-report.ts';
 import { render } from '../../src/metrics/render.ts';
 import type { Report } from '../../src/metrics/report.ts';
 import { METRICS } from '../../src/metrics/table.ts';
 
-function aReport(counters: Counters, more: { ready?: boolean; streams?: number } = {}): Report {
-  const { ready = true, streams = 0 } = more;
+function aReport(counters: Counters, more: { ready?: boolean; streams?: number; utilization?: number } = {}): Report {
+  const { ready = true, streams = 0, utilization = 0.5 } = more;
   const recorder = { role: 'leader', recording: true } as const;
   const common = { version: '0.1.0', store: 'redis', redis: 'up', reasons: [], draining: false, warnings: [] } as const;
   const figures = { streams, users: 0, channels: 0, subscriptions: 0, lingering: 0 };
-  const loop = { p50: 0.001, p99: streams / 10, max: 0.2, utilization: 0.5 };
+  const loop = { p50: 0.001, p99: streams / 10, max: 0.2, utilization };
   const files = { open: 30, limit: Number.POSITIVE_INFINITY };
   return {
     status: { ...common, reasons: [], warnings: [], ...figures, recorder, settings: undefined },
@@ -65,5 +66,15 @@ describe('the metrics', () => {
     expect(lines).to.include('sisyphus_worker_up{worker="1"} 1');
     expect(lines).to.include('sisyphus_worker_up{worker="2"} 0');
     expect(lines).to.include('sisyphus_workers_died_total 2');
+  });
+
+  it('of several workers are one in the console, too: the busiest event loop counts, and the one that is not ready', () => {
+    const reports = [
+      aReport(new Counters(), { streams: 2, utilization: 0.9 }),
+      aReport(new Counters(), { streams: 3, utilization: 0.1, ready: false }),
+    ];
+    const shown = consoleReport({ reports }, []);
+    expect(shown).to.include({ loop: 0.9, memory: 2, ready: false, processes: 2, streams: 5 });
+    expect(shown).to.deep.include({ open: { stream: 5 } });
   });
 });

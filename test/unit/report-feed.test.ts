@@ -83,6 +83,26 @@ describe('the reports for the console', () => {
     expect(reads).to.equal(4);
   });
 
+  it('are gathered one after the other, however slow that is', async () => {
+    let answer = (_report: object): void => {};
+    let asked = 0;
+    const read = (): Promise<object> => {
+      asked++;
+      return new Promise((resolve) => {
+        answer = resolve;
+      });
+    };
+    feed = new ReportFeed({ read, isDraining: () => false, onFailure: (error) => failures.push(error) });
+    const page = open();
+    await second();
+    await second();
+    expect(asked).to.equal(1);
+    answer({});
+    await settle();
+    await second();
+    expect([asked, page.frames.length]).to.deep.equal([2, 1]);
+  });
+
   it('are not gathered while nobody watches', async () => {
     const page = open();
     await settle();

@@ -69,6 +69,12 @@ describe('a limit over several workers', () => {
     await model.settle();
     await Promise.all(asked);
     expect(model.openOf('a')).to.equal(6);
+    // There are three workers and two shares. The third worker has one as soon as another worker has gone.
+    const [first, , third] = [...model.workers] as [ModelWorker, ModelWorker, ModelWorker];
+    model.kill(first);
+    await model.settle();
+    expect(await third.acquire('b')).to.equal(true);
+    expect(third.toPrimary).to.deep.equal([]);
   });
 
   it('has the share of a worker that died for the others at once', async () => {

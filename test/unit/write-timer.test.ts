@@ -32,6 +32,13 @@ describe('the time of answers to polls', () => {
     expect(written).to.deep.equal([]);
   });
 
+  it('is taken for ten thousand messages of a turn at most', async () => {
+    timer.begin()();
+    for (let id = 1; id <= 10_001; id++) timer.announce(id as Position);
+    await turn();
+    expect(written.map(({ length }) => length)).to.deep.equal([10_000]);
+  });
+
   it('does not wait for polls of a later turn', async () => {
     const early = timer.begin();
     timer.announce(1 as Position);

@@ -3,13 +3,13 @@ import type { DirectPublisher } from '../../backlog/direct-publisher.ts';
 import { shownSecret } from '../../config/secret-list.ts';
 import { SisyphusError } from '../../errors.ts';
 import { requireUser } from '../../message/names.ts';
-import { answerCondition } from '../condition.ts';
-import { type ConsoleFile, readConsoleFiles } from '../console-page.ts';
+import { CONSOLE_HEADERS, readConsoleFiles } from '../console-page.ts';
 import { consoleReport } from '../console-report.ts';
 import type { HttpContext } from '../context.ts';
 import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
 import type { ReportFeed } from '../report-feed.ts';
+import { answerFile } from '../served-file.ts';
 import { resultOf } from './publish.ts';
 
 const PAGE = 'console.html';
@@ -34,16 +34,9 @@ export function consoleFiles(): (ctx: Context) => void {
     const name = (ctx.params.name as string | undefined) ?? PAGE;
     const file = name === PAGE && ctx.params.name ? undefined : files.get(name);
     if (!file) throw new SisyphusError('not_found', 'the console has no such file');
-    answerFile(ctx, file);
+    ctx.set(CONSOLE_HEADERS);
+    answerFile(ctx, file, file.type);
   };
-}
-
-function answerFile(ctx: Context, { type, text, etag, headers }: ConsoleFile): void {
-  ctx.set(headers);
-  ctx.type = type;
-  ctx.etag = etag;
-  ctx.body = text;
-  answerCondition(ctx);
 }
 
 /** GET /console/session: what the page has to know of the gateway; only who is let in gets it. */

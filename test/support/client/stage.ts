@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, CDPSession, Page } from 'playwright-core';
+import { type Relay, startRelay } from '../relay.ts';
+import { eventually } from '../wait.ts';
 import { Front, type FrontOptions } from './front.ts';
-import { type Relay, startRelay } from './relay.ts';
-import { eventually } from './wait.ts';
 
 export interface StageOptions extends FrontOptions {
   browser: Browser;

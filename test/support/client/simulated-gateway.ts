@@ -1,4 +1,4 @@
-import type { Line, OpenLine, Receiver } from '../../src/client/line.ts';
+import type { Line, OpenLine, Receiver } from '../../../src/client/line.ts';
 import type { SimulatedBrowser, Tab } from './simulated-tabs.ts';
 
 const NOOP_INTERVAL = 15_000;

@@ -1,6 +1,6 @@
-import type { Sisyphus, Status } from '../../src/client/client.ts';
-import type { LoadRequest } from '../../src/client/loader.ts';
-import type { Stream } from '../../src/client/react.ts';
+import type { Sisyphus, Status } from '../../../src/client/client.ts';
+import type { LoadRequest } from '../../../src/client/loader.ts';
+import type { Stream } from '../../../src/client/react.ts';
 
 interface Load {
   read: (request: LoadRequest) => Promise<unknown>;

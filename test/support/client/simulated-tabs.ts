@@ -1,4 +1,4 @@
-import { tabs } from '../../src/client/tabs.ts';
+import { tabs } from '../../../src/client/tabs.ts';
 import { ClientOfModel, type Gateway } from './simulated-gateway.ts';
 
 interface Timer {

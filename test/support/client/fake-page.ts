@@ -1,11 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import type { EventSourceLike } from '../../src/client/line.ts';
-
-interface Timer {
-  at: number;
-  every: number | undefined;
-  run: () => void;
-}
+import type { EventSourceLike } from '../../../src/client/line.ts';
+import { FakeClock, type FakeTimer } from '../fake-clock.ts';
 
 /** One `EventSource` that the page has opened. */
 export class FakeSource implements EventSourceLike {
@@ -50,8 +45,8 @@ export class FakeSource implements EventSourceLike {
 const GLOBALS = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'addEventListener', 'document'] as const;
 
 /** A page without a browser: a clock that goes when the test says so, events of the window, and sources that the test feeds. */
-export class FakePage {
-  now = Date.UTC(2026, 0);
+export class FakePage extends FakeClock {
+  override now = Date.UTC(2026, 0);
   /** What the machine's clock shows more than it should. */
   skew = 0;
   readonly sources: FakeSource[] = [];
@@ -61,12 +56,12 @@ export class FakePage {
     url: string,
     init?: { withCredentials?: boolean },
   ) => FakeSource;
-  readonly #timers = new Set<Timer>();
   readonly #before = new Map<string, PropertyDescriptor | undefined>();
   readonly #dateNow = Date.now;
   readonly #random = Math.random;
 
   constructor() {
+    super();
     // Many clients on one page are no leak.
     setMaxListeners(0, this.window);
     const { sources } = this;
@@ -81,7 +76,7 @@ export class FakePage {
   /** @param random what `Math.random` answers */
   install(random: () => number = Math.random): void {
     for (const name of GLOBALS) this.#before.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
-    const clear = (timer: Timer): boolean => this.#timers.delete(timer);
+    const clear = (timer: FakeTimer): boolean => this.waiting.delete(timer);
     const values = {
       setTimeout: (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
         this.#set(run, ms, undefined, args),
@@ -116,26 +111,11 @@ export class FakePage {
   }
 
   get timers(): number {
-    return this.#timers.size;
+    return this.waiting.size;
   }
 
   dispatch(type: string): void {
     this.window.dispatchEvent(new Event(type));
-  }
-
-  /** Lets promises run, and each timer that is due by then, at its time. */
-  async pass(milliseconds = 0): Promise<void> {
-    const until = this.now + milliseconds;
-    for (;;) {
-      for (let i = 0; i < 12; i++) await undefined;
-      const [next] = [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
-      if (!next) break;
-      this.now = Math.max(this.now, next.at);
-      if (next.every === undefined) this.#timers.delete(next);
-      else next.at = this.now + next.every;
-      next.run();
-    }
-    this.now = until;
   }
 
   /** The page is frozen: its timers do not run, and are late when it goes on. */
@@ -143,9 +123,9 @@ export class FakePage {
     this.now += milliseconds;
   }
 
-  #set(run: (...args: unknown[]) => void, ms: number, every: number | undefined, args: unknown[]): Timer {
+  #set(run: (...args: unknown[]) => void, ms: number, every: number | undefined, args: unknown[]): FakeTimer {
     const timer = { at: this.now + ms, every, run: () => run(...args) };
-    this.#timers.add(timer);
+    this.waiting.add(timer);
     return timer;
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { request as ask, createServer, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { handOn } from './hand-on.ts';
 
 type Answer = () => string | Promise<string>;
 
@@ -26,15 +27,7 @@ export class PageServer {
         return;
       }
       this.passed.push(path);
-      const { method, headers } = request;
-      const passed = ask(gateway + request.url, { method: method!, headers }, (answer) => {
-        response.writeHead(answer.statusCode!, answer.headers);
-        answer.pipe(response);
-        answer.on('error', () => response.destroy());
-      });
-      passed.on('error', () => response.destroy());
-      response.on('close', () => passed.destroy());
-      request.pipe(passed);
+      handOn(request, response, gateway);
     });
   }
 

@@ -1,4 +1,4 @@
-import { FakeTimers } from './fake-timers.ts';
+import { FakeTimers } from '../fake-timers.ts';
 
 /** A request that waits until the test answers it. */
 export interface Asked {

@@ -1,6 +1,6 @@
 import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core';
-import { ARGS, EXECUTABLE, openPage } from './chromium.ts';
-import { eventually } from './wait.ts';
+import { ARGS, EXECUTABLE, openPage } from '../chromium.ts';
+import { eventually } from '../wait.ts';
 
 interface TabOptions {
   key: string;

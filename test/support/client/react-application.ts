@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { type BuildOptions, build } from 'esbuild';
-import { Child } from './child.ts';
-import { blocksOf, ROOT, read } from './documents.ts';
+import { Child } from '../child.ts';
+import { blocksOf, ROOT, read } from '../documents.ts';
 
 const PACKAGES = ['react', 'react-dom', '@types'];
 const TYPES = {

@@ -14,7 +14,7 @@ import {
 import { flushSync } from 'react-dom';
 import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
-import type { MessageFrame } from '../../src/client/frames.ts';
+import type { MessageFrame } from '../../../src/client/frames.ts';
 import {
   type ChannelOptions,
   type Stream,
@@ -23,7 +23,7 @@ import {
   useCollection,
   useSisyphus,
   useStatus,
-} from '../../src/client/react.ts';
+} from '../../../src/client/react.ts';
 import { FakeStream } from './fake-stream.ts';
 
 // These run in Chromium, each in a page of its own: test/browser/client-react.test.ts bundles them.

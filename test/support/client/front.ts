@@ -1,5 +1,6 @@
-import { createServer, get, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { handOn } from './hand-on.ts';
 
 /**
  * What the front does with requests for streams: hands them on; answers as if there were no gateway; answers something else; or keeps each answer until it
@@ -74,29 +75,6 @@ export class Front {
     else if (pathname === '/stream' && this.mood === 'page') response.setHeader('Content-Type', 'text/html').end(PAGE);
     else if (pathname === '/stream' && this.mood === 'nothing') response.writeHead(204).end();
     else if (pathname === '/stream' && this.mood === 'bad gateway') response.writeHead(502).end('no gateway');
-    else this.#handOn(request, response);
-  }
-
-  #handOn(request: IncomingMessage, response: ServerResponse): void {
-    const { url: path, headers } = request;
-    const asked = get({ host: '127.0.0.1', port: this.gateway, path, headers, agent: false });
-    asked.on('error', () => {
-      if (!response.headersSent) response.writeHead(502);
-      response.end();
-    });
-    response.on('close', () => asked.destroy());
-    asked.on('response', async (answer) => {
-      answer.on('error', () => response.destroy());
-      const buffers = this.mood === 'buffer';
-      const chunks: Buffer[] = [];
-      if (!buffers) response.writeHead(answer.statusCode ?? 500, answer.headers).flushHeaders();
-      answer.on('data', (chunk: Buffer) => (buffers ? chunks.push(chunk) : response.write(chunk)));
-      answer.on('end', () => {
-        if (buffers) response.writeHead(answer.statusCode ?? 500, answer.headers);
-        response.end(buffers ? Buffer.concat(chunks) : undefined);
-      });
-      // The connection broke off, without its end.
-      answer.on('aborted', () => response.destroy());
-    });
+    else handOn(request, response, `http://127.0.0.1:${this.gateway}`, this.mood === 'buffer');
   }
 }

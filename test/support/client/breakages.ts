@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Stage } from './client-stage.ts';
-import { eventually } from './wait.ts';
+import { eventually } from '../wait.ts';
+import type { Stage } from './stage.ts';
 
 export interface Breakage {
   name: string;

@@ -1,5 +1,5 @@
-import { Sisyphus, type SisyphusOptions } from '../../src/client/client.ts';
-import type { EventSourceLike } from '../../src/client/line.ts';
+import { Sisyphus, type SisyphusOptions } from '../../../src/client/client.ts';
+import { FakeSource } from './fake-page.ts';
 
 export type Row = Record<string, unknown> & { driver_name: string };
 
@@ -44,7 +44,7 @@ export class CollectionGateway {
     const gateway = this;
     const Source = class extends FakeSource {
       constructor(address: string) {
-        super(address);
+        super(address, false);
         gateway.#open(this);
       }
     };
@@ -130,7 +130,7 @@ export class CollectionGateway {
 
   /** Delivers so many of the frames that are on their way. */
   deliver(most = this.wire.length): void {
-    for (const { data, id } of this.wire.splice(0, most)) this.#source?.receive(data, id);
+    for (const { data, id } of this.wire.splice(0, most)) this.#source?.say(data, String(id));
   }
 
   /** Breaks the line; what was on its way is lost. */
@@ -138,7 +138,7 @@ export class CollectionGateway {
     this.wire.length = 0;
     const source = this.#source;
     this.#source = undefined;
-    source?.fail();
+    source?.end();
   }
 
   #remember(): void {
@@ -168,43 +168,12 @@ export class CollectionGateway {
   #open(source: FakeSource): void {
     this.opened++;
     this.#source = source;
-    const query = new URL(source.address).searchParams;
+    const query = source.url.searchParams;
     const from = query.get('lastEventId') ?? query.get('since');
     const position = Number(from ?? this.id);
     this.wire.length = 0;
     this.wire.push({ data: { status: 'ok', noopInterval: 15_000 }, id: position });
     if (from !== null && position < this.#gone) this.#reset('trimmed', position);
     for (const sent of this.#backlog) if (sent.id > position) this.#write(sent);
-  }
-}
-
-/** The browser's end of a line. */
-class FakeSource implements EventSourceLike {
-  readonly address: string;
-  readonly #target = new EventTarget();
-  #isClosed = false;
-
-  constructor(address: string) {
-    this.address = address;
-  }
-
-  addEventListener(type: string, listener: (event: MessageEvent) => void): void {
-    this.#target.addEventListener(type, listener as (event: Event) => void);
-  }
-
-  receive(data: unknown, id: number): void {
-    this.#tell(new MessageEvent('message', { data: JSON.stringify(data), lastEventId: String(id) }));
-  }
-
-  fail(): void {
-    this.#tell(new Event('error'));
-  }
-
-  close(): void {
-    this.#isClosed = true;
-  }
-
-  #tell(event: Event): void {
-    if (!this.#isClosed) this.#target.dispatchEvent(event);
   }
 }
