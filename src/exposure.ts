@@ -24,9 +24,16 @@ export function shortSecret({ auth, jwtSecret }: Pick<Config, 'auth' | 'jwtSecre
   return `SISYPHUS_JWT_SECRET has ${jwtSecret.length} characters; expected ${LONG_ENOUGH} or more (RFC 7518, 3.2), or it can be guessed`;
 }
 
-/** A warning for a gateway with real users and no Redis of its application, such as one whose REDIS_URL is written in another way. */
-export function unshared({ auth, redisUrl }: Pick<Config, 'auth' | 'redisUrl'>): string | undefined {
-  if (auth === 'open' || redisUrl !== undefined) return undefined;
+/**
+ * A warning for a gateway with real users and no Redis of its application, such as one whose REDIS_URL is written in another way. A demo,
+ * the only one whose console is open, says by itself where its messages are.
+ */
+export function unshared({
+  auth,
+  redisUrl,
+  console,
+}: Pick<Config, 'auth' | 'redisUrl' | 'console'>): string | undefined {
+  if (auth === 'open' || redisUrl !== undefined || console === 'open') return undefined;
   return 'there is no REDIS_URL: no application and no other gateway shares what is kept here, and it ends with this gateway; expected REDIS_URL';
 }
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 const users = new Map(); // whose each session is
 const routes = { 'GET /': () => readFile('index.html') };
 createServer((request, response) => {
-  const { pathname, searchParams } = new URL(request.url, 'http://localhost');
+  const { pathname, searchParams } = new URL(`http://localhost${request.url}`);
   const user = users.get(/session=([\w-]+)/.exec(request.headers.cookie)?.[1]);
   response.setHeader('Content-Type', pathname === '/' ? 'text/html' : 'application/json');
   const route = routes[`${request.method} ${pathname}`] ?? routes['GET /'];

@@ -3,7 +3,8 @@ import express from 'express';
 import session from 'express-session';
 
 const app = express();
-app.use(session({ secret: 'change-me', resave: false, saveUninitialized: false }), express.urlencoded());
+const cookie = { sameSite: 'lax' };
+app.use(session({ secret: 'change-me', resave: false, saveUninitialized: false, cookie }), express.urlencoded());
 
 const encode = (part) => Buffer.from(JSON.stringify(part)).toString('base64url');
 function sign(claims) {

@@ -8,7 +8,7 @@ function gateway(string $path, array $body): array
     return json_decode($answer ?: throw new Exception('The gateway has refused it'), true);
 }
 
-session_start();
+session_start(['cookie_samesite' => 'Lax', 'cookie_httponly' => true]);
 $user = $_SESSION['user'] ?? null;
 $route = $_SERVER['REQUEST_METHOD'] . ' ' . parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 

@@ -5,6 +5,7 @@ from flask import Flask, abort, redirect, request, send_file, session
 
 app = Flask(__name__)
 app.secret_key = "change-me"
+app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
 store = redis.Redis(host="localhost", port=6379)
 
 

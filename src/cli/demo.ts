@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Publisher } from '../backlog/backlog.ts';
 import type { Config } from '../config/config.ts';
-import { parseSecretList } from '../config/secret-list.ts';
+import { makeDemoSecret, shownSecret } from '../config/secret-list.ts';
 import { THIS_MACHINE } from '../http/origins.ts';
 import { mask } from '../mask.ts';
 import { PROGRAM } from '../root.ts';
@@ -29,7 +28,7 @@ export interface Demo {
  * being written is served by another server.
  */
 export function demoConfig(config: Config): Config {
-  const { publishSecret = parseSecretList(`demo-${randomBytes(9).toString('base64url')}`) } = config;
+  const { publishSecret = makeDemoSecret() } = config;
   const origins = [...config.origins, THIS_MACHINE];
   return { ...config, publishSecret, origins, console: config.console === 'off' ? 'open' : config.console };
 }
@@ -96,8 +95,7 @@ function commandOf(config: Config, url: string, privateRedis: Demo['privateRedis
     return `${PROGRAM} publish --redis-url ${address}${namespace === undefined ? '' : ` --namespace ${namespace}`}`;
   }
   if (file !== undefined) return `${PROGRAM} publish --url ${url} --publish-secret-file ${shellWord(file)}`;
-  const text = publishSecret?.text;
-  const secret = text?.startsWith('demo-') ? text : '"$SISYPHUS_PUBLISH_SECRET"';
+  const secret = shownSecret(publishSecret) ?? '"$SISYPHUS_PUBLISH_SECRET"';
   return `${PROGRAM} publish --url ${url} --publish-secret ${secret}`;
 }
 

@@ -1,6 +1,6 @@
 import { addressOf } from './address.ts';
 import { type MessageFrame, parseFrame, type StatusFrame } from './frames.ts';
-import { LEAST_SILENCE, LOOK, MANY_FAILURES, PATIENCE, SILENT_INTERVALS } from './limits.ts';
+import { LEAST_SILENCE, LONGEST_RETRY, LOOK, MANY_FAILURES, PATIENCE, SILENT_INTERVALS } from './limits.ts';
 import { eventSourceLines, type Line, type OpenLine } from './line.ts';
 import { Listeners } from './listeners.ts';
 import type { LoadOptions, LoadRequest } from './loader.ts';
@@ -173,10 +173,11 @@ export class Sisyphus {
   /** Opens the stream again when the gateway has said, or else after a pause that grows with the failures and is different for each page. */
   #again(status: Status, retry?: number): void {
     this.#drop();
-    this.#isTold = !!retry;
+    this.#isTold = retry! > 0;
     const failures = this.#failures++;
     const longest = failures === 0 ? 2000 : failures < MANY_FAILURES ? 4000 : 15_000;
-    this.#timer = setTimeout(() => void this.#connect(), retry ?? longest * (1 - Math.random() * 0.75));
+    const pause = this.#isTold ? Math.min(retry!, LONGEST_RETRY) : longest * (1 - Math.random() * 0.75);
+    this.#timer = setTimeout(() => void this.#connect(), pause);
     this.#say(status);
   }
 

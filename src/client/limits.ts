@@ -9,3 +9,5 @@ export const MOST_HELD = 10_000;
 export const LOOK = 1_000;
 /** So many failures are about five minutes: from then on the pauses are longer. */
 export const MANY_FAILURES = 100;
+/** The gateway asks for no longer pause (ms). Above 24 days, a timer of a browser would end at once. */
+export const LONGEST_RETRY = 60_000;

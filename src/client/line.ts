@@ -14,7 +14,11 @@ export interface Line {
 }
 
 /** Opens a line to the address, which has `format=frames` and, in `lastEventId` or `since`, the position where it begins. */
-export type OpenLine = (address: URL, receiver: Receiver) => Line;
+export interface OpenLine {
+  (address: URL, receiver: Receiver): Line;
+  /** Set if `client/tabs` opens the lines, which other tabs with this key share: a way to the gateway has to be inside of it. */
+  key?: string;
+}
 
 /** Changes how lines are opened: `client/tabs` shares one between tabs, `client/poll` goes round a path that buffers. */
 export type Through = (open: OpenLine) => OpenLine;

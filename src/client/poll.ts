@@ -22,10 +22,14 @@ const PAUSE = 100;
  */
 export function poll({ patience = 2500, retry = 180_000 }: PollOptions = {}): Through {
   const path = { patience, retry, polls: 0 };
-  return (open) => (address, receiver) => {
-    const line = new PollLine(path, open, address, receiver);
-    line.begin();
-    return line;
+  return (open) => {
+    // A tab would share its stream with some tabs and its polls with others, and be given nothing.
+    if (open.key !== undefined) throw new TypeError('through: expected tabs() before poll()');
+    return (address, receiver) => {
+      const line = new PollLine(path, open, address, receiver);
+      line.begin();
+      return line;
+    };
   };
 }
 

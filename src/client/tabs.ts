@@ -29,7 +29,7 @@ export function tabs({ key }: TabsOptions): Through {
   const page = { key, born: Date.now() + Math.random() };
   return (open) =>
     globalThis.isSecureContext && navigator.locks
-      ? (address, receiver) => new SharedLine(open, address, receiver, page)
+      ? Object.assign((address: URL, receiver: Receiver) => new SharedLine(open, address, receiver, page), { key })
       : open;
 }
 
@@ -117,7 +117,7 @@ class SharedLine implements Line, Receiver {
     users.onmessage = ({ data: { key, born } }: MessageEvent<Page>) => {
       if (key === page.key) return;
       if (born < page.born) users.postMessage(page);
-      else {
+      else if (born > page.born) {
         this.#give('{"status":"failure","reason":"user_changed"}');
         this.ended();
       }
@@ -188,7 +188,8 @@ class SharedLine implements Line, Receiver {
       if (this.#release && Date.now() < this.#due) this.#say(this.#here());
       return;
     }
-    if (word.term < this.#term) return;
+    // What is no word has no term.
+    if (!(word.term >= this.#term)) return;
     this.#resign();
     this.#heard();
     if ('line' in word) this.#meet(word);

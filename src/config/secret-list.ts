@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { Mistake, patterns, secret } from './values.ts';
 
@@ -51,6 +52,16 @@ export function parseSecretList(text: string): SecretList {
   const isPlain = lines.length === 1 && !first!.line.includes(':');
   const secrets = isPlain ? [plain(first!.line)] : readLines(lines);
   return { text: `${lines.map(({ line }) => line).join('\n')}\n`, secrets };
+}
+
+/** A secret for a demo that was given none. It protects nothing, because the demo shows it. */
+export function makeDemoSecret(): SecretList {
+  return parseSecretList(`demo-${randomBytes(9).toString('base64url')}`);
+}
+
+/** The secret if `makeDemoSecret` has made it, which may be shown. */
+export function shownSecret(list: SecretList | undefined): string | undefined {
+  return list && /^demo-[\w-]{12}$/.test(list.text) ? list.text : undefined;
 }
 
 /** Reads a file of secrets. In a file a line with a colon always has a name. @throws Mistake that does not quote what the file holds */

@@ -12,24 +12,24 @@ export function listenCommand({ user, channels, format, begin }, { isOnAdminPort
   return `curl -N ${quote(`${address}?${String(query).replaceAll('%3A', ':').replaceAll('%40', '@')}`)}`;
 }
 
-export function publishCommand(way, { channel, data, event }, { redis, keyPrefix }) {
+export function publishCommand(way, { channel, data, event }, { redis, keyPrefix, demoSecret }) {
   const words = event ? [event] : [];
-  if (way === 'publish') return curl('publish', { channel, data, ...(event && { event }) });
+  if (way === 'publish') return curl('publish', { channel, data, ...(event && { event }) }, demoSecret);
   if (!redis) return 'There is no Redis: the messages are in the memory of the gateway.';
   if (way === 'plain') return [redis.command, 'PUBLISH', quote(keyPrefix + channel), quote(data)].join(' ');
   return [redis.command, 'FCALL sisyphus_publish 1', ...[redis.key, channel, data, ...words].map(quote)].join(' ');
 }
 
-export function rightsCommand(verb, { user, channel }, { redis }) {
+export function rightsCommand(verb, { user, channel }, { redis, demoSecret }) {
   const isCall = redis && verb !== 'disconnect';
   if (isCall) return [redis.command, `FCALL sisyphus_${verb} 1`, ...[redis.key, user, channel].map(quote)].join(' ');
-  return curl(verb, verb === 'disconnect' ? { user } : { user, channel });
+  return curl(verb, verb === 'disconnect' ? { user } : { user, channel }, demoSecret);
 }
 
-function curl(path, body) {
+function curl(path, body, secret = '$SISYPHUS_PUBLISH_SECRET') {
   const words = [
     `curl ${base}${path}`,
-    '-H "Authorization: Bearer $SISYPHUS_PUBLISH_SECRET"',
+    `-H "Authorization: Bearer ${secret}"`,
     "-H 'Content-Type: application/json'",
     `-d ${quote(JSON.stringify(body))}`,
   ];

@@ -5,6 +5,10 @@ import { linesOf } from './frame.js';
 const MOST = 500;
 /** Frames that wait to be drawn, while the list is paused or the page is hidden; older ones are counted, and go. */
 const MOST_WAITING = 500;
+/** What all rows may have, and all frames that wait (characters); the newest one may have more. */
+const MOST_TEXT = 5_000_000;
+/** So much of a text is in its row (characters): a message may have megabytes, and the browser would lay out all of it. */
+const MOST_SHOWN = 1000;
 /** How often what has come is read out (ms). */
 const READING_OUT = 5000;
 
@@ -14,6 +18,7 @@ export class FrameList {
   #counts = byId('counts');
   #empty = byId('empty');
   #waiting = [];
+  #waitingText = 0;
   #isPaused = false;
   #isDue = false;
   #words = [];
@@ -57,6 +62,7 @@ export class FrameList {
 
   clear() {
     this.#waiting = [];
+    this.#waitingText = 0;
     this.#total = this.#messages = 0;
     this.#list.replaceChildren();
     this.#count();
@@ -64,7 +70,10 @@ export class FrameList {
 
   #put(frame) {
     this.#waiting.push(frame);
-    if (this.#waiting.length > MOST_WAITING) this.#waiting.shift();
+    this.#waitingText += sizeOf(frame);
+    while (this.#waiting.length > MOST_WAITING || (this.#waitingText > MOST_TEXT && this.#waiting.length > 1)) {
+      this.#waitingText -= sizeOf(this.#waiting.shift());
+    }
     if (this.#isDue) return;
     this.#isDue = true;
     requestAnimationFrame(() => {
@@ -77,12 +86,22 @@ export class FrameList {
     if (!this.#isPaused) {
       const rows = this.#waiting.map((frame) => this.#rowOf(frame)).reverse();
       this.#waiting = [];
+      this.#waitingText = 0;
       this.#list.prepend(...rows);
       while (this.#list.childElementCount > MOST) this.#list.lastElementChild.remove();
+      this.#bound();
       if (!this.#list.querySelector('[tabindex="0"]'))
         this.#list.querySelector('button')?.setAttribute('tabindex', '0');
     }
     this.#count();
+  }
+
+  #bound() {
+    let text = 0;
+    for (const row of [...this.#list.children]) {
+      text += sizeOf(row.frame);
+      if (text > MOST_TEXT && row !== this.#list.firstElementChild) row.remove();
+    }
   }
 
   #pause(isPaused) {
@@ -153,6 +172,10 @@ export class FrameList {
   }
 }
 
+function sizeOf(frame) {
+  return frame.data?.length ?? 0;
+}
+
 function cellsOf(frame) {
   const { kind, word, channel, revision, latency, isReplayed, text, id, at } = frame;
   const name = kind === 'message' ? (word ?? 'message') : [kind, word].filter(Boolean).join(' ');
@@ -165,7 +188,7 @@ function cellsOf(frame) {
     isReplayed
       ? cell('latency replayed', 'replay', 'published before this connection')
       : cell('latency', latencyOf(latency)),
-    cell('text', text ?? ''),
+    cell('text', (text ?? '').slice(0, MOST_SHOWN)),
     cell('id', id),
   ];
 }

@@ -1,7 +1,10 @@
-/** What the texts of a stream in the format raw look like; of a message only the text is known. */
+/**
+ * What the texts of a stream in the format raw look like; of a message only the text is known. A group ends at the next sign `<`, because a
+ * message that is made for it could keep the page busy for minutes otherwise.
+ */
 const STATUS = /^<message><status>(\w+)<\/status><\/message>$/;
-const RESET = /^<message><reset><channel>(.*)<\/channel><reason>(.*)<\/reason><\/reset><\/message>$/;
-const DENIED = /^<message><denied><channel>(.*)<\/channel><\/denied><\/message>$/;
+const RESET = /^<message><reset><channel>([^<]*)<\/channel><reason>([^<]*)<\/reason><\/reset><\/message>$/;
+const DENIED = /^<message><denied><channel>([^<]*)<\/channel><\/denied><\/message>$/;
 
 /**
  * Reads a frame as an EventSource has given it.

@@ -21,8 +21,8 @@ const COOKIE = 'sisyphus_console';
 /** The largest body of a log-in (bytes). */
 const MAX_BODY = 4096;
 const EXAMPLE = '{"secret":"…"}';
-/** Headers by which proxies say for whom they ask. */
-const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host'];
+/** Headers by which proxies say that they pass something on, or for whom. */
+const FORWARDED = /^(?:forwarded|via|x-real-ip|x-forwarded-.*)$/;
 
 export interface ConsoleGateOptions {
   config: Pick<Config, 'console' | 'consoleSecret' | 'trustedProxies'>;
@@ -70,7 +70,7 @@ export class ConsoleGate {
     };
   }
 
-  /** Lets a request through, or throws `unauthorized`, `not_local`, `cross_site` or `draining`. */
+  /** Lets a request through, with `ctx.state.end`, when its log-in ends (ms since 1970), if it has one. Or throws `unauthorized`, `not_local`, `cross_site` or `draining`. */
   readonly enter = async (ctx: Context, next: Next): Promise<void> => {
     if (isFromElsewhere(ctx.req.headers)) {
       throw new SisyphusError(
@@ -79,8 +79,9 @@ export class ConsoleGate {
       );
     }
     const request = streamRequestOf(ctx.req);
+    const end = this.#endOf(request);
     if (!this.#pass) requireLocal(ctx, request);
-    else if (this.#endOf(request) === undefined) {
+    else if (end === undefined) {
       throw new SisyphusError(
         'unauthorized',
         'nobody has logged in, or the log-in has ended: expected one at /console',
@@ -90,6 +91,7 @@ export class ConsoleGate {
       throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
     }
     ctx.state.secret = { name: 'console', allows: () => true };
+    ctx.state.end = end;
     await next();
   };
 
@@ -144,7 +146,7 @@ export class ConsoleGate {
  * name leads here (DNS rebinding) asks by that name, and what a proxy passes on comes from elsewhere.
  */
 function requireLocal(ctx: Context, { remoteAddress = '' }: HttpRequest): void {
-  const isPassedOn = FORWARDED.some((name) => ctx.get(name) !== '');
+  const isPassedOn = Object.keys(ctx.req.headers).some((name) => FORWARDED.test(name));
   if (isLoopback(remoteAddress) && isLocalName(ctx.get('Host')) && !isPassedOn) return;
   throw new SisyphusError(
     'not_local',

@@ -8,6 +8,10 @@ const PERIOD = 2000;
 const LEASE = 7000;
 /** A report that has not changed for so long, or is so old when this gateway starts (ms), is removed. */
 const FORGOTTEN = 3_600_000;
+/** What is longer (characters) is no report. */
+const LONGEST = 2000;
+/** So many others are shown. */
+const MOST = 500;
 
 /** What one process of a gateway says of itself. */
 export interface FleetReport {
@@ -78,7 +82,7 @@ export class FleetWatch {
     const others = [...(stored ?? [])].map(([name, text]) => parse(name, text)).filter((one) => one !== undefined);
     const living = others.filter((one) => one.gateway !== this.name && this.#isAlive(one));
     for (const name of this.#seen.keys()) if (!stored?.has(name)) this.#seen.delete(name);
-    return [own, ...living.sort((a, b) => a.gateway.localeCompare(b.gateway))];
+    return [own, ...living.sort((a, b) => a.gateway.localeCompare(b.gateway)).slice(0, MOST)];
   }
 
   #own(): FleetReport {
@@ -117,11 +121,15 @@ export class FleetWatch {
   }
 }
 
-/** @returns `undefined` if no gateway has written it */
+/** @returns `undefined` if no gateway has written it. Only the known members are taken: whoever may write to Redis could write anything there. */
 function parse(name: string, text: string): FleetReport | undefined {
+  if (text.length > LONGEST) return undefined;
   try {
-    const found = JSON.parse(text) as FleetReport;
-    return found.gateway === name && typeof found.at === 'number' ? found : undefined;
+    const { gateway, role, draining, at, streams, users, channels, received, delivered } = JSON.parse(text);
+    const numbers = { at, streams, users, channels, received, delivered };
+    if (gateway !== name || typeof role !== 'string' || !Object.values(numbers).every(Number.isFinite))
+      return undefined;
+    return { gateway: name, ...numbers, role, draining: draining === true };
   } catch {
     // Somebody else has written there.
     return undefined;

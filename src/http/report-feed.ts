@@ -16,7 +16,8 @@ export interface ReportFeedOptions {
 /** Sends a report each second to the pages that watch: one for all of them, and none while nobody watches. */
 export class ReportFeed {
   readonly #options: ReportFeedOptions;
-  readonly #pages = new Set<ServerResponse>();
+  /** When the log-in of each page ends (ms since 1970). */
+  readonly #pages = new Map<ServerResponse, number>();
   #timer: NodeJS.Timeout | undefined;
   #isReading = false;
 
@@ -24,8 +25,11 @@ export class ReportFeed {
     this.#options = options;
   }
 
-  /** @throws SisyphusError `unavailable`, `draining` */
-  add(page: ServerResponse): void {
+  /**
+   * @param until when the log-in of the page ends (ms since 1970)
+   * @throws SisyphusError `unavailable`, `draining`
+   */
+  add(page: ServerResponse, until = Number.POSITIVE_INFINITY): void {
     if (this.#options.isDraining())
       throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
     if (this.#pages.size >= MOST) {
@@ -37,7 +41,7 @@ export class ReportFeed {
       return;
     }
     page.flushHeaders();
-    this.#pages.add(page);
+    this.#pages.set(page, until);
     page.once('close', () => this.#remove(page));
     this.#timer ??= setInterval(() => void this.#send(), PERIOD).unref();
     void this.#send();
@@ -51,14 +55,15 @@ export class ReportFeed {
   }
 
   async #send(): Promise<void> {
-    // A response that stays open would keep a stop waiting.
-    if (this.#options.isDraining()) for (const page of this.#pages) page.end();
+    // A response that stays open would keep a stop waiting, or show reports to whoever has no log-in any more.
+    const isDraining = this.#options.isDraining();
+    for (const [page, until] of this.#pages) if (isDraining || until <= Date.now()) page.end();
     if (this.#isReading || this.#pages.size === 0) return;
     this.#isReading = true;
     try {
       const frame = `data: ${JSON.stringify(await this.#options.read())}\n\n`;
       // A page that does not read gets the next one that it has room for.
-      for (const page of this.#pages) if (!page.writableNeedDrain) page.write(frame);
+      for (const page of this.#pages.keys()) if (!page.writableNeedDrain && !page.writableEnded) page.write(frame);
     } catch (error) {
       this.#options.onFailure(error);
     } finally {

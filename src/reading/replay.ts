@@ -117,7 +117,7 @@ export async function openReplay(
     return Replay.begin(BEGINNING, await openRevisions(start.seen, seam, owedAfter(BEGINNING), options));
   }
   const position = start.kind === 'after' && !isAfter(start.position, seam) ? start.position : NOWHERE;
-  const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, one.after, hub) }));
+  const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, hub) }));
   // `BEGINNING` stands for the beginning of the store's present life: such a client has not missed any gap.
   const gaps = position === BEGINNING ? [] : hub.gaps;
   return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps }));
@@ -133,10 +133,12 @@ export async function openMissed(
   return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps: options.hub.gaps }));
 }
 
-/** The reason of a reset that a channel needs whatever its backlog has, or `undefined`. The channel is read from `after` on. */
-function brokenSince(start: Start, after: Position, hub: Hub): ResetReason | undefined {
+/**
+ * The reason of a reset that every channel needs whatever its backlog has, or `undefined`. A channel that was granted in the store's present
+ * life needs it too: the store has forgotten whether the reader had it before, and what was published there then.
+ */
+function brokenSince(start: Start, hub: Hub): ResetReason | undefined {
   if (start.kind !== 'after') return 'unreadable';
   if (isAfter(start.position, hub.position)) return 'future';
-  if (start.position === BEGINNING || !isAfter(hub.born, start.position)) return undefined;
-  return isAfter(after, hub.born) ? undefined : 'flushed';
+  return start.position !== BEGINNING && isAfter(hub.born, start.position) ? 'flushed' : undefined;
 }

@@ -164,9 +164,9 @@ describe('the console in Chromium', function () {
     await open();
     await publish('before');
     await shows('before');
-    await page.selectOption('#away', '3');
+    await page.selectOption('#away', '10');
     await page.click('#cut');
-    expect(await state()).to.equal('back in 3 s');
+    expect(await state()).to.equal('back in 10 s');
     for (const text of ['one', 'two', 'three']) await publish(text);
     expect(await texts()).to.deep.equal(['before']);
     await isOpen();
@@ -254,6 +254,20 @@ describe('the console in Chromium', function () {
     await shows('batch-5-99', 'batch-5-99-waits-0');
     await page.click('#clear');
     expect(await page.locator('#frames > li.message').count()).to.equal(0);
+  });
+
+  it('keeps a bounded amount of text, and shows the beginning of a long one', async () => {
+    await open();
+    await page.evaluate(async () => {
+      const body = JSON.stringify({ channel: 'room:2', data: 'long'.repeat(50_000) });
+      for (let i = 0; i < 30; i++) {
+        await fetch('console/publish', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+      }
+    });
+    await eventually(async () => /30 messages/.test((await page.textContent('#counts')) ?? '') || undefined);
+    expect(await page.locator('#frames > li.message').count()).to.equal(24);
+    const text = await page.locator('#frames > li.message .text').first().textContent();
+    expect(text).to.equal('long'.repeat(250));
   });
 
   it('shows gateway and fleet as they are, and stands still while it is hidden', async () => {

@@ -62,9 +62,10 @@ describe('the console over HTTP', function () {
     await Promise.all(gateways.map((gateway) => gateway.stop()));
   });
 
-  async function start(env: Record<string, string> = {}, ...args: string[]): Promise<Gateway> {
-    const all = { REDIS_URL: redis.url, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET, ...env };
-    const gateway = await startGateway(all, undefined, args);
+  async function start(env: Record<string, string | undefined> = {}, ...args: string[]): Promise<Gateway> {
+    const all = Object.entries({ REDIS_URL: redis.url, SISYPHUS_PUBLISH_SECRET: PUBLISH_SECRET, ...env });
+    const set = all.filter((one): one is [string, string] => one[1] !== undefined);
+    const gateway = await startGateway(Object.fromEntries(set), undefined, args);
     gateways.push(gateway);
     return gateway;
   }
@@ -239,8 +240,13 @@ describe('the console over HTTP', function () {
   });
 
   it('is open in the demo to this machine by a local name, and to nobody else', async () => {
-    const { url, port } = await start({}, '--demo');
-    expect(await (await ask(`${url}/console/session`)).json()).to.include({ isDemo: true, auth: 'open' });
+    const { url, port } = await start({ SISYPHUS_PUBLISH_SECRET: undefined }, '--demo');
+    const session = await (await ask(`${url}/console/session`)).json();
+    expect(session).to.include({ isDemo: true, auth: 'open' });
+    // The lines that the page shows have the secret that the demo has made, so they can be typed as they are.
+    const shown = { Authorization: `Bearer ${session.demoSecret}` };
+    const body = { channel: 'room:1', data: 'x' };
+    expect((await ask(`${url}/publish`, { method: 'POST', body, headers: shown })).status).to.equal(200);
     expect(await (await ask(`http://localhost:${port}/console/rights?user=1`)).json()).to.deep.equal({
       user: '1',
       channels: ['room:1', 'room:2'],

@@ -233,6 +233,33 @@ describe('a Redis that loses its memory', function () {
     }
   });
 
+  it('FLUSHALL while a client is away: its channels are reset, also those that were granted again since', async () => {
+    const world = await startWorld();
+    try {
+      const granted = (channel: string) =>
+        world.client.call('FCALL', 'sisyphus_grant', 1, 'sisyphus:{0}', '1', channel);
+      await granted('room:1');
+      await world.allow('1', 'room:2');
+      const watcher = await world.openOk({ path: '/?user=2' });
+      const stream = await world.openOk({ path: '/?user=1' });
+      await world.publish.fcall('room:1', 'read');
+      await stream.until(({ messages }) => messages.length === 1);
+      stream.close();
+      await world.publish.fcall('room:1', 'lost');
+      await world.client.flushall();
+      await watcher.until(({ frames }) => resetsOf(frames).length === 1);
+      await granted('room:1');
+      await world.allow('1', 'room:2');
+      await world.publish.fcall('room:1', 'anew');
+      const headers = { 'Last-Event-ID': stream.lastEventId! };
+      const again = await world.openOk({ path: '/?user=1', headers });
+      await again.until(({ frames }) => frames.some(({ data }) => data === 'anew'));
+      expect(resetsOf(again.frames).sort()).to.deep.equal(['room:1 flushed', 'room:2 flushed', 'user:1 flushed']);
+    } finally {
+      await world.stop();
+    }
+  });
+
   it('FLUSHALL: the channels followed are reset within 2 s, and revisions start again', async () => {
     const world = await startWorld();
     try {

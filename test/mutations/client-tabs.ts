@@ -6,12 +6,28 @@ const CAUGHT_BY = 'unit/client-tabs';
 /** Mistakes in how tabs share a line. */
 export const TAB_MUTATIONS: Mutation[] = [
   {
+    name: 'tabs: polls outside of them are not refused',
+    file: 'src/client/poll.ts',
+    find: 'if (open.key !== undefined)',
+    replace: "if (open.key === '')",
+    caughtBy: CAUGHT_BY,
+    only: 'refuse to be inside',
+  },
+  {
     name: 'tabs: frames of a leader that has lost its lock are taken',
     file: FILE,
-    find: '    if (word.term < this.#term) return;\n',
+    find: '    if (!(word.term >= this.#term)) return;\n',
     replace: '',
     caughtBy: CAUGHT_BY,
     only: 'do not go back',
+  },
+  {
+    name: 'tabs: a leader gives up its line for what is no word',
+    file: FILE,
+    find: 'if (!(word.term >= this.#term)) return;',
+    replace: 'if (word.term < this.#term) return;',
+    caughtBy: CAUGHT_BY,
+    only: 'no word of theirs',
   },
   {
     name: 'tabs: a message that is known already is given again',

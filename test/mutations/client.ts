@@ -33,9 +33,17 @@ export const CLIENT_MUTATIONS: Mutation[] = [
   {
     name: 'the client does not wait for as long as the gateway says',
     file: 'src/client/client.ts',
-    find: 'retry ?? longest * (1 - Math.random() * 0.75)',
-    replace: 'longest * (1 - Math.random() * 0.75)',
+    find: 'this.#isTold ? Math.min(retry!, LONGEST_RETRY) : longest',
+    replace: 'longest',
     caughtBy: 'unit/client-stream',
+  },
+  {
+    name: 'the client comes back at once if it is told a time that no timer knows',
+    file: 'src/client/client.ts',
+    find: 'Math.min(retry!, LONGEST_RETRY)',
+    replace: 'Math.min(retry!, 2 ** 31 - 1)',
+    caughtBy: 'unit/client-stream',
+    only: 'within a minute',
   },
   {
     name: 'the client comes back after a failure',

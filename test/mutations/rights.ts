@@ -124,6 +124,14 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
     caughtBy: 'conformance/drops',
   },
   {
+    name: 'what was granted anew is not reset in a new life of the store',
+    file: 'src/reading/replay.ts',
+    find: 'broken: brokenSince(start, hub) }',
+    replace: 'broken: isAfter(one.after, hub.born) ? undefined : brokenSince(start, hub) }',
+    caughtBy: 'integration/resets',
+    only: 'granted again',
+  },
+  {
     name: 'gaps are not announced',
     file: 'src/reading/read-channels.ts',
     find: 'for (const [channel, reason] of reading?.gaps ?? []) if (!reasons.has(channel)) reasons.set(channel, reason);',

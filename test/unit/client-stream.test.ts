@@ -247,6 +247,19 @@ describe('the client for browsers', () => {
       expect(page.sources.length).to.equal(3);
     });
 
+    it('within a minute, and not at once, whatever a gateway or a proxy says', async () => {
+      for (const retry of [0, -1, 3e9]) {
+        await begin();
+        page.source.say({ status: 'error', reason: 'redis', retry }, '1');
+        const { length } = page.sources;
+        await page.pass(400);
+        expect(page.sources.length, `${retry}`).to.equal(length);
+        await page.pass(60_000);
+        expect(page.sources.length, `${retry}`).to.be.above(length);
+        stream?.close();
+      }
+    });
+
     it('elsewhere, when the gateway sends it away, and says no error', async () => {
       await begin();
       page.source.ok('1');

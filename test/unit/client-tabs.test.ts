@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { poll } from '../../src/client/poll.ts';
 import { tabs } from '../../src/client/tabs.ts';
 import { action, TabsModel } from '../support/client/tabs-model.ts';
 
@@ -38,6 +39,12 @@ describe('tabs that share a line', function () {
     /** The positions at which lines were opened. */
     const opened = (): (string | null)[] => model.gateway.opened.map((url) => url.searchParams.get('lastEventId'));
 
+    it('share the way round a path that buffers, and refuse to be inside of it', () => {
+      const lines = () => ({ close: () => undefined });
+      expect(tabs({ key: '7' })(poll()(lines))).to.be.a('function');
+      expect(() => poll()(tabs({ key: '7' })(lines))).to.throw('expected tabs() before poll()');
+    });
+
     it('take what the leader reads, and its ok', async () => {
       for (let tab = 0; tab < 8; tab++) await model.open();
       await model.idle();
@@ -48,6 +55,26 @@ describe('tabs that share a line', function () {
         expect(read).to.deep.equal([110]);
         expect(statuses).to.deep.equal(['ok']);
       }
+    });
+
+    it('pass over what is no word of theirs', async () => {
+      const channels: BroadcastChannel[] = [];
+      const Simulated = globalThis.BroadcastChannel;
+      globalThis.BroadcastChannel = class extends Simulated {
+        constructor(name: string) {
+          super(name);
+          channels.push(this);
+        }
+      };
+      for (let tab = 0; tab < 3; tab++) await model.open();
+      await model.idle();
+      const strange = [7, 'x', true, [], {}, { term: null }, { term: 'x', data: '{}', id: '1' }, { line: {}, at: 1 }];
+      for (const data of strange) for (const channel of channels) channel.onmessage?.({ data } as MessageEvent);
+      await model.idle();
+      model.gateway.publish();
+      await model.idle();
+      expect(opened()).to.deep.equal([null]);
+      for (const { read } of model.clients) expect(read).to.deep.equal([110]);
     });
 
     it('need no line of their own where nothing came behind their position', async () => {

@@ -2,10 +2,12 @@ import { Readable } from 'node:stream';
 import { expect } from 'chai';
 import ipaddr from 'ipaddr.js';
 import type { Context } from 'koa';
+import { HttpRequest } from '../../src/auth/http-request.ts';
 import type { SisyphusError } from '../../src/errors.ts';
 import { BoundedLog, type Fields } from '../../src/http/bounded-log.ts';
 import { ConsoleGate } from '../../src/http/console-gate.ts';
 import { ConsolePass, LASTING } from '../../src/http/console-pass.ts';
+import { LoginPace } from '../../src/http/login-pace.ts';
 import { streamRequestOf } from '../../src/http/stream-request.ts';
 import { LocalLimits } from '../../src/limits/local-limits.ts';
 
@@ -134,6 +136,17 @@ describe('the gate of the console', () => {
     expect(await logIn(gate, SECRET, { address: '192.0.2.2' })).to.match(/^sisyphus_console=/);
   });
 
+  it('lets others log in while one address tries without end', async () => {
+    const pace = new LoginPace(
+      { clientOf: ({ remoteAddress = '' }) => ipaddr.parse(remoteAddress) },
+      new LocalLimits(),
+    );
+    const requestFrom = (address: string): HttpRequest => new HttpRequest('POST', '/', [], { remoteAddress: address });
+    for (let i = 0; i < 20; i++) expect(await pace.take(requestFrom('192.0.2.1'))).to.equal(0);
+    for (let i = 0; i < 4000; i++) expect(await pace.take(requestFrom('192.0.2.1'))).to.be.above(0);
+    expect(await pace.take(requestFrom('192.0.2.2'))).to.equal(0);
+  });
+
   it('says Secure to the browser if its page came by TLS', async () => {
     const gate = gateOf(SECRET, { proxies: ['10.0.0.0/8'] });
     const origin = { origin: 'https://push.example' };
@@ -155,7 +168,9 @@ describe('the gate of the console', () => {
     expect(await enter(other, { headers: { cookie } })).to.equal('in');
     expect(await enter(stranger, { headers: { cookie } })).to.equal('unauthorized');
     now += LASTING - 1;
-    expect(await enter(one, { headers: { cookie } })).to.equal('in');
+    const ctx = contextOf({ headers: { cookie } });
+    await one.enter(ctx, async () => undefined);
+    expect(ctx.state.end).to.equal(now + 1);
     now += 2;
     expect(await enter(one, { headers: { cookie } })).to.equal('unauthorized');
   });
@@ -192,7 +207,7 @@ describe('the gate of the console', () => {
       expect(await enter(gate, { address }), address).to.equal('not_local');
     }
     expect(await enter(gate, { address: '::ffff:127.0.0.1' })).to.equal('in');
-    for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-host']) {
+    for (const name of ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'via', 'x-real-ip']) {
       expect(await enter(gate, { headers: { [name]: 'x' } }), name).to.equal('not_local');
     }
     expect(await logIn(gate, '')).to.equal('unauthorized');

@@ -29,8 +29,10 @@ describe('a secret of tokens', () => {
 
 describe('a gateway without a REDIS_URL', () => {
   it('is warned of where there are users who are told apart, and is usual in a trial', () => {
-    expect(unshared({ auth: 'jwt', redisUrl: undefined })).to.match(/^there is no REDIS_URL: .*expected REDIS_URL$/);
-    expect(unshared({ auth: 'jwt', redisUrl: 'redis://r' })).to.equal(undefined);
-    expect(unshared({ auth: 'open', redisUrl: undefined })).to.equal(undefined);
+    const alone = { auth: 'jwt', redisUrl: undefined, console: 'off' } as const;
+    expect(unshared(alone)).to.match(/^there is no REDIS_URL: .*expected REDIS_URL$/);
+    expect(unshared({ ...alone, redisUrl: 'redis://r' })).to.equal(undefined);
+    expect(unshared({ ...alone, auth: 'open' })).to.equal(undefined);
+    expect(unshared({ ...alone, console: 'open' })).to.equal(undefined);
   });
 });

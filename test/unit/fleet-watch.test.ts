@@ -71,7 +71,21 @@ describe('the fleet that the console shows', () => {
       .set('a/1', 'no JSON')
       .set('b/1', '{}')
       .set('c/1', JSON.stringify({ ...OWN, gateway: 'other', at: now }));
+    const hostile = { streams: '<b>', users: null, received: [1], role: { toString: 1 }, at: '1' };
+    for (const [name, value] of Object.entries(hostile)) {
+      stored.set(name, JSON.stringify({ ...OWN, gateway: name, at: now, [name]: value }));
+    }
+    stored.set('long', JSON.stringify({ ...OWN, gateway: 'long', at: now, role: 'x'.repeat(2000) }));
     expect(await names()).to.deep.equal([watch.name]);
+  });
+
+  it('passes on of a report what it knows, and of 500 others at most', async () => {
+    for (let i = 0; i < 501; i++) {
+      stored.set(`a/${i}`, JSON.stringify({ ...OWN, gateway: `a/${i}`, at: now, more: 'x' }));
+    }
+    const found = await watch.look();
+    expect(found).to.have.length(501);
+    expect(found[1]).to.deep.equal({ ...OWN, gateway: 'a/0', at: now });
   });
 
   it('reports itself while it runs, removes what is an hour old, and takes its own report along', async () => {

@@ -38,7 +38,7 @@ describe('the reports for the console', () => {
   let feed: ReportFeed;
 
   beforeEach(() => {
-    mock.timers.enable({ apis: ['setInterval'] });
+    mock.timers.enable({ apis: ['setInterval', 'Date'] });
     [reads, isDraining, failures] = [0, false, []];
     const read = async (): Promise<object> => {
       if (++reads === 3) throw new Error('the store is away');
@@ -48,9 +48,9 @@ describe('the reports for the console', () => {
   });
   afterEach(() => mock.timers.reset());
 
-  const open = (method?: string): Page => {
+  const open = (method?: string, until?: number): Page => {
     const page = new Page(method);
-    feed.add(page as unknown as ServerResponse);
+    feed.add(page as unknown as ServerResponse, until);
     return page;
   };
   const refusalOf = (): string => {
@@ -113,6 +113,14 @@ describe('the reports for the console', () => {
     expect(open('HEAD').hasEnded).to.equal(true);
     await second();
     expect(reads).to.equal(1);
+  });
+
+  it('end with the log-in of their page', async () => {
+    const [one, other] = [open('GET', Date.now() + 1500), open()];
+    await second();
+    expect([one.hasEnded, other.hasEnded]).to.deep.equal([false, false]);
+    await second();
+    expect([one.hasEnded, other.hasEnded]).to.deep.equal([true, false]);
   });
 
   it('are for fifty pages at a time, and for none while the gateway drains', async () => {

@@ -6,7 +6,13 @@ import fc from 'fast-check';
 import { secretFor } from '../../src/cli/publisher.ts';
 import { rereading } from '../../src/cli/reread.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { parseSecretList, readSecretFile, type SecretList } from '../../src/config/secret-list.ts';
+import {
+  makeDemoSecret,
+  parseSecretList,
+  readSecretFile,
+  type SecretList,
+  shownSecret,
+} from '../../src/config/secret-list.ts';
 import { Mistake } from '../../src/config/values.ts';
 import { PublishSecrets } from '../../src/publish-secrets.ts';
 import { runCommand } from '../support/command-line.ts';
@@ -29,6 +35,15 @@ function problemOf(act: () => unknown): string {
 }
 
 describe('a list of publish secrets', () => {
+  it('shows the secret of a demo that the demo has made, and no other', () => {
+    const made = makeDemoSecret();
+    expect(shownSecret(made)).to.equal(made.text);
+    for (const text of ['demo-secret', 'change-me', `${made.text}x`, `mine:${made.text}`]) {
+      expect(shownSecret(parseSecretList(text)), text).to.equal(undefined);
+    }
+    expect(shownSecret(undefined)).to.equal(undefined);
+  });
+
   const LISTS: [string, string[]][] = [
     ['s3cret', ['default s3cret all']],
     ['#s3cret', ['default #s3cret all']],

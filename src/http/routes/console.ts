@@ -1,5 +1,6 @@
 import type { Context, Next } from 'koa';
 import type { DirectPublisher } from '../../backlog/direct-publisher.ts';
+import { shownSecret } from '../../config/secret-list.ts';
 import { SisyphusError } from '../../errors.ts';
 import { requireUser } from '../../message/names.ts';
 import { CONSOLE_HEADERS, readConsoleFiles } from '../console-page.ts';
@@ -41,12 +42,14 @@ export function consoleFiles(): (ctx: Context) => void {
 /** GET /console/session: what the page has to know of the gateway; only who is let in gets it. */
 export function consoleSession({ config, version, store, fleet, direct }: HttpContext): (ctx: Context) => void {
   const { auth, rights, publicChannels, backlog, keyPrefix, port } = config;
+  const isDemo = config.console === 'open';
   return (ctx) => {
     ctx.body = {
       ...{ version, store, auth, rights, publicChannels, keyPrefix, port },
       isOnAdminPort: config.adminPort !== undefined,
       gateway: fleet?.name,
-      isDemo: config.console === 'open',
+      isDemo,
+      demoSecret: isDemo ? shownSecret(config.publishSecret) : undefined,
       backlogLength: backlog.length,
       recordsPlain: config.rawChannels.length > 0,
       redis: direct && { command: direct.command, key: direct.key },
@@ -57,7 +60,7 @@ export function consoleSession({ config, version, store, fleet, direct }: HttpCo
 /** GET /console/reports: a report each second. */
 export function consoleReports(feed: ReportFeed): (ctx: Context) => void {
   return (ctx) => {
-    feed.add(ctx.res);
+    feed.add(ctx.res, ctx.state.end as number | undefined);
     ctx.respond = false;
   };
 }

@@ -6,9 +6,10 @@ import type { World } from '../world.ts';
 
 const MEGABYTE = 1024 * 1024;
 const BYTES = 200_000;
-/** What the gateway and Redis may take above their rest, each, and how much later others may get their messages (ms). */
+/** What the gateway and Redis may take above their rest, each. */
 const MEMORY = 64 * MEGABYTE;
-const DELAY = 100;
+/** How much later others may get their messages (ms). The short form runs beside other tests, which take the processors for as long as that. */
+const DELAY = { long: 100, short: 600 };
 
 /** What a client that was away got back, and how often it had to ask. */
 interface Returned {
@@ -43,7 +44,7 @@ export const largeReplays = scenario({
     findings.figures.p99 = `${before.toFixed(0)} ms before, ${slowest.toFixed(0)} ms meanwhile`;
     findings.expect(first === clients, `${first} of ${clients} were served at the first try`);
     findings.expect(
-      slowest <= before + DELAY,
+      slowest <= before + (run.long ? DELAY.long : DELAY.short),
       `others waited ${slowest.toFixed(0)} ms (p99), ${before.toFixed(0)} ms before`,
     );
     expectSmall(findings, 'the gateway', gateway.end());
