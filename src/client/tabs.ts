@@ -28,7 +28,7 @@ export interface TabsOptions {
 export function tabs({ key }: TabsOptions): Through {
   const page = { key, born: Date.now() + Math.random() };
   return (open) =>
-    globalThis.isSecureContext && navigator.locks
+    globalThis.document && navigator.locks
       ? Object.assign((address: URL, receiver: Receiver) => new SharedLine(open, address, receiver, page), { key })
       : open;
 }

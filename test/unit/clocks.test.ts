@@ -11,6 +11,7 @@ const TIME_OF_DAY = [
     'auth/token.ts',
     'http/console-pass.ts',
     'http/identification.ts',
+    'http/report-feed.ts',
     'session/session-registry.ts',
     'sync/time-token.ts',
   ],

@@ -59,7 +59,7 @@ export class SimulatedBrowser {
   install(): void {
     const browser = this;
     const globals = {
-      isSecureContext: true,
+      document: { addEventListener: () => undefined },
       navigator: { locks: { request: this.#request.bind(this) } },
       setInterval: (run: () => void, every: number) => browser.#set(run, every),
       clearInterval: (timer: Timer) => browser.tabs.some((tab) => tab.timers.delete(timer)),
