@@ -12,7 +12,7 @@ export interface Count {
 export interface RateLimit {
   /** Counts one more, if there may be one more. @returns 0, or how long there may be none (ms) */
   take(key: string): Promise<number>;
-  /** How long there may be none (ms); 0 if there may be one. It is not counted. */
+  /** Counts nothing. @returns how long there may be none (ms); 0 if there may be one */
   wait(key: string): Promise<number>;
   /** Whether the key is counted at present. */
   has(key: string): Promise<boolean>;
@@ -20,7 +20,7 @@ export interface RateLimit {
 
 /** Where the limits are counted that hold for a whole gateway: in its only process, or over all of its workers. */
 export interface Limits {
-  /** @param name tells this limit from others; to be asked for once */
+  /** @param name tells this limit from others. Call this once for each name */
   count(name: string, most: number): Count;
   /** @param within in seconds */
   rate(name: string, most: number, within: number): RateLimit;

@@ -1,6 +1,6 @@
 import type { ToWorkerOfLimits } from './messages.ts';
 
-/** How long a worker may take to say how many it has (ms), before one that hangs is taken to have its whole share. */
+/** How long a worker may take to say how many it has (ms). After that it is taken to hang, and to have its whole share. */
 const PATIENCE = 1000;
 
 /** What the primary knows of one worker and one key. */
@@ -9,9 +9,9 @@ interface Held {
   most: number;
   /** The worker has not said yet how many it has. */
   isUnsure: boolean;
-  /** How many were granted since it was asked: its answer does not have them. */
+  /** How many were granted since the worker was asked how many it has: its answer does not include them. */
   granted: number;
-  /** It has been told that there is no room, and does not ask again before it is told that there is. */
+  /** The worker has been told that there is no room. It does not ask again before it is told that there is. */
   isRefused: boolean;
 }
 
@@ -56,7 +56,7 @@ export class PrimaryCount<W> {
     this.#options = options;
   }
 
-  /** The worker has nothing yet, and no share. */
+  /** To be called when a worker has started. It has nothing open yet, and no share. */
   join(worker: W): void {
     this.#shares.set(worker, 0);
     for (const entry of this.#counted.values()) this.#count(entry, worker);
@@ -124,7 +124,7 @@ export class PrimaryCount<W> {
     send(worker, { do: 'count', name, key: entry.key });
   }
 
-  /** Does what has become possible. */
+  /** Answers the workers that wait, as far as that is possible now, and shares the key again if it need not be counted any more. */
   #settle(entry: Entry<W>): void {
     const { most, patience = PATIENCE } = this.#options;
     while (entry.waiting.length > 0 && entry.total < most) {

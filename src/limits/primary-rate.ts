@@ -1,4 +1,4 @@
-/** How many times in a period a worker that takes all of it asks at least; and how much of it may stay unused with others, in parts of it. */
+/** A worker that uses a whole period by itself asks at least this often. So at most this part of a limit (1/8) is left unused with other workers. */
 const ASKS = 8;
 
 interface Period {
@@ -10,7 +10,7 @@ interface Period {
 
 export interface PrimaryRateOptions {
   most: number;
-  /** Milliseconds. */
+  /** How long a period is (ms). */
   within: number;
   workers: number;
   /** A monotonic clock (ms). */
@@ -27,7 +27,7 @@ export class PrimaryRate {
   readonly #options: PrimaryRateOptions;
   readonly #portion: number;
   readonly #now: () => number;
-  /** In the order in which they end. */
+  /** The periods by key, in the order in which they end. */
   readonly #periods = new Map<string, Period>();
 
   constructor(options: PrimaryRateOptions) {

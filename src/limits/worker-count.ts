@@ -15,7 +15,7 @@ export interface WorkerCountOptions {
   name: string;
   most: number;
   send: (message: ToPrimary) => void;
-  /** Numbers of questions. */
+  /** Gives the number of the next question. */
   nextId: () => number;
   patience?: number;
 }

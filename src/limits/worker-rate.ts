@@ -16,10 +16,10 @@ interface Portion {
 export interface WorkerRateOptions {
   name: string;
   most: number;
-  /** Seconds. */
+  /** How long a period is (s). */
   within: number;
   send: (message: ToPrimary) => void;
-  /** Numbers of questions. */
+  /** Gives the number of the next question. */
   nextId: () => number;
   /** A monotonic clock (ms). */
   now?: () => number;
@@ -30,7 +30,7 @@ export interface WorkerRateOptions {
 export class WorkerRate implements RateLimit {
   readonly #options: WorkerRateOptions;
   readonly #now: () => number;
-  /** Almost in the order in which they end. */
+  /** The portions by key, almost in the order in which they end. */
   readonly #portions = new Map<string, Portion>();
   /** The questions that wait for an answer, by key. */
   readonly #asking = new Map<string, { id: number; answered: Promise<void>; settle: () => void }>();
