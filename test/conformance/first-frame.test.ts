@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { Redis } from 'ioredis';
 import { isOk, type RawStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -250,6 +251,13 @@ describe('the first frame', () => {
   });
 });
 
+/** ioredis takes a line that comes in one piece with the answer to MONITOR for an error, so nothing else begins on the client meanwhile. */
+async function monitorOf({ redis }: World): Promise<Redis> {
+  const client = redis.client();
+  await client.ping();
+  return client.monitor();
+}
+
 describe('a malformed user', () => {
   let world: World;
 
@@ -269,7 +277,7 @@ describe('a malformed user', () => {
     const heard = async (): Promise<unknown[]> =>
       ((await client.pubsub('CHANNELS')) as unknown[]).filter((name) => !String(name).endsWith('probe')).sort();
     const before = await heard();
-    const monitor = await world.redis.client().monitor();
+    const monitor = await monitorOf(world);
     const commands: string[] = [];
     monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
     const streams = Object.values(MALFORMED).map((path) => world.open({ path }));
@@ -335,7 +343,7 @@ describe('a list with names that are no channels', () => {
     );
     expect(topics).to.have.members(own);
     // Its own pattern for plain channels is its business; a name of the list must never have become one.
-    const monitor = await world.redis.client().monitor();
+    const monitor = await monitorOf(world);
     const commands: string[][] = [];
     monitor.on('monitor', (_time: string, args: string[]) => commands.push(args));
     const other = await world.openOk();
