@@ -15,8 +15,8 @@ import type { Polls } from '../poll/polls.ts';
 import type { PublishSecrets } from '../publish-secrets.ts';
 import type { Repeats } from '../repeats.ts';
 import type { SessionRegistry } from '../session/session-registry.ts';
+import type { FleetWatch } from './console/fleet-watch.ts';
 import type { Descriptors } from './descriptors.ts';
-import type { FleetWatch } from './fleet-watch.ts';
 
 /** The parts of the gateway that the HTTP side works with. */
 export interface HttpContext {

@@ -7,7 +7,7 @@ import { createAuthenticator } from '../auth/modes.ts';
 import { Failures } from '../repeats.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ClientLimits } from './client-limits.ts';
-import { ConsoleGate } from './console-gate.ts';
+import { ConsoleGate } from './console/gate.ts';
 import type { HttpContext } from './context.ts';
 import { ErrorAnswers } from './error-answers.ts';
 import { createAdmission, warnOfFileLimit } from './file-limit.ts';

@@ -1,8 +1,8 @@
 import type { Transport } from '../connection/transport.ts';
 import type { Tally } from '../counters.ts';
 import type { Report, State, Status } from '../metrics/report.ts';
+import type { FleetReport } from './console/fleet-watch.ts';
 import type { HttpContext } from './context.ts';
-import type { FleetReport } from './fleet-watch.ts';
 import { reasonsAgainst } from './readiness.ts';
 
 /** All figures of this process. */

@@ -1,7 +1,8 @@
 import Router from 'koa-router';
 import { Snapshots } from '../collection/snapshots.ts';
 import type { ClientLimits } from './client-limits.ts';
-import type { ConsoleGate } from './console-gate.ts';
+import type { ConsoleGate } from './console/gate.ts';
+import { ReportFeed } from './console/report-feed.ts';
 import type { HttpContext } from './context.ts';
 import type { Descriptors } from './descriptors.ts';
 import type { Identification } from './identification.ts';
@@ -9,7 +10,6 @@ import type { LongPolls } from './long-polls.ts';
 import { collectionWriter } from './middleware/collection-writer.ts';
 import { preflight } from './middleware/cors.ts';
 import { publisher } from './middleware/publisher.ts';
-import { ReportFeed } from './report-feed.ts';
 import { patchCollection, putCollection } from './routes/change-collection.ts';
 import { client } from './routes/client.ts';
 import {

@@ -8,7 +8,7 @@ const IN_CHROMIUM = 'browser/console';
 export const CONSOLE_MUTATIONS: Mutation[] = [
   {
     name: 'a page whose name leads to this machine is taken for a local one',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: "isLocalName(ctx.get('Host'))",
     replace: "ctx.get('Host') !== '-'",
     caughtBy: GATE,
@@ -16,7 +16,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'what a proxy passes on is taken for local',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: ' && !isPassedOn',
     replace: '',
     caughtBy: GATE,
@@ -24,7 +24,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'other machines use the console of a demo',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: 'if (isLoopback(remoteAddress) && ',
     replace: 'if (',
     caughtBy: GATE,
@@ -32,7 +32,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'pages of other sites read at the console',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: 'if (isFromElsewhere(ctx.req.headers))',
     replace: "if (ctx.method !== 'GET' && isFromElsewhere(ctx.req.headers))",
     caughtBy: OVER_HTTP,
@@ -56,7 +56,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a pass is as long as its bearer writes',
-    file: 'src/http/console-pass.ts',
+    file: 'src/http/console/pass.ts',
     find: '.update(`console until ${end}`)',
     replace: ".update('console until')",
     caughtBy: GATE,
@@ -64,7 +64,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a pass never ends',
-    file: 'src/http/console-pass.ts',
+    file: 'src/http/console/pass.ts',
     find: 'Number(end) > this.#now()',
     replace: 'Number(end) > 0',
     caughtBy: GATE,
@@ -72,7 +72,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'streams outlive the log-in',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: ', expires: this.#endOf(request) }',
     replace: ' }',
     caughtBy: GATE,
@@ -80,7 +80,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'secrets are tried as fast as they can be sent',
-    file: 'src/http/login-pace.ts',
+    file: 'src/http/console/login-pace.ts',
     find: ': this.#logins.take(key);',
     replace: ': this.#logins.wait(key);',
     caughtBy: GATE,
@@ -88,7 +88,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'one address that tries to log in without end keeps everybody out',
-    file: 'src/http/login-pace.ts',
+    file: 'src/http/console/login-pace.ts',
     find: '(await this.#logins.has(key)) ? 0 : await',
     replace: 'await',
     caughtBy: GATE,
@@ -96,7 +96,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the cookie goes over the open network although the page came by TLS',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: "if (/^https:/i.test(ctx.get('Origin'))) return true;",
     replace: '',
     caughtBy: GATE,
@@ -143,7 +143,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a stop waits for the pages that watch',
-    file: 'src/http/report-feed.ts',
+    file: 'src/http/console/report-feed.ts',
     find: 'if (isDraining || until',
     replace: 'if (until',
     caughtBy: OVER_HTTP,
@@ -151,7 +151,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'reports outlive the log-in',
-    file: 'src/http/report-feed.ts',
+    file: 'src/http/console/report-feed.ts',
     find: ' || until <= Date.now()',
     replace: '',
     caughtBy: 'unit/report-feed',
@@ -159,7 +159,7 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'the gate does not say when a log-in ends',
-    file: 'src/http/console-gate.ts',
+    file: 'src/http/console/gate.ts',
     find: '    ctx.state.end = end;\n',
     replace: '',
     caughtBy: GATE,
@@ -167,14 +167,14 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a gateway that was killed stays in the fleet',
-    file: 'src/http/fleet-watch.ts',
+    file: 'src/http/console/fleet-watch.ts',
     find: 'return now - seen.since < LEASE && ',
     replace: 'return ',
     caughtBy: 'unit/fleet-watch',
   },
   {
     name: 'reports of the fleet may hold anything',
-    file: 'src/http/fleet-watch.ts',
+    file: 'src/http/console/fleet-watch.ts',
     find: " || typeof role !== 'string' || !Object.values(numbers).every(Number.isFinite)",
     replace: '',
     caughtBy: 'unit/fleet-watch',
@@ -222,14 +222,14 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
   },
   {
     name: 'reports are gathered while one is being gathered',
-    file: 'src/http/report-feed.ts',
+    file: 'src/http/console/report-feed.ts',
     find: 'this.#isReading || this.#pages.size === 0',
     replace: 'this.#pages.size === 0',
     caughtBy: 'unit/report-feed',
   },
   {
     name: 'the console shows the worker that has least to do',
-    file: 'src/http/console-report.ts',
+    file: 'src/http/console/report.ts',
     find: 'Math.max(...states.map(',
     replace: 'Math.min(...states.map(',
     caughtBy: 'unit/metrics',

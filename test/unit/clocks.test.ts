@@ -9,9 +9,9 @@ const TIME_OF_DAY = [
   ...[
     'auth/forward.ts',
     'auth/token.ts',
-    'http/console-pass.ts',
+    'http/console/pass.ts',
     'http/identification.ts',
-    'http/report-feed.ts',
+    'http/console/report-feed.ts',
     'session/session-registry.ts',
     'sync/time-token.ts',
   ],
@@ -22,8 +22,8 @@ const TIME_OF_DAY = [
     'poll/inbox-request.ts',
     'http/stream-head.ts',
     'http/rt-door.ts',
-    'http/fleet-watch.ts',
-    'http/console-report.ts',
+    'http/console/fleet-watch.ts',
+    'http/console/report.ts',
     'output.ts',
   ],
   // Ids are times.

@@ -5,9 +5,9 @@ import type { Context } from 'koa';
 import { HttpRequest } from '../../src/auth/http-request.ts';
 import type { SisyphusError } from '../../src/errors.ts';
 import { BoundedLog, type Fields } from '../../src/http/bounded-log.ts';
-import { ConsoleGate } from '../../src/http/console-gate.ts';
-import { ConsolePass, LASTING } from '../../src/http/console-pass.ts';
-import { LoginPace } from '../../src/http/login-pace.ts';
+import { ConsoleGate } from '../../src/http/console/gate.ts';
+import { LoginPace } from '../../src/http/console/login-pace.ts';
+import { ConsolePass, LASTING } from '../../src/http/console/pass.ts';
 import { streamRequestOf } from '../../src/http/stream-request.ts';
 import { LocalLimits } from '../../src/limits/local-limits.ts';
 

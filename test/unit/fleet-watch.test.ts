@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { FleetReports } from '../../src/backlog/fleet-reports.ts';
-import { FleetWatch } from '../../src/http/fleet-watch.ts';
+import { FleetWatch } from '../../src/http/console/fleet-watch.ts';
 
 const OWN = { streams: 1, users: 1, channels: 2, role: 'leader', draining: false, received: 5, delivered: 6 };
 

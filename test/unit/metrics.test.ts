@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { Counters } from '../../src/counters.ts';
-import { consoleReport } from '../../src/http/console-report.ts';
+import { consoleReport } from '../../src/http/console/report.ts';
 import { render } from '../../src/metrics/render.ts';
 import type { Report } from '../../src/metrics/report.ts';
 import { METRICS } from '../../src/metrics/table.ts';

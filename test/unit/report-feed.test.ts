@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { mock } from 'node:test';
 import { expect } from 'chai';
 import type { SisyphusError } from '../../src/errors.ts';
-import { ReportFeed } from '../../src/http/report-feed.ts';
+import { ReportFeed } from '../../src/http/console/report-feed.ts';
 
 class Page extends EventEmitter {
   readonly req: { method: string };

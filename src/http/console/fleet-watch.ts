@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
-import type { FleetReports } from '../backlog/fleet-reports.ts';
-import type { Failures } from '../repeats.ts';
+import type { FleetReports } from '../../backlog/fleet-reports.ts';
+import type { Failures } from '../../repeats.ts';
 
 /** A report is written this often (ms). */
 const PERIOD = 2000;

@@ -1,21 +1,21 @@
 import type { Context, Next } from 'koa';
-import type { Authenticator } from '../auth/authenticator.ts';
-import { NOBODY } from '../auth/authenticator.ts';
-import { cookieOf } from '../auth/credential.ts';
-import type { HttpRequest } from '../auth/http-request.ts';
-import { TrustedProxies } from '../auth/trusted-proxies.ts';
-import type { Config } from '../config/config.ts';
-import { SisyphusError } from '../errors.ts';
-import { isLoopback } from '../exposure.ts';
-import type { Limits } from '../limits/limits.ts';
-import { isChannel, isUser } from '../message/names.ts';
-import type { BoundedLog } from './bounded-log.ts';
-import { ConsolePass, LASTING } from './console-pass.ts';
-import { jsonObjectOf } from './json-body.ts';
+import type { Authenticator } from '../../auth/authenticator.ts';
+import { NOBODY } from '../../auth/authenticator.ts';
+import { cookieOf } from '../../auth/credential.ts';
+import type { HttpRequest } from '../../auth/http-request.ts';
+import { TrustedProxies } from '../../auth/trusted-proxies.ts';
+import type { Config } from '../../config/config.ts';
+import { SisyphusError } from '../../errors.ts';
+import { isLoopback } from '../../exposure.ts';
+import type { Limits } from '../../limits/limits.ts';
+import { isChannel, isUser } from '../../message/names.ts';
+import type { BoundedLog } from '../bounded-log.ts';
+import { jsonObjectOf } from '../json-body.ts';
+import { isFromElsewhere } from '../middleware/same-site.ts';
+import { readBody } from '../read-body.ts';
+import { streamRequestOf } from '../stream-request.ts';
 import { LoginPace } from './login-pace.ts';
-import { isFromElsewhere } from './middleware/same-site.ts';
-import { readBody } from './read-body.ts';
-import { streamRequestOf } from './stream-request.ts';
+import { ConsolePass, LASTING } from './pass.ts';
 
 const COOKIE = 'sisyphus_console';
 /** The largest body of a log-in (bytes). */

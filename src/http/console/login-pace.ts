@@ -1,6 +1,6 @@
-import type { HttpRequest } from '../auth/http-request.ts';
-import { networkOf, type TrustedProxies } from '../auth/trusted-proxies.ts';
-import { ALL, type Limits, type RateLimit } from '../limits/limits.ts';
+import type { HttpRequest } from '../../auth/http-request.ts';
+import { networkOf, type TrustedProxies } from '../../auth/trusted-proxies.ts';
+import { ALL, type Limits, type RateLimit } from '../../limits/limits.ts';
 
 /** Log-ins of one address (IPv6: of one /64) within a minute. */
 const OF_ADDRESS = 20;

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { extname } from 'node:path';
-import { ROOT } from '../root.ts';
-import { readFile, type ServedFile } from './served-file.ts';
+import { ROOT } from '../../root.ts';
+import { readFile, type ServedFile } from '../served-file.ts';
 
 const FOLDER = new URL('src/console/', ROOT);
 const TYPES: Record<string, string> = { '.html': 'html', '.css': 'css', '.js': 'js', '.svg': 'svg' };

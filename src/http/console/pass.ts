@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { digestOf, isSame } from '../secret-digest.ts';
+import { digestOf, isSame } from '../../secret-digest.ts';
 
 /** How long a log-in lasts (ms). */
 export const LASTING = 12 * 3_600_000;

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { SisyphusError } from '../errors.ts';
-import { STREAM_HEADERS } from './stream-head.ts';
+import { SisyphusError } from '../../errors.ts';
+import { STREAM_HEADERS } from '../stream-head.ts';
 
 /** A report is sent this often (ms). */
 const PERIOD = 1000;

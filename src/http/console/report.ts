@@ -1,5 +1,5 @@
-import { countsOf, statusOf } from '../metrics/combine.ts';
-import type { Gathered } from '../metrics/report.ts';
+import { countsOf, statusOf } from '../../metrics/combine.ts';
+import type { Gathered } from '../../metrics/report.ts';
 import type { FleetReport } from './fleet-watch.ts';
 
 /** How a gateway is at the moment, for the console, which finds out what happens in a second by comparing two of them. */

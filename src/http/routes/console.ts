@@ -3,12 +3,12 @@ import type { DirectPublisher } from '../../backlog/direct-publisher.ts';
 import { shownSecret } from '../../config/secret-list.ts';
 import { SisyphusError } from '../../errors.ts';
 import { requireUser } from '../../message/names.ts';
-import { CONSOLE_HEADERS, readConsoleFiles } from '../console-page.ts';
-import { consoleReport } from '../console-report.ts';
+import { CONSOLE_HEADERS, readConsoleFiles } from '../console/page.ts';
+import { consoleReport } from '../console/report.ts';
+import type { ReportFeed } from '../console/report-feed.ts';
 import type { HttpContext } from '../context.ts';
 import { parsePublications } from '../publications.ts';
 import { readBody } from '../read-body.ts';
-import type { ReportFeed } from '../report-feed.ts';
 import { answerFile } from '../served-file.ts';
 import { resultOf } from './publish.ts';
 
