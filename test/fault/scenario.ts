@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RedisServer } from '../support/redis.ts';
+import { eventually } from '../support/wait.ts';
 import { now } from './clock.ts';
 import type { Verdict } from './judge.ts';
 import type { Frame, Publication } from './ledger.ts';
@@ -131,6 +132,26 @@ export function slowest(world: World): number {
 /** Frames of this kind that came after a moment. */
 export function framesOf(world: World, kind: Frame['kind'], from = 0): Frame[] {
   return world.ledger.frames.filter((frame) => frame.kind === kind && frame.at >= from);
+}
+
+/** So long (ms) nobody gets a message once all are recorded and delivered. */
+const QUIET = 500;
+
+/**
+ * Until nobody gets messages any more. On a busy machine a recorder or a gateway may be behind by a second, and what it has not read when Redis is
+ * killed is known to nobody.
+ */
+export async function untilQuiet(world: World): Promise<void> {
+  let [count, since] = [-1, 0];
+  await eventually(
+    () => {
+      const { length } = framesOf(world, 'message');
+      if (length !== count) [count, since] = [length, now()];
+      return now() - since > QUIET;
+    },
+    15_000,
+    50,
+  );
 }
 
 /** Everything could be found: there was nothing to tell anybody of. */

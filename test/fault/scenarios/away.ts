@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { eventually } from '../../support/wait.ts';
 import { now } from '../clock.ts';
 import type { Publication } from '../ledger.ts';
-import { type Definition, framesOf, pause, type Scenario, scenario, Unheard } from '../scenario.ts';
+import { type Definition, framesOf, pause, type Scenario, scenario, Unheard, untilQuiet } from '../scenario.ts';
 import { Pair } from '../support/replication.ts';
 import type { World } from '../world.ts';
 
@@ -64,8 +64,12 @@ function awayOver(
             gone.map((user) => `user:${user}`),
           ),
         );
+        // What is acknowledged in the last moment is heard by nobody, and so nobody could tell that it is lost.
+        world.load.setRate(0);
+        await untilQuiet(world);
         await loss.finish(world);
         await eventually(() => world.leader(), 10_000, 50);
+        world.load.setRate(world.plan.rate);
         await pause(800);
         const half = Math.ceil(names.length / 2);
         world.note('they come back');

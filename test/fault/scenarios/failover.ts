@@ -1,7 +1,7 @@
 import type { RedisServer } from '../../support/redis.ts';
 import { eventually } from '../../support/wait.ts';
 import { now } from '../clock.ts';
-import { expectNothingSeen, framesOf, pause, type Scenario, scenario } from '../scenario.ts';
+import { expectNothingSeen, framesOf, pause, type Scenario, scenario, untilQuiet } from '../scenario.ts';
 import { Pair } from '../support/replication.ts';
 import { Sentinels } from '../support/sentinels.ts';
 import type { World } from '../world.ts';
@@ -9,26 +9,6 @@ import type { World } from '../world.ts';
 /** Started by `redis`, used by `act`: one scenario runs at a time. */
 let pair: Pair;
 let sentinels: Sentinels;
-
-/** So long (ms) nobody gets a message once all are recorded and delivered. */
-const QUIET = 500;
-
-/**
- * Until nobody gets messages any more. On a busy machine a recorder may be behind by a second: what it has received and not recorded before the
- * failover is announced, and rightly so.
- */
-async function untilQuiet(world: World): Promise<void> {
-  let [count, since] = [-1, 0];
-  await eventually(
-    () => {
-      const { length } = framesOf(world, 'message');
-      if (length !== count) [count, since] = [length, now()];
-      return now() - since > QUIET;
-    },
-    15_000,
-    50,
-  );
-}
 
 export const cleanFailovers = scenario({
   name: 'clean-failovers',
