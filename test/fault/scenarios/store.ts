@@ -85,8 +85,6 @@ export const halfLostStore = scenario({
     /** A channel of which a key has another type stays as it is: somebody has to look at what is there. */
     const damaged = new Set<string>();
     findings.figures.damages = await every(world, 300, run.seconds, async () => {
-      // A channel's revisions may start again, or those of all.
-      for (const reason of RESET_REASONS) world.ledger.licences.push({ reason, from: now() });
       for (const key of await damage(world)) damaged.add(/:channel:(.+):msg_/.exec(key)?.[1] ?? '');
       const user = world.load.users.find((one) => !damaged.has(`user:${one}`)) ?? '';
       const at = now();
@@ -123,10 +121,13 @@ async function damage(world: World): Promise<string[]> {
     .sample([...kinds.keys()], random.integer(1, 2))
     .map((kind) => random.pick(kinds.get(kind) ?? []));
   /** A gateway that mends a key at this moment may have made it one of another type: then it is not damaged. */
-  const spoil = (words: string[]): Promise<unknown> =>
-    world.call(...words).catch((error: Error) => {
+  const spoil = async (words: string[]): Promise<void> => {
+    // A channel's revisions may start again, or those of all; and again if a gateway notices between two commands.
+    for (const reason of RESET_REASONS) world.ledger.licences.push({ reason, from: now() });
+    await world.call(...words).catch((error: Error) => {
       if (!error.message.startsWith('WRONGTYPE')) throw error;
     });
+  };
   for (const key of chosen) {
     const isHash = (await admin.call('TYPE', key)) === 'hash';
     if (isHash && random.chance(0.5)) await spoil(['HDEL', key, ...random.sample(FIELDS, random.integer(1, 3))]);
