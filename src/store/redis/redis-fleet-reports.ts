@@ -7,11 +7,7 @@ import { rethrow } from './redis-error.ts';
 /** How long the key is kept after the last report (ms). It must not end while a fleet is watched; see lua/functions/streams.lua. */
 const KEPT = 3_600_000;
 
-/**
- * One hash, a field for each gateway. It is read and written by plain commands, because nothing depends on it. A function comes before each write:
- * it looks at the replication id, because what a promoted server has written before that look counts as PUBLISHes that nobody has heard
- * (lua/replication.lua).
- */
+/** One hash, a field for each gateway. It is read and written by plain commands, because nothing depends on it. */
 export class RedisFleetReports implements FleetReports {
   readonly #redis: Redis;
   readonly #keys: Keys;
@@ -24,9 +20,8 @@ export class RedisFleetReports implements FleetReports {
   }
 
   async write(gateway: string, text: string): Promise<void> {
-    await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [0]);
-    await Promise.all([this.#redis.hset(this.#key, gateway, text), this.#redis.pexpire(this.#key, KEPT)]).catch(
-      rethrow,
+    await this.#write(() =>
+      Promise.all([this.#redis.hset(this.#key, gateway, text), this.#redis.pexpire(this.#key, KEPT)]),
     );
   }
 
@@ -36,7 +31,14 @@ export class RedisFleetReports implements FleetReports {
 
   async remove(gateways: readonly string[]): Promise<void> {
     if (gateways.length === 0) return;
-    await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [0]);
-    await this.#redis.hdel(this.#key, ...gateways).catch(rethrow);
+    await this.#write(() => this.#redis.hdel(this.#key, ...gateways));
+  }
+
+  /**
+   * A function comes before each write: it looks at the replication id, because what a promoted server has written before that look counts as
+   * PUBLISHes that nobody has heard (lua/replication.lua).
+   */
+  async #write(write: () => Promise<unknown>): Promise<void> {
+    await callFunction(this.#redis, this.#keys, 'sisyphus_mark', [0]).then(write).catch(rethrow);
   }
 }
