@@ -10,6 +10,7 @@ import type { Carried } from '../poll/poll-store.ts';
 import type { ClientLimits } from './client-limits.ts';
 import type { HttpContext } from './context.ts';
 import type { Identification } from './identification.ts';
+import { errorOf } from './refusal-error.ts';
 import { readStreamQuery } from './stream-query.ts';
 import { streamRequestOf } from './stream-request.ts';
 
@@ -113,7 +114,7 @@ export class PollVisitors {
 
 /** The error for a client that is refused. */
 function errorFor({ refusal }: Refused): SisyphusError {
-  if (refusal === 'draining') return new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+  if (refusal === 'draining') return errorOf({ refusal: 'draining' });
   if (refusal === 'capacity' || refusal === 'busy') {
     return new SisyphusError('unavailable', 'the gateway is full: expected the request again later');
   }

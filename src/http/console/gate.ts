@@ -13,6 +13,7 @@ import type { BoundedLog } from '../bounded-log.ts';
 import { jsonObjectOf } from '../json-body.ts';
 import { isFromElsewhere } from '../middleware/same-site.ts';
 import { readBody } from '../read-body.ts';
+import { errorOf } from '../refusal-error.ts';
 import { streamRequestOf } from '../stream-request.ts';
 import { LoginPace } from './login-pace.ts';
 import { ConsolePass, LASTING } from './pass.ts';
@@ -88,7 +89,7 @@ export class ConsoleGate {
       );
     }
     if (ctx.method !== 'GET' && this.#options.isDraining()) {
-      throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+      throw errorOf({ refusal: 'draining' });
     }
     ctx.state.secret = { name: 'console', allows: () => true };
     ctx.state.end = end;

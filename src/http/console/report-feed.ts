@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { SisyphusError } from '../../errors.ts';
+import { errorOf } from '../refusal-error.ts';
 import { STREAM_HEADERS } from '../stream-head.ts';
 
 /** A report is sent this often (ms). */
@@ -30,8 +31,7 @@ export class ReportFeed {
    * @throws SisyphusError `unavailable`, `draining`
    */
   add(page: ServerResponse, until = Number.POSITIVE_INFINITY): void {
-    if (this.#options.isDraining())
-      throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    if (this.#options.isDraining()) throw errorOf({ refusal: 'draining' });
     if (this.#pages.size >= MOST) {
       throw new SisyphusError('unavailable', `${MOST} consoles watch already: expected one of them to be closed`);
     }

@@ -5,6 +5,7 @@ import { SisyphusError } from '../../errors.ts';
 import type { RateLimit } from '../../limits/limits.ts';
 import type { PublishSecrets } from '../../publish-secrets.ts';
 import type { ClientLimits } from '../client-limits.ts';
+import { errorOf } from '../refusal-error.ts';
 import { streamRequestOf } from '../stream-request.ts';
 
 export interface PublisherLimits {
@@ -42,7 +43,7 @@ export function publisher(
       if (token !== undefined) await clients.failed(counted, 'signature');
       throw new SisyphusError('unauthorized', 'expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>');
     }
-    if (isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    if (isDraining()) throw errorOf({ refusal: 'draining' });
     requireBelow(ctx, await rate.take(token), 'SISYPHUS_MAX_PUBLISHES');
     ctx.state.secret = secret;
     await next();

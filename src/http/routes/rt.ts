@@ -1,10 +1,9 @@
 import type { Context } from 'koa';
-import { SisyphusError } from '../../errors.ts';
 import { mediaTypeOf, textOf, unsupported } from '../json-body.ts';
 import type { LongPolls } from '../long-polls.ts';
 import { pollRevisions, TAKING } from '../poll-revisions.ts';
 import { readBody } from '../read-body.ts';
-import { errorOfReason } from '../refusal-error.ts';
+import { errorOf, errorOfReason } from '../refusal-error.ts';
 import { readPairs } from '../rt-query.ts';
 import { streamRequestOf } from '../stream-request.ts';
 
@@ -54,8 +53,7 @@ export function rtSync(polls: LongPolls): (ctx: Context) => Promise<void> {
       if (outcome.reason === 'client') return leave(ctx);
       throw errorOfReason(outcome.reason, outcome.ending);
     }
-    if (!isOpen && denied.size < seen.size)
-      throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    if (!isOpen && denied.size < seen.size) throw errorOf({ refusal: 'draining' });
     const channels = [...seen.keys()];
     const readable = channels.filter((channel) => !denied.has(channel));
     const counters = readable.length > 0 ? await polls.context.backlog.counters(readable) : [];

@@ -15,6 +15,7 @@ import { answerPlainly } from '../plain-answer.ts';
 import type { PollVisitors } from '../poll-visitors.ts';
 import { requireAllowed } from '../publish-rights.ts';
 import { readBody } from '../read-body.ts';
+import { errorOf } from '../refusal-error.ts';
 import { textsFrom, textsOf } from '../text-messages.ts';
 
 /** The largest body (bytes). */
@@ -165,8 +166,7 @@ export class SockIt {
   }
 
   #requireRunning(): void {
-    if (this.#context.isDraining())
-      throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    if (this.#context.isDraining()) throw errorOf({ refusal: 'draining' });
   }
 }
 

@@ -14,6 +14,7 @@ import { mediaTypeOf, textOf, unsupported } from '../json-body.ts';
 import type { Line } from '../line-pacer.ts';
 import { Poller } from '../poller.ts';
 import { readBody } from '../read-body.ts';
+import { errorOf } from '../refusal-error.ts';
 import { requireSecret, secretsOf } from '../sync-secrets.ts';
 
 /** How long a poll waits until the records are loaded (ms); then it is answered 503. */
@@ -70,7 +71,7 @@ export function poll(context: HttpContext, { limits }: SyncOptions): (ctx: Conte
     const { name, receive } = dictionaryOf(ctx, config.collections);
     const secrets = secretsOf(receive, context.secrets);
     await requireSecret(ctx, secrets, { text: NO_TEXT, hmac: hmacOf(ctx) }, limits);
-    if (context.isDraining()) throw new SisyphusError('draining', 'this gateway is being stopped; ask another one');
+    if (context.isDraining()) throw errorOf({ refusal: 'draining' });
     const since = sinceOf(ctx);
     const permit = await permitFor(context);
     const feed = feeds.get(name) ?? begin(name);
