@@ -1,5 +1,5 @@
 import { PROGRAM } from '../root.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, type Mends, mendOf } from './finding.ts';
 import { askGateway } from './gateway-answer.ts';
 
 /** Asks a gateway what it thinks of itself. @param isNamed whether the address was given, so that a gateway is expected there */
@@ -21,14 +21,14 @@ export async function examineGateway(url: string, isNamed: boolean): Promise<Fin
       : [finding('note', text)];
   }
   const level = ready.ready === true ? 'weak' : 'bad';
-  const reasons = texts(ready.reasons).map((reason) => finding(level, reason, mendOf(reason)));
+  const reasons = texts(ready.reasons).map((reason) => finding(level, reason, mendOf(MENDS, reason)));
   const warnings = texts(status.warnings).map((warning) => finding('weak', warning));
   const summary = `the gateway at ${url} (${status.version}) has ${status.streams} streams of ${status.users} users`;
   return [finding('ok', summary), ...reasons, ...warnings];
 }
 
 /** What mends a reason of `/readyz`, by a pattern; a reason of Redis is also a finding about Redis, which has the command. */
-const MENDS: [RegExp, string][] = [
+const MENDS: Mends = [
   [
     /files that the process may open/,
     'LimitNOFILE in the unit of systemd, or ulimit -n, and a restart; or another gateway',
@@ -39,10 +39,6 @@ const MENDS: [RegExp, string][] = [
   ],
   [/is being stopped/, 'wait until it has been started again'],
 ];
-
-function mendOf(reason: string): string | undefined {
-  return MENDS.find(([pattern]) => pattern.test(reason))?.[1];
-}
 
 function texts(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Finding, Level } from './finding.ts';
+import { type Finding, type Level, type Mends, mendOf } from './finding.ts';
 import type { Publisher } from './publisher.ts';
 import { reasonOf } from './reason.ts';
 import { WatchedStream } from './watched-stream.ts';
@@ -46,15 +46,14 @@ export async function examineProxy(options: ProxyOptions): Promise<Finding[]> {
     return [...findings, await ofMessage(stream, options), await ofSilence(stream, options), ...(await ofPaths(proxy))];
   } catch (error) {
     const reason = reasonOf(error);
-    const [, mend] = UNREACHED.find(([pattern]) => pattern.test(reason)) ?? [];
-    return [finding('bad', `${proxy} cannot be reached: ${reason}`, mend)];
+    return [finding('bad', `${proxy} cannot be reached: ${reason}`, mendOf(UNREACHED, reason))];
   } finally {
     stream.close();
   }
 }
 
 /** What mends a connection that cannot be made, by a pattern of the error. */
-const UNREACHED: [RegExp, string][] = [
+const UNREACHED: Mends = [
   [/altnames/, 'the address of --proxy with the name that is in its certificate'],
   [/expired|not yet valid/i, 'another certificate in the proxy, and the right time on this machine'],
   [/certificate|issuer/i, 'NODE_EXTRA_CA_CERTS=<the CA in PEM>, if browsers trust it'],

@@ -9,7 +9,7 @@ import { VERSION } from '../store/redis/library.ts';
 import { PlainNames } from '../store/redis/plain-names.ts';
 import { targetOf } from '../store/redis/target.ts';
 import type { Weakness } from '../store/redis/weaknesses.ts';
-import type { Finding, Level } from './finding.ts';
+import { type Finding, type Level, type Mends, mendOf } from './finding.ts';
 import { reasonOf } from './reason.ts';
 
 /** Redis's default for clients that hear messages (bytes). */
@@ -29,7 +29,7 @@ const MENDS: Record<Weakness['event'], string> = {
 };
 
 /** What mends a Redis that answers and refuses, by a pattern of the reason. */
-const REFUSALS: [RegExp, string][] = [
+const REFUSALS: Mends = [
   [
     /\(OOM\)/,
     'redis-cli CONFIG SET maxmemory <more>, and the same in redis.conf; redis-cli --bigkeys shows what is large',
@@ -40,10 +40,6 @@ const REFUSALS: [RegExp, string][] = [
   [/\((WRONGPASS|NOAUTH)\)/, 'REDIS_URL=redis://<user>:<password>@…, as redis-cli ACL LIST has them'],
   [/ECONNREFUSED|no answer/, 'start Redis, or name another address in REDIS_URL'],
 ];
-
-function mendOf(reason: string): string | undefined {
-  return REFUSALS.find(([pattern]) => pattern.test(reason))?.[1];
-}
 
 /** Looks at the Redis of the configuration; changes nothing there. */
 export async function examineRedis(config: Config): Promise<Finding[]> {
@@ -68,7 +64,7 @@ export async function examineRedis(config: Config): Promise<Finding[]> {
     ];
   } catch (error) {
     const text = `Redis cannot be used: ${reasonOf(error)}`;
-    return [finding('bad', text, mendOf(text))];
+    return [finding('bad', text, mendOf(REFUSALS, text))];
   }
 }
 
@@ -78,7 +74,7 @@ function finding(level: Level, text: string, mend?: string): Finding {
 
 function ofTrouble({ stops, reason, mend }: Inspection['lasting'][number]): Finding {
   const costs = stops === 'publishing' ? 'nothing can be published' : 'no reader can be served';
-  return finding('bad', reason.includes(costs) ? reason : `${reason} (${costs})`, mend ?? mendOf(reason));
+  return finding('bad', reason.includes(costs) ? reason : `${reason} (${costs})`, mend ?? mendOf(REFUSALS, reason));
 }
 
 /** What the figures come to. */

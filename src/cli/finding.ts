@@ -12,6 +12,14 @@ export interface Finding {
   mend?: string | undefined;
 }
 
+/** Lines that mend what a text says, each with the pattern of such texts. */
+export type Mends = readonly [RegExp, string][];
+
+/** The line that mends what the text says; `undefined` if none is known. */
+export function mendOf(mends: Mends, text: string): string | undefined {
+  return mends.find(([pattern]) => pattern.test(text))?.[1];
+}
+
 const COLORS: Record<Level, number> = { ok: 32, note: 36, weak: 33, bad: 31 };
 
 export function printFindings(findings: Finding[], stdout: Sink, isColored: boolean): void {
