@@ -50,7 +50,7 @@ export interface Remarks {
   refusal?: Refusal | undefined;
   /** The variable with the limit that is reached. */
   limit?: string | undefined;
-  /** After so long without a frame (ms) a noop comes, so that a client can tell a quiet stream from a dead one. Only in JSON. */
+  /** After so long without a frame (ms) a noop comes, so that a client can tell a quiet stream from a dead one. Only in JSON, and with `ok`. */
   noopInterval?: number | undefined;
   /** One sentence for each ignored part of the request. */
   notes?: readonly string[] | undefined;
@@ -69,9 +69,13 @@ export function encodeStatus(
 ): Buffer {
   const isRaw = format === 'raw';
   const retry = Math.round(retryMs);
+  const told = {
+    noopInterval: status === 'ok' ? noopInterval : undefined,
+    retry: format === 'frames' ? retry : undefined,
+  };
   const data = isRaw
     ? `<message><status>${status}</status></message>`
-    : JSON.stringify({ status, reason: refusal, limit, noopInterval, retry: format === 'frames' ? retry : undefined });
+    : JSON.stringify({ status, reason: refusal, limit, ...told });
   const words = isRaw ? [refusal, limit].filter((word) => word !== undefined) : [];
   const comments = [...words, ...notes].map(commentOf).join('');
   return Buffer.from(`id: ${formatPosition(position)}\ndata: ${data}\nretry: ${retry}\n${comments}\n`);

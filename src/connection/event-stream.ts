@@ -102,12 +102,11 @@ export class EventStream implements Connection, Debtor {
 
   open(status: Status, position: Position, { refusal, limit, times = 1 }: Ending = {}): void {
     if (this.closed || !this.#first) return;
-    const { head, notes, noopInterval: interval } = this.#first;
+    const { head, ...remarks } = this.#first;
     this.#first = undefined;
     const retry = retryAfter(status, this.#random, times);
-    const noopInterval = status === 'ok' ? interval : undefined;
-    const remarks = { refusal, limit, noopInterval, notes };
-    this.#watch(this.#writer.begin(head, encodeStatus(status, position, retry, this.#format, remarks)));
+    const frame = encodeStatus(status, position, retry, this.#format, { refusal, limit, ...remarks });
+    this.#watch(this.#writer.begin(head, frame));
     this.lastSent = performance.now();
   }
 

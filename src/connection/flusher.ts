@@ -1,5 +1,6 @@
 import type { Position } from '../message/position.ts';
 import { Credit } from './credit.ts';
+import { MOST_TIMED } from './write-timer.ts';
 
 /** A stream that has bytes to send. */
 export interface Flushable {
@@ -21,9 +22,6 @@ const SPACING = 40;
 const SHARE = 0.5;
 /** Longest time from the start of one round to the start of the next (ms): a round looks long if the process was suspended in it. */
 const LONGEST_SPACING = 500;
-
-/** Messages whose writing is timed in one round, at most. */
-const MOST_TIMED = 10_000;
 
 /**
  * Writes the waiting frames of streams: the frames of one stream together, and large fan-outs in slices and not too often.

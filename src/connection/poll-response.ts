@@ -96,8 +96,7 @@ export class PollResponse implements Connection {
     this.#isOpened = true;
     const { format, notes, random = Math.random } = this.#options;
     const retry = status === 'ok' ? RETRY : retryAfter(status, random, times);
-    const noopInterval = status === 'ok' ? PATIENCE : undefined;
-    this.#add(encodeStatus(status, position, retry, format, { refusal, limit, noopInterval, notes }));
+    this.#add(encodeStatus(status, position, retry, format, { refusal, limit, noopInterval: PATIENCE, notes }));
     if (status === 'ok' && this.#options.isFirst) this.#endSoon();
   }
 

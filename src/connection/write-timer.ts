@@ -1,7 +1,7 @@
 import type { Position } from '../message/position.ts';
 
-/** Messages that are timed in one turn of the event loop, at most. */
-const MOST_TIMED = 10_000;
+/** Messages that are timed at most: in one turn of the event loop, or in one round of `Flusher`. */
+export const MOST_TIMED = 10_000;
 
 /** The polls that were given messages in one turn of the event loop. */
 interface Batch {

@@ -413,9 +413,9 @@ export const MUTATIONS: Mutation[] = [
   {
     name: 'over capacity is a status of its own',
     file: 'src/connection/event-stream.ts',
-    find: 'const { head, notes, noopInterval: interval } = this.#first;',
+    find: 'const { head, ...remarks } = this.#first;',
     replace:
-      "const { head: usual, notes, noopInterval: interval } = this.#first;\n    const head = status === 'ok' ? usual : { ...usual, status: 503 };",
+      "const { head: usual, ...remarks } = this.#first;\n    const head = status === 'ok' ? usual : { ...usual, status: 503 };",
     caughtBy: 'conformance/first-frame',
   },
   {

@@ -316,6 +316,8 @@ describe('what the gateway itself says', () => {
       'id: 1795206467123456\ndata: {"status":"ok","noopInterval":15000}\nretry: 1\n\n',
     );
     expect(encodeStatus('ok', at, 1, 'raw', { noopInterval: 15_000 }).toString()).not.to.include('15000');
+    // A stream that ends has none.
+    expect(encodeStatus('error', at, 1, 'json', { noopInterval: 15_000 }).toString()).not.to.include('15000');
   });
 
   it('has everything in the JSON of a frame, for a client with one listener', () => {
