@@ -152,7 +152,8 @@ export function sum(counts: Counts[]): Counts {
 
 type Figures = { [name: string]: number | Figures };
 
-function add(total: Figures, more: Figures): void {
+/** Adds figures to others, by their names. */
+export function add(total: Figures, more: Figures): void {
   for (const [name, figure] of Object.entries(more)) {
     if (typeof figure === 'number') total[name] = ((total[name] as number | undefined) ?? 0) + figure;
     else {
@@ -163,7 +164,8 @@ function add(total: Figures, more: Figures): void {
   }
 }
 
-function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
+/** Counts one more of a word. */
+export function increase<Word extends string>(tally: Tally<Word>, word: Word): void {
   tally[word] = (tally[word] ?? 0) + 1;
 }
 

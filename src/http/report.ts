@@ -1,5 +1,5 @@
 import type { Transport } from '../connection/transport.ts';
-import type { Tally } from '../counters.ts';
+import { increase, type Tally } from '../counters.ts';
 import type { Report, State, Status } from '../metrics/report.ts';
 import type { FleetReport } from './console/fleet-watch.ts';
 import type { HttpContext } from './context.ts';
@@ -9,7 +9,7 @@ import { reasonsAgainst } from './readiness.ts';
 export async function reportOf(context: HttpContext, loop: State['loop']): Promise<Report> {
   const { counters, descriptors, sessions, config } = context;
   const open: Tally<Transport> = {};
-  for (const transport of sessions.transports()) open[transport] = (open[transport] ?? 0) + 1;
+  for (const transport of sessions.transports()) increase(open, transport);
   const { stopping } = await reasonsAgainst(context);
   const files = { open: await descriptors.open(), limit: descriptors.limit };
   const publishing = context.troubles().every(({ stops }) => stops === 'readers');

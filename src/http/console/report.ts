@@ -1,3 +1,4 @@
+import { add } from '../../counters.ts';
 import { countsOf, statusOf } from '../../metrics/combine.ts';
 import type { Gathered } from '../../metrics/report.ts';
 import type { FleetReport } from './fleet-watch.ts';
@@ -19,9 +20,7 @@ export function consoleReport(gathered: Gathered, fleet: FleetReport[]): object 
   } = countsOf(gathered);
   const states = gathered.reports.map(({ state }) => state);
   const open: Record<string, number> = {};
-  for (const state of states) {
-    for (const [transport, count] of Object.entries(state.open)) open[transport] = (open[transport] ?? 0) + count;
-  }
+  for (const state of states) add(open, state.open);
   return {
     at: Date.now(),
     ...{ version, store, redis, draining, recorder, streams, users, channels, subscriptions, open },
