@@ -139,7 +139,9 @@ export function createContext(options: ContextOptions): Context {
 
   const loop = new EventLoop();
   const own = (): ReturnType<typeof ownReport> => ownReport(http);
-  const fleet = config.console === 'off' ? undefined : new FleetWatch({ reports: store.reports, own, failures });
+  const watching = new Failures(logger.child({ component: 'console' }));
+  const fleet =
+    config.console === 'off' ? undefined : new FleetWatch({ reports: store.reports, own, failures: watching });
   const report = (): Promise<Report> => reportOf(http, loop.figures);
   const http: HttpContext = {
     config,
