@@ -9,6 +9,7 @@ import { Origins } from './origins.ts';
 import { PAGE_HEADERS } from './page-headers.ts';
 import { pollRevisions, TAKING } from './poll-revisions.ts';
 import type { Next } from './stream-door.ts';
+import { utcDate } from './utc-date.ts';
 
 /** The most bytes that a client may send before it has the answer to its poll. */
 const MOST_EARLY = 64 * 1024;
@@ -71,15 +72,6 @@ export class RtDoor {
     return `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${own}${cors}${PAGE_LINES}${isLast ? LAST : STAYS}\r\n${body}`;
   }
 }
-
-/** The date of now in the form of HTTP; it is made once a second, for all answers of a moment. */
-function utcDate(): string {
-  const second = Math.floor(Date.now() / 1000);
-  if (second !== dated.second) Object.assign(dated, { second, text: new Date().toUTCString() });
-  return dated.text;
-}
-
-const dated = { second: 0, text: '' };
 
 function linesOf(headers: Readonly<Record<string, string>>): string {
   let lines = '';

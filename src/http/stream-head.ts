@@ -1,6 +1,7 @@
 import type { ResponseHead } from '../connection/response-head.ts';
 import { corsHeaders } from './middleware/cors.ts';
 import { Origins } from './origins.ts';
+import { utcDate } from './utc-date.ts';
 
 export const STREAM_HEADERS = {
   // The type comes first: over plain HTTP Chromium takes a truncated head for a whole one, and gives up for good if the type is
@@ -21,20 +22,20 @@ export const STREAM_HEADERS = {
 export class StreamHeads {
   readonly #origins: Origins;
   readonly #heads = new Map<string | undefined, ResponseHead>();
-  #second = 0;
+  #date = '';
 
   constructor(origins: readonly string[]) {
     this.#origins = new Origins(origins);
   }
 
   for(origin: string | undefined): ResponseHead {
-    const second = Math.floor(Date.now() / 1000);
-    if (second !== this.#second) this.#heads.clear();
-    this.#second = second;
+    const date = utcDate();
+    if (date !== this.#date) this.#heads.clear();
+    this.#date = date;
     const known = origin !== undefined && this.#origins.has(origin) ? origin : undefined;
     let head = this.#heads.get(known);
     if (!head) {
-      const headers = { ...STREAM_HEADERS, ...corsHeaders(this.#origins, known), Date: new Date().toUTCString() };
+      const headers = { ...STREAM_HEADERS, ...corsHeaders(this.#origins, known), Date: date };
       head = { status: 200, headers };
       this.#heads.set(known, head);
     }
