@@ -56,7 +56,7 @@ export type Counts = {
 /** Counts events for `/status` and `/metrics`. All parts of the gateway share one object. */
 export class Counters {
   readonly #counts = nothing();
-  // These are counted for each reader of each message, so they are fields of their own.
+  // These two are counted for each reader of each message, and a field of the class is the cheapest to increase.
   #delivered = 0;
   #deliveredBytes = 0;
 

@@ -5,7 +5,7 @@ import { onlyMine } from './own-variables.ts';
 
 /** What `serve` listens on if nothing else is said. */
 const USUAL_PORT = 3001;
-/** Who listens on all addresses is reached on the loopback address, too. */
+/** A server that listens on all addresses is reached on the loopback address, too. */
 const LOOPBACK: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 /**

@@ -5,7 +5,7 @@ import type { Texts } from '../config/settings.ts';
 import { Mistake } from '../config/values.ts';
 import type { Logger } from '../logger.ts';
 
-/** Who takes what was read again. */
+/** The parts of the gateway that take what was read again. */
 export interface Readers {
   useSecrets(list: SecretList): void;
   useCertificates(tls: RedisTls): void;

@@ -117,7 +117,7 @@ function verdictFor({ found, id, rights, streams, channel, problems }: Omit<Answ
   return 'the message waits in the backlog for the user, who has had no stream at the gateways that were asked';
 }
 
-/** Who ends as `slow` or `gone` has not read all that was written last. */
+/** A client whose stream ended as `slow` or `gone` has not read all that was written last. */
 function doubtOf(streams: Answer['streams'], fate: Fate): string {
   const reasons = streams.filter((stream) => stream.fate === fate).map(({ reason = '' }) => reason);
   const isWritten = fate === 'live' || fate === 'replayed';

@@ -5,7 +5,7 @@ import { relayLines } from './relay-lines.ts';
 import { type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
 import type { Reporting } from './worker-reports.ts';
 
-/** The variable in which a worker finds its number: the one of its place, also if it is not the first one there. */
+/** The variable in which a worker finds its number: that of its place, which a worker keeps that is started after another one has died. */
 export const PLACE = 'WORKER_PLACE';
 
 export interface WorkerProcessOptions {
@@ -27,7 +27,7 @@ export class WorkerProcess implements Reporting {
   /** Settles when streams may come to the worker: `true`; or when it has ended before: `false`. */
   readonly ready: Promise<boolean>;
   readonly ended: Promise<void>;
-  /** It has been told to stop, and its end is expected. */
+  /** Whether the primary has told the process to stop, so that its end is expected. */
   isLeaving = false;
   readonly #worker: Worker;
 

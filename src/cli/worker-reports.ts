@@ -58,7 +58,7 @@ export class WorkerReports {
     this.#died++;
   }
 
-  /** Those who ask at the same time get the same answer. */
+  /** The gathering that is under way: requests that come meanwhile get the same answer. */
   gather(): Promise<Gathered> {
     this.#gathering ??= this.#gather().finally(() => {
       this.#gathering = undefined;

@@ -112,7 +112,7 @@ export class Workers {
       this.#isDue = false;
       const old = [...this.#running];
       for (const worker of old) {
-        // One that died meanwhile has been started anew.
+        // A worker that died meanwhile has been started anew.
         if (!this.#running.has(worker) || this.#isStopping) continue;
         if (!(await this.#replaceOne(worker))) return;
       }
@@ -203,7 +203,7 @@ export class Workers {
       this.stop();
       return;
     }
-    // The one whose place it should have taken goes on.
+    // The worker whose place this one should have taken goes on.
     if (worker === this.#next) return;
     this.#earlyDeaths = life < SOUND_LIFE ? this.#earlyDeaths + 1 : 0;
     this.#forkLater(worker.place);

@@ -131,7 +131,11 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
     this.#write(byKey(update, known.key), removed);
   }
 
-  /** Sets the records. `removed`: those that the caller has taken out of the map; some of them may be among the records again. */
+  /**
+   * Puts records into the map, and tells the listeners what has changed.
+   *
+   * @param removed records that the caller has taken out of the map. One that is also among the records is kept or updated, and not removed
+   */
   #write(records: ReadonlyMap<string, Item>, removed: Map<string, Item>): void {
     const [created, updated] = [new Map<string, Item>(), new Map<string, Item>()];
     for (const [key, record] of records) {

@@ -7,7 +7,7 @@ export const LEAST_SILENCE = 3_000;
 export const MOST_HELD = 10_000;
 /** How often the silence is looked at (ms). */
 export const LOOK = 1_000;
-/** So many failures are about five minutes: from then on the pauses are longer. */
+/** After this many failures in a row, which take about five minutes, the pauses between openings are longer. */
 export const MANY_FAILURES = 100;
 /** The gateway asks for no longer pause (ms). Above 24 days, a timer of a browser would end at once. */
 export const LONGEST_RETRY = 60_000;

@@ -6,7 +6,7 @@ export class Listeners {
 
   /** @returns a function that takes the listener away */
   add(name: string, listener: Listener): () => void {
-    // Its own function each time: two parts of a page may add the same one, and each takes away only its own.
+    // Each `add` makes a function of its own, because two parts of a page may add the same listener, and each may only take away its own.
     const own: Listener = (value) => listener(value);
     const listeners = this.#byName.get(name) ?? new Set();
     this.#byName.set(name, listeners.add(own));

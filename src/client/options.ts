@@ -14,7 +14,7 @@ export interface Status {
 }
 
 export interface SisyphusOptions {
-  /** The user whose stream is opened, if the gateway has `SISYPHUS_AUTH=open`. */
+  /** Whose stream the client opens. Only a gateway with `SISYPHUS_AUTH=open` reads it; the others go by the credential. */
   user?: string | number;
   /** Only these channels, instead of all that the user may read. */
   channels?: readonly string[];

@@ -38,7 +38,7 @@ export function settings(flags: Texts, environment: Texts): Map<Name, Setting> {
   return all;
 }
 
-/** The names that are no variables, or no flags, each with the one that may be meant. */
+/** A sentence for each flag and each `SISYPHUS_` variable that does not exist, with the name that may be meant. */
 export function unknownNames(flags: Texts, env: Texts): string[] {
   const names = VARIABLES.map(({ name }) => name as string);
   const flagNames = VARIABLES.map(({ flag }) => flag);

@@ -11,7 +11,7 @@ const PATIENCE = 25_000;
 /** A channel that was reset while the poll waits may be read again: the answer waits so long for the end of that, again and again (ms). */
 const AFTER_RESET = 100;
 
-/** One function for all polls. */
+/** The default of the callbacks. All polls share it, because four functions for each of them would cost memory. */
 function nothing(): void {}
 
 /** The answer to a poll. */

@@ -3,7 +3,7 @@ export const TRANSPORTS = ['stream', 'poll', 'rt', 'sock.it', 'sync'] as const;
 
 export type Transport = (typeof TRANSPORTS)[number];
 
-/** Those whose writes are timed. What `sync` sends is written by a feed for all who poll, and joined with what follows. */
+/** The transports whose writes are timed. `sync` is not among them: one feed writes for all clients, and joins messages that follow each other. */
 export const TIMED = ['stream', 'poll', 'rt', 'sock.it'] as const satisfies Transport[];
 
 export type Timed = (typeof TIMED)[number];

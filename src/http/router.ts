@@ -36,7 +36,7 @@ import { ping, poll, update } from './routes/sync.ts';
 import { mintToken, revokeTokens } from './routes/tokens.ts';
 
 const STREAM = ['/', '/stream'];
-/** Where a browser may be led to the console. */
+/** The address at which a browser that wants a page is redirected to the console. */
 const HOME = ['/'];
 
 export interface RouterOptions {

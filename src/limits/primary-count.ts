@@ -1,6 +1,6 @@
 import type { ToWorkerOfLimits } from './messages.ts';
 
-/** How long a worker may take to say how many it has (ms). After that it is taken to hang, and to have its whole share. */
+/** How long a worker may take to answer `count` (ms). After that the primary assumes that the worker hangs and has its whole share. */
 const PATIENCE = 1000;
 
 /** What the primary knows of one worker and one key. */
@@ -44,7 +44,8 @@ export interface PrimaryCountOptions<W> {
  * Invariant: of each key all workers together have at most `most`. While it is shared, because there are at most `parts` shares. When it
  * becomes counted, each worker is taken to have its whole share until it says how many it has, so `Held.most` is never less than
  * what the worker has, and it is the sum of these that stays within the limit. When it becomes shared again, no worker has more than its share.
- * A worker is refused only if the sum is at the limit and all workers have said how many they have, or one of them hangs.
+ * The primary refuses a worker only if that sum has reached the limit, and it waits before until every worker has said how many it has, or has
+ * taken longer than `PATIENCE`.
  */
 export class PrimaryCount<W> {
   readonly #options: PrimaryCountOptions<W>;

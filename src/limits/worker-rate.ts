@@ -76,7 +76,8 @@ export class WorkerRate implements RateLimit {
     const id = nextId();
     let settle!: () => void;
     const answered = new Promise<void>((resolve) => {
-      // If the primary hangs, each worker goes on by itself for a period, as if it were alone.
+      // If the primary does not answer in time, this worker allows itself the whole limit for one period, so that a primary that hangs
+      // stops no client.
       const timer = setTimeout(() => this.#have(key, most, within * 1000), patience);
       settle = () => {
         clearTimeout(timer);

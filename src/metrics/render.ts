@@ -17,7 +17,7 @@ export function render({ reports, ended, workers, died = 0 }: Gathered): Promise
   return AggregatorRegistry.aggregate(each).metrics();
 }
 
-/** A worker that drains because another one has taken its place is not ready, and that is no fault. */
+/** Takes workers that drain because others have taken their places for ready, because it is no fault that they are not. */
 function withoutReplaced(reports: Report[]): Report[] {
   if (reports.every(({ status }) => status.draining)) return reports;
   return reports.map((report) =>

@@ -130,7 +130,7 @@ export class FrameCollector implements Connection {
   /** The poll that has these frames was answered, or has ended without an answer. */
   written(): void {
     this.#onWritten?.();
-    // Nothing begins it again: the poll has ended.
+    // No message begins another measurement, because the poll has ended.
     this.#onWritten = () => undefined;
   }
 

@@ -27,7 +27,7 @@ const NONE: ReadonlyMap<string, Addition> = new Map();
 
 /** The channels that were added to a reading and are not read yet. */
 export class Additions {
-  /** `undefined` while there are none: each of many polls would have an empty map. */
+  /** `undefined` while no channel is added: an empty map for each of many waiting polls would cost memory. */
   #added: Map<string, Addition> | undefined;
 
   get isEmpty(): boolean {

@@ -110,7 +110,10 @@ export class Reading {
     await this.#drain();
   }
 
-  /** The same, for a client that has all up to the hub's position of its channels. The hub delivers these to the reader already. */
+  /**
+   * Opens the reading of a client that has missed nothing: it has its channels up to the hub's position, and the hub delivers them to the
+   * reader already.
+   */
   openLive(start: Start): void {
     const seam = this.#options.hub.position;
     this.#began = { start: start.kind, from: positionOf(start, seam), seam };

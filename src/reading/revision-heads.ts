@@ -18,7 +18,7 @@ export function isAhead(seen: ReadonlyMap<string, number>, hub: Pick<Hub, 'subsc
   return false;
 }
 
-/** Whether the hub has received these channels up to the very messages that the client has seen, so that there is nothing to read. */
+/** Whether the last message that the hub has of each channel is the last one that the client has seen, so that there is nothing to read. */
 export function isUpToDate(seen: ReadonlyMap<string, number>, hub: Pick<Hub, 'subscription' | 'position'>): boolean {
   for (const [channel, revision] of seen) {
     const { head, revision: last, refused } = hub.subscription(channel) ?? {};

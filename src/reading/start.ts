@@ -6,7 +6,7 @@ import { BEGINNING, justAfter, type Position, parsePosition } from '../message/p
  */
 export const NOWHERE = justAfter(BEGINNING);
 
-/** Finds out an id when the messages behind it are read. */
+/** Answers an id; it is called when the messages after that id are about to be read. */
 export type From = () => Promise<Position | undefined>;
 
 /** The position at which a reader wants to begin. */

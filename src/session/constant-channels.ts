@@ -23,7 +23,7 @@ export class ConstantChannels {
     // Most readers have none, and each of many idle streams would have an empty set.
     if (others.length === 0) return;
     const different = new Set(others);
-    // Most others have all that they name, and each of many polls would have the same set twice.
+    // Most polls may read every channel that they name. Then both are one set, because a second one for each poll would cost memory.
     this.#granted = different.size === named?.size ? named : different;
   }
 

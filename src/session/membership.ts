@@ -166,7 +166,8 @@ export class Membership implements Channels {
   }
 
   /**
-   * The same without waiting, for nobody: no list counts, and the hub delivers all of the channels already.
+   * Opens the membership of a client without a user, without waiting: no list has to be read, because the client names only public channels,
+   * and the hub has to deliver all of them already.
    *
    * @returns whether they are followed; if not, nothing has happened
    */

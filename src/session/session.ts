@@ -155,8 +155,8 @@ export class Session implements ReadingOwner {
   }
 
   /**
-   * Opens the session without waiting, if nothing has to be asked for or read: it is nobody's, and the client has all of its channels up to
-   * what the hub has received.
+   * Opens the session without waiting, if nothing has to be asked for or read: the client has no user, and it has all of its channels up to
+   * the last message that the hub has received.
    *
    * @returns whether the session is open; if not, nothing has happened
    */
@@ -282,7 +282,7 @@ export class Session implements ReadingOwner {
   }
 }
 
-/** One function for all sessions: each of many polls would have three of its own. */
+/** The default of the callbacks. All sessions share it, because three functions for each of many polls would cost memory. */
 function nothing(): void {}
 
 const NO_LIST = { channels: new Map<string, Position>(), version: BEGINNING, unsettled: false };

@@ -6,7 +6,7 @@ import type { Failures } from '../../repeats.ts';
 const PERIOD = 2000;
 /** A gateway whose report has not changed for so long (ms) is taken for dead. */
 const LEASE = 7000;
-/** A report that has not changed for so long, or is so old when this gateway starts (ms), is removed. */
+/** When a gateway starts, it removes the reports that are older than this (ms): whoever wrote them was killed. */
 const FORGOTTEN = 3_600_000;
 /** What is longer (characters) is no report. */
 const LONGEST = 2000;

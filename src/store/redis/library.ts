@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { ROOT } from '../../root.ts';
 
-/** Its files are the source of the library, and of nothing else. */
+/** The folder whose files are the source of the library, and of nothing else. */
 const FOLDER = new URL('src/store/redis/lua/', ROOT);
 
 /** The files that the functions share: each may use the ones before it. */
