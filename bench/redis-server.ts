@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { Monitor } from '../test/support/monitor.ts';
 import { freePort, start, stop, until } from './processes.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -40,15 +41,14 @@ export async function commandsDuring(redis: RedisServer | undefined, work: () =>
     await work();
     return 0;
   }
-  const monitor = await redis.client.monitor();
   let count = 0;
-  monitor.on('monitor', (_time: string, _args: string[], source: string) => {
-    if (source !== 'lua') count++;
-  });
+  const monitor = await new Monitor(redis.port, ({ inScript }) => {
+    if (!inScript) count++;
+  }).ready();
   await work();
   // Redis sends what is monitored before it answers this; the monitor's own connection may be a moment behind.
   await redis.client.ping();
   await new Promise((resolve) => setTimeout(resolve, 200));
-  monitor.disconnect();
+  monitor.close();
   return count;
 }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Redis } from 'ioredis';
+import { asText, Monitor } from '../support/monitor.ts';
 import { isOk, type RawStream } from '../support/raw-stream.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
@@ -251,13 +251,6 @@ describe('the first frame', () => {
   });
 });
 
-/** ioredis takes a line that comes in one piece with the answer to MONITOR for an error, so nothing else begins on the client meanwhile. */
-async function monitorOf({ redis }: World): Promise<Redis> {
-  const client = redis.client();
-  await client.ping();
-  return client.monitor();
-}
-
 describe('a malformed user', () => {
   let world: World;
 
@@ -277,14 +270,13 @@ describe('a malformed user', () => {
     const heard = async (): Promise<unknown[]> =>
       ((await client.pubsub('CHANNELS')) as unknown[]).filter((name) => !String(name).endsWith('probe')).sort();
     const before = await heard();
-    const monitor = await monitorOf(world);
     const commands: string[] = [];
-    monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
+    const monitor = await new Monitor(world.redis.port, (command) => commands.push(asText(command))).ready();
     const streams = Object.values(MALFORMED).map((path) => world.open({ path }));
     await Promise.all(streams.map((stream) => stream.ended()));
     await client.echo('the last command');
-    while (!commands.includes('echo the last command')) await new Promise((resolve) => setTimeout(resolve, 10));
-    monitor.disconnect();
+    while (!commands.includes('ECHO the last command')) await new Promise((resolve) => setTimeout(resolve, 10));
+    monitor.close();
     const touching = commands.filter(
       (command) => /user:|room|psubscribe|channels/i.test(command) && !command.includes('user:probe'),
     );
@@ -343,13 +335,13 @@ describe('a list with names that are no channels', () => {
     );
     expect(topics).to.have.members(own);
     // Its own pattern for plain channels is its business; a name of the list must never have become one.
-    const monitor = await monitorOf(world);
-    const commands: string[][] = [];
-    monitor.on('monitor', (_time: string, args: string[]) => commands.push(args));
-    const other = await world.openOk();
-    monitor.disconnect();
-    const subscribed = commands.filter(([name]) => /subscribe/i.test(name ?? '')).flat();
-    for (const pattern of patterns) expect(subscribed, pattern).not.to.include(pattern);
+    const subscribed: string[] = [];
+    const monitor = await new Monitor(world.redis.port, ({ name, args }) => {
+      if (name.endsWith('SUBSCRIBE')) subscribed.push(...args.map(String));
+    }).ready();
+    // Of another user, so that there is something new to subscribe to.
+    await world.allow('2', 'room:1', 'room:3', ...STRANGE);
+    const other = await world.openOk({ path: '/?user=2' });
     for (const name of STRANGE) await client.publish(name, 'leaked');
     await client.publish('room:2', 'leaked');
     await world.publish.fcall('room:1', 'the end');
@@ -357,5 +349,8 @@ describe('a list with names that are no channels', () => {
       await each.frame(({ data }) => data === 'the end');
       expect(each.messages.map(({ data }) => data)).not.to.include('leaked');
     }
+    monitor.close();
+    for (const pattern of patterns) expect(subscribed, pattern).not.to.include(pattern);
+    expect(subscribed).to.include('sisyphus{0}/room/3');
   });
 });

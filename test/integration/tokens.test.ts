@@ -1,8 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { Redis } from 'ioredis';
 import { type CommandResult, runCommand } from '../support/command-line.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
+import { asText, Monitor } from '../support/monitor.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import type { RawStream } from '../support/raw-stream.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
@@ -22,19 +22,18 @@ describe('tokens', function () {
   const secrets: string[] = [];
   /** What MONITOR shows. */
   const commands: string[] = [];
-  let monitor: Redis;
+  let monitor: Monitor;
 
   before(async () => {
     const env = { SISYPHUS_AUTH: 'token', SISYPHUS_COOKIE: 'ticket', SISYPHUS_LOG_LEVEL: 'trace' };
     world = await startWorld(env);
-    monitor = await world.client.monitor();
-    monitor.on('monitor', (_time: string, args: string[]) => commands.push(args.join(' ')));
+    monitor = await new Monitor(world.redis.port, (command) => commands.push(asText(command))).ready();
     relay = await startRelay({ targetPort: world.redis.port });
     other = await startGateway({ ...env, REDIS_URL: `redis://127.0.0.1:${relay.port}` });
   });
 
   after(async () => {
-    monitor?.disconnect();
+    monitor?.close();
     await other?.stop();
     await relay?.stop();
     await world?.stop();

@@ -2,9 +2,9 @@ import { expect } from 'chai';
 import { formatEnvelope } from '../../src/message/envelope.ts';
 import type { Position } from '../../src/message/position.ts';
 import { aMessage } from '../support/messages.ts';
+import { parseLine } from '../support/monitor.ts';
 import { Chronicle } from './chronicle.ts';
 import { AppList } from './lists.ts';
-import { parseLine } from './monitor.ts';
 
 describe('what is read from MONITOR', () => {
   it('a command, its words as bytes, and whether a script called it', () => {

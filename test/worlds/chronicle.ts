@@ -1,7 +1,7 @@
 import { parseEnvelope } from '../../src/message/envelope.ts';
-import type { ListChange, Look, Moment, Publication } from './history.ts';
+import type { Command, Moment } from '../support/monitor.ts';
+import type { ListChange, Look, Publication } from './history.ts';
 import { AppList } from './lists.ts';
-import type { Command } from './monitor.ts';
 
 /** What Redis did in one world. */
 export interface Annals {

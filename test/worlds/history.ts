@@ -1,14 +1,5 @@
 import type { ResetReason } from '../../src/message/reset.ts';
-
-/** When Redis executed something. */
-export interface Moment {
-  /** Counts all commands that Redis executed: its own order. */
-  order: number;
-  /** The order of the command from outside that it was a part of. What one script does has one step. */
-  step: number;
-  /** Wall clock (ms), which readers share. */
-  at: number;
-}
+import type { Moment } from '../support/monitor.ts';
 
 /** A message in the backlog. */
 export interface Entry {

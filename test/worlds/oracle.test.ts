@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { ResetReason } from '../../src/message/reset.ts';
-import type { Frame, History, Moment, Publication, ReaderHistory, Stream } from './history.ts';
+import type { Moment } from '../support/monitor.ts';
+import type { Frame, History, Publication, ReaderHistory, Stream } from './history.ts';
 import { judge } from './oracle.ts';
 
 /** What happens takes so long (ms): more than the clocks may differ. */

@@ -1,4 +1,5 @@
-import { countBelow, type History, type Look, type Moment, type Publication } from './history.ts';
+import type { Moment } from '../support/monitor.ts';
+import { countBelow, type History, type Look, type Publication } from './history.ts';
 
 /** Whether a user surely had a channel at a place, surely had it not, or nobody could know. */
 export type Right = 'yes' | 'no' | 'either';

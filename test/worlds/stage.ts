@@ -2,12 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { RedisLine } from '../fault/processes/redis-line.ts';
 import type { Post } from '../fault/world.ts';
 import { startGateway } from '../support/gateway.ts';
+import { Monitor } from '../support/monitor.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Link, type Relay, startRelay } from '../support/relay.ts';
 import { eventually } from '../support/wait.ts';
 import { Chronicle } from './chronicle.ts';
-import { Monitor } from './monitor.ts';
 import type { Distance, Plan } from './plan.ts';
 
 /** Something that was done to gateways or Redis. */

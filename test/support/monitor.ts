@@ -1,5 +1,15 @@
 import { connect, type Socket } from 'node:net';
-import type { Moment } from './history.ts';
+import { eventually } from './wait.ts';
+
+/** When Redis executed something. */
+export interface Moment {
+  /** Counts all commands that Redis executed: its own order. */
+  order: number;
+  /** The order of the command from outside that it was a part of. What one script does has one step. */
+  step: number;
+  /** Wall clock (ms), which readers share. */
+  at: number;
+}
 
 /** One command, as Redis executed it. */
 export interface Command extends Moment {
@@ -8,6 +18,11 @@ export interface Command extends Moment {
   /** The name in capitals. */
   name: string;
   args: Buffer[];
+}
+
+/** A command as one would type it. */
+export function asText({ name, args }: Command): string {
+  return [name, ...args].join(' ');
 }
 
 const LINE = /^(\d+\.\d+) \[\d+ ([^\]]+)\] /;
@@ -34,7 +49,8 @@ export function parseLine(line: string): Pick<Command, 'at' | 'inScript' | 'name
 
 /**
  * A connection on which Redis tells every command that it executes, in its own order: those of all clients, and those of
- * scripts behind the call of their script.
+ * scripts behind the call of their script. It does without ioredis, which takes a command that comes in one piece with
+ * the answer to MONITOR for an error.
  */
 export class Monitor {
   /** The time of each command, by its order. */
@@ -43,6 +59,7 @@ export class Monitor {
   readonly #onCommand: (command: Command) => void;
   #rest = '';
   #step = 0;
+  #answered = false;
   #broken: string | undefined;
 
   constructor(port: number, onCommand: (command: Command) => void) {
@@ -63,6 +80,15 @@ export class Monitor {
     return this.#broken;
   }
 
+  /** From when on it hears every command. */
+  async ready(): Promise<this> {
+    await eventually(() => {
+      if (this.#broken) throw new Error(this.#broken);
+      return this.#answered;
+    });
+    return this;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -71,6 +97,7 @@ export class Monitor {
     const lines = (this.#rest + text).split('\r\n');
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
+      if (line === '+OK') this.#answered = true;
       const parsed = parseLine(line.slice(1));
       if (!parsed) continue;
       const order = this.times.push(parsed.at) - 1;
