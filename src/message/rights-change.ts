@@ -8,6 +8,8 @@ export interface Change {
   place: Place;
   /** The place that was assumed before, if it has moved: a plain PUBLISH that was recorded since may have announced the change. */
   was?: Place;
+  /** The id of the message that told that it has moved: a reader with an earlier position took `was` for its place. */
+  told?: Position;
 }
 
 /** How a user's list of channels changed: with a message on the user's own channel, or found when the list was read. */
@@ -23,7 +25,8 @@ export interface RightsChange {
 }
 
 /**
- * `<version before> <version now> -` (no change), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`.
+ * `<version before> <version now> -` (no change), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`. The store
+ * adds who told of the move to a change that it answers: `…/<place before>/<id>`.
  * The question mark is for gateways of version 0.1, which read the list if they find one.
  */
 export function formatRights({ before, now, changes }: RightsChange): string {
@@ -59,10 +62,12 @@ function formatChange({ channel, kind, place, was }: Change): string {
 }
 
 function parseChange(text: string): Change | undefined {
-  const [name = '', at = '', before] = text.split('/');
+  const [name = '', at = '', before, id] = text.split('/');
   const place = parsePlace(at);
   if (place === undefined || !/^[+-]./.test(name)) return undefined;
   const change: Change = { channel: name.slice(1), kind: name[0] === '+' ? 'granted' : 'revoked', place };
   const was = before === undefined ? undefined : parsePlace(before);
-  return was ? { ...change, was } : change;
+  if (!was) return change;
+  const told = id === undefined ? undefined : parsePosition(id);
+  return { ...change, was, ...(told !== undefined && { told }) };
 }

@@ -5,7 +5,8 @@ import type { Delivery } from '../message/delivery.ts';
 import { isLater, type Place } from '../message/place.ts';
 import { isAfter, laterOf, type Position } from '../message/position.ts';
 import type { Gate, Reset } from './gate.ts';
-import { type ReadMessages, readChannels, type Sources, type Wanted } from './read-channels.ts';
+import { type ReadMessages, readChannels, type Sources } from './read-channels.ts';
+import type { Wanted } from './wanted.ts';
 
 /** A channel that a reading follows from now on. Its messages after `from` have to be read, if the reader does not have them. */
 export interface Addition {
@@ -66,11 +67,16 @@ export class Additions {
     }
   }
 
-  /** The part of an added channel to read for a reader that has everything up to `position`; `undefined`: as for any followed channel. */
+  /** What has to be read of an added channel, for a reader that has come to `position`; `undefined`: what is owed of any channel. */
   owedOf(channel: string, position: Position): Wanted | undefined {
     const addition = this.#added?.get(channel);
-    if (!addition || addition.before || addition.isHeard) return undefined;
-    return { channel, after: isAfter(addition.id, position) ? addition.from : position, gaps: addition.gaps };
+    // A grant that has moved is in the timeline.
+    if (!addition || addition.before) return undefined;
+    const { id, from, isHeard, gaps } = addition;
+    const isLate = isAfter(id, position) && isAfter(position, from);
+    // A channel that was followed all along is read from the position, or from its grant if the reader has come further than that.
+    if (isHeard) return isLate ? { channel, after: from, isRead: true } : undefined;
+    return { channel, after: isAfter(id, position) ? from : position, gaps };
   }
 
   follow(hub: Hub, reader: Reader): Promise<void> {

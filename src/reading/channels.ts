@@ -1,5 +1,6 @@
 import type { Message } from '../message/message.ts';
 import type { Position } from '../message/position.ts';
+import type { Wanted } from './wanted.ts';
 
 /** Which messages of the channels that it follows a reader may have. */
 export interface MessageFilter {
@@ -12,8 +13,8 @@ export interface MessageFilter {
 export interface Channels extends MessageFilter {
   /** Each channel once. */
   readonly followed: Iterable<string>;
-  /** The position from which the channel has to be read: no message between `position` and this one is for the reader. */
-  startOf(channel: string, position: Position): Position;
+  /** What has to be read of the channel, for a reader that has come to `position`. */
+  owedOf(channel: string, position: Position): Wanted;
   /** The channels that the client has asked for and may not read at the moment. */
   readonly denied: readonly string[];
   /** Whether the channels have to be looked up before another message is given to the client. */

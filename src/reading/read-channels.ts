@@ -7,18 +7,7 @@ import { comparePositions, isAfter, type Position } from '../message/position.ts
 import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
-
-/** A channel of which every message after a position is to be read. */
-export interface Wanted {
-  channel: string;
-  after: Position;
-  /** The reason of a reset that is due whatever the backlog has. If it is set, only the backlog is read, and not the hub's memory. */
-  broken?: ResetReason | undefined;
-  /** The channel has been read before: the hub has notified the reader of its gaps. */
-  isRead?: boolean;
-  /** The gaps that were known before this channel was followed, if they differ from `Sources.gaps`. */
-  gaps?: Gap[] | undefined;
-}
+import type { Wanted } from './wanted.ts';
 
 export interface Sources {
   hub: Pick<Hub, 'recent' | 'subscription' | 'isConflated'>;

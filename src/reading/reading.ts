@@ -11,13 +11,13 @@ import { NO_BARRIER } from './barrier.ts';
 import type { Channels } from './channels.ts';
 import { Client } from './client.ts';
 import { Gate, type Reset } from './gate.ts';
-import type { Wanted } from './read-channels.ts';
 import type { ReadingOwner } from './reading-owner.ts';
 import { openReplay } from './replay.ts';
 import { Replayer, type ReplayerOptions } from './replayer.ts';
 import { isAhead } from './revision-heads.ts';
 import { positionOf, type Start } from './start.ts';
 import type { Trace } from './trace.ts';
+import type { Wanted } from './wanted.ts';
 
 export interface ReadingOptions extends ReplayerOptions {
   connection: Connection;

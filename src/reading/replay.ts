@@ -2,13 +2,17 @@ import type { BacklogReader } from '../backlog/backlog.ts';
 import type { ReplaySource } from '../counters.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { Message } from '../message/message.ts';
+import { isLater, type Place } from '../message/place.ts';
 import { BEGINNING, isAfter, justBefore, type Position } from '../message/position.ts';
 import type { ResetReason } from '../message/reset.ts';
 import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
-import { type ChannelPage, ChannelReading, openChannels, type Wanted } from './read-channels.ts';
+import { type ChannelPage, ChannelReading, openChannels } from './read-channels.ts';
 import { openRevisions } from './revisions.ts';
 import { NOWHERE, type Start } from './start.ts';
+import type { Wanted } from './wanted.ts';
+
+const NONE: ReadonlyMap<string, Place> = new Map();
 
 export interface ReplayOptions {
   hub: Hub;
@@ -28,16 +32,19 @@ export class Replay {
   #ahead: ChannelPage | undefined;
   /** The channels for which there was a reset. */
   readonly #told = new Set<string>();
+  /** By channel, `Wanted.before`. */
+  readonly #before: ReadonlyMap<string, Place>;
 
-  private constructor(position: Position, pages: ChannelReading) {
+  private constructor(position: Position, pages: ChannelReading, before: ReadonlyMap<string, Place> = NONE) {
     this.position = position;
     this.#pages = pages;
+    this.#before = before;
     this.#tell(pages.resets);
   }
 
   /** Reads ahead to the first message that is for the client: the resets carry another position if there is none. */
-  static async begin(position: Position, pages: ChannelReading): Promise<Replay> {
-    const replay = new Replay(position, pages);
+  static async begin(position: Position, pages: ChannelReading, before?: ReadonlyMap<string, Place>): Promise<Replay> {
+    const replay = new Replay(position, pages, before);
     for (let page = await replay.#read(); page; page = await replay.#read()) {
       if (page.deliveries.length > 0) {
         replay.#ahead = page;
@@ -84,9 +91,11 @@ export class Replay {
     if (!page) return undefined;
     const resets = [...page.resets];
     for (const { message } of page.deliveries) {
-      const { id, channel } = message;
+      const { id, channel, place } = message;
       // A plain PUBLISH that was recorded late granted the channel: messages behind its place may have ids below the reader's position.
       if (isAfter(id, this.position) || this.#told.has(channel)) continue;
+      const before = this.#before.get(channel);
+      if (before && !isLater(before, place)) continue;
       this.#told.add(channel);
       resets.push({ channel, reason: 'overtaken' });
     }
@@ -120,7 +129,8 @@ export async function openReplay(
   const wanted = owedAfter(position).map((one) => ({ ...one, broken: brokenSince(start, hub) }));
   // `BEGINNING` stands for the beginning of the store's present life: such a client has not missed any gap.
   const gaps = position === BEGINNING ? [] : hub.gaps;
-  return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps }));
+  const before = placesOf(wanted);
+  return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps }), before);
 }
 
 /** The replay of the messages that a reader with everything up to `position` has missed on these channels, up to the seam. */
@@ -130,7 +140,14 @@ export async function openMissed(
   seam: Position,
   options: ReplayOptions,
 ): Promise<Replay> {
-  return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps: options.hub.gaps }));
+  const before = placesOf(wanted);
+  return Replay.begin(position, await openChannels(wanted, seam, { ...options, gaps: options.hub.gaps }), before);
+}
+
+/** `Wanted.before` of each channel that has one. Not the list itself: of 9,000 channels it would be kept while the answer is awaited. */
+function placesOf(wanted: Wanted[]): ReadonlyMap<string, Place> {
+  const places = wanted.flatMap(({ channel, before }) => (before ? [[channel, before] as const] : []));
+  return places.length === 0 ? NONE : new Map(places);
 }
 
 /**

@@ -66,7 +66,7 @@ export class Replayer {
     const { position } = this.#client;
     const wanted = [...this.#channels.followed].map((channel) => {
       const added = this.#additions.owedOf(channel, position);
-      return added ?? { channel, after: this.#channels.startOf(channel, position), isRead: true };
+      return added ?? { ...this.#channels.owedOf(channel, position), isRead: true };
     });
     await this.replay(upTo, (options) => openMissed(wanted, position, upTo, options));
   }

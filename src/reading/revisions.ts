@@ -4,9 +4,10 @@ import type { Delivery } from '../message/delivery.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import type { MessageFilter } from './channels.ts';
 import type { Reset } from './gate.ts';
-import { ChannelReading, MOST_RECENT, type Wanted } from './read-channels.ts';
+import { ChannelReading, MOST_RECENT } from './read-channels.ts';
 import { headsOf, type RevisionHead } from './revision-heads.ts';
 import { type Due, RevisionPages } from './revision-pages.ts';
+import type { Wanted } from './wanted.ts';
 
 interface RevisionSources {
   hub: Pick<Hub, 'subscription' | 'recent' | 'refresh' | 'isConflated'>;

@@ -8,7 +8,7 @@ import type { RightsChange } from '../message/rights-change.ts';
 import type { Additions } from '../reading/additions.ts';
 import type { Channels } from '../reading/channels.ts';
 import { type Pauses, persistently } from '../reading/persistently.ts';
-import type { Wanted } from '../reading/read-channels.ts';
+import type { Wanted } from '../reading/wanted.ts';
 import { ConstantChannels, type ConstantChannelsOptions } from './constant-channels.ts';
 import { ListReader, NO_LIST } from './list-reader.ts';
 import { owedAtFirst } from './owed-at-first.ts';
@@ -126,8 +126,8 @@ export class Membership implements Channels {
     return this.#constant.missingIn(new Set([...this.#constant.read, ...this.timeline.channels]));
   }
 
-  startOf(channel: string, position: Position): Position {
-    return this.#constant.has(channel) ? position : this.timeline.startOf(channel, position);
+  owedOf(channel: string, position: Position): Wanted {
+    return this.#constant.has(channel) ? { channel, after: position } : this.timeline.owedOf(channel, position);
   }
 
   get followed(): Set<string> {

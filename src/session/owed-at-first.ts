@@ -1,6 +1,6 @@
 import type { Rights } from '../backlog/backlog.ts';
 import { isAfter, laterOf, type Position } from '../message/position.ts';
-import type { Wanted } from '../reading/read-channels.ts';
+import type { Wanted } from '../reading/wanted.ts';
 import type { Timeline } from './timeline.ts';
 
 /**
@@ -15,7 +15,7 @@ export function owedAtFirst(
 ): Wanted[] {
   return followed.flatMap((channel) => {
     if (listed.channels.has(channel)) {
-      return [{ channel, after: timeline.startOf(channel, position, listed.channels.get(channel)) }];
+      return [timeline.owedOf(channel, position, listed.channels.get(channel))];
     }
     const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
     const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));

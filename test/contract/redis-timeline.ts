@@ -65,9 +65,11 @@ export function redisTimelineContract(openStore: (settings: Settings) => Promise
       await recordAll();
       expect(await grantedAt('room:2')).to.deep.equal(place);
       await ear.mark();
-      expect(ear.messages.at(-1)!.rights!.changes).to.deep.equal([
-        { channel: 'room:2', kind: 'granted', place, was: placeOf(script.id) },
-      ]);
+      const moved = { channel: 'room:2', kind: 'granted', place, was: placeOf(script.id) };
+      expect(ear.messages.at(-1)!.rights!.changes).to.deep.equal([moved]);
+      // Who reads it later is told which message told of it.
+      const told = ear.messages.at(-1)!.id;
+      expect((await rightsOf(store, '7')).changes.at(-1)).to.deep.equal({ ...moved, told });
       expect(between.id).to.be.above(place.id);
     });
 

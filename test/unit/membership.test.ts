@@ -93,7 +93,7 @@ describe('a membership, whose list is read again', () => {
     membership.changed({ before: 6, now: 30, changes } as unknown as RightsChange);
     expect(additions.isEmpty).to.equal(false);
     expect(additions.owedOf('room:a', 10 as Position)).to.equal(undefined);
-    expect(membership.startOf('room:a', 10 as Position)).to.equal(10);
+    expect(membership.owedOf('room:a', 10 as Position)).to.deep.equal({ channel: 'room:a', after: 10 });
   });
 
   it('leaves alone what was granted and revoked before', async () => {

@@ -41,7 +41,7 @@ class PublicOwner implements ReadingOwner {
       followed: channels,
       denied: [],
       allows: () => true,
-      startOf: (_, position) => position,
+      owedOf: (channel, position) => ({ channel, after: position }),
     };
     const connection: Connection = {
       closed: false,

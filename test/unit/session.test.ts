@@ -468,6 +468,34 @@ describe('a session, whose rights change while a plain PUBLISH to its user is no
     await eventually(() => client.messages.length === 4);
     expect(client.texts.slice(1).map((text) => text[0])).to.deep.equal(['0', '1', '2', 'n']);
   });
+
+  it('tells of what it has gone past, also where it reads in its list that a grant has moved', async () => {
+    const OTHER = 'room:b';
+    const heard = async (published: Promise<Position>): Promise<Position> => {
+      const id = await published;
+      await eventually(() => world.hub.position >= id);
+      return id;
+    };
+    /** What the list is, when it is read again. */
+    async function reread(version: Position, change: Omit<Change, 'channel' | 'kind'>): Promise<void> {
+      const channels = new Map([ROOM, OTHER].map((channel) => [channel, BEGINNING]));
+      const changes: Change[] = [{ channel: OTHER, kind: 'granted', ...change }];
+      world.backlog.rights = async () => [{ version, channels, changes, unsettled: false, problem: undefined }];
+      session.refresh();
+      await eventually(() => session.version === version);
+      await turns(3);
+    }
+    const unseen = await heard(world.publish(OTHER, 'unseen'));
+    const look = (unseen + 1) as Position;
+    await reread(look, { place: placeOf(look) });
+    await heard(world.publish(OTHER, 'behind the look'));
+    const last = await heard(world.publish(ROOM, 'past it'));
+    expect(await given(last)).to.deep.equal(['behind the look', 'past it']);
+    const told = (last + 1) as Position;
+    await reread(told, { place: plainly(1), was: placeOf(look), told });
+    await eventually(() => client.texts.includes(`reset ${OTHER}`));
+    expect(client.texts.slice(1)).to.deep.equal(['behind the look', 'past it', `reset ${OTHER}`]);
+  });
 });
 
 describe('a session, through any history', () => {

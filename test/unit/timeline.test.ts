@@ -58,7 +58,7 @@ describe('the rights of a user through time', () => {
 
   it('tell from where on a channel has to be read', () => {
     const from = (timeline: Timeline, position: number, given?: number) =>
-      timeline.startOf(ROOM, position as Position, given as Position | undefined);
+      timeline.owedOf(ROOM, position as Position, given as Position | undefined).after;
     expect(from(aTimeline([ROOM]), 50), 'always there').to.equal(50);
     expect(from(aTimeline([ROOM]), 50, 70), 'granted, and no change tells').to.equal(70);
     expect(from(aTimeline([ROOM], granted(at(60, 2))), 50), 'granted later').to.equal(60);
@@ -68,5 +68,24 @@ describe('the rights of a user through time', () => {
       [30, 50, 70].map((position) => from(twice, position)),
       'revoked in between',
     ).to.deep.equal([30, 60, 70]);
+  });
+
+  it('tell of a grant that has moved to a place before the position of a reader that was not told of it', () => {
+    const owed = (timeline: Timeline, position: number) => timeline.owedOf(ROOM, position as Position);
+    const moved = { ...granted(at(20, 1)), was: at(40) };
+    const behind = { channel: ROOM, after: 20, before: at(40) };
+    const fromStore = aTimeline([ROOM], { ...moved, told: 60 as Position });
+    const live = aTimeline([ROOM], granted(at(40)));
+    live.apply({ before: 100 as Position, now: 160 as Position, changes: [moved] });
+    expect(owed(fromStore, 10), 'comes from before its place').to.deep.equal({ channel: ROOM, after: 20 });
+    for (const position of [30, 50]) {
+      expect(owed(fromStore, position)).to.deep.equal(behind);
+      expect(owed(live, position)).to.deep.equal(behind);
+    }
+    for (const position of [20, 60, 70]) {
+      expect(owed(fromStore, position), 'was told').to.deep.equal({ channel: ROOM, after: position });
+    }
+    expect(owed(live, 159)).to.deep.equal(behind);
+    expect(owed(live, 160)).to.deep.equal({ channel: ROOM, after: 160 });
   });
 });

@@ -7,7 +7,7 @@
 --
 -- `<key>:user:<id>:rights`: the list as of the last comparison: channel -> id of the comparison that granted it, or 0.
 -- `<key>:user:<id>:changes`: the changes, for as long as a backlog is kept: `[.]<sign><channel>/<place>/<id of the comparison before>` -> id of
---   the comparison; `@` -> the version, which is the id of the last change; `#` -> the number of channels in `rights`; `=` -> the last id that
+--   the comparison; one whose place has moved has the id of the message that told of it behind that, `…/<id>`; `@` -> the version, which is the id of the last change; `#` -> the number of channels in `rights`; `=` -> the last id that
 --   was given out when a comparison last found no change.
 --
 -- Invariant: the changes, each applied at its place, make the list as of the last comparison. A message is for the user if the list has its
@@ -120,8 +120,8 @@ local function note_own_change(diff, sign, channel, id)
 end
 
 -- A plain PUBLISH on the user's channel, with the place (`after`, `number`), is being recorded. It may have announced every change that a
--- later comparison found, if the list had not changed at the comparison before. Such changes are moved to its place.
-local function move_changes(diff, after, number)
+-- later comparison found, if the list had not changed at the comparison before. Such changes are moved to its place. `id`: of its record.
+local function move_changes(diff, id, after, number)
   local changes = redis.call('ZRANGEBYSCORE', diff.changes, '(' .. digits(after), '+inf', 'WITHSCORES')
   for i = 1, #changes, 2 do
     local change, at, was_number, from = string.match(changes[i], '^(.+)/(%d+)%.(%d+)/(%d+)$')
@@ -129,7 +129,7 @@ local function move_changes(diff, after, number)
     if is_later and tonumber(from) <= after then
       local place, was = digits(after) .. '.' .. number, at .. '.' .. was_number
       redis.call('ZREM', diff.changes, changes[i])
-      put(diff.members, digits(tonumber(changes[i + 1])), change .. '/' .. place .. '/' .. from)
+      put(diff.members, digits(tonumber(changes[i + 1])), change .. '/' .. place .. '/' .. from .. '/' .. id)
       diff.texts[#diff.texts + 1] = change .. '/' .. place .. '/' .. was
     end
   end
@@ -184,7 +184,7 @@ local function compare_with_message(user, clock, id, previous, plain, change)
     if plain then
       after, number = string.match(plain, '^(%d+)%.(%d+)$')
       after, number = tonumber(after), tonumber(number)
-      move_changes(diff, after, number)
+      move_changes(diff, id, after, number)
     end
     if has_changed(diff) then
       local from = last_comparison(diff, previous)
