@@ -10,6 +10,8 @@ import { eventually, within } from '../support/wait.ts';
 
 const BIN = process.env.TEST_GATEWAY ?? fileURLToPath(new URL('../../bin/sisyphus', import.meta.url));
 const QUICK = { SISYPHUS_DRAIN: '0s' };
+/** How long a stop may take without a drain (ms). */
+const STOP = 10_000;
 
 /** A stream whose first frame has been read; settles with all that followed. */
 async function openStream(url: string): Promise<{ rest: Promise<string> }> {
@@ -85,7 +87,8 @@ describe('a stop that does not come to its end', () => {
   });
 });
 
-describe('bin/sisyphus serve in a terminal', () => {
+describe('bin/sisyphus serve in a terminal', function () {
+  this.timeout(40_000);
   let folder: string;
   let script: Child;
 
@@ -112,7 +115,7 @@ describe('bin/sisyphus serve in a terminal', () => {
       const url = `http://127.0.0.1:${port}`;
       await eventually(async () => (await fetch(`${url}/healthz`)).status === 200, 15_000, 50);
       script.kill('SIGKILL');
-      expect(await eventually(() => readFile(code, 'utf8'), 6_000)).to.equal('0\n');
+      expect(await eventually(() => readFile(code, 'utf8'), STOP)).to.equal('0\n');
     });
   }
 
@@ -140,6 +143,6 @@ describe('bin/sisyphus serve in a terminal', () => {
     expect(script.stdout).to.contain('INFO').and.not.to.contain('{"level"');
     expect((await fetch(`${url}/readyz`)).status).to.equal(200);
     script.kill('SIGKILL');
-    expect(await eventually(() => readFile(code, 'utf8'), 6_000)).to.equal('0\n');
+    expect(await eventually(() => readFile(code, 'utf8'), STOP)).to.equal('0\n');
   });
 });

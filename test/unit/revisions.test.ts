@@ -140,10 +140,10 @@ describe('a session that begins at revisions, through any history', function () 
   this.timeout(60_000);
   const ROOMS = ['room:a', 'room:b', 'room:c'];
   let atOnce = 0;
-  type Step = { kind: 'publish' | 'burst' | 'poll' | 'cut' | 'turn' | 'forget'; room: number };
+  type Step = { kind: 'publish' | 'burst' | 'poll' | 'cut' | 'turn' | 'rest' | 'forget'; room: number };
   const step: fc.Arbitrary<Step> = fc.record({
     kind: fc.constantFrom(
-      ...(['publish', 'publish', 'burst', 'poll', 'poll', 'cut', 'turn', 'turn', 'forget'] as const),
+      ...(['publish', 'publish', 'burst', 'poll', 'poll', 'cut', 'turn', 'turn', 'rest', 'forget'] as const),
     ),
     room: fc.nat(ROOMS.length - 1),
   });
@@ -241,6 +241,7 @@ describe('a session that begins at revisions, through any history', function () 
 
     for (const { kind, room } of steps) {
       if (kind === 'turn') await turn();
+      else if (kind === 'rest') for (let i = 0; i < 30; i++) await turn();
       else if (kind === 'publish') await publish(ROOMS[room]!);
       else if (kind === 'burst') for (let i = 0; i < length + 1; i++) await publish(ROOMS[room]!);
       else if (kind === 'poll') begin();
