@@ -48,6 +48,8 @@ export interface HubOptions {
  * Invariant: every message of a followed channel with an id up to `position` has been delivered to that channel's readers, once and in the
  * order of ids, or they were notified by a reset. `position` never moves while the hub is not open: messages received then are queued by
  * `Healing`, and only `Healing` reads missed messages.
+ *
+ * The file is long because everybody else knows the hub alone: most of it passes calls on to the parts.
  */
 export class Hub implements SourceListener {
   readonly #source: ChannelSource;

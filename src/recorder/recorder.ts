@@ -26,7 +26,8 @@ const NOT_PLAIN = /^__(sentinel|redis)__:/;
  * the lease, and only once. So neither a stalled owner nor a repeated batch can double or reorder messages; and a gateway that takes
  * the lease has received everything since the last recorded place, or a gap is written.
  *
- * This class contains only the transitions between the states, and the decisions about them.
+ * This class contains only the transitions between the states, and the decisions about them. They are in one file, however long, because
+ * each of them is right only beside the others.
  */
 export class Recorder implements PlainListener {
   readonly #source: PlainSource;

@@ -48,6 +48,8 @@ export interface Member extends Reader {
  *
  * Invariant: every channel of `timeline.channels` is either among the additions, or the reader follows it and has read it from the place
  * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
+ *
+ * The file is long because every way in which the list changes is here: the invariant spans the timeline, the additions and what has ended.
  */
 export class Membership implements Channels {
   // These are read with each message of each reader, so they are kept in the object itself.

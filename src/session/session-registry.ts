@@ -48,7 +48,9 @@ export interface RegistryOptions {
   kernelQueues?: GhostsOptions['read'];
 }
 
-/** All sessions of this process. */
+/**
+ * All sessions of this process. The file is long because it joins the parts that each look after one thing, and passes calls on to them.
+ */
 export class SessionRegistry {
   /** Why the last client was refused a stream, for the log. */
   turnedAwayFor = '';

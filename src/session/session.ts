@@ -46,6 +46,8 @@ export interface SessionOptions extends MembershipOptions {
  *
  * Invariant: a change of rights is in the timeline as soon as it is received. Messages received after a plain PUBLISH that may carry a
  * change are delivered only when the record of that PUBLISH has been received, or is given up.
+ *
+ * The file is long because a session is what all others see of a stream: a third of it passes calls on to the membership and the reading.
  */
 export class Session implements ReadingOwner {
   /** `undefined`: nobody. */
