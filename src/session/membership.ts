@@ -129,7 +129,8 @@ export class Membership implements Channels {
   }
 
   owedOf(channel: string, position: Position): Wanted {
-    return this.#constant.has(channel) ? { channel, after: position } : this.timeline.owedOf(channel, position);
+    if (this.#constant.has(channel)) return { channel, after: position };
+    return this.timeline.passedBy(channel, position) ?? { channel, after: this.timeline.startOf(channel, position) };
   }
 
   get followed(): Set<string> {

@@ -1,7 +1,14 @@
 import type { Rights } from '../backlog/backlog.ts';
 import { isAfter, laterOf, type Position } from '../message/position.ts';
+import { SETTLING } from '../patience.ts';
 import type { Wanted } from '../reading/wanted.ts';
 import type { Timeline } from './timeline.ts';
+
+/**
+ * No stream goes past the place of a grant that is not recorded sooner than this after the grant was found (ms): each waits for `SETTLING`,
+ * and clocks may differ a little. A client whose stream had just begun has a position behind that place, too, and has missed nothing.
+ */
+const PASSING = SETTLING - 500;
 
 /**
  * What has to be read of channels of the list when a stream opens, for a reader that has everything up to `position`. Of a channel that is
@@ -15,7 +22,8 @@ export function owedAtFirst(
 ): Wanted[] {
   return followed.flatMap((channel) => {
     if (listed.channels.has(channel)) {
-      return [timeline.owedOf(channel, position, listed.channels.get(channel))];
+      const after = timeline.startOf(channel, position, listed.channels.get(channel));
+      return [timeline.passedBy(channel, position, PASSING) ?? { channel, after }];
     }
     const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
     const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));

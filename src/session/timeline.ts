@@ -1,7 +1,7 @@
 import type { Rights } from '../backlog/backlog.ts';
 import type { Message } from '../message/message.ts';
 import { comparePlaces, isLater, type Place, placeOf } from '../message/place.ts';
-import { BEGINNING, isAfter, type Position } from '../message/position.ts';
+import { BEGINNING, earlier, isAfter, type Position } from '../message/position.ts';
 import type { Change, RightsChange } from '../message/rights-change.ts';
 import type { Wanted } from '../reading/wanted.ts';
 
@@ -58,19 +58,28 @@ export class Timeline {
   }
 
   /**
-   * What has to be read of the channel, for a reader that has come to `position`: nothing between the position and the start is for the
-   * user. If a grant has moved to a place before the position and the reader was not told of it, the start is that place: messages from
-   * there on were not for the user when the reader passed them. `granted`: the id with which the channel was granted, for the case that no
-   * change contains it.
+   * The position after which the channel has to be read, for a reader that has everything up to `position`: nothing between the two
+   * is for the user. `granted`: the id with which the channel was granted, for the case that no change contains it.
    */
-  owedOf(channel: string, position: Position, granted = BEGINNING): Wanted {
+  startOf(channel: string, position: Position, granted = BEGINNING): Position {
     const changes = this.#changes.filter((change) => change.channel === channel);
-    const moved = changes.find((change) => isMovedBefore(change, position));
-    if (moved) return { channel, after: moved.place.id, before: moved.was };
     const before = changes.findLast(({ place }) => !isAfter(place.id, position));
-    if (before ? before.kind === 'granted' : changes[0]?.kind === 'revoked') return { channel, after: position };
-    const after = this.grantAfter(channel, position)?.id ?? (isAfter(granted, position) ? granted : position);
-    return { channel, after };
+    if (before ? before.kind === 'granted' : changes[0]?.kind === 'revoked') return position;
+    return this.grantAfter(channel, position)?.id ?? (isAfter(granted, position) ? granted : position);
+  }
+
+  /**
+   * If a grant of the channel has moved to a place before `position`, and a reader that has come there was not told of it: what has to be
+   * read, because the messages from that place on were not for the user when the reader passed them. `late`: only if it took so long (ms)
+   * from when the grant was found until somebody told of the move.
+   */
+  passedBy(channel: string, position: Position, late = 0): Wanted | undefined {
+    const moved = this.#changes.find((change) => {
+      const { kind, place, was, told } = change;
+      if (change.channel !== channel || kind !== 'granted' || !was || told === undefined) return false;
+      return isAfter(told, position) && isAfter(position, place.id) && !isAfter(was.id, earlier(told, late));
+    });
+    return moved && { channel, after: moved.place.id, before: moved.was };
   }
 
   /** The place of the first grant of the channel after the message with this id, if there is one. */
@@ -110,11 +119,6 @@ export class Timeline {
     const at = this.#changes.findIndex(({ place }) => isLater(place, change.place));
     this.#changes.splice(at < 0 ? this.#changes.length : at, 0, change);
   }
-}
-
-/** Whether the grant has moved to a place before this position, and a reader that has come there was not told of it. */
-function isMovedBefore({ kind, place, told }: Change, position: Position): boolean {
-  return kind === 'granted' && told !== undefined && isAfter(told, position) && isAfter(position, place.id);
 }
 
 function isGrantAfter({ kind, place }: Change, id: Position): boolean {

@@ -33,8 +33,8 @@ export const RIGHTS_MUTATIONS: Mutation[] = [
   {
     name: 'a reader that has gone past a grant that moved is given what is behind its position',
     file: 'src/session/timeline.ts',
-    find: '    if (moved) return { channel, after: moved.place.id, before: moved.was };\n',
-    replace: '',
+    find: 'return moved && {',
+    replace: 'return undefined && {',
     caughtBy: 'unit/session',
     only: 'gone past',
   },

@@ -58,7 +58,7 @@ describe('the rights of a user through time', () => {
 
   it('tell from where on a channel has to be read', () => {
     const from = (timeline: Timeline, position: number, given?: number) =>
-      timeline.owedOf(ROOM, position as Position, given as Position | undefined).after;
+      timeline.startOf(ROOM, position as Position, given as Position | undefined);
     expect(from(aTimeline([ROOM]), 50), 'always there').to.equal(50);
     expect(from(aTimeline([ROOM]), 50, 70), 'granted, and no change tells').to.equal(70);
     expect(from(aTimeline([ROOM], granted(at(60, 2))), 50), 'granted later').to.equal(60);
@@ -71,21 +71,20 @@ describe('the rights of a user through time', () => {
   });
 
   it('tell of a grant that has moved to a place before the position of a reader that was not told of it', () => {
-    const owed = (timeline: Timeline, position: number) => timeline.owedOf(ROOM, position as Position);
-    const moved = { ...granted(at(20, 1)), was: at(40) };
-    const behind = { channel: ROOM, after: 20, before: at(40) };
-    const fromStore = aTimeline([ROOM], { ...moved, told: 60 as Position });
-    const live = aTimeline([ROOM], granted(at(40)));
-    live.apply({ before: 100 as Position, now: 160 as Position, changes: [moved] });
-    expect(owed(fromStore, 10), 'comes from before its place').to.deep.equal({ channel: ROOM, after: 20 });
-    for (const position of [30, 50]) {
-      expect(owed(fromStore, position)).to.deep.equal(behind);
-      expect(owed(live, position)).to.deep.equal(behind);
+    const passed = (timeline: Timeline, position: number, late?: number) =>
+      timeline.passedBy(ROOM, position as Position, late);
+    const moved = { ...granted(at(20_000, 1)), was: at(40_000) };
+    const wanted = { channel: ROOM, after: 20_000, before: at(40_000) };
+    const fromStore = aTimeline([ROOM], { ...moved, told: 60_000 as Position });
+    const live = aTimeline([ROOM], granted(at(40_000)));
+    expect(passed(live, 50_000), 'has not moved').to.equal(undefined);
+    live.apply({ before: 100 as Position, now: 60_000 as Position, changes: [moved] });
+    for (const timeline of [fromStore, live]) {
+      for (const position of [20_001, 39_999, 40_001, 59_999]) expect(passed(timeline, position)).to.deep.equal(wanted);
+      for (const position of [10_000, 20_000]) expect(passed(timeline, position), 'is before it').to.equal(undefined);
+      for (const position of [60_000, 70_000]) expect(passed(timeline, position), 'was told').to.equal(undefined);
+      expect(passed(timeline, 50_000, 20), 'took 20 ms').to.deep.equal(wanted);
+      expect(passed(timeline, 50_000, 21), 'took 20 ms').to.equal(undefined);
     }
-    for (const position of [20, 60, 70]) {
-      expect(owed(fromStore, position), 'was told').to.deep.equal({ channel: ROOM, after: position });
-    }
-    expect(owed(live, 159)).to.deep.equal(behind);
-    expect(owed(live, 160)).to.deep.equal({ channel: ROOM, after: 160 });
   });
 });
