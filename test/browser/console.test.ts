@@ -337,9 +337,7 @@ describe('the console in Chromium', function () {
     const first = page.locator('#frames .line').first();
     expect(await first.getAttribute('aria-expanded')).to.equal('true');
     await page.keyboard.press('ArrowDown');
-    expect(
-      await page.evaluate(() => document.activeElement === document.querySelectorAll('#frames .line')[1]),
-    ).to.equal(true);
+    await page.waitForFunction(() => document.activeElement === document.querySelectorAll('#frames .line')[1]);
     expect(await page.locator('#frames .line[tabindex="0"]').count()).to.equal(1);
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement!).outlineStyle);
     expect(outline).to.equal('solid');

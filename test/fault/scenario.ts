@@ -4,6 +4,7 @@ import { eventually } from '../support/wait.ts';
 import { now } from './clock.ts';
 import type { Verdict } from './judge.ts';
 import type { Frame, Publication } from './ledger.ts';
+import { groupBy } from './truth.ts';
 import { World, type WorldPlan } from './world.ts';
 
 export interface Run {
@@ -168,10 +169,19 @@ export function expectNothingSeen(world: World, findings: Findings): void {
   findings.expect(framesOf(world, 'error').length === 0, `${framesOf(world, 'error').length} error frames`);
 }
 
+/** So long (ms) after it was lost a message is announced to everybody who followed its channel. */
+const ANNOUNCED_WITHIN = 3000;
+
+interface UnheardMessage {
+  publication: Publication;
+  /** Up to when readers are told of this one, and not of a later one. */
+  by: number;
+}
+
 /** What was published while nobody could hear it. */
 export class Unheard {
-  readonly #messages: { publication: Publication; by: number }[] = [];
-  readonly #open = new Set<{ publication: Publication; by: number }>();
+  readonly #messages: UnheardMessage[] = [];
+  readonly #open = new Set<UnheardMessage>();
 
   add(publications: readonly Publication[]): void {
     for (const publication of publications) {
@@ -181,29 +191,40 @@ export class Unheard {
     }
   }
 
-  /** Whoever is told from now on is told of something else. */
-  turn(): void {
+  /** Whoever is told from now on is told of something else. Before that, everybody has the time in which a loss is announced. */
+  async turn(world: World): Promise<void> {
+    const isOver = (): boolean => this.#open.size === 0 || silentOf([...this.#open], world).length === 0;
+    await eventually(isOver, ANNOUNCED_WITHIN, 50).catch(() => undefined);
     for (const message of this.#open) message.by = now();
     this.#open.clear();
   }
 
   /** Whoever followed the channel of such a message was told that something is missing there. Rights must not have changed. */
-  expectTold({ ledger }: World, findings: Findings): void {
-    const silent: string[] = [];
-    for (const { publication, by } of this.#messages) {
-      const { channel, text, sentAt } = publication;
-      for (const { name, user } of ledger.readers) {
-        if (channel !== `user:${user}` && !ledger.rights.get(user)?.includes(channel)) continue;
-        const mine = ledger.frames.filter((frame) => frame.reader === name && frame.at >= sentAt && frame.at <= by);
-        const isThere = mine.some(({ kind, text: got }) => kind === 'message' && got === text);
-        const isTold = mine.some((frame) => frame.kind === 'reset' && frame.channel === channel);
-        if (!isThere && !isTold) silent.push(`${name} of ${JSON.stringify(text)} on ${channel}`);
-      }
-    }
+  expectTold(world: World, findings: Findings): void {
+    const silent = silentOf(this.#messages, world);
     findings.figures.unheard = this.#messages.length;
     findings.expect(this.#messages.length > 0, 'everything was heard: nothing was shown');
     findings.expect(silent.length === 0, `${silent.length} were told nothing: ${silent.slice(0, 4).join('; ')}`);
   }
+}
+
+/** Who followed the channel of such a message, and neither got it nor was told. */
+function silentOf(messages: UnheardMessage[], { ledger }: World): string[] {
+  const silent: string[] = [];
+  const first = Math.min(...messages.map(({ publication }) => publication.sentAt));
+  const since = ledger.frames.filter(({ at }) => at >= first);
+  const frames = groupBy(since, ({ reader }) => reader);
+  for (const { publication, by } of messages) {
+    const { channel, text, sentAt } = publication;
+    for (const { name, user } of ledger.readers) {
+      if (channel !== `user:${user}` && !ledger.rights.get(user)?.includes(channel)) continue;
+      const mine = (frames.get(name) ?? []).filter(({ at }) => at >= sentAt && at <= by);
+      const isThere = mine.some(({ kind, text: got }) => kind === 'message' && got === text);
+      const isTold = mine.some((frame) => frame.kind === 'reset' && frame.channel === channel);
+      if (!isThere && !isTold) silent.push(`${name} of ${JSON.stringify(text)} on ${channel}`);
+    }
+  }
+  return silent;
 }
 
 export { pause };

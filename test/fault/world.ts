@@ -6,6 +6,7 @@ import { type Gateway, startGateway } from '../support/gateway.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually, within } from '../support/wait.ts';
 import { now } from './clock.ts';
 import { judge, type Verdict } from './judge.ts';
@@ -75,6 +76,11 @@ export class World {
     this.random = new Random(plan.seed);
     this.admin = new RedisLine(() => this.redis.port);
     this.load = new Load(plan, this);
+  }
+
+  /** Takes the time in which Redis and the gateways can run. */
+  stopwatch(): Stopwatch {
+    return new Stopwatch(() => ({ redis: this.redis.pid, gateways: this.posts.map(({ gateway }) => gateway.pid) }));
   }
 
   /** Every fault goes through here, so that whoever reads a violation sees what was done around it. */

@@ -85,6 +85,8 @@ export interface History {
   holes: number[];
   /** By gateway, when it gave something to anybody: between those it may have had no processor, or nothing to do. */
   given: ReadonlyMap<number, readonly number[]>;
+  /** For how long (ms) gateways or Redis waited for a processor between two moments. */
+  waited: (from: number, to: number) => number;
   /** Redis was a long way from some gateway, or from a part of it. */
   far: boolean;
   /** Nothing was cut, killed or stopped. */

@@ -19,6 +19,7 @@ class Tale {
     ids: [],
     holes: [],
     given: new Map(),
+    waited: () => 0,
     far: false,
     calm: true,
   };
@@ -292,6 +293,9 @@ describe('the oracle of the worlds', () => {
       expect(tale.verdicts, 'it had no processor').to.deep.equal(['ended']);
       tale.isBusy();
       expect(tale.verdicts).to.deep.equal(['late', 'ended', 'late']);
+      tale.history.waited = (from, to) => to - from;
+      expect(tale.verdicts, 'it waited for a processor').to.deep.equal(['ended']);
+      tale.history.waited = () => 0;
       tale.history.calm = false;
       expect(tale.verdicts, 'while something fails').to.deep.equal([]);
     });

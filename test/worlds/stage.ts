@@ -6,6 +6,7 @@ import { Monitor } from '../support/monitor.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Link, type Relay, startRelay } from '../support/relay.ts';
+import { WaitLog } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 import { Chronicle } from './chronicle.ts';
 import type { Distance, Plan } from './plan.ts';
@@ -26,6 +27,7 @@ export class Stage {
   readonly given = new Map<number, number[]>();
   readonly redis: RedisServer;
   readonly monitor: Monitor;
+  readonly waits: WaitLog;
   readonly #plan: Plan;
   #marks = 0;
 
@@ -52,6 +54,7 @@ export class Stage {
     this.redis = redis;
     this.monitor = new Monitor(redis.port, (command) => this.chronicle.take(command));
     this.admin = new RedisLine(() => redis.port);
+    this.waits = new WaitLog(() => ({ redis: redis.pid, gateways: this.posts.map(({ gateway }) => gateway.pid) }));
   }
 
   /** Where readers and publishers find gateways. */
@@ -95,6 +98,7 @@ export class Stage {
     const endings = await Promise.allSettled(this.posts.map(({ gateway }) => gateway.stop()));
     await Promise.all(this.posts.map(({ relay }) => relay?.stop()));
     this.admin.end();
+    this.waits.end();
     this.monitor.close();
     await this.redis.stop();
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason;

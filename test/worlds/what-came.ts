@@ -116,7 +116,8 @@ function checkWait(
 ): void {
   const { history, reader } = record;
   if (!history.calm || to - from <= allowed) return;
-  const took = timeAtWork(history.given.get(reader.streams[stream]!.gateway) ?? [], from, to);
+  const given = history.given.get(reader.streams[stream]!.gateway) ?? [];
+  const took = timeAtWork(given, from, to) - history.waited(from, to);
   if (took > allowed) record.add('late', to, `${what} took ${took.toFixed(0)} ms in which others got theirs`, tag);
 }
 

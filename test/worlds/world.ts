@@ -177,7 +177,7 @@ export class World {
   }
 
   #history(): History {
-    const { chronicle, monitor, deeds, given } = this.#stage;
+    const { chronicle, monitor, deeds, given, waits } = this.#stage;
     return {
       world: this.name,
       publications: [...this.#annals.publications.values()],
@@ -188,6 +188,7 @@ export class World {
       ids: chronicle.ids,
       holes: chronicle.holes,
       given,
+      waited: (from, to) => waits.between(from, to),
       far: this.#plan.distance !== 'near',
       calm: deeds.length === 0,
     };

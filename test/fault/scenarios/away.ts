@@ -49,7 +49,7 @@ function awayOver(
       // Counted, not timed: each takes some seconds.
       for (; turn < run.seconds; turn++) {
         await pause(500);
-        unheard.turn();
+        await unheard.turn(world);
         world.ledger.licences.push({ reason: 'forked', from: now() }, { reason: 'unrecorded', from: now() });
         const gone = world.random.sample(world.load.users, Math.floor(world.load.users.length / 3));
         const names = world.ledger.readers.filter(({ user }) => gone.includes(user)).map((reader) => reader.name);

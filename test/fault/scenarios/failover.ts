@@ -124,12 +124,12 @@ function withSentinels(
         const { replica, master } = pair;
         const rejoin = await replace(world, master);
         await eventually(async () => (await sentinels.masterPort()) === replica.port, 20_000, 50);
-        const promotedAt = now();
+        const promoted = world.stopwatch();
         [pair.master, pair.replica] = [replica, master];
         world.moveTo(replica);
         await eventually(async () => (await world.posts[0]!.gateway.status()).redis === 'up', 10_000, 50);
         await world.hasRecorder();
-        worst = Math.max(worst, now() - promotedAt);
+        worst = Math.max(worst, promoted.elapsed);
         await rejoin();
       }
       findings.figures['back after'] = `${worst.toFixed(0)} ms`;

@@ -1,5 +1,4 @@
 import { eventually } from '../../support/wait.ts';
-import { now } from '../clock.ts';
 import { linksOf } from '../connections.ts';
 import { every, expectNoReset, expectNothingSeen, pause, scenario } from '../scenario.ts';
 
@@ -15,17 +14,18 @@ export const halfOpen = scenario({
       const { gateway, port, relay } = world.posts[turn++ % world.posts.length]!;
       if (!relay) return;
       world.note(`the link of gateway ${port} goes silent`);
-      const cutAt = now();
+      const silent = world.stopwatch();
       relay.silent = true;
       for (const link of relay.links) link.silence();
       await eventually(async () => (await gateway.status()).redis === 'down', 6000);
-      worst = Math.max(worst, now() - cutAt);
+      worst = Math.max(worst, silent.elapsed);
       relay.silent = false;
       // What was opened meanwhile is as dead as what was open before.
-      const backAt = now();
+      const back = world.stopwatch();
       world.note(`the link of gateway ${port} is back`);
       await eventually(async () => (await gateway.status()).redis === 'up', 6000);
-      findings.expect(now() - backAt < 2500, `gateway ${port} took ${(now() - backAt).toFixed(0)} ms to be back`);
+      const took = back.elapsed;
+      findings.expect(took < 2500, `gateway ${port} took ${took.toFixed(0)} ms to be back`);
     });
     findings.figures.times = turn;
     findings.figures['noticed after'] = `${worst.toFixed(0)} ms`;

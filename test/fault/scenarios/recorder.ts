@@ -60,7 +60,7 @@ export const recordersInTurn = scenario({
     const takeovers: number[] = [];
     await every(world, 2000, run.seconds, async () => {
       const leader = await world.hasRecorder();
-      const hit = performance.now();
+      const hit = world.stopwatch();
       const fault = turn++ % 3;
       if (fault === 0) void world.replace(leader);
       else if (fault === 1) {
@@ -68,8 +68,8 @@ export const recordersInTurn = scenario({
         leader.gateway.kill('SIGSTOP');
         setTimeout(() => leader.gateway.kill('SIGCONT'), 2500);
       } else await killConnections(world, 'sisyphus:recorder', leader);
-      while ((await otherLeader(world, leader)) === undefined && performance.now() - hit < 8000) await pause(20);
-      takeovers.push(performance.now() - hit);
+      while ((await otherLeader(world, leader)) === undefined && hit.elapsed < 8000) await pause(20);
+      takeovers.push(hit.elapsed);
     });
     takeovers.sort((a, b) => a - b);
     const worst = takeovers.at(-1) ?? 0;

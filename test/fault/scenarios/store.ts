@@ -38,8 +38,7 @@ export const brokenKeys = scenario({
         if (publication.sentAt - from < (run.seconds - 1) * 1000) unheard.add([publication]);
       }
     });
-    await pause(1500);
-    unheard.turn();
+    await unheard.turn(world);
     for (const [channel, breakIt] of Object.entries(BROKEN)) {
       const told = world.posts.some(({ gateway }) =>
         gateway.logs.some((line) => JSON.stringify(line).includes(channel)),
@@ -87,15 +86,16 @@ export const halfLostStore = scenario({
     findings.figures.damages = await every(world, 300, run.seconds, async () => {
       for (const key of await damage(world)) damaged.add(/:channel:(.+):msg_/.exec(key)?.[1] ?? '');
       const user = world.load.users.find((one) => !damaged.has(`user:${one}`)) ?? '';
-      const at = now();
+      const hit = world.stopwatch();
       try {
-        await eventually(() => isWell(world, user), 5000, 50);
+        await eventually(() => isWell(world, user), 15_000, 50);
       } catch (error) {
-        findings.failures.push(`not well 5 s after: ${(error as Error).message}`);
+        findings.failures.push(`not well after 15 s: ${(error as Error).message}`);
       }
-      worst = Math.max(worst, now() - at);
+      worst = Math.max(worst, hit.elapsed);
     });
     findings.figures['well after'] = `${worst.toFixed(0)} ms`;
+    findings.expect(worst <= 5000, `it took ${worst.toFixed(0)} ms to be well again`);
     for (const channel of damaged) {
       const keys = ['msg_backlog', 'msg_last', 'msg_id'].map((name) => `sisyphus:{0}:channel:${channel}:${name}`);
       await world.call('DEL', ...keys);
@@ -183,7 +183,7 @@ export const clockBack = scenario({
       const standbys = (await world.admin.call('ZRANGE', 'sisyphus:{0}:standbys', '0', '-1')) as string[];
       for (const name of standbys) calls.push(world.call('ZINCRBY', 'sisyphus:{0}:standbys', String(BACK), name));
       await Promise.all(calls);
-      const at = now();
+      const stepped = world.stopwatch();
       // Every other time a standby dies with it.
       const back = [world.replace(leader)];
       if (turn++ % 2 === 1) back.push(world.replace(world.random.pick(others)));
@@ -191,7 +191,7 @@ export const clockBack = scenario({
       const publication = await world.load.publish('plain', room, `after the step ${now()}`);
       const isRecorded = (): boolean => world.ledger.frames.some(({ text }) => text === publication.text);
       await eventually(isRecorded, 6000, 20).catch(() => undefined);
-      worst = Math.max(worst, now() - at);
+      worst = Math.max(worst, stepped.elapsed);
       await Promise.all(back);
       // What was set ahead is written anew by who takes the lease; what was not would be found by the next turn.
       await world.call('DEL', 'sisyphus:{0}:standbys');

@@ -17,7 +17,7 @@ export const keyspaceEvents = scenario({
     unheard = new Unheard();
     // What is lost is told within 3 s: whether it was is seen before the next time.
     findings.figures.cuts = await every(world, 2400, run.seconds, async () => {
-      unheard.turn();
+      await unheard.turn(world);
       world.ledger.licences.push({ reason: 'unrecorded', from: now() });
       const count = world.random.integer(1, 4);
       const done: Promise<unknown>[] = [];
@@ -58,7 +58,7 @@ function onlyGateway(name: string, sentence: string, signal: NodeJS.Signals): Sc
     async act(world, run, findings) {
       unheard = new Unheard();
       findings.figures.restarts = await every(world, 800, run.seconds, async () => {
-        unheard.turn();
+        await unheard.turn(world);
         world.ledger.licences.push({ reason: 'unrecorded', from: now() });
         const [post] = world.posts;
         const ended = post!.gateway.exited;
@@ -90,7 +90,7 @@ export const quickRestart = scenario({
   async act(world, run, findings) {
     unheard = new Unheard();
     findings.figures.restarts = await every(world, 900, run.seconds, async () => {
-      unheard.turn();
+      await unheard.turn(world);
       world.ledger.licences.push({ reason: 'unrecorded', from: now() });
       // Redis tells its age in whole seconds: here one begins between its start and the first question of a gateway.
       await pause(2000 - (Date.now() % 1000) - 400);
