@@ -7,7 +7,7 @@ export const RT_MUTATIONS: Mutation[] = [
     file: 'src/http/http-server.ts',
     find: "const hasPolls = config.protocols.includes('rt');",
     replace: 'const hasPolls = true;',
-    caughtBy: 'integration/rt-between',
+    caughtBy: 'integration/rt-away',
     only: 'not named',
   },
   {
@@ -134,7 +134,7 @@ export const RT_MUTATIONS: Mutation[] = [
     file: 'src/reading/reading.ts',
     find: "start.kind === 'revisions' ? isAhead(start.seen, hub)",
     replace: "start.kind === 'revisions' ? false",
-    caughtBy: 'integration/rt-between',
+    caughtBy: 'integration/rt-away',
     only: 'another gateway',
   },
   {
@@ -179,7 +179,7 @@ export const RT_MUTATIONS: Mutation[] = [
     file: 'src/http/poll-revisions.ts',
     find: '  polls.requireStore(poll.response);\n',
     replace: '',
-    caughtBy: 'integration/rt-between',
+    caughtBy: 'integration/rt-away',
     only: '503 within 2 s',
   },
   {
