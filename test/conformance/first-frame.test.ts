@@ -266,7 +266,8 @@ describe('a malformed user', () => {
     await client.sadd('user:1:channels:channels', 'room:1');
     await client.sadd('user:*:channels', 'room:1');
     await client.sadd('user::channels', 'room:1');
-    // The gateway tries at its start what it may subscribe.
+    // The gateway tries at its start what it may subscribe, and becomes the recorder.
+    await eventually(async () => ((await world.gateway.status()).recorder as { role?: string }).role === 'leader');
     const heard = async (): Promise<unknown[]> =>
       ((await client.pubsub('CHANNELS')) as unknown[]).filter((name) => !String(name).endsWith('probe')).sort();
     const before = await heard();

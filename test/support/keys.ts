@@ -8,12 +8,12 @@ export async function everyKey(redis: Redis): Promise<Keys> {
   const pipeline = redis.pipeline();
   for (const name of names) pipeline.type(name).dumpBuffer(name).pttl(name);
   const answers = ((await pipeline.exec()) ?? []).map(([, answer]) => answer);
-  return Object.fromEntries(
-    names.map((name, i) => [
-      name,
-      { type: String(answers[3 * i]), dump: answers[3 * i + 1] as Buffer, ttl: Number(answers[3 * i + 2]) },
-    ]),
-  );
+  const entries = names.map((name, i) => {
+    const [type, dump, ttl] = answers.slice(3 * i, 3 * i + 3);
+    return [name, { type: String(type), dump: dump as Buffer | null, ttl: Number(ttl) }] as const;
+  });
+  // A key may have expired since it was named.
+  return Object.fromEntries(entries.filter(([, { dump }]) => dump !== null)) as Keys;
 }
 
 /** Makes it all that is in Redis. */
