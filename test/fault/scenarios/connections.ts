@@ -1,3 +1,4 @@
+import { eventually } from '../../support/wait.ts';
 import { now } from '../clock.ts';
 import { killConnections } from '../connections.ts';
 import { every, expectNoReset, expectNothingSeen, framesOf, pause, scenario } from '../scenario.ts';
@@ -151,7 +152,8 @@ export const slowGateway = scenario({
       await pause(1200);
       world.note(`gateway ${post.port} hears Redis again`);
       for (const link of links) link.down.pass();
-      await pause(200);
+      // Those of the pub/sub are cut off, if any.
+      await eventually(() => links.some((link) => link.closed), 2000, 50).catch(() => undefined);
       cutOff += links.filter((link) => link.closed).length;
     });
     findings.figures['cut off'] = cutOff;
