@@ -85,6 +85,7 @@ function starved({ name, sentence, who, channels = 350, act }: Starving): Scenar
         await pause(1500);
         const memory = watchMemory(world.posts[0]!.gateway.pid);
         world.note(`${who.join(' and ') || 'nobody'} is starved`);
+        const [watch, began] = [world.stopwatch(), now()];
         const acting = act?.(world, run, over.signal);
         if (who.length > 0) await starve(world, who, run.seconds * 1000);
         else await pause(run.seconds * 1000);
@@ -92,8 +93,11 @@ function starved({ name, sentence, who, channels = 350, act }: Starving): Scenar
         await acting;
         world.note('and is not any more');
         await expectWell(world, newcomers, findings);
-        // Where nothing is taken away, there is enough for all.
-        findings.expect(who.length > 0 || newcomers.refused === 0, `${newcomers.refused} newcomers were turned away`);
+        // Where nothing is taken away, there is enough for all. On two cores it is half of the time, and three times that beside other tests.
+        const taken = watch.waited / (now() - began);
+        findings.figures['waited for a processor'] = `${Math.round(taken * 100)} % of the time`;
+        const isFree = who.length === 0 && taken < 1;
+        findings.expect(!isFree || newcomers.refused === 0, `${newcomers.refused} newcomers were turned away`);
         const grown = memory.end();
         findings.figures.grown = `${Math.round(grown / 1024 / 1024)} MB`;
         findings.expect(grown <= MEMORY, `the gateway took ${Math.round(grown / 1024 / 1024)} MB more`);
