@@ -59,7 +59,7 @@ describe('a gateway that may open few files', () => {
     // All at once, so that there is no time to turn them away: the gateway finds them together when it goes on.
     process.kill(world.gateway.pid, 'SIGSTOP');
     const crowd = Array.from({ length: 150 }, () => world.open());
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await eventually(() => crowd.every(({ isConnected }) => isConnected));
     process.kill(world.gateway.pid, 'SIGCONT');
     await eventually(() => crowd.every(({ closed, frames }) => closed || frames.length > 0));
     const line = await world.gateway.waitForLog(({ event }) => event === 'connections_dropped');

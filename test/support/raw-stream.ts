@@ -45,6 +45,11 @@ export class RawStream {
     this.#socket.on('close', () => this.#end());
   }
 
+  /** Whether the kernel of the other side has taken the connection. */
+  get isConnected(): boolean {
+    return this.#socket.readyState === 'open';
+  }
+
   get status(): number | undefined {
     return this.head?.status;
   }
