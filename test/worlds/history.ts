@@ -87,6 +87,11 @@ export interface History {
   given: ReadonlyMap<number, readonly number[]>;
   /** For how long (ms) gateways or Redis waited for a processor between two moments. */
   waited: (from: number, to: number) => number;
+  /**
+   * What was said last to each user, by tag. Who has it has everything from before, and the world ends; so another user, on whose list the
+   * channel is, need not have it.
+   */
+  last: ReadonlySet<string>;
   /** Redis was a long way from some gateway, or from a part of it. */
   far: boolean;
   /** Nothing was cut, killed or stopped. */

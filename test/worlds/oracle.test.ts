@@ -20,6 +20,7 @@ class Tale {
     holes: [],
     given: new Map(),
     waited: () => 0,
+    last: new Set(),
     far: false,
     calm: true,
   };
@@ -179,6 +180,12 @@ describe('the oracle of the worlds', () => {
       tale.connects();
       tale.script('room:1');
       expect(tale.verdicts).to.deep.equal(['lost', 'lost', 'lost']);
+    });
+
+    it('expects what was said last to a user from the readers of that user alone', () => {
+      const [room, own] = [tale.script('room:1'), tale.script('user:7')];
+      tale.history.last = new Set([room.tag, own.tag]);
+      expect(tale.verdicts).to.deep.equal(['lost']);
     });
 
     it('expects what comes behind the position that the reader began from, and nothing before it', () => {

@@ -44,8 +44,9 @@ function decisive({ reader }: ReaderRecord, id: number): number {
 
 /** Whether a message had to come: by the rights of the stream on which it had to. */
 function isDue(record: ReaderRecord, publication: Publication, stream: number): Right {
-  const { channel, place } = publication;
+  const { channel, place, tag } = publication;
   const right = record.rightTo(publication, stream);
+  if (right === 'yes' && channel !== record.own && record.history.last.has(tag)) return 'either';
   const opening = record.openings[stream];
   if (channel === record.own || right !== 'yes' || !opening || place.order >= opening.ok) return right;
   // It is replayed, if at all. Granted, revoked and granted again: it is replayed from the last grant on.

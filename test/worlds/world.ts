@@ -32,6 +32,7 @@ export class World {
   readonly #annals: Annals;
   readonly #readers: WorldReader[] = [];
   readonly #stuck: Violation[] = [];
+  readonly #last = new Set<string>();
 
   /** `name`: `w<digits>z`, so that its channels and users can be told from those of others. */
   constructor(name: string, seed: number, stage: Stage, plan: Plan) {
@@ -156,6 +157,7 @@ export class World {
       const text = this.#app.text();
       await this.#app.send(this.#app.say(`user:${user}`, 'fcall', text));
       const tag = text.split(/\s/)[0] ?? text;
+      this.#last.add(tag);
       const all = (): boolean => readers.every((reader) => reader.hasRead(tag));
       if (
         await eventually(all, 5000).then(
@@ -188,6 +190,7 @@ export class World {
       ids: chronicle.ids,
       holes: chronicle.holes,
       given,
+      last: this.#last,
       waited: (from, to) => waits.between(from, to),
       far: this.#plan.distance !== 'near',
       calm: deeds.length === 0,
