@@ -8,8 +8,8 @@ export interface Wanted {
   channel: string;
   after: Position;
   /**
-   * If `after` is before the reader's position: the messages that the reader may not have are those before this place. By default all of
-   * them up to its position.
+   * For an `after` that is before the reader's position: the reader has what is behind this place, and lacks what is before it. By default
+   * it lacks everything up to its position.
    */
   before?: Place | undefined;
   /** The reason of a reset that is due whatever the backlog has. If it is set, only the backlog is read, and not the hub's memory. */

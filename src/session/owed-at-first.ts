@@ -5,8 +5,8 @@ import type { Wanted } from '../reading/wanted.ts';
 import type { Timeline } from './timeline.ts';
 
 /**
- * No stream goes past the place of a grant that is not recorded sooner than this after the grant was found (ms): each waits for `SETTLING`,
- * and clocks may differ a little. A client whose stream had just begun has a position behind that place, too, and has missed nothing.
+ * Sooner than this after a grant was found (ms) no stream has gone past its place: each waits for `SETTLING` before it goes on, and clocks
+ * may differ a little. A client whose stream had just begun has a position behind that place, too, and has missed nothing.
  */
 const PASSING = SETTLING - 500;
 
