@@ -25,8 +25,7 @@ export interface RightsChange {
 }
 
 /**
- * `<version before> <version now> -` (no change), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`. The store
- * adds who told of the move to a change that it answers: `…/<place before>/<id>`.
+ * `<version before> <version now> -` (no change), `… ?` (read the list), or `… ? +room:1/<place>,-room:2/<place>/<place before>`.
  * The question mark is for gateways of version 0.1, which read the list if they find one.
  */
 export function formatRights({ before, now, changes }: RightsChange): string {
@@ -45,7 +44,12 @@ export function parseRights(text: string): RightsChange {
   };
 }
 
-/** @returns `undefined` if one of the changes cannot be parsed */
+/**
+ * Parses a list of changes. If the store answers a change that has moved, the id of the message that told of the move follows it:
+ * `+room:1/<place>/<place before>/<id>`.
+ *
+ * @returns `undefined` if one of the changes cannot be parsed
+ */
 export function parseChanges(text: string): Change[] | undefined {
   const changes: Change[] = [];
   for (const part of text.split(',')) {

@@ -67,16 +67,16 @@ export class Additions {
     }
   }
 
-  /** What has to be read of an added channel, for a reader that has come to `position`; `undefined`: what is owed of any channel. */
+  /** What has to be read of an added channel, for a reader that has come to `position`; `undefined`: the same as if it had not been added. */
   owedOf(channel: string, position: Position): Wanted | undefined {
     const addition = this.#added?.get(channel);
     // A grant that has moved is in the timeline.
     if (!addition || addition.before) return undefined;
     const { id, from, isHeard, gaps } = addition;
-    const isLate = isAfter(id, position) && isAfter(position, from);
-    // A channel that was followed all along is read from the position, or from its grant if the reader has come further than that.
-    if (isHeard) return isLate ? { channel, after: from, isRead: true } : undefined;
-    return { channel, after: isAfter(id, position) ? from : position, gaps };
+    const after = isAfter(id, position) ? from : position;
+    if (!isHeard) return { channel, after, gaps };
+    // The channel was followed all along: it matters only if the reader has come further than the grant.
+    return isAfter(position, after) ? { channel, after, isRead: true } : undefined;
   }
 
   follow(hub: Hub, reader: Reader): Promise<void> {

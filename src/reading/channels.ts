@@ -13,7 +13,7 @@ export interface MessageFilter {
 export interface Channels extends MessageFilter {
   /** Each channel once. */
   readonly followed: Iterable<string>;
-  /** What has to be read of the channel, for a reader that has come to `position`. */
+  /** What has to be read of the channel, for a reader that has come to `position`: from there, from a later grant, or see `Wanted.before`. */
   owedOf(channel: string, position: Position): Wanted;
   /** The channels that the client has asked for and may not read at the moment. */
   readonly denied: readonly string[];

@@ -146,8 +146,13 @@ export async function openMissed(
 
 /** `Wanted.before` of each channel that has one. Not the list itself: of 9,000 channels it would be kept while the answer is awaited. */
 function placesOf(wanted: Wanted[]): ReadonlyMap<string, Place> {
-  const places = wanted.flatMap(({ channel, before }) => (before ? [[channel, before] as const] : []));
-  return places.length === 0 ? NONE : new Map(places);
+  let places: Map<string, Place> | undefined;
+  for (const { channel, before } of wanted) {
+    if (!before) continue;
+    places ??= new Map();
+    places.set(channel, before);
+  }
+  return places ?? NONE;
 }
 
 /**

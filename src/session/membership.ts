@@ -49,7 +49,8 @@ export interface Member extends Reader {
  * Invariant: every channel of `timeline.channels` is either among the additions, or the reader follows it and has read it from the place
  * at which it was granted. The timeline alone decides which messages are delivered, so following a channel for longer does no harm.
  *
- * The file is long because every way in which the list changes is here: the invariant spans the timeline, the additions and what has ended.
+ * The file is long because every change of the list is handled here: the invariant concerns the timeline, the additions, and the channels
+ * that have ended, all at once.
  */
 export class Membership implements Channels {
   // These are read with each message of each reader, so they are kept in the object itself.
@@ -129,8 +130,7 @@ export class Membership implements Channels {
   }
 
   owedOf(channel: string, position: Position): Wanted {
-    if (this.#constant.has(channel)) return { channel, after: position };
-    return this.timeline.passedBy(channel, position) ?? { channel, after: this.timeline.startOf(channel, position) };
+    return this.#constant.has(channel) ? { channel, after: position } : this.timeline.owedOf(channel, position);
   }
 
   get followed(): Set<string> {

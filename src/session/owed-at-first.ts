@@ -22,8 +22,8 @@ export function owedAtFirst(
 ): Wanted[] {
   return followed.flatMap((channel) => {
     if (listed.channels.has(channel)) {
-      const after = timeline.startOf(channel, position, listed.channels.get(channel));
-      return [timeline.passedBy(channel, position, PASSING) ?? { channel, after }];
+      const granted = listed.channels.get(channel);
+      return [timeline.owedOf(channel, position, { granted, late: PASSING })];
     }
     const grant = timeline.grantAfter(channel, listed.version) ?? timeline.lastGrantOf(channel);
     const isOwed = grant && (timeline.channels.includes(channel) || isAfter(grant.id, listed.version));

@@ -68,10 +68,19 @@ export class Timeline {
     return this.grantAfter(channel, position)?.id ?? (isAfter(granted, position) ? granted : position);
   }
 
+  /** What has to be read of the channel, for a reader that has come to `position`. `granted`: see `startOf`; `late`: see `passedBy`. */
+  owedOf(
+    channel: string,
+    position: Position,
+    { granted, late }: { granted?: Position | undefined; late?: number } = {},
+  ): Wanted {
+    return this.passedBy(channel, position, late) ?? { channel, after: this.startOf(channel, position, granted) };
+  }
+
   /**
-   * If a grant of the channel has moved to a place before `position`, and a reader that has come there was not told of it: what has to be
-   * read, because the messages from that place on were not for the user when the reader passed them. `late`: only if it took so long (ms)
-   * from when the grant was found until somebody told of the move.
+   * What a reader that has come to `position` has gone past, because a grant of the channel has moved to an earlier place and the reader was
+   * not told of the move: messages behind that place were not for the user yet when the reader came by. `undefined` if there is no such
+   * grant. `late`: grants that moved sooner than this after they were found (ms) are left out.
    */
   passedBy(channel: string, position: Position, late = 0): Wanted | undefined {
     const moved = this.#changes.find((change) => {

@@ -170,7 +170,7 @@ export function expectNothingSeen(world: World, findings: Findings): void {
 }
 
 /** So long (ms) after it was lost a message is announced to everybody who followed its channel. */
-const ANNOUNCED_WITHIN = 3000;
+const TOLD_WITHIN = 3000;
 
 interface UnheardMessage {
   publication: Publication;
@@ -194,7 +194,7 @@ export class Unheard {
   /** Whoever is told from now on is told of something else. Before that, everybody has the time in which a loss is announced. */
   async turn(world: World): Promise<void> {
     const isOver = (): boolean => this.#open.size === 0 || silentOf([...this.#open], world).length === 0;
-    await eventually(isOver, ANNOUNCED_WITHIN, 50).catch(() => undefined);
+    await eventually(isOver, TOLD_WITHIN, 50).catch(() => undefined);
     for (const message of this.#open) message.by = now();
     this.#open.clear();
   }

@@ -5,7 +5,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import { openFiles } from '../support/process-figures.ts';
 import { PUBLISH_SECRET } from '../support/publisher.ts';
-import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -65,7 +64,7 @@ describe('slow attackers', function () {
 
   /** An ordinary client has its stream and a message within a second, however many others there are. */
   async function expectService(): Promise<void> {
-    const watch = new Stopwatch(() => ({ redis: world.redis.pid, gateways: [world.gateway.pid] }));
+    const watch = world.stopwatch();
     const stream = await world.openOk({ path: '/?user=7' });
     await world.publish.http('room:7', 'hello');
     await stream.frame(({ data }) => data === 'hello');

@@ -3,7 +3,6 @@ import { expect } from 'chai';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
 import { askRt } from '../support/rt.ts';
-import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
@@ -69,14 +68,13 @@ describe('a long poll, when something is away', function () {
     await world.publish.fcall('news:1', 'a');
     await askRt(world.gateway.url, 'c=news:1');
     const [waiting] = await begin('c=news:1&m=1');
-    const processes = () => ({ redis: world.redis.pid, gateways: [world.gateway.pid] });
     for (const [how, seen] of [
       ['SIGSTOP', 1],
       ['SIGKILL', 2],
     ] as const) {
       world.redis.kill(how);
       for (const query of [`c=news:1&m=${seen}`, `c=news:new${how}`]) {
-        const watch = new Stopwatch(processes);
+        const watch = world.stopwatch();
         const response = await fetch(`${world.gateway.url}/rt?${query}`);
         expect(watch.elapsed, query).to.be.below(2500);
         expect(response.status, query).to.equal(503);

@@ -4,6 +4,7 @@ import { PUBLISH_SECRET, type Publish, publishers, type Way } from './publisher.
 import { openStream, type RawRequest, type RawStream } from './raw-stream.ts';
 import { type RedisServer, startRedis } from './redis.ts';
 import { type Link, startRelay } from './relay.ts';
+import { Stopwatch } from './stopwatch.ts';
 import { eventually } from './wait.ts';
 
 /** A Redis, a gateway on it, and a hand in each: what most black-box tests start from. */
@@ -17,6 +18,8 @@ export interface World {
   /** A stream that is closed with the world. */
   open(request?: Omit<RawRequest, 'port'> & { port?: number }): RawStream;
   openOk(request?: Omit<RawRequest, 'port'> & { port?: number }): Promise<RawStream>;
+  /** Takes the time in which Redis and the gateway can run. */
+  stopwatch(): Stopwatch;
   /** Closes the streams that are open. */
   closeStreams(): void;
   stop(): Promise<void>;
@@ -63,6 +66,7 @@ export async function startWorld(env: Record<string, string> = {}, options: Worl
       return stream;
     },
     openOk: (request = {}) => world.open(request).ok(),
+    stopwatch: () => new Stopwatch(() => ({ redis: redis.pid, gateways: [gateway.pid] })),
     closeStreams,
     stop: async () => {
       closeStreams();

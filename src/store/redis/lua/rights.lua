@@ -120,7 +120,8 @@ local function note_own_change(diff, sign, channel, id)
 end
 
 -- A plain PUBLISH on the user's channel, with the place (`after`, `number`), is being recorded. It may have announced every change that a
--- later comparison found, if the list had not changed at the comparison before. Such changes are moved to its place. `id`: of its record.
+-- later comparison found, if the list had not changed at the comparison before. Such changes are moved to its place. `id` is the id
+-- of its record.
 local function move_changes(diff, id, after, number)
   local changes = redis.call('ZRANGEBYSCORE', diff.changes, '(' .. digits(after), '+inf', 'WITHSCORES')
   for i = 1, #changes, 2 do
