@@ -45,6 +45,8 @@ interface Request {
 /** A certificate authority in a temporary folder, made with openssl. */
 export class Authority {
   readonly #folder: string;
+  /** Settles when the last certificate asked for is signed: two `openssl ca` at once fail on its index. */
+  #signing: Promise<unknown> = Promise.resolve();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -87,7 +89,10 @@ export class Authority {
       csr,
     );
     const signer = ['-config', 'config', '-cert', 'ca.pem', '-keyfile', 'ca.key', '-batch', '-notext'];
-    await this.#openssl('ca', ...signer, '-startdate', from, '-enddate', till, '-in', csr, '-out', cert);
+    const sign = () => this.#openssl('ca', ...signer, '-startdate', from, '-enddate', till, '-in', csr, '-out', cert);
+    const signed = this.#signing.then(sign);
+    this.#signing = signed.catch(() => {});
+    await signed;
     return { cert: join(this.#folder, cert), key: join(this.#folder, key) };
   }
 
