@@ -69,8 +69,10 @@ describe('a fleet of the version before and this one', function () {
     old.kill('SIGTERM');
     await old.exited;
     await start(place, bin);
-    // Readers and messages of the fleet as it is now.
+    // Readers and messages of the fleet as it is now, of every way: a command line takes a second to start on a busy machine.
+    const before = new Map([...published].map(([way, sent]) => [way, sent.length]));
     await pause(700);
+    await eventually(() => [...published].every(([way, sent]) => sent.length > before.get(way)! + 1), 15_000);
   }
 
   /** One that runs, as a balancer knows it. */
@@ -161,7 +163,6 @@ describe('a fleet of the version before and this one', function () {
     }
     expect(new Set(readers.map(({ messages }) => messages.join())).size).to.equal(1);
     expect(published.get('plain')!.length).to.be.above(50);
-    for (const [way, sent] of published) expect(sent.length, way).to.be.above(5);
     // The library of the newer version stays, and gateways of the older one use it.
     const [number] = [await redis.client().call('FCALL_RO', 'sisyphus_version', '1', 'sisyphus:{0}')];
     expect(number).to.equal(libraryNumber());

@@ -99,14 +99,11 @@ export class DroppedClient {
   /** What was published, as this client got it: without what the gateway says itself. */
   async record(): Promise<Received[]> {
     const record: Received[] = [];
-    for (const received of await this.#client.read()) {
-      const { id, data } = received;
-      if (!data.endsWith(OK) && data !== 'noop') record.push(received);
+    for (const { id, event, data } of await this.#client.read()) {
       // eventsource 2 keeps the lines of a block that broke off and hands them out with the block after it. Where only the
       // empty line was missing, it asks for what comes next, and this is all there will be of the message.
-      else if (data.length > OK.length && data !== 'noop' && id !== record.at(-1)?.id) {
-        record.push({ id, event: 'message', data: data.slice(0, -OK.length - 1) });
-      }
+      const said = data.split('\n').filter((line) => line !== OK && line !== 'noop');
+      if (said.length > 0) record.push({ id, event, data: said.join('\n') });
     }
     return record;
   }
