@@ -112,10 +112,10 @@ describe('a user who is disconnected', function () {
     stream.pause();
     await wait(200);
     const before = world.gateway.logs.length;
-    const began = performance.now();
+    const watch = world.stopwatch();
     await fcall('10');
-    await world.gateway.waitForLog((line) => line.event === 'stream_closed' && line.user === '10', 2000);
-    expect(performance.now() - began).to.be.below(1600);
+    await world.gateway.waitForLog((line) => line.event === 'stream_closed' && line.user === '10', 5000);
+    expect(watch.elapsed).to.be.below(1600);
     expect(world.gateway.logs.slice(before).find(({ event }) => event === 'stream_closed')).to.include({
       reason: 'revoked',
     });

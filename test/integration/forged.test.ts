@@ -60,13 +60,14 @@ describe("somebody else's PUBLISH on a topic of the gateway's", function () {
   /** Messages of all kinds, now: each comes within a second, in its order, and with an id of now. */
   async function expectAllIsWell(): Promise<void> {
     const texts: string[] = [];
+    const watch = world.stopwatch();
     for (const way of ['plain', 'fcall', 'http'] as const) {
       for (const room of ['room:1', 'room:2']) {
         texts.push(`${way} ${room} ${Math.random()}`);
         await world.publish[way](room, texts.at(-1)!);
       }
     }
-    await stream.until(() => texts.every((text) => textsOf(stream).includes(text)), 1500);
+    await watch.within(1500, () => texts.every((text) => textsOf(stream).includes(text)));
     expect(Number(stream.lastEventId)).to.be.below(await now());
     expect(Number(await world.client.hget(CLOCK, 'last'))).to.be.below(await now());
   }

@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { openStream, type RawStream } from '../support/raw-stream.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 
 const CLOCK = 'sisyphus:{0}:clock';
@@ -65,11 +66,12 @@ describe('settings that are one for all gateways', function () {
       for (const env of order === 'wide first' ? [wide, narrow] : [narrow, wide]) both.push(await start(env));
       for (const gateway of both) {
         const stream = await open(gateway);
+        const watch = new Stopwatch(() => ({ redis: redis.pid, gateways: both.map(({ pid }) => pid) }));
         await client.publish('folder:1', 'in a folder');
         await client.publish('room:1', 'in a room');
         await client.publish('user:1', 'personal');
         await client.publish('room:1', 'behind it');
-        await stream.until(({ messages }) => messages.length === 4, 1000);
+        await watch.within(1000, () => stream.messages.length === 4);
         expect(texts(stream)).to.deep.equal(['in a folder', 'in a room', 'personal', 'behind it']);
         expect(resets(stream)).to.deep.equal([]);
         const [difference] = await differencesOf(gateway);

@@ -6,6 +6,7 @@ import { disconnectsIn } from '../contract/disconnects.ts';
 import { DEFAULTS, Ear } from '../contract/store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 
 const KEY = 'sisyphus:{0}';
@@ -67,14 +68,14 @@ describe('disconnects in Redis', function () {
       await disconnect('7');
       made = performance.now();
       await disconnect('8');
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
     });
     const [up, lost] = [ear.heard.lastIndexOf('up'), ear.heard.lastIndexOf('down')];
     const between = ear.heard.slice(lost + 1, up);
     expect(between).to.have.length(2);
     const [one, two] = disconnectsIn(ear).slice(-2);
     expect([one!.user, two!.user]).to.deep.equal(['7', '8']);
-    expect(one!.at).to.be.within(made - 150, made + 150);
+    expect(one!.at).to.be.within(made - 500, made + 500);
   });
 
   it('are read with the mark if nobody has said anything', async () => {
@@ -174,9 +175,9 @@ describe('disconnects in Redis', function () {
       const client = server.client();
       for (const user of ['7', '8']) {
         await client.call('FCALL', 'sisyphus_disconnect', '1', KEY, user);
-        const began = performance.now();
+        const watch = new Stopwatch(() => ({ redis: server.pid }));
         await marked();
-        expect(performance.now() - began).to.be.below(1000);
+        expect(watch.elapsed).to.be.below(1000);
         expect(users()).to.include(user);
       }
       client.disconnect();
@@ -197,7 +198,7 @@ describe('disconnects in Redis', function () {
       await redis.call('FCALL', 'sisyphus_revoke_tokens', '1', KEY, 'hash', '8', 'h'.repeat(43));
       made = performance.now();
       await eventually(() => disconnectsIn(knowing).length >= 2);
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await new Promise((resolve) => setTimeout(resolve, 1000));
       await redis.flushall();
     });
     expect(users()).to.deep.equal([]);
@@ -209,7 +210,7 @@ describe('disconnects in Redis', function () {
       ['7', undefined],
       ['8', 'h'.repeat(43)],
     ]);
-    for (const { at } of disconnectsIn(ear)) expect(at).to.be.within(made - 200, made + 200);
+    for (const { at } of disconnectsIn(ear)) expect(at).to.be.within(made - 500, made + 500);
     const before = await redis.hget(`${KEY}:clock`, 'disconnected');
     for (let i = 0; i < 3; i++) await Promise.all([marked(), other.source.mark([])]);
     expect(await redis.hget(`${KEY}:clock`, 'disconnected')).to.equal(before);

@@ -7,6 +7,7 @@ import { Keys } from '../../src/store/redis/keys.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { Ear } from '../contract/store.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 
 const CLOCK = 'sisyphus:{0}:clock';
@@ -147,7 +148,7 @@ describe('the settings of the store in Redis', () => {
     await say('later still', 9, '');
     expect([early.settings.current.backlog.length, late.settings.current.backlog.length]).to.not.include(9);
     await ear.mark();
-    await eventually(() => early.settings.current.backlog.length === 9, 500);
+    await new Stopwatch(() => ({ redis: server.pid })).within(500, () => early.settings.current.backlog.length === 9);
     expect(early.settings.differences).to.deep.equal([
       { variable: 'SISYPHUS_BACKLOG_LENGTH', here: '5', installation: '9' },
     ]);

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { eventually } from './wait.ts';
 
-/** The processes whose work is timed, by their ids at this moment: some may be replaced. */
-export type Timed = () => { redis: number; gateways: number[] };
+/** The processes whose work is timed, by their ids at this moment: some may be replaced. This one always is. */
+export type Timed = () => { redis?: number; gateways?: number[] };
 
 /**
  * Takes the time in which processes had a processor when they wanted one: what is promised within two seconds is promised on a machine
@@ -12,22 +13,30 @@ export class Stopwatch {
   readonly #begun = performance.now();
   readonly #before: ReadonlyMap<number, number>;
 
-  constructor(timed: Timed) {
+  constructor(timed: Timed = () => ({})) {
     this.#timed = timed;
-    const { redis, gateways } = timed();
-    this.#before = new Map([process.pid, redis, ...gateways].map((pid) => [pid, waitedOf(pid)]));
+    const { redis, gateways = [] } = timed();
+    this.#before = new Map([process.pid, ...present(redis), ...gateways].map((pid) => [pid, waitedOf(pid)]));
   }
 
   /** For how long (ms) this process, Redis, and the gateway that waited longest have waited for a processor since the beginning. */
   get waited(): number {
-    const { redis, gateways } = this.#timed();
+    const { redis, gateways = [] } = this.#timed();
     const waited = (pid: number): number => waitedOf(pid) - (this.#before.get(pid) ?? 0);
-    return waited(process.pid) + Math.max(0, waited(redis)) + Math.max(0, ...gateways.map((pid) => waited(pid)));
+    const longest = (pids: number[]): number => Math.max(0, ...pids.map(waited));
+    return waited(process.pid) + longest(present(redis)) + longest(gateways);
   }
 
   /** Milliseconds since the beginning, without those. */
   get elapsed(): number {
     return performance.now() - this.#begun - this.waited;
+  }
+
+  /** Waits for what is promised within so many milliseconds from the beginning, and rejects if it took longer. */
+  async within(bound: number, check: () => boolean | Promise<boolean>): Promise<void> {
+    await eventually(check, 5 * bound);
+    const { elapsed } = this;
+    if (elapsed > bound) throw new Error(`took ${elapsed} ms of ${bound}`);
   }
 }
 
@@ -60,6 +69,10 @@ export class WaitLog {
   end(): void {
     clearInterval(this.#timer);
   }
+}
+
+function present(pid: number | undefined): number[] {
+  return pid === undefined ? [] : [pid];
 }
 
 /** For how long the first thread of a process has waited for a processor (ms). */

@@ -7,6 +7,7 @@ import type { Identity } from '../../src/auth/authenticator.ts';
 import { HttpRequest } from '../../src/auth/http-request.ts';
 import { jwtMode } from '../../src/auth/jwt.ts';
 import { type IssuerKey, issuerKey, sign } from '../support/jwks-server.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 
 /** A token that was signed by somebody who has taken a key that the library would not sign with. */
 function forge(header: object, sign: (text: string) => Buffer): string {
@@ -106,9 +107,9 @@ describe('the keys of an issuer that is hostile or broken', () => {
     );
     await publish(...Array.from({ length: 3000 }, (_, i) => ({ ...others[i % 30], kid: `k${i}` })));
     expect(await ask(await sign(key))).to.include({ user: '7' });
-    const began = performance.now();
+    const watch = new Stopwatch();
     expect(await ask(await sign(key, {}, false))).to.deep.equal({ refusal: 'signature' });
-    expect(performance.now() - began).to.be.lessThan(500);
+    expect(watch.elapsed).to.be.lessThan(500);
     expect(said[0]).to.match(/more than 20 may have signed them: expected tokens with a kid$/);
   }).timeout(10_000);
 

@@ -22,6 +22,7 @@ import { createLogger } from '../../src/logger.ts';
 import { SessionRegistry } from '../../src/session/session-registry.ts';
 import { MemoryStore } from '../../src/store/memory/memory-store.ts';
 import { openStream, type RawRequest, type RawStream } from '../support/raw-stream.ts';
+import { Stopwatch } from '../support/stopwatch.ts';
 import { eventually } from '../support/wait.ts';
 
 const logger = createLogger('silent');
@@ -252,7 +253,7 @@ describe('a stream whose client has to be identified', () => {
 
   it('is told within 2 s if nobody can say whose it is, or says it late and then Redis does not answer', async () => {
     readList = () => new Promise(() => undefined);
-    const [unknown, late] = [await ask(), await ask()];
+    const [watch, unknown, late] = [new Stopwatch(), await ask(), await ask()];
     await wait(1000);
     late.answer({ user: '7' });
     await Promise.all([unknown.ended(2500), late.ended(2500)]);
@@ -260,7 +261,7 @@ describe('a stream whose client has to be identified', () => {
       [unknown, 'unavailable'],
       [late, 'redis'],
     ] as const) {
-      expect(client.frames[0]!.at - client.sentAt).to.be.below(2000);
+      expect(client.frames[0]!.at - client.sentAt - watch.waited).to.be.below(2000);
       expect(client.frames[0]!.data).to.equal('<message><status>error</status></message>');
       expect(client.frames[0]!.comments).to.eql([reason]);
       expect(client.frames[0]!.retry).to.be.within(5000, 10_000);
