@@ -110,14 +110,14 @@ describe('the application that is asked who a client is', () => {
 
   it('is asked once about clients that show the same, and again when the answer is old', async () => {
     application.says('7');
-    const forward = mode({ forwardCache: 100 });
+    const forward = mode({ forwardCache: 500 });
     await Promise.all([ask(forward), ask(forward), ask(forward)]);
     await ask(forward);
     expect(application.requests).to.have.length(1);
     await ask(forward, ['Cookie', 'session=2']);
     await ask(forward, [...COOKIE, 'Origin', 'https://b.example']);
     expect(application.requests).to.have.length(3);
-    await wait(120);
+    await wait(520);
     await ask(forward);
     expect(application.requests).to.have.length(4);
     const never = mode({ forwardCache: 0 });
