@@ -7,8 +7,9 @@
 --
 -- `<key>:user:<id>:rights`: the list as of the last comparison: channel -> id of the comparison that granted it, or 0.
 -- `<key>:user:<id>:changes`: the changes, for as long as a backlog is kept: `[.]<sign><channel>/<place>/<id of the comparison before>` -> id of
---   the comparison; one whose place has moved has the id of the message that told of it behind that, `…/<id>`; `@` -> the version, which is the id of the last change; `#` -> the number of channels in `rights`; `=` -> the last id that
---   was given out when a comparison last found no change.
+--   the comparison; one whose place has moved has the id of the message that told of it behind that, `…/<id>`; `@` -> the version, which is
+--   the id of the last change; `#` -> the number of channels in `rights`; `=` -> the last id that was given out when a comparison last found
+--   no change.
 --
 -- Invariant: the changes, each applied at its place, make the list as of the last comparison. A message is for the user if the list has its
 -- channel at the message's own place, whichever way the message and the changes were published.
