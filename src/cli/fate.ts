@@ -35,6 +35,7 @@ export const FATES = {
   before: 'was not owed: the client asked only for what is later',
   closed_before: 'was not written: the stream ended before',
   not_begun: 'was not written: the stream has not begun',
+  refused: 'was not written: the stream was refused, or ended, before it began',
 } as const;
 
 export type Fate = keyof typeof FATES;
@@ -46,7 +47,8 @@ export type Fate = keyof typeof FATES;
 export function fateOf(stream: SeenStream, message: Message, right: Right): Fate {
   const { from, seam, position, ended, reads } = stream;
   const { id } = message;
-  if (from === undefined || seam === undefined || position === undefined) return 'not_begun';
+  if (from === undefined || seam === undefined || position === undefined)
+    return ended === undefined ? 'not_begun' : 'refused';
   if (!isAfter(id, from)) return 'before';
   if (!right.allows(message)) return 'no_right';
   if (ended === undefined && reads === false && right.now) return 'not_read';

@@ -79,9 +79,13 @@ async function investigate(question: Question, archive: Archive, invocation: Inv
   const isOwn = channel === channelOfUser(user);
   // Channels of a credential and public channels are on no list: the gateway knows, and says so of each stream.
   const isConstant = isOwn || (!timeline.channels.includes(channel) && streams.some(({ reads }) => reads === true));
+  const changes = rights.changes.filter((change) => change.channel === channel);
+  const isListed = rights.channels.has(channel);
+  // The timeline takes a channel without a change for one of the list.
+  const isKnown = isListed || changes.length > 0;
   const right: Right = isConstant
     ? { now: true, allows: () => true }
-    : { now: rights.channels.has(channel), allows: (one) => timeline.allows(one) };
+    : { now: isListed, allows: (one) => isKnown && timeline.allows(one) };
   const message = found && 'message' in found ? found.message : undefined;
   const seen = streams.map((stream) => ({ ...stream, fate: message && fateOf(stream, message, right) }));
   const atMessage = message && right.allows(message);
@@ -92,9 +96,7 @@ async function investigate(question: Question, archive: Archive, invocation: Inv
     rights: {
       now: right.now,
       atMessage,
-      changes: rights.changes
-        .filter((change) => change.channel === channel)
-        .map(({ kind, place }) => ({ kind, at: formatPlace(place), time: timeOf(place.id) })),
+      changes: changes.map(({ kind, place }) => ({ kind, at: formatPlace(place), time: timeOf(place.id) })),
     },
     streams: seen,
     problems,
@@ -113,6 +115,8 @@ function verdictFor({ found, id, rights, streams, channel, problems }: Omit<Answ
   const fate = verdictOf(streams.map((stream) => stream.fate).filter((one) => one !== undefined));
   if (fate) return `the message ${FATES[fate]}${doubtOf(streams, fate)}`;
   if (rights.atMessage === false) return 'the message was not for this user: the user had no right at its place';
+  if (!rights.now)
+    return 'the message was for this user, who has no right to the channel any more: it will not be replayed';
   if (problems.length > 0) return 'the message is in the backlog; whether a stream has it is not known (unasked)';
   return 'the message waits in the backlog for the user, who has had no stream at the gateways that were asked';
 }

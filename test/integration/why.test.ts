@@ -72,6 +72,25 @@ describe('bin/sisyphus why', function () {
     expect((await ask('room:1', gone)).rights).to.deep.include({ now: false, atMessage: false });
   });
 
+  it('says that a user whom nobody granted the channel has no right, with a stream and without', async () => {
+    const id = await publish('room:1');
+    for (const open of [false, true]) {
+      if (open) await world.openOk({ path: `/?user=7&since=${Number(id) - 1}` });
+      const answer = await ask('room:1', id);
+      expect(answer.rights).to.deep.equal({ now: false, atMessage: false, changes: [] });
+      expect(answer.verdict).to.match(/had no right( to the channel)? at (its place|the place of the message)$/);
+    }
+  });
+
+  it('does not say that a message waits for a user who has the right no more', async () => {
+    await runCommand(['grant', '7', 'room:1'], { env: env() });
+    const id = await publish('room:1');
+    await runCommand(['revoke', '7', 'room:1'], { env: env() });
+    const answer = await ask('room:1', id);
+    expect(answer.rights).to.deep.include({ now: false, atMessage: true });
+    expect(answer.verdict).to.match(/no right to the channel any more: it will not be replayed$/);
+  });
+
   it('says that the stream ended before the message, and that the message waits', async () => {
     await world.allow('7', 'room:1');
     const stream = await world.openOk({ path: '/?user=7' });
