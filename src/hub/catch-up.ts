@@ -1,4 +1,5 @@
 import type { Counters } from '../counters.ts';
+import type { Logger } from '../logger.ts';
 import { BEGINNING, isAfter, type Position } from '../message/position.ts';
 import { type ChannelSource, type Gap, isSameGap, type Mark, mayHaveLost } from './channel-source.ts';
 import { addLost, hasTurnedOut, judgeUnheard, settledMark } from './forks.ts';
@@ -126,11 +127,19 @@ function learn({ frontier, subscriptions }: Knowledge, options: Resources, mark:
   return forks.length > 0;
 }
 
+/** Logs a gap. Each restart of Redis begins as a fork, so one of which nothing is known to be lost is no error. */
+function logGap(logger: Logger, gap: Gap): void {
+  const { reason, extent, lost } = gap;
+  const isHarmless = reason === 'forked' && lost.length === 0 && (extent === 'known' || extent === 'awaited');
+  if (isHarmless) logger.info({ event: 'store_forked', ...gap });
+  else logger.error({ event: 'gap_in_store', ...gap });
+}
+
 /** Notifies the readers of channels that, as the store knows only now, lost a message in a fork that was known before. */
 function announceTurnedOut(subscriptions: Subscriptions, { logger }: Resources, before: Gap, { gaps }: Mark): void {
   const now = gaps.find(({ to }) => to === before.to);
   if (now?.reason !== 'forked' || isSameGap(before, now)) return;
-  logger.error({ event: 'gap_in_store', ...now });
+  logGap(logger, now);
   for (const subscription of subscriptions.values()) {
     if (hasTurnedOut(before, now, subscription.channel)) announce(subscription, 'forked');
   }
@@ -140,7 +149,7 @@ function announceTurnedOut(subscriptions: Subscriptions, { logger }: Resources, 
 function announceGap(subscriptions: Subscriptions, { recordsPlain, logger }: Resources, gap: Gap, before: Gap[]): void {
   // A channel that cannot be recorded gets a new gap with each message; only the first one is logged.
   const isRepeated = gap.reason === 'unrecorded' && before.some(({ lost }) => lost.includes(gap.lost[0] ?? ''));
-  if (!isRepeated) logger.error({ event: 'gap_in_store', ...gap });
+  if (!isRepeated) logGap(logger, gap);
   if (gap.reason === 'forked') return;
   for (const subscription of subscriptions.values()) {
     const { channel } = subscription;

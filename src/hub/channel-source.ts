@@ -53,8 +53,8 @@ export interface Gap {
 export type ForkExtent = 'awaited' | 'unheard' | 'known' | 'all' | 'old';
 
 /**
- * Whether the channel may have lost a message in the gap. `plain`: whether plain PUBLISHes on it are recorded. This does not cover a
- * reader whose position lies within a fork: it has lost its place on every channel.
+ * Whether the channel may have lost a message in the gap. `plain`: whether plain PUBLISHes on it are recorded. A reader
+ * whose position lies within a fork is another matter: it has lost its place on every channel.
  */
 export function mayHaveLost({ reason, lost, extent }: Gap, channel: string, plain: boolean): boolean {
   if (reason === 'forked') return extent === 'all' || extent === 'old' || lost.includes(channel);

@@ -25,7 +25,7 @@ export interface HubOptions {
   /** Whether plain PUBLISHes on this channel are recorded. */
   recordsPlain: (channel: string) => boolean;
   retention: (channel: string) => Retention;
-  /** Settles when readers have taken the messages that were delivered, or after a while: healing waits for it between two pages. */
+  /** Settles when readers have taken the messages that were delivered, or after a while. Between two pages, healing waits for this. */
   settled?: () => Promise<void>;
   /** Called with each message that all readers of its channel were given. */
   onDelivered?: (delivery: Delivery) => void;

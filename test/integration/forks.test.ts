@@ -87,6 +87,7 @@ describe('a Redis that has lost what it gave out last', function () {
     await reader.until(() => forked(reader).length > 0);
     for (const gateway of gateways) expect(await toldAtReturn(gateway, away)).to.deep.equal(['room:away', 'room:open']);
     expect(forked(reader)).to.deep.equal(['room:open']);
+    for (const { logs } of gateways) expect(logs.map(({ event }) => event)).to.include('gap_in_store');
     // Who stands among what is lost has lost its place in every channel.
     expect(await toldAtReturn(gateways[0]!, between)).to.deep.equal([...ROOMS, 'user:2'].sort());
     const later = (await open(gateways[0]!, '2')).lastEventId!;
@@ -105,6 +106,10 @@ describe('a Redis that has lost what it gave out last', function () {
     expect(forked(reader)).to.deep.equal([]);
     const [gap] = await client.lrange('sisyphus:{0}:gaps', 0, -1);
     expect(gap).to.match(/^forked \d+ \d+ =$/);
+    for (const { logs } of gateways) {
+      const events = logs.map(({ event }) => event);
+      expect(events).to.include('store_forked').and.not.include('gap_in_store');
+    }
   });
 
   it('tells everybody from before it where nobody is left who had heard everything', async () => {

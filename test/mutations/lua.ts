@@ -373,8 +373,8 @@ export const LUA_MUTATIONS: Mutation[] = [
   {
     name: 'a channel that cannot be recorded is logged by every gateway with each message',
     file: 'src/hub/catch-up.ts',
-    find: '  if (!isRepeated) logger.error',
-    replace: '  logger.error',
+    find: '  if (!isRepeated) logGap',
+    replace: '  logGap',
     caughtBy: 'integration/broken-keys',
   },
   {
