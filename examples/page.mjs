@@ -4,6 +4,10 @@ import { createServer } from 'node:http';
 
 const [, , file] = process.argv;
 const { PORT = 3000 } = process.env;
+if (file === undefined) {
+  console.error('No page is named: node examples/page.mjs hello.html');
+  process.exit(2);
+}
 const server = createServer((_request, response) => {
   const send = (page) => response.setHeader('Content-Type', 'text/html; charset=utf-8').end(page);
   readFile(file).then(send, ({ message }) => response.writeHead(404).end(message));

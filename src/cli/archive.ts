@@ -14,13 +14,14 @@ export async function withArchive<Answer>(
   const config = loadConfig(flags, onlyMine(env));
   const target = targetOf(config);
   if (target === undefined) throw new UsageError('this is read from Redis: expected REDIS_URL or --redis-url');
-  const archive = await Archive.open(target, config.namespace);
+  let archive: Archive | undefined;
   try {
+    archive = await Archive.open(target, config.namespace);
     return await run(archive);
   } catch (error) {
     throw explainDenied(error, target);
   } finally {
-    await archive.close();
+    await archive?.close();
   }
 }
 

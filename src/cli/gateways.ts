@@ -21,7 +21,7 @@ export interface Gateways {
 /** The gateways that the commands ask: those of `--gateways`, else the one of `gatewayAddress`. */
 export function gatewaysOf(flags: Texts, env: Texts, listed: string | boolean | undefined): Gateways {
   const { publishSecret } = loadConfig(flags, onlyMine(env));
-  const urls = typeof listed === 'string' ? listed.split(',').map((one) => usage(() => gatewayUrl(one.trim()))) : [];
+  const urls = typeof listed === 'string' ? listed.split(',').map((one) => usage(() => namedUrl(one.trim()))) : [];
   if (listed !== undefined && urls.length === 0) {
     throw new UsageError('--gateways: expected addresses with commas between, such as http://a:3001,http://b:3001');
   }
@@ -29,6 +29,14 @@ export function gatewaysOf(flags: Texts, env: Texts, listed: string | boolean | 
     urls: urls.length > 0 ? urls : [gatewayAddress('operators', flags, env)],
     secretFor: (channels) => publishSecret && secretFor(publishSecret, channels),
   };
+}
+
+function namedUrl(text: string): string {
+  try {
+    return gatewayUrl(text);
+  } catch (error) {
+    throw new UsageError(`--gateways: ${JSON.stringify(text)} ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** An answer of one process of a gateway. */

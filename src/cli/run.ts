@@ -46,7 +46,10 @@ async function dispatch(args: string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
   const named = (wanted: string | undefined) => COMMANDS.find((candidate) => candidate.name === wanted);
   if (name === 'help' || args.some((one) => one === '--help' || one === '-h')) {
-    const about = named(name === 'help' ? rest[0] : name);
+    const subject = name === 'help' ? rest[0] : name;
+    const about = named(subject);
+    const isNone = subject !== undefined && !/^-|^help$|^version$/.test(subject);
+    if (!about && isNone) throw new UsageError(misnomer(subject));
     return print(io, about ? commandHelp(about) : helpText(COMMANDS));
   }
   if (name === '--version' || name === '-v' || name === 'version') return print(io, `sisyphus ${VERSION}\n`);
@@ -79,12 +82,15 @@ function parse(command: Command, args: string[]): Pick<Invocation, 'positionals'
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     const known = [...Object.keys(command.options), ...flagNames];
-    throw new UsageError(`${error.message.split('. ')[0]}${instead(error.message, command, known)}`, { cause: error });
+    throw new UsageError(`${error.message.split(/\.\s/)[0]}${instead(error.message, command, known)}`, {
+      cause: error,
+    });
   }
 }
 
 /** The end of a message about an unknown option: what may be meant. */
 function instead(message: string, command: Command, known: string[]): string {
+  if (/is ambiguous/.test(message)) return ': expected a value that does not begin with -, or --option=value';
   const [, dashes, name = ''] = /^Unknown option '(--?)([^']*)'/.exec(message) ?? [];
   if (dashes === undefined) return '';
   const before = '-- before a text that begins with -';

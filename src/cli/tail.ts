@@ -34,6 +34,8 @@ export const tail: Command = {
     overlap: { type: 'string', meaning: 'with the last so many messages of each channel' },
   },
   async run({ positionals, flags, options, env, stdin, stdout, stderr }) {
+    if (positionals.length > 0 && options.user !== undefined)
+      throw new UsageError('--user stands beside an argument, which is the user too: expected one of them');
     const name = positionals[0] ?? options.user;
     const channels = channelsOf(options.channel);
     if (options.json === true && options.raw === true)
@@ -65,7 +67,7 @@ function channelsOf(list: string | boolean | undefined): string[] {
   return list.split(',').map((name) => usage(() => requireChannel(name.trim())));
 }
 
-/** The first line of standard input. A flag would be visible to every user of the machine, and a variable to the own ones. */
+/** The first line of standard input. Every user of the machine can see a flag, and every process of the same user a variable. */
 async function readCredential(stdin: Readable): Promise<string> {
   const [line = ''] = (await readData('-', stdin)).toString().split(/\r?\n/);
   return usage(() => bearer(line.trim()));
@@ -79,7 +81,10 @@ interface TailOptions {
   show: ((stdout: Sink, event: StreamEvent) => void) | undefined;
 }
 
-/** A gateway says in JSON what is wrong, such as the wrong one of its two ports. The body of another server may never end. */
+/**
+ * A gateway says in JSON what is wrong, for example that this port has no streams. The body of another server is not read, because it may
+ * never end.
+ */
 async function refusalOf(response: Response, type: string): Promise<string> {
   const { origin } = new URL(response.url);
   const said = type.startsWith('application/json') ? messageOf(await response.text()) : undefined;

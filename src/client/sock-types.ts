@@ -3,7 +3,7 @@ export interface SockOptions {
   user?: string | number;
   /** Gives the credential, if the session carries a user's stream. The client calls it once for each session. */
   credential?: () => string | undefined | Promise<string | undefined>;
-  /** The format of the stream's messages. With `json` each has its id, so that the next session goes on after it if this one is lost. */
+  /** The format of the stream's messages. With `json` each has its id: if the session is lost, the next one goes on after the last id. */
   format?: 'raw' | 'json';
   /** The position at which the stream begins. */
   since?: string;

@@ -1,4 +1,7 @@
-/** A worker that uses a whole period by itself asks at least this often. So at most this part of a limit (1/8) is left unused with other workers. */
+/**
+ * A worker that uses a limit alone asks at least this often in a period. So at most 1/8 of the limit lies with workers that do not use it, or
+ * one for each worker if the limit is small.
+ */
 const ASKS = 8;
 
 interface Period {

@@ -9,7 +9,7 @@ export interface ConstantChannelsOptions {
   named?: ReadonlySet<string> | undefined;
 }
 
-/** The channels of a reader that no list decides about: the user's own, and those that were granted from the beginning. */
+/** The channels of a reader that no list decides about: the user's own, those of the credential, and public ones. */
 export class ConstantChannels {
   /** The user's own channel. It is followed even if it is not named, because its messages tell of changes of rights. */
   readonly own: string | undefined;

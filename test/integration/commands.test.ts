@@ -134,6 +134,16 @@ describe('the commands that look', function () {
       code: 1,
       stderr: 'sisyphus: Redis refuses SCAN to user looker: expected +scan in its ACL, or another user in REDIS_URL\n',
     });
+    await world.redis.client().call('ACL', 'SETUSER', 'looker', '-fcall_ro');
+    for (const args of [
+      ['rights', '7'],
+      ['history', 'old:1'],
+      ['why', '--user', '7', '--channel', 'old:1'],
+    ]) {
+      expect((await as('right', ...args)).stderr).to.equal(
+        'sisyphus: Redis refuses FCALL_RO to user looker: expected +fcall_ro in its ACL, or another user in REDIS_URL\n',
+      );
+    }
     for (const args of [
       ['history', 'old:1'],
       ['publish', 'old:1', 'x'],

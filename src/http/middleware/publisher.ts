@@ -41,7 +41,10 @@ export function publisher(
     const secret = token === undefined ? undefined : secrets.find(token);
     if (token === undefined || !secret) {
       if (token !== undefined) await clients.failed(counted, 'signature');
-      throw new SisyphusError('unauthorized', 'expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>');
+      throw new SisyphusError(
+        'unauthorized',
+        'the secret is missing or wrong: expected Authorization: Bearer <SISYPHUS_PUBLISH_SECRET>',
+      );
     }
     if (isDraining()) throw errorOf({ refusal: 'draining' });
     requireBelow(ctx, await rate.take(token), 'SISYPHUS_MAX_PUBLISHES');

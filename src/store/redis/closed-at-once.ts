@@ -33,7 +33,7 @@ export class ClosedAtOnce {
     this.reason = undefined;
   }
 
-  /** The connection has ended. If it was made and never answered, another one that sends nothing may read the reason. */
+  /** The connection has ended. If Redis never answered on it, a second one, on which nothing is sent, may receive the reason. */
   ended(): void {
     const isAtOnce = this.#isMade;
     this.#isMade = false;

@@ -8,7 +8,7 @@ export type Argument = string | number | Buffer;
 /** A function that was refused because it writes is called again after so long (ms), about once in each self-check. */
 const AGAIN = 500;
 
-/** Makes sure that Redis has the library, with this number or a higher one. One library serves all installations of a server. */
+/** Makes sure that Redis has the library, in the version of this gateway or a later one. One library serves all installations of a server. */
 export async function loadFunctions(redis: Redis, keys: Keys): Promise<void> {
   let version = await readVersion(redis, keys);
   if (version === 0) {
