@@ -19,6 +19,12 @@ const LARGEST_MESSAGES = 16;
 /** A clock that differs by more (ms) is worth a word: credentials end by the clock of the gateway, ids follow that of Redis. */
 const MOST_AHEAD = 1000;
 
+const USERS = 'docs/run/redis-users.acl';
+const MORE_IS_DENIED = finding(
+  'note',
+  `what an ACL denies may hide that it denies more: the user gateway in ${USERS} may do all that is needed`,
+);
+
 /** What mends a weakness. */
 const MENDS: Record<Weakness['event'], string> = {
   redis_evicts: 'redis-cli CONFIG SET maxmemory-policy noeviction',
@@ -38,6 +44,7 @@ const REFUSALS: Mends = [
   [/\(MISCONF\)/, 'df -h, and the log of Redis; redis-cli BGSAVE once there is room'],
   [/\(NOREPLICAS\)/, 'start the replicas, or redis-cli CONFIG SET min-replicas-to-write 0'],
   [/\((WRONGPASS|NOAUTH)\)/, 'REDIS_URL=redis://<user>:<password>@…, as redis-cli ACL LIST has them'],
+  [/NOPERM/, `redis-cli ACL SETUSER <user>, with the rules of the user gateway in ${USERS}`],
   [/ECONNREFUSED|no answer/, 'start Redis, or name another address in REDIS_URL'],
 ];
 
@@ -59,6 +66,7 @@ export async function examineRedis(config: Config): Promise<Finding[]> {
       finding('ok', `${figures.server} answers in ${figures.roundTrip.toFixed(1)} ms, database ${keys.database}`),
       ...troubles.map(ofTrouble),
       ...(troubles.length === 0 ? [finding('ok', 'the user may do everything that a gateway needs')] : []),
+      ...(troubles.some(({ reason }) => / in its ACL/.test(reason)) ? [MORE_IS_DENIED] : []),
       ...weaknesses.map(({ event, reason }) => finding('weak', reason, MENDS[event])),
       ...ofFigures(figures, keys, config),
     ];
@@ -74,7 +82,8 @@ function finding(level: Level, text: string, mend?: string): Finding {
 
 function ofTrouble({ stops, reason, mend }: Inspection['lasting'][number]): Finding {
   const costs = stops === 'publishing' ? 'nothing can be published' : 'no reader can be served';
-  return finding('bad', reason.includes(costs) ? reason : `${reason} (${costs})`, mend ?? mendOf(REFUSALS, reason));
+  const text = reason.includes(costs) ? reason : `${reason} (${costs})`;
+  return finding('bad', text, mend ?? mendOf(REFUSALS, reason));
 }
 
 /** What the figures come to. */
@@ -131,7 +140,7 @@ function ofNeighbours({ databases, installations, plain }: Figures, keys: Keys, 
     );
   }
   if (installations && installations.length > 0) {
-    const text = `other installations have gateways here: ${installations.join(' ')}`;
+    const text = `other installations have gateways here: ${installations.map(nameOf).join('; ')}`;
     findings.push(finding('note', text));
   }
   if (plain.size > 0) {
@@ -139,4 +148,11 @@ function ofNeighbours({ databases, installations, plain }: Figures, keys: Keys, 
     findings.push(finding('note', `plain PUBLISHes heard in a second, each of which is recorded: ${list}`));
   }
   return findings;
+}
+
+/** The name of an installation, by what its topics begin with, such as `sisyphus{shop/0}@4/` (`Keys.topicPrefix`). */
+function nameOf(topicPrefix: string): string {
+  const [, namespace, database] = /^sisyphus\{(?:(.*)\/)?0\}(?:@(\d+))?\/$/.exec(topicPrefix) ?? [];
+  const which = namespace === undefined ? 'one without a namespace' : `SISYPHUS_NAMESPACE=${namespace}`;
+  return database === undefined ? which : `${which} in database ${database}`;
 }

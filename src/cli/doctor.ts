@@ -32,7 +32,7 @@ export const doctor: Command = {
     step('looking at Redis, machine and gateway');
     const [redis, gateway] = await Promise.all([
       examineRedis(config),
-      examineGateway(gatewayAddress('operators', flags, env), config.url !== undefined),
+      examineGateway(gatewayAddress('operators', flags, env), config),
     ]);
     const findings = [...redis, ...examineMachine(config), ...gateway, ...(await throughProxy(invocation, step))];
     const isWell = !findings.some(({ level }) => level === 'bad');

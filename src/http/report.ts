@@ -1,3 +1,4 @@
+import { parseRedisUrl } from '../config/redis-url.ts';
 import type { Transport } from '../connection/transport.ts';
 import { increase, type Tally } from '../counters.ts';
 import type { Report, State, Status } from '../metrics/report.ts';
@@ -19,7 +20,7 @@ export async function reportOf(context: HttpContext, loop: State['loop']): Promi
 }
 
 function statusNow(context: HttpContext): Status {
-  const { hub, sessions } = context;
+  const { hub, sessions, config } = context;
   let channels = 0;
   let subscriptions = 0;
   for (const { readers } of hub.subscriptions()) {
@@ -30,6 +31,8 @@ function statusNow(context: HttpContext): Status {
   return {
     version: context.version,
     store: context.store,
+    namespace: config.namespace,
+    database: config.redisUrl === undefined ? undefined : parseRedisUrl(config.redisUrl).database,
     redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
     reasons: context.troubles().map(({ reason }) => reason),
     draining: context.isStopping(),

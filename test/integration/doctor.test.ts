@@ -53,6 +53,7 @@ describe('bin/sisyphus doctor', function () {
         expect(code).to.equal(1);
         expect(saying(bad, /XRANGE/)?.mend).to.equal("redis-cli ACL SETUSER gateway '+xrange'");
         expect(saying(bad, /channels/)?.mend).to.match(/^redis-cli ACL SETUSER gateway '&/);
+        expect(saying(findings, /may hide that it denies more: the user gateway in docs/)?.level).to.equal('note');
         for (const { mend } of bad) {
           const [, ...words] = [...mend!.matchAll(/'([^']+)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
           await client.call(...(words as [string]));
@@ -72,6 +73,9 @@ describe('bin/sisyphus doctor', function () {
         expect(saying(findings, /SUBSCRIBE/)?.text).to.match(/\+subscribe in its ACL \(no reader can be served\)$/);
         await client.set('large', 'x'.repeat(1_000_000));
         await client.config('SET', 'maxmemory', '1mb');
+        await client.call('ACL', 'SETUSER', 'gateway', '-time');
+        const { findings: least } = await examine({ REDIS_URL: redis.url.replace('://', '://gateway:pw@') });
+        expect(saying(least, /cannot be used: .*'time'/)?.mend).to.contain('docs/run/redis-users.acl');
         const full = saying((await examine({ REDIS_URL: redis.url })).findings, /OOM/);
         expect(full?.text).to.match(/[^)]; nothing can be published$/);
         expect(full?.mend).to.match(/^redis-cli CONFIG SET maxmemory/);
@@ -98,7 +102,9 @@ describe('bin/sisyphus doctor', function () {
         expect(saying(findings, /evicts/)?.mend).to.equal('redis-cli CONFIG SET maxmemory-policy noeviction');
         expect(saying(findings, /1048576 bytes/)?.mend).to.contain('client-output-buffer-limit');
         expect(saying(findings, /other databases are in use: 3 \(1 keys\)/)).not.to.equal(undefined);
-        expect(saying(findings, /sisyphus\{blog\/0\}\//)).not.to.equal(undefined);
+        expect(saying(findings, /other installations have gateways here: SISYPHUS_NAMESPACE=blog$/)).not.to.equal(
+          undefined,
+        );
         expect(saying(findings, /plain PUBLISHes heard .*shop:\*/)).not.to.equal(undefined);
       } finally {
         isOver = true;
@@ -188,6 +194,24 @@ describe('bin/sisyphus doctor', function () {
       const open = await through(`location / { ${to()} }`);
       expect(saying(open.findings, /\/status on to anybody/)?.level).to.equal('weak');
     });
+  });
+
+  it('finds that the gateway is one of another namespace or database', async () => {
+    const world = await startWorld({ SISYPHUS_NAMESPACE: 'shop', SISYPHUS_WORKERS: '2' });
+    try {
+      const env = { REDIS_URL: `${world.redis.url}/4`, SISYPHUS_URL: world.gateway.url };
+      const { code, findings } = await examine(env);
+      expect(code).to.equal(1);
+      expect(saying(findings, /has the namespace shop, and this command has no namespace/)).to.include({
+        level: 'bad',
+        mend: 'SISYPHUS_NAMESPACE=shop',
+      });
+      expect(saying(findings, /uses database 0, and REDIS_URL names database 4/)?.level).to.equal('bad');
+      const right = await examine({ ...env, REDIS_URL: world.redis.url, SISYPHUS_NAMESPACE: 'shop' });
+      expect(right.findings.filter(({ level }) => level === 'bad')).to.deep.equal([]);
+    } finally {
+      await world.stop();
+    }
   });
 
   it('prints a line for each finding, and refuses an address that is none', async () => {
