@@ -39,7 +39,7 @@ export const TABLE = {
   adminHost: row('SISYPHUS_ADMIN_HOST', '127.0.0.1', host,
     'the address of that port; other machines reach `0.0.0.0`'),
   redisUrl: row('REDIS_URL', undefined, redisUrl,
-    'the Redis; without it a private one, or memory', { secret: 'address' }),
+    'the Redis; without it `serve` uses a private one, or memory', { secret: 'address' }),
   redisCa: row('SISYPHUS_REDIS_CA', undefined, certificates,
     '`rediss://`: the CA that signed the certificate of Redis, in PEM or as the path of a file', { secret: 'pem' }),
   redisCert: row('SISYPHUS_REDIS_CERT', undefined, certificates,

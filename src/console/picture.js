@@ -1,7 +1,6 @@
 import { Tile } from './chart.js';
 import { byId, element } from './dom.js';
 
-const ROLES = { leader: 'has the lease', standby: 'standby', spare: 'spare', off: 'off', unknown: '…' };
 /** Without a report for so long (ms) the picture is old. */
 const SILENCE = 5000;
 
@@ -130,7 +129,7 @@ function rowOf(one, before, isHere) {
     ...(isHere ? [' ', element('span', { class: 'here' }, 'here')] : []),
   );
   const cells = [one.streams, one.users, one.channels, came, went].map((value) => element('td', {}, number(value)));
-  const role = element('td', { class: `role ${one.role}` }, one.draining ? 'draining' : (ROLES[one.role] ?? one.role));
+  const role = element('td', { class: `role ${one.role}` }, one.draining ? 'draining' : one.role === 'unknown' ? '…' : one.role);
   return element('tr', {}, name, ...cells, role);
 }
 
