@@ -129,7 +129,8 @@ function rowOf(one, before, isHere) {
     ...(isHere ? [' ', element('span', { class: 'here' }, 'here')] : []),
   );
   const cells = [one.streams, one.users, one.channels, came, went].map((value) => element('td', {}, number(value)));
-  const role = element('td', { class: `role ${one.role}` }, one.draining ? 'draining' : one.role === 'unknown' ? '…' : one.role);
+  const state = one.draining ? 'draining' : one.role;
+  const role = element('td', { class: `role ${one.role}` }, state === 'unknown' ? '…' : state);
   return element('tr', {}, name, ...cells, role);
 }
 
