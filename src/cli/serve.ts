@@ -27,7 +27,8 @@ export const serve: Command = {
   options: {
     demo: {
       type: 'boolean',
-      meaning: 'lets user 1 follow room:1 and room:2, opens the console to this machine, makes a publish secret if there is none, and says how to try it',
+      meaning:
+        'lets user 1 follow room:1 and room:2, opens the console to this machine, makes a publish secret if there is none, and says how to try it',
     },
   },
   async run({ flags: given, env, options, stdout, stderr }) {

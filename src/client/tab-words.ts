@@ -15,9 +15,9 @@ export interface Opened {
   /** Whoever has everything up to here has everything up to the line's position. */
   floor: number;
   /** The line has had a reset. It may be about messages after the position of another tab, so each tab that comes asks by a line of its own. */
-  isTorn: boolean;
+  isTorn?: boolean;
   /** The line has sent more than its first frames, and so all resets with which it began. */
-  hasBegun: boolean;
+  hasBegun?: boolean;
 }
 
 /** A frame of the leader's line. */
@@ -38,6 +38,6 @@ export type Word = 0 | Here | Shared | Ended;
 /** Who the user of a page is, as the page says. */
 export interface Page {
   key: string;
-  /** When the page was opened (ms, with a fraction that no other page has). */
-  born: number;
+  /** When it was first seen, by its clock (ms), and in any case later than the page that was seen before it. */
+  born?: number;
 }

@@ -26,7 +26,7 @@ export interface TabsOptions {
  * pages end with the status `failure` and the reason `user_changed`: the cookie is now another user's.
  */
 export function tabs({ key }: TabsOptions): Through {
-  const page = { key, born: Date.now() + Math.random() };
+  const page: Page = { key };
   return (open) =>
     globalThis.document && navigator.locks
       ? Object.assign((address: URL, receiver: Receiver) => new SharedLine(open, address, receiver, page), { key })
@@ -47,7 +47,6 @@ class SharedLine implements Line, Receiver {
   readonly #receiver: Receiver;
   readonly #name: string;
   readonly #tabs: BroadcastChannel;
-  #users: BroadcastChannel | undefined;
   readonly #gone = new AbortController();
   readonly #watch = setInterval(() => this.#look(), LOOK);
   /** The line to the gateway, of a leader, or of a tab that comes up to its leader. */
@@ -75,22 +74,41 @@ class SharedLine implements Line, Receiver {
     const stream = new URL(address);
     const query = stream.searchParams;
     this.#at = Number(query.get('lastEventId') ?? query.get('since') ?? (query.has('overlap') ? 0 : undefined));
-    if (!/\W(user|access_token)=/.test(stream.search)) this.#hearUsers(address, page);
     for (const name of ['lastEventId', 'since', 'access_token']) query.delete(name);
     // The number is the version of the messages between tabs: tabs with different versions must not misunderstand each other.
     this.#name = `sisyphus 1 ${page.key} ${stream}`;
     this.#tabs = new BroadcastChannel(this.#name);
     this.#tabs.onmessage = ({ data }) => this.#hear(data);
     const { signal } = this.#gone;
-    globalThis.document?.addEventListener('freeze', () => this.ended(), { signal });
+    document.addEventListener('freeze', () => this.ended(), { signal });
     this.#queue({ signal });
     this.#say(ASK);
+    if (/\W(user|access_token)=/.test(address.search)) return;
+    // The page that came later is right, because an older one may only have opened its line again. What is stored outlives that page, for pages
+    // that were frozen or without a line when it came.
+    const users = `sisyphus 1 ${address.origin}${address.pathname}`;
+    const look = () => {
+      try {
+        const last = localStorage[users] ?? 0;
+        const born = parseFloat(last);
+        // The machine's clock may have been set back since the last one.
+        page.born ||= Math.max(Date.now(), born + 1);
+        if (born < page.born) localStorage[users] = page.born + ' ' + page.key;
+        else if (last !== born + ' ' + page.key) {
+          this.#give('{"status":"failure","reason":"user_changed"}');
+          this.ended();
+        }
+      } catch {
+        // Where a page may store nothing, there are no cookies either.
+      }
+    };
+    addEventListener('storage', look, { signal });
+    look();
   }
 
   close(): void {
     clearInterval(this.#watch);
     this.#gone.abort();
-    this.#users?.close();
     this.#tabs.close();
     this.#target = undefined;
     this.#release?.();
@@ -108,21 +126,6 @@ class SharedLine implements Line, Receiver {
     if (this.#release && !this.#opened.head[0]) this.#say({ term: this.#term });
     this.close();
     this.#receiver.ended();
-  }
-
-  /** The page that came later is right, because an older one may only have opened its line again. */
-  #hearUsers({ origin, pathname }: URL, page: Page): void {
-    const users = new BroadcastChannel(`sisyphus 1 ${origin}${pathname}`);
-    this.#users = users;
-    users.onmessage = ({ data: { key, born } }: MessageEvent<Page>) => {
-      if (key === page.key) return;
-      if (born < page.born) users.postMessage(page);
-      else if (born > page.born) {
-        this.#give('{"status":"failure","reason":"user_changed"}');
-        this.ended();
-      }
-    };
-    users.postMessage(page);
   }
 
   /** Waits for the lock, and again when it was lost, or takes it from a leader that is frozen or hangs (`steal`). */
@@ -252,7 +255,7 @@ class SharedLine implements Line, Receiver {
 
   #open(): void {
     if (this.#at) this.#address.searchParams.set('lastEventId', String(this.#at));
-    this.#opened = { head: [], floor: this.#at, isTorn: false, hasBegun: false };
+    this.#opened = { head: [], floor: this.#at };
     this.#line = this.#openLine(this.#address, this);
   }
 

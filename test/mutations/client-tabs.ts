@@ -95,8 +95,22 @@ export const TAB_MUTATIONS: Mutation[] = [
   {
     name: 'tabs: an older page ends the streams of a newer one',
     file: FILE,
-    find: 'if (born < page.born) users.postMessage(page);',
-    replace: 'if (born > page.born) users.postMessage(page);',
+    find: 'if (born < page.born) localStorage',
+    replace: 'if (born > page.born) localStorage',
+    caughtBy: CAUGHT_BY,
+  },
+  {
+    name: 'tabs: a log-in is forgotten with its page',
+    file: FILE,
+    find: 'const last = localStorage[users] ?? 0;',
+    replace: 'const last = 0;',
+    caughtBy: CAUGHT_BY,
+  },
+  {
+    name: 'tabs: a clock that was set back makes a new page the older one',
+    file: FILE,
+    find: 'Math.max(Date.now(), born + 1)',
+    replace: 'Date.now()',
     caughtBy: CAUGHT_BY,
   },
   {

@@ -31,7 +31,8 @@ describe('tabs that share a line', function () {
     let model: TabsModel;
 
     beforeEach(() => {
-      model = new TabsModel(7);
+      // In this order a tab hears the last word of its leader before it gets the lock; otherwise one tab tries once more.
+      model = new TabsModel(8);
       model.browser.install();
     });
     afterEach(() => model.browser.restore());
@@ -255,6 +256,29 @@ describe('tabs that share a line', function () {
       expect(old[1]!.statuses.at(-1)).to.equal('failure user_changed');
       expect(late.statuses).to.not.include('failure user_changed');
       model.judge(late, true);
+    });
+
+    it('end where another user logged in while they had no line, though that page is gone', async () => {
+      const back = await model.open({ key: '7' });
+      await model.idle();
+      for (const line of model.gateway.open) line.end();
+      await model.idle();
+      const other = await model.open({ key: '8' });
+      await model.idle();
+      model.browser.crash(other.tab);
+      await model.settle();
+      expect(back.statuses.at(-1)).to.equal('failure user_changed');
+      expect(back.read).to.deep.equal([]);
+    });
+
+    it('take the later page for the right one, though the clock was set back', async () => {
+      const old = await model.open({ key: '7' });
+      await model.idle();
+      model.browser.now -= 3_600_000;
+      const late = await model.open({ key: '8' });
+      await model.settle();
+      expect(old.statuses.at(-1)).to.equal('failure user_changed');
+      expect(late.statuses).to.not.include('failure user_changed');
     });
 
     it('know of no other users where the page names its user', async () => {

@@ -47,6 +47,7 @@ export class SimulatedBrowser {
   /** Whose code is running. */
   #current: Tab | undefined;
   readonly #channels = new Set<Channel>();
+  readonly #storageListeners = new Set<{ tab: Tab; run: () => void }>();
   readonly #held = new Map<string, LockRequest>();
   readonly #waiting = new Map<string, LockRequest[]>();
   readonly #real = new Map<string, PropertyDescriptor | undefined>();
@@ -77,6 +78,18 @@ export class SimulatedBrowser {
         close(): void {
           browser.#channels.delete(this);
         }
+      },
+      localStorage: new Proxy({} as Record<string, string>, {
+        set: (stored, name: string, value: string) => {
+          if (stored[name] !== value) browser.#tellOfStorage();
+          stored[name] = value;
+          return true;
+        },
+      }),
+      addEventListener: (_type: 'storage', run: () => void, { signal }: { signal: AbortSignal }) => {
+        const listener = { tab: browser.#current!, run };
+        browser.#storageListeners.add(listener);
+        signal.addEventListener('abort', () => browser.#storageListeners.delete(listener));
       },
       Date: Object.assign(Object.create(Date), { now: () => browser.now }),
       Math: Object.assign(Object.create(Math), { random: this.#random }),
@@ -122,6 +135,11 @@ export class SimulatedBrowser {
       );
     }
     for (const [name, request] of this.#held) if (request.tab === tab) this.#next(name);
+  }
+
+  /** What a tab writes is told to all others. */
+  #tellOfStorage(): void {
+    for (const { tab, run } of this.#storageListeners) if (tab !== this.#current) tab.add(this, run);
   }
 
   /** Runs one task. @returns whether there was one */
