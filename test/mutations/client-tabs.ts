@@ -102,8 +102,8 @@ export const TAB_MUTATIONS: Mutation[] = [
   {
     name: 'tabs: a log-in is forgotten with its page',
     file: FILE,
-    find: 'const last = localStorage[users] ?? 0;',
-    replace: 'const last = 0;',
+    find: '    look();\n',
+    replace: '    if (!page.born) look();\n',
     caughtBy: CAUGHT_BY,
   },
   {
