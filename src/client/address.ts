@@ -9,8 +9,10 @@ export function addressOf(
 ): URL {
   const address = new URL(base);
   const parameters = { format: 'frames', user, access_token: token, lastEventId: position, since };
-  for (const [name, value] of Object.entries(parameters))
-    if (value !== undefined) address.searchParams.set(name, `${value}`);
+  for (const [name, value] of Object.entries(parameters)) {
+    // A page that has no credential may say so by `null`, as `localStorage` does, or by an empty text.
+    if (value || value === 0) address.searchParams.set(name, value as string);
+  }
   for (const channel of channels) address.searchParams.append('c', channel);
   return address;
 }

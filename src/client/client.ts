@@ -123,7 +123,6 @@ export class Sisyphus {
 
   /** Ends the stream for good. */
   close(): void {
-    if (this.#status.state === 'closed') return;
     this.#stop({ state: 'closed' });
     this.#listeners.clear();
   }
@@ -193,11 +192,11 @@ export class Sisyphus {
     const frame = parseFrame(data);
     if (!frame) return;
     this.#heard = Date.now();
-    if (id && id !== '0') this.#position = id;
+    if (+id) this.#position = id;
     this.#listeners.tell('frame', frame);
     if (this.#isOver) return;
-    if (frame.type === 'status') this.#takeStatus(frame);
-    else if (frame.type === 'message') this.#loads.take(frame);
+    if (frame.type === 'message') this.#loads.take(frame);
+    else if (frame.type === 'status') this.#takeStatus(frame);
     else if (frame.type === 'noop') {
       // A gateway that is being stopped sends its readers to another one.
       if (frame.retry) this.#again({ state: 'connecting' }, frame.retry);
@@ -232,7 +231,9 @@ export class Sisyphus {
     return this.#heard > 0 && Date.now() - this.#heard > this.#silence;
   }
 
-  readonly #hear = ({ type }: Event): void => {
+  readonly #hear = ({ type, target }: Event): void => {
+    // Elements of the page may have events with these names, too.
+    if ((target as Element).tagName) return;
     if (type === 'offline') this.#say({ state: 'error', reason: type });
     else if (type === 'online') this.wake(true);
     else if (type === 'pagehide') {

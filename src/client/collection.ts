@@ -87,8 +87,10 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
   }
 
   on(_name: 'change', listener: Listener<Item>): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    // A function of its own, because two parts of a page may add the same one, and each may only take away its own.
+    const own: Listener<Item> = (change) => listener(change);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
   }
 
   close(): void {
@@ -103,8 +105,8 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
     const removed = new Map(this);
     this.clear();
     this.#known = { revision, epoch, id, key };
-    this.#write(records, removed);
     this.#isReady(this);
+    this.#write(records, removed);
   }
 
   #take({ id, data }: MessageFrame<Message>): void {
@@ -146,16 +148,16 @@ class LiveCollection<Item> extends Map<string, Item> implements Collection<Item>
       this.set(key, isSame ? before : record);
       if (!isSame) (before ? updated : created).set(key, record);
     }
-    for (const listener of this.#listeners) {
+    const errors: unknown[] = [];
+    for (const listener of [...this.#listeners]) {
       try {
-        listener({ created, updated, removed });
+        if (this.#listeners.has(listener)) listener({ created, updated, removed });
       } catch (error) {
-        // An error of a listener is the page's mistake. It must not look like a snapshot that could not be read.
-        queueMicrotask(() => {
-          throw error;
-        });
+        errors.push(error);
       }
     }
+    // The stream tells its `error`, as it does of its own listeners.
+    if (errors.length > 0) throw errors.length > 1 ? new AggregateError(errors) : errors[0];
   }
 }
 

@@ -16,7 +16,7 @@ export interface Status {
 export interface SisyphusOptions {
   /** Whose stream the client opens. Only a gateway with `SISYPHUS_AUTH=open` reads it; the others go by the credential. */
   user?: string | number;
-  /** Only these channels, instead of all that the user may read. */
+  /** Only these channels, instead of all that the user may read. An empty list is the same as none. */
   channels?: readonly string[];
   /** The position at which the page's state was read. */
   since?: string;

@@ -5,7 +5,7 @@ import { byKey, type CollectionOptions, collection, type Snapshot } from './coll
 import type { MessageFrame } from './frames.ts';
 import type { LoadRequest } from './loader.ts';
 
-export type Stream = Pick<Sisyphus, 'channel' | 'close' | 'load' | 'on' | 'position' | 'status'>;
+export type Stream = Pick<Sisyphus, 'channel' | 'close' | 'event' | 'load' | 'on' | 'position' | 'status' | 'wake'>;
 
 /**
  * A stream that is opened by the first component that listens, and never on a server. Components that appear together all listen before its

@@ -60,9 +60,16 @@ export const CLIENT_MUTATIONS: Mutation[] = [
     caughtBy: 'unit/client-stream',
   },
   {
+    name: 'the client takes an event of an element for one of the browser',
+    file: 'src/client/client.ts',
+    find: '    if ((target as Element).tagName) return;\n',
+    replace: '',
+    caughtBy: 'unit/client-stream',
+  },
+  {
     name: 'the client does not come back where it was',
     file: 'src/client/client.ts',
-    find: "    if (id && id !== '0') this.#position = id;\n",
+    find: '    if (+id) this.#position = id;\n',
     replace: '',
     caughtBy: 'unit/client-model',
   },

@@ -286,23 +286,44 @@ describe('a collection as a live map', () => {
 
   it('goes on if a listener throws, and lets the page know', async () => {
     const drivers = await live();
-    const listeners = process.listeners('uncaughtException');
-    const thrown: unknown[] = [];
-    process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => thrown.push(error));
-    try {
-      drivers.on('change', () => {
-        throw new Error('of the page');
-      });
-      drivers.on('change', (change) => changes.push(change));
-      gateway.reset();
-      await settle();
-      expect(thrown.map(String)).to.deep.equal(['Error: of the page']);
-    } finally {
-      process.removeAllListeners('uncaughtException');
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    }
-    expect(changes).to.have.length(3);
-    expect([gateway.snapshots, errors]).to.deep.equal([2, []]);
+    const fail = (text: string) => (): void => {
+      throw new Error(text);
+    };
+    const off = drivers.on('change', fail('one'));
+    drivers.on('change', fail('two'));
+    drivers.on('change', (change) => changes.push(change));
+    gateway.reset();
+    await settle();
+    off();
+    gateway.change([row('a', 9)]);
+    await settle();
+    expect(errors.map(String)).to.deep.equal(['AggregateError', 'Error: two']);
+    expect(changes).to.have.length(5);
+    expect(gateway.snapshots).to.equal(2);
+  });
+
+  it('calls a listener as often as it was added, and not again while it is called', async () => {
+    const drivers = await live();
+    let calls = 0;
+    const count = (): void => {
+      calls++;
+    };
+    const off = drivers.on('change', count);
+    drivers.on('change', count);
+    let again = drivers.on('change', () => undefined);
+    const renew = (): void => {
+      calls += 10;
+      again();
+      again = drivers.on('change', renew);
+    };
+    again = drivers.on('change', renew);
+    gateway.reset();
+    await settle();
+    expect(calls).to.equal(12);
+    off();
+    gateway.reset();
+    await settle();
+    expect(calls).to.equal(23);
   });
 
   it('is asked for where the page says, by the way that the page gives', async () => {

@@ -48,6 +48,16 @@ describe('the client for browsers', () => {
       );
     });
 
+    it('no credential and no user that are null or empty, and a user that is 0', async () => {
+      const none = [null, '', undefined] as unknown[] as string[];
+      for (const text of none) {
+        await begin({ user: text, credential: () => text });
+        expect(page.source.url.search).to.equal('?format=frames');
+      }
+      await begin({ user: 0 });
+      expect(page.source.url.search).to.equal('?format=frames&user=0');
+    });
+
     it('an address of another origin, with cookies if it is told so', async () => {
       await begin({ withCredentials: true }, new URL('https://push.example.com/'));
       expect(page.source.url.href).to.equal('https://push.example.com/?format=frames');
@@ -269,6 +279,14 @@ describe('the client for browsers', () => {
       page.source.ok('2');
       expect(words()).to.deep.equal(['ok', 'connecting', 'ok']);
       expect(page.source.url.searchParams.get('lastEventId')).to.equal('2');
+    });
+
+    it('not for what happens at elements of the page, whatever it is called', async () => {
+      await begin();
+      page.source.ok('1');
+      for (const name of ['offline', 'pagehide', 'online']) page.dispatch(name, 'X-PRESENCE');
+      expect(words()).to.deep.equal(['ok']);
+      expect([page.sources.length, page.open.length]).to.deep.equal([1, 1]);
     });
 
     it('at once when the browser is online again, also while it is opening, and only once', async () => {

@@ -114,8 +114,11 @@ export class FakePage extends FakeClock {
     return this.waiting.size;
   }
 
-  dispatch(type: string): void {
-    this.window.dispatchEvent(new Event(type));
+  /** @param tagName of the element at which it happens; none: at the window, or the document */
+  dispatch(type: string, tagName?: string): void {
+    const event = new Event(type);
+    if (tagName !== undefined) Object.defineProperty(event, 'target', { value: { tagName } });
+    this.window.dispatchEvent(event);
   }
 
   /** The page is frozen: its timers do not run, and are late when it goes on. */

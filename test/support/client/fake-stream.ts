@@ -24,6 +24,10 @@ export class FakeStream implements Stream {
 
   channel: Stream['channel'] = (channel, listener) => this.#add(`channel ${channel}`, listener);
 
+  event: Stream['event'] = (event, listener) => this.#add(`event ${event}`, listener);
+
+  wake(): void {}
+
   load: Sisyphus['load'] = (channels, read, apply, options) => {
     const load = { read, apply, channel: String(channels) } as Load;
     this.#loads.add(load);
