@@ -127,6 +127,8 @@ export class Listening {
   }
 
   #take = (event) => {
+    // An EventSource tells of itself by `open` and `error`, without data and without a position.
+    if (typeof event.data !== 'string') return;
     const { format } = this.#wanted;
     const frame = readFrame(event, format);
     const { kind, word, id } = frame;

@@ -1,6 +1,7 @@
 import { Clock } from './clock.js';
 import { listenCommand, showCommand, watchCopyButtons } from './commands.js';
 import { byId, wordsOf } from './dom.js';
+import { isEvent, refusalOf } from './event-name.js';
 import { FrameList } from './frame-list.js';
 import { Listening } from './listening.js';
 import { Picture } from './picture.js';
@@ -117,7 +118,11 @@ function wanted() {
 }
 
 function listen() {
-  for (const event of wordsOf(byId('listen-events').value)) listening.listenFor(event);
+  const events = wordsOf(byId('listen-events').value);
+  const wrong = events.find((event) => !isEvent(event));
+  byId('listen-result').textContent = wrong === undefined ? '' : refusalOf(wrong);
+  if (wrong !== undefined) return;
+  for (const event of events) listening.listenFor(event);
   listening.open(wanted());
 }
 

@@ -34,7 +34,8 @@ describe('the console in Chromium', function () {
     [browser, demo, guarded] = await Promise.all([
       launchChromium(),
       startGateway(env, undefined, ['--demo']),
-      startGateway({ ...env, SISYPHUS_CONSOLE_SECRET: SECRET }),
+      // So that a test can be another client than the others are.
+      startGateway({ ...env, SISYPHUS_CONSOLE_SECRET: SECRET, SISYPHUS_TRUSTED_PROXIES: '127.0.0.1,::1' }),
     ]);
   });
   after(async () => {
@@ -50,8 +51,8 @@ describe('the console in Chromium', function () {
     page = await context.newPage();
     page.on('pageerror', ({ message }) => problems.push(message));
     page.on('console', (line) => {
-      // A log-in that is missing is written there by the browser.
-      if (line.type() === 'error' && !/status of 401/.test(line.text())) problems.push(line.text());
+      // The browser writes there what a test has refused.
+      if (line.type() === 'error' && !/status of (400|401|429|502)/.test(line.text())) problems.push(line.text());
     });
     page.on('request', (request) => hosts.add(new URL(request.url()).host));
     await page.addInitScript(() => {
@@ -226,6 +227,58 @@ describe('the console in Chromium', function () {
     await page.fill('#listen-channels', '');
     await page.click('#connect');
     await eventually(async () => /^failure: missing; /.test((await state()) ?? '') || undefined);
+  });
+
+  it('listens for no event that the browser or the gateway keeps for itself', async () => {
+    await open();
+    await publish('before');
+    await shows('before');
+    const expected = 'expected 1 to 128 of A-Z a-z 0-9 _ . : -, and not one of reset, denied, open, error, message';
+    for (const name of ['error', 'open', 'message', 'reset', 'denied', 'mo<ved']) {
+      await page.fill('#listen-events', `moved, ${name}`);
+      await page.click('#connect');
+      expect(await page.textContent('#listen-result')).to.equal(
+        `No message can have the event "${name}": ${expected}.`,
+      );
+      await publish('never', { event: name });
+      expect(await page.textContent('#publish-result')).to.equal(`event "${name}": ${expected}`);
+    }
+    expect(await state(), 'the stream that was open').to.equal('open as user 1');
+    await page.route('**/console/stream?*', (route) => route.fulfill({ status: 502 }));
+    await page.selectOption('#away', '0');
+    await page.click('#cut');
+    await eventually(async () => (await state()) === 'the gateway refused the connection' || undefined);
+    await publish('missed');
+    await page.unroute('**/console/stream?*');
+    await isOpen();
+    await shows('before', 'missed');
+    await page.fill('#listen-events', 'moved');
+    await page.click('#connect');
+    expect(await page.textContent('#listen-result')).to.equal('');
+  });
+
+  it('takes no event for a frame that is none', async () => {
+    await page.addInitScript(() => {
+      const sources: EventSource[] = [];
+      Object.assign(window, { sources });
+      window.EventSource = class extends EventSource {
+        constructor(...asked: ConstructorParameters<typeof EventSource>) {
+          super(...asked);
+          sources.push(this);
+        }
+      };
+    });
+    await open();
+    await publish('before');
+    await shows('before');
+    await page.evaluate(() => {
+      const { sources } = window as unknown as { sources: EventSource[] };
+      for (const source of sources.filter(({ url }) => url.includes('/stream')))
+        source.dispatchEvent(new Event('reset'));
+    });
+    await page.click('#cut');
+    await page.locator('#frames .note', { hasText: /cut at \d{16}$/ }).waitFor();
+    expect((await rows()).filter(({ kind }) => kind === 'reset' || kind === 'message')).to.have.length(1);
   });
 
   it('keeps a bounded number of rows, is filtered, paused and cleared', async () => {

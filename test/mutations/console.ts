@@ -235,6 +235,22 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'cuts its connection',
   },
   {
+    name: 'the console listens for an event that its EventSource has for itself',
+    file: 'src/console/event-name.js',
+    find: ' && !RESERVED.includes(name)',
+    replace: '',
+    caughtBy: IN_CHROMIUM,
+    only: 'keeps for itself',
+  },
+  {
+    name: 'what has no data is taken for a frame',
+    file: 'src/console/listening.js',
+    find: "    if (typeof event.data !== 'string') return;\n",
+    replace: '',
+    caughtBy: IN_CHROMIUM,
+    only: 'that is none',
+  },
+  {
     name: 'reports are gathered while one is being gathered',
     file: 'src/http/console/report-feed.ts',
     find: 'this.#isReading || this.#pages.size === 0',
