@@ -1,5 +1,6 @@
 import { byId, element } from './dom.js';
 import { linesOf } from './frame.js';
+import { TabStop } from './tab-stop.js';
 
 /** Rows that are kept. */
 const MOST = 500;
@@ -15,6 +16,7 @@ const READING_OUT = 5000;
 /** The frames that have come, the newest first; a bounded number of them. */
 export class FrameList {
   #list = byId('frames');
+  #tabStop = new TabStop(this.#list, byId('filter'));
   #counts = byId('counts');
   #empty = byId('empty');
   #waiting = [];
@@ -30,7 +32,6 @@ export class FrameList {
   #last;
 
   constructor() {
-    this.#list.addEventListener('keydown', (event) => this.#move(event));
     byId('filter').addEventListener('input', ({ target }) => {
       this.#words = target.value.toLowerCase().split(/\s+/).filter(Boolean);
       this.#filter();
@@ -64,7 +65,7 @@ export class FrameList {
     this.#waiting = [];
     this.#waitingText = 0;
     this.#total = this.#messages = 0;
-    this.#list.replaceChildren();
+    this.#tabStop.during(() => this.#list.replaceChildren());
     this.#count();
   }
 
@@ -87,11 +88,11 @@ export class FrameList {
       const rows = this.#waiting.map((frame) => this.#rowOf(frame)).reverse();
       this.#waiting = [];
       this.#waitingText = 0;
-      this.#list.prepend(...rows);
-      while (this.#list.childElementCount > MOST) this.#list.lastElementChild.remove();
-      this.#bound();
-      if (!this.#list.querySelector('[tabindex="0"]'))
-        this.#list.querySelector('button')?.setAttribute('tabindex', '0');
+      this.#tabStop.during(() => {
+        this.#list.prepend(...rows);
+        while (this.#list.childElementCount > MOST) this.#list.lastElementChild.remove();
+        this.#bound();
+      });
     }
     this.#count();
   }
@@ -146,19 +147,9 @@ export class FrameList {
   }
 
   #filter() {
-    for (const row of this.#list.children) row.hidden = !this.#shows(row.frame);
-  }
-
-  /** One row is in the order of the tab key; the arrows go from row to row. */
-  #move(event) {
-    const rows = [...this.#list.querySelectorAll('li:not([hidden]) > .line')];
-    const at = rows.indexOf(document.activeElement);
-    const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
-    if (at < 0 || next === undefined || !rows[next]) return;
-    event.preventDefault();
-    for (const row of this.#list.querySelectorAll('[tabindex="0"]')) row.setAttribute('tabindex', '-1');
-    rows[next].setAttribute('tabindex', '0');
-    rows[next].focus();
+    this.#tabStop.during(() => {
+      for (const row of this.#list.children) row.hidden = !this.#shows(row.frame);
+    });
   }
 
   #readOut() {

@@ -412,6 +412,50 @@ describe('the console in Chromium', function () {
     expect(await page.locator('#news').getAttribute('aria-live')).to.equal('polite');
   });
 
+  it('can be reached by keyboard whichever rows are hidden or have gone, and the focus goes to a neighbour', async () => {
+    await open();
+    const tabbable = (): Promise<number> => page.locator('#frames > li:not([hidden]) > .line[tabindex="0"]').count();
+    const focused = (): Promise<string | null> => page.evaluate(() => document.activeElement!.textContent);
+    for (const text of ['hello-0', 'hello-1', 'hello-2']) await publish(text);
+    await shows('hello-0', 'hello-1', 'hello-2');
+    await page.fill('#filter', 'hello-1');
+    expect(await tabbable()).to.equal(1);
+    await page.focus('#clear');
+    await page.keyboard.press('Tab');
+    expect(await focused()).to.include('hello-1');
+    await page.fill('#filter', '');
+    await page.locator('#frames .noop .line').first().focus();
+    expect(await page.locator('#frames .noop .line[tabindex="0"]').count()).to.equal(1);
+    await page.check('#hide-noop');
+    expect(await tabbable()).to.equal(1);
+    await page.uncheck('#hide-noop');
+    const pushOut = (): Promise<void> =>
+      page.evaluate(async () => {
+        const list = Array.from({ length: 500 }, (_, i) => ({ channel: 'room:1', data: `pushed-${i}` }));
+        const headers = { 'Content-Type': 'application/json' };
+        await fetch('console/publish', { method: 'POST', headers, body: JSON.stringify(list) });
+      });
+    await page.locator('#frames .line').first().focus();
+    await page.keyboard.press('End');
+    expect(await focused()).to.include('ok');
+    await pushOut();
+    await eventually(async () => (await page.locator('#frames .status').count()) === 0 || undefined);
+    const isLast = await page.evaluate(
+      () => document.activeElement === [...document.querySelectorAll('#frames .line')].at(-1),
+    );
+    expect(isLast).to.equal(true);
+    expect(await page.locator('#frames .line[tabindex="0"]').count()).to.equal(1);
+    // Without a neighbour it goes to what has hidden the others.
+    await publish('alone');
+    await page.fill('#filter', 'alone');
+    await shows('alone');
+    await page.locator('#frames > li:not([hidden]) .line').focus();
+    await pushOut();
+    await eventually(async () => (await page.evaluate(() => document.activeElement!.id)) === 'filter' || undefined);
+    await page.fill('#filter', '');
+    expect(await tabbable()).to.equal(1);
+  });
+
   it('asks for the secret where there is one, stays logged in, and logs out', async () => {
     await open(guarded);
     await page.locator('#login').waitFor();

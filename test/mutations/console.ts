@@ -251,6 +251,22 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'that is none',
   },
   {
+    name: 'the tab key stops at a row that is hidden',
+    file: 'src/console/tab-stop.js',
+    find: 'return row.isConnected && !row.hidden && ',
+    replace: 'return row.isConnected && ',
+    caughtBy: IN_CHROMIUM,
+    only: 'hidden or have gone',
+  },
+  {
+    name: 'the focus is lost with its row',
+    file: 'src/console/tab-stop.js',
+    find: 'if (hasFocus) ',
+    replace: 'if (!line) ',
+    caughtBy: IN_CHROMIUM,
+    only: 'hidden or have gone',
+  },
+  {
     name: 'reports are gathered while one is being gathered',
     file: 'src/http/console/report-feed.ts',
     find: 'this.#isReading || this.#pages.size === 0',
