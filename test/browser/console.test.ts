@@ -349,6 +349,27 @@ describe('the console in Chromium', function () {
     await eventually(async () => (await at()) !== stood || undefined);
   });
 
+  it('shows what each frame is to its end', async () => {
+    await open();
+    await publish('before');
+    await shows('before');
+    await page.selectOption('#reset-how', 'unreadable');
+    await page.click('#reset');
+    await page.locator('#frames .kind', { hasText: 'reset unreadable' }).first().waitFor();
+    await page.fill('#listen-user', '?');
+    await page.click('#connect');
+    await page.locator('#frames .kind', { hasText: 'status failure' }).waitFor();
+    for (const width of [375, 768, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll('#frames .kind')]
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)
+          .map(({ textContent }) => textContent),
+      );
+      expect(cut, `${width}`).to.deep.equal([]);
+    }
+  });
+
   it('fits a phone, a tablet and a desk, in light and dark', async () => {
     await open();
     await publish('x'.repeat(400));
