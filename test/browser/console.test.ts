@@ -503,4 +503,21 @@ describe('the console in Chromium', function () {
     await page.locator('#login').waitFor();
     expect(await context.cookies(`http://localhost:${guarded.port}/console/stream`)).to.deep.equal([]);
   });
+
+  it('says after how many seconds the next log-in is looked at', async () => {
+    await context.setExtraHTTPHeaders({ 'X-Forwarded-For': '192.0.2.77' });
+    await open(guarded);
+    await page.locator('#login').waitFor();
+    await page.evaluate(async () => {
+      const headers = { 'Content-Type': 'application/json' };
+      for (let i = 0; i < 20; i++) await fetch('console/login', { method: 'POST', headers, body: '{"secret":"no"}' });
+    });
+    await page.fill('#secret', SECRET);
+    await page.keyboard.press('Enter');
+    await eventually(
+      async () =>
+        /^too many log-ins: expected the next one after \d+ s$/.test((await page.textContent('#login-result')) ?? '') ||
+        undefined,
+    );
+  });
 });

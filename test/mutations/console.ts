@@ -267,6 +267,14 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'hidden or have gone',
   },
   {
+    name: 'who has tried too often is not told for how long to wait',
+    file: 'src/http/console/gate.ts',
+    find: 'the next one after ${seconds} s',
+    replace: 'the next one after Retry-After',
+    caughtBy: IN_CHROMIUM,
+    only: 'after how many seconds',
+  },
+  {
     name: 'reports are gathered while one is being gathered',
     file: 'src/http/console/report-feed.ts',
     find: 'this.#isReading || this.#pages.size === 0',

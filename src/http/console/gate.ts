@@ -104,8 +104,10 @@ export class ConsoleGate {
     const secret = jsonObjectOf(ctx.get('Content-Type'), body, ['secret'], EXAMPLE).get('secret');
     const wait = this.#pass ? await this.#pace.take(request) : 0;
     if (wait > 0) {
-      ctx.set('Retry-After', String(Math.ceil(wait / 1000)));
-      throw new SisyphusError('too_many_requests', 'too many log-ins: expected the next one after Retry-After');
+      const seconds = Math.ceil(wait / 1000);
+      ctx.set('Retry-After', String(seconds));
+      // The page shows this sentence to a person, who does not see the header.
+      throw new SisyphusError('too_many_requests', `too many log-ins: expected the next one after ${seconds} s`);
     }
     if (!this.#pass || typeof secret !== 'string' || !this.#pass.isSecret(secret)) {
       log.warn({ event: 'console_refused' });
