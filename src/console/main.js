@@ -24,6 +24,8 @@ const listening = new Listening(clock, {
   state: showState,
   refused: (error) => closeDoor(error),
 });
+/** Consoles in other tabs of this browser, which have the same log-in. */
+const tabs = new BroadcastChannel('sisyphus-console');
 let session;
 
 function show(frame) {
@@ -160,7 +162,9 @@ byId('login').addEventListener('submit', (event) => {
 byId('logout').addEventListener('click', async () => {
   await post('logout', {}).catch(() => undefined);
   await check();
+  tabs.postMessage('logged out');
 });
+tabs.addEventListener('message', () => void check());
 byId('listen').addEventListener('submit', (event) => {
   event.preventDefault();
   listen();

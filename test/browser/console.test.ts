@@ -520,4 +520,19 @@ describe('the console in Chromium', function () {
         undefined,
     );
   });
+
+  it('ends in every tab of the browser by a log-out in one of them', async () => {
+    await open(guarded);
+    await page.fill('#secret', SECRET);
+    await page.keyboard.press('Enter');
+    await page.locator('#desk').waitFor();
+    const other = await context.newPage();
+    await other.goto(page.url());
+    await other.fill('#listen-user', '1');
+    await other.click('#connect');
+    await other.locator('#state[data-state="open"]').waitFor();
+    await page.click('#logout');
+    await other.locator('#login').waitFor();
+    expect(await other.getAttribute('#state', 'data-state')).to.equal('closed');
+  });
 });

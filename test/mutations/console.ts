@@ -267,6 +267,14 @@ export const CONSOLE_MUTATIONS: Mutation[] = [
     only: 'hidden or have gone',
   },
   {
+    name: 'a log-out leaves other tabs open',
+    file: 'src/console/main.js',
+    find: "  tabs.postMessage('logged out');\n",
+    replace: '',
+    caughtBy: IN_CHROMIUM,
+    only: 'in every tab',
+  },
+  {
     name: 'who has tried too often is not told for how long to wait',
     file: 'src/http/console/gate.ts',
     find: 'the next one after ${seconds} s',
