@@ -15,6 +15,8 @@ export interface Failure {
   status: number;
   /** The gateway would refuse every later request, too, so the loop has stopped. */
   isFinal: boolean;
+  /** What `next` has thrown. */
+  error?: unknown;
 }
 
 export interface RequestLoopOptions {
@@ -127,7 +129,7 @@ export class RequestLoop {
     const request = await Promise.resolve()
       .then(next)
       .catch((error: unknown) => {
-        throw failure('credential', 0, String(error));
+        throw Object.assign(failure('credential', 0, String(error)), { error });
       });
     if (!request || signal.aborted) return undefined;
     const { address, body } = request;
@@ -147,7 +149,8 @@ export class RequestLoop {
 
   /** @returns how long to wait until the next request (ms), longer the more often it has failed; different pages wait differently */
   #failed(error: unknown): number {
-    const { reason, message, status, after } = error instanceof RequestError ? error : failure('lost', 0);
+    const failed = error instanceof RequestError ? error : failure('lost', 0);
+    const { reason, message, status, after } = failed;
     const isLetIn = Date.now() - this.#begun > LET_IN;
     // A credential may end while its poll waits, or on the way to the gateway; the next one is fresh.
     if (status === 401) this.#refusals = isLetIn ? 1 : this.#refusals + 1;
@@ -155,7 +158,13 @@ export class RequestLoop {
     const isFinal = isRefused && (status !== 401 || this.#refusals > 1);
     const isOffline = reason === 'lost' && globalThis.navigator?.onLine === false;
     if (isFinal) this.stop();
-    this.#options.failed({ reason: isOffline ? 'offline' : reason, status, isFinal, ...(message && { message }) });
+    this.#options.failed({
+      reason: isOffline ? 'offline' : reason,
+      status,
+      isFinal,
+      ...(message && { message }),
+      error: failed.error,
+    });
     const failures = this.#failures++;
     const longest = failures === 0 ? 1000 : failures < 15 ? 4000 : 15_000;
     return Math.max(longest, Math.min(after, LONGEST_AFTER) * 2000) * (0.5 + Math.random() / 2);
@@ -193,6 +202,7 @@ class RequestError extends Error {
   status = 0;
   /** When the gateway wants to be asked again (s). */
   after = 0;
+  error: unknown;
 }
 
 function failure(reason: string, status: number, message = '', after = 0): RequestError {

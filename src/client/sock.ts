@@ -1,13 +1,14 @@
+import { absolute } from './absolute.ts';
 import { Outbox } from './outbox.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
-import type { SockCloseEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
+import type { SockCloseEvent, SockErrorEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
 
-export type { SockCloseEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
+export type { SockCloseEvent, SockErrorEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
 
 interface Events {
   open: SockOpenEvent;
   message: MessageEvent<string>;
-  error: Event;
+  error: SockErrorEvent;
   close: SockCloseEvent;
 }
 
@@ -35,7 +36,7 @@ export class Sock extends EventTarget {
   readonly url: string;
   onopen: ((event: SockOpenEvent) => void) | null = null;
   onmessage: ((event: MessageEvent<string>) => void) | null = null;
-  onerror: ((event: Event) => void) | null = null;
+  onerror: ((event: SockErrorEvent) => void) | null = null;
   onclose: ((event: SockCloseEvent) => void) | null = null;
   readonly #options: SockOptions;
   readonly #polls: RequestLoop;
@@ -43,7 +44,7 @@ export class Sock extends EventTarget {
   readonly #outbox = new Outbox();
   #readyState: 0 | 1 | 2 | 3 = 0;
   #session: string | undefined;
-  #token: string | undefined;
+  #token: string | null | undefined;
   /** The number of the last batch that the session has brought. */
   #got = 0;
   #since: string | undefined;
@@ -57,23 +58,24 @@ export class Sock extends EventTarget {
   /** @param address of the gateway's poll sessions, such as `/sock.it/` */
   constructor(address: string | URL, options: SockOptions = {}) {
     super();
-    const url = new URL(String(address).replace(/\/?$/, '/'), globalThis.document?.baseURI);
-    this.url = url.href.replace(/^ws/, 'http');
+    this.url = absolute(String(address).replace(/\/?$/, '/')).href.replace(/^ws/, 'http');
     this.#options = options;
     this.#since = options.since;
     const { fetch, withCredentials } = options;
-    const failed = (failure: Failure): void => this.#failed(failure);
     this.#polls = new RequestLoop({
       fetch,
       withCredentials,
-      failed,
+      failed: (failure) => this.#failed(failure),
       next: () => this.#nextPoll(),
       take: (text, headers) => this.#take(text, headers),
     });
     this.#sends = new RequestLoop({
       fetch,
       withCredentials,
-      failed,
+      failed: (failure) => {
+        this.#failed(failure);
+        if (failure.status === 401) this.#polls.restart();
+      },
       next: () => this.#nextSend(),
       take: (text, headers) => this.#taken(text, headers),
     });
@@ -97,7 +99,7 @@ export class Sock extends EventTarget {
 
   override addEventListener<Name extends keyof Events>(
     name: Name,
-    listener: ((event: Events[Name]) => void) | null,
+    listener: ((event: Events[Name]) => void) | EventListenerObject | null,
     options?: AddEventListenerOptions | boolean,
   ): void {
     super.addEventListener(name, listener as EventListener, options);
@@ -114,9 +116,16 @@ export class Sock extends EventTarget {
     if (this.#readyState > 1) return;
     this.#readyState = 2;
     this.#closing = { code, reason };
-    this.#timer = setTimeout(() => this.#end(1006, 'not everything was sent'), LINGER);
-    if (this.#session) this.#polls.stop();
-    this.#endIfSent();
+    const { isEmpty } = this.#outbox;
+    if (this.#session || isEmpty) this.#polls.stop();
+    // Even if there is nothing to send, the end is told later, because the page may begin to listen only after this.
+    this.#timer = setTimeout(
+      () => {
+        this.#endIfSent();
+        this.#end(1006, 'not everything was sent');
+      },
+      isEmpty ? 0 : LINGER,
+    );
   }
 
   #endIfSent(): void {
@@ -136,15 +145,11 @@ export class Sock extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(name), members));
   }
 
-  #failed({ status, isFinal, message, reason }: Failure): void {
-    if (isFinal) {
-      this.#tell('error', {});
-      this.#end(4000 + status, message ?? reason);
-    } else if (status === 401) {
-      // A session answers only the credential with which it was begun.
-      this.#session = undefined;
-      this.#polls.restart();
-    }
+  #failed({ status, isFinal, reason, message = reason, error }: Failure): void {
+    if (isFinal || reason === 'credential') this.#tell('error', { message, error });
+    if (isFinal) this.#end(4000 + status, message);
+    // A session answers only the credential with which it was begun. The next poll begins another one.
+    else if (status === 401) this.#session = undefined;
   }
 
   async #nextPoll(): Promise<NextRequest | undefined> {
@@ -165,8 +170,7 @@ export class Sock extends EventTarget {
     const address = new URL(path, this.url);
     const { user, format } = this.#options;
     const query = { ack: 1, ...own, user, format, since: this.#since, access_token: this.#token };
-    for (const [name, value] of Object.entries(query))
-      if (value !== undefined) address.searchParams.set(name, String(value));
+    for (const [name, value] of Object.entries(query)) if (`${value ?? ''}`) address.searchParams.set(name, `${value}`);
     return address;
   }
 

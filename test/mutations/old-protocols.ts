@@ -131,4 +131,32 @@ export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
     replace: 'this.#since',
     ...SOCK,
   },
+  {
+    name: 'nobody hears that a credential cannot be had',
+    file: 'src/client/sock.ts',
+    find: " || reason === 'credential'",
+    replace: '',
+    ...SOCK,
+  },
+  {
+    name: 'the end is told before the page can listen for it',
+    file: 'src/client/sock.ts',
+    find: '    const { isEmpty } = this.#outbox;\n',
+    replace: '    const { isEmpty } = this.#outbox;\n    this.#endIfSent();\n',
+    ...SOCK,
+  },
+  {
+    name: 'a session is begun only to be closed',
+    file: 'src/client/sock.ts',
+    find: 'if (this.#session || isEmpty)',
+    replace: 'if (this.#session)',
+    ...SOCK,
+  },
+  {
+    name: 'a session without a credential is asked for with the word null',
+    file: 'src/client/sock.ts',
+    find: "if (`${value ?? ''}`)",
+    replace: 'if (value !== undefined)',
+    ...SOCK,
+  },
 ];

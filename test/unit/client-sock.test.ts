@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Sock, type SockCloseEvent, type SockOptions } from '../../src/client/sock.ts';
+import { Sock, type SockCloseEvent, type SockErrorEvent, type SockOptions } from '../../src/client/sock.ts';
 import { type Asked, FakeNetwork } from '../support/client/fake-fetch.ts';
 
 describe('the client of poll sessions', () => {
@@ -231,6 +231,61 @@ describe('the client of poll sessions', () => {
     expect(told).to.deep.equal(['open one', 'a', 'close 1000  true']);
     expect(events).to.have.length(1);
     expect(network.asked).to.deep.equal([]);
+  });
+
+  it('tells that it has closed later, so that the page can listen first', async () => {
+    let given = 0;
+    begin({ credential: () => `token${++given}` }).close();
+    expect([told, sock.readyState]).to.deep.equal([[], Sock.CLOSING]);
+    await pass();
+    expect(told).to.deep.equal(['close 1000  true']);
+    expect([sock.readyState, given], 'no session is begun').to.deep.equal([Sock.CLOSED, 0]);
+  });
+
+  it('tells what the credential has thrown, and asks for it again', async () => {
+    const errors: SockErrorEvent[] = [];
+    const thrown = new Error('log in');
+    const credentials = [
+      () => {
+        throw thrown;
+      },
+      () => Promise.reject('no network'),
+      () => 'token',
+    ];
+    let given = 0;
+    begin({ credential: () => credentials[given++]!() });
+    sock.addEventListener('error', (event) => errors.push(event));
+    await pass();
+    expect(told).to.deep.equal(['error']);
+    await pass(2000);
+    expect(errors.map(({ message, error }) => [message, error])).to.deep.equal([
+      ['Error: log in', thrown],
+      ['no network', 'no network'],
+    ]);
+    await pass(4000);
+    expect(waiting('poll-start').path).to.contain('access_token=token');
+    expect(sock.readyState).to.equal(Sock.CONNECTING);
+  });
+
+  it('sends no credential and no user if there is none', async () => {
+    for (const none of [null, '', undefined]) {
+      begin({ credential: () => none, user: null });
+      await pass();
+      expect(waiting('poll-start').path).to.equal('/sock.it/poll-start?ack=1');
+      sock.close();
+      await pass();
+    }
+  });
+
+  it('takes an address without a host for one of the page, or of the worker', () => {
+    expect(() => new Sock('/sock.it/')).to.throw('Invalid URL');
+    Object.assign(globalThis, { location: { href: 'http://gateway/scripts/worker.js' } });
+    try {
+      sock = new Sock('/sock.it/', { fetch: network.fetch });
+    } finally {
+      Reflect.deleteProperty(globalThis, 'location');
+    }
+    expect(sock.url).to.equal('http://gateway/sock.it/');
   });
 
   it('has the addresses of a WebSocket, and of one at another site', () => {
