@@ -1,3 +1,5 @@
+import { Clock } from './clock.ts';
+
 /** What to ask next. */
 export interface NextRequest {
   address: URL;
@@ -55,11 +57,13 @@ const LATER = [408, 425, 429];
  */
 export class RequestLoop {
   readonly #options: RequestLoopOptions;
+  readonly #clock = new Clock();
   #underWay: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
   /** When the request was sent; infinite while its credential is waited for. */
   #begun = 0;
+  /** When the request is given up. */
   #until = 0;
   #failures = 0;
   /** How often the credential was refused at once, without another answer in between. */
@@ -105,20 +109,27 @@ export class RequestLoop {
     this.#underWay = new AbortController();
     const { signal } = this.#underWay;
     this.#begun = Number.POSITIVE_INFINITY;
-    this.#until = Date.now() + PATIENCE;
+    this.#until = this.#clock.now() + PATIENCE;
     this.#look();
-    let pause: number;
     try {
       const isNews = await this.#exchange(signal);
       if (signal.aborted) return;
       this.#failures = this.#refusals = 0;
       if (isNews === undefined) return this.#giveUp();
       // Something between page and gateway may answer at once and always; without a pause it would be asked in a circle.
-      pause = isNews || Date.now() - this.#begun > LOOK ? 0 : LOOK;
+      const pause = isNews || this.#clock.now() - this.#begun > LOOK ? 0 : LOOK;
+      this.#giveUp();
+      this.#ask(pause);
     } catch (error) {
-      if (signal.aborted) return;
-      pause = this.#failed(error);
+      this.#askLater(error, signal);
     }
+  }
+
+  #askLater(error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const pause = this.#failed(error);
+    // Whoever was told of the failure may have asked anew.
+    if (signal.aborted) return;
     this.#giveUp();
     this.#ask(pause);
   }
@@ -133,14 +144,14 @@ export class RequestLoop {
       });
     if (!request || signal.aborted) return undefined;
     const { address, body } = request;
-    this.#begun = Date.now();
+    this.#begun = this.#clock.now();
     const response = await fetch(address, {
       signal,
       cache: 'no-store',
       credentials: withCredentials ? 'include' : 'same-origin',
       ...(body === undefined ? {} : { method: 'POST', body }),
     });
-    this.#until = Date.now() + TAKING;
+    this.#until = this.#clock.now() + TAKING;
     const text = await response.text();
     if (signal.aborted) return undefined;
     if (response.status !== 200) throw refusal(response, text);
@@ -151,7 +162,7 @@ export class RequestLoop {
   #failed(error: unknown): number {
     const failed = error instanceof RequestError ? error : failure('lost', 0);
     const { reason, message, status, after } = failed;
-    const isLetIn = Date.now() - this.#begun > LET_IN;
+    const isLetIn = this.#clock.now() - this.#begun > LET_IN;
     // A credential may end while its poll waits, or on the way to the gateway; the next one is fresh.
     if (status === 401) this.#refusals = isLetIn ? 1 : this.#refusals + 1;
     const isRefused = status >= 400 && status < 500 && !LATER.includes(status);
@@ -173,10 +184,9 @@ export class RequestLoop {
   readonly #look = (): void => {
     clearTimeout(this.#watch);
     if (!this.#underWay) return;
-    const now = Date.now();
+    const now = this.#clock.now();
     if (now > this.#until) {
-      this.#giveUp();
-      this.#ask(this.#failed(failure('silent', 0)));
+      this.#askLater(failure('silent', 0), this.#underWay.signal);
       return;
     }
     if (now - this.#begun > LET_IN) this.#options.waits?.();

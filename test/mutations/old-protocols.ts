@@ -90,6 +90,27 @@ export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
     ...RT,
   },
   {
+    name: 'a clock that is set back keeps a dead poll alive',
+    file: 'src/client/clock.ts',
+    find: 'Math.max(wall - this.#wall, steady - this.#steady)',
+    replace: 'wall - this.#wall',
+    ...RT,
+  },
+  {
+    name: 'a machine that has slept waits for a dead poll',
+    file: 'src/client/clock.ts',
+    find: 'Math.max(wall - this.#wall, steady - this.#steady)',
+    replace: 'steady - this.#steady',
+    ...RT,
+  },
+  {
+    name: 'a client that is told to ask anew when it fails asks twice, or later',
+    file: 'src/client/request-loop.ts',
+    find: '    // Whoever was told of the failure may have asked anew.\n    if (signal.aborted) return;\n',
+    replace: '',
+    ...RT,
+  },
+  {
     name: 'a batch that comes again is told again',
     file: 'src/client/sock.ts',
     find: 'if (number <= this.#got) return true;',

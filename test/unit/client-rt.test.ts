@@ -209,6 +209,20 @@ describe('the client of the long poll', () => {
     expect([form.get('user'), form.get('access_token')]).to.deep.equal(['7', 'secret']);
   });
 
+  it('asks at once if it is told to by a listener of the failure', async () => {
+    begin().subscribe('a', note());
+    rt.on('status', ({ state }) => state === 'error' && rt.refresh());
+    await pass();
+    network.waiting.answer('', { status: 502 });
+    await pass();
+    await answer(news('a', 1));
+    await pass(31_500);
+    expect(rt.status.reason).to.equal('silent');
+    expect(network.asked).to.have.length(1);
+    await pass(5000);
+    expect(network.asked).to.have.length(1);
+  });
+
   it('asks later and later if it fails, says so, and tells what comes once', async () => {
     const statuses: string[] = [];
     begin().on('status', ({ state, reason = '' }) => statuses.push(`${state} ${reason}`.trim()));
@@ -257,6 +271,24 @@ describe('the client of the long poll', () => {
     expect(rt.status).to.deep.equal({ state: 'error', reason: 'silent' });
     await pass(2000);
     expect(network.asked).to.have.length(1);
+  });
+
+  it('takes a poll for dead in time although the clock is set back, and at once after a sleep', async () => {
+    begin().subscribe('a', note());
+    await pass(5000);
+    network.shift = -3_600_000;
+    await pass(24_000);
+    expect(rt.status).to.deep.equal({ state: 'ok' });
+    await pass(3000);
+    expect(rt.status).to.deep.equal({ state: 'error', reason: 'silent' });
+    await pass(2000);
+    await answer(news('a', 1));
+    network.shift += 60_000;
+    await pass(1000);
+    expect(rt.status, 'timers and the steady clock stand still in a sleep').to.deep.equal({
+      state: 'error',
+      reason: 'silent',
+    });
   });
 
   it('asks once a second if something answers that there is nothing, at once and always', async () => {

@@ -16,17 +16,22 @@ export class FakeNetwork {
   readonly timers = new FakeTimers();
   /** Those that wait. */
   readonly asked: Asked[] = [];
+  /** How far the clock of the machine was set, or how long the machine slept, since the test began (ms). */
+  shift = 0;
   readonly #now = Date.now;
+  readonly #steady = performance.now;
 
   install(): void {
     this.timers.install();
     const begun = this.#now();
-    Date.now = () => begun + this.timers.now;
+    Date.now = () => begun + this.timers.now + this.shift;
+    performance.now = () => this.timers.now;
   }
 
   restore(): void {
     this.timers.restore();
     Date.now = this.#now;
+    performance.now = this.#steady;
   }
 
   /** Lets time pass, and all that follows from it happen. */
