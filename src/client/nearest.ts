@@ -33,20 +33,25 @@ export function followNearest(
   thrown: (error: unknown) => void,
 ): Nearest {
   const followed = new Map<string, () => void>();
-  /** The revisions at which channels were left. */
-  const left = new Map<string, number | undefined>();
+  /** By channel the revision of the last message that the listener was told, or after which it has begun. */
+  const told = new Map<string, number | undefined>();
   let timer: ReturnType<typeof setTimeout> | undefined;
 
+  const tell: RtListener = (event) => {
+    if (event.type !== 'denied') told.set(event.channel, event.revision);
+    listener(event);
+  };
   const follow = (nearest: string[]): void => {
     for (const [channel, leave] of followed) {
       if (nearest.includes(channel)) continue;
-      left.set(channel, rt.revision(channel));
       leave();
       followed.delete(channel);
     }
     for (const channel of nearest) {
       if (followed.has(channel)) continue;
-      followed.set(channel, rt.subscribe(channel, listener, { since: left.get(channel) ?? since?.(channel) }));
+      const begin = told.get(channel) ?? since?.(channel) ?? rt.revision(channel);
+      told.set(channel, begin);
+      followed.set(channel, rt.subscribe(channel, tell, { since: begin }));
     }
   };
   const update = (): void => {

@@ -35,9 +35,9 @@ export interface RtStatus extends Pick<Status, 'state' | 'reason'> {
 
 export interface RtOptions {
   /** The user who reads, if the gateway has `SISYPHUS_AUTH=open`. */
-  user?: string | number;
-  /** Gives the credential. The client calls it before each poll. `undefined`: no credential is needed now. */
-  credential?: () => string | undefined | Promise<string | undefined>;
+  user?: string | number | null;
+  /** Gives the credential. The client calls it before each poll. `undefined`, `null` or `''`: no credential is needed now. */
+  credential?: () => string | null | undefined | Promise<string | null | undefined>;
   /** Whether the browser sends cookies if the gateway has another origin. */
   withCredentials?: boolean;
   /** Used instead of the global `fetch`. */

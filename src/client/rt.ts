@@ -1,3 +1,4 @@
+import { absolute } from './absolute.ts';
 import { Listeners } from './listeners.ts';
 import { followNearest, type Nearest, type NearestOptions } from './nearest.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
@@ -15,12 +16,20 @@ interface Events {
   error: unknown;
 }
 
+/** One `subscribe`. The same listener may have several. */
+interface Subscription {
+  readonly listener: RtListener;
+  /** The revision of the last message that the listener was told, or that it has by itself. */
+  told: number;
+}
+
 interface Channel {
   /** The revision of the last message that has come. While the client is paused, the listeners have been told less. */
   asked: number;
   isDenied: boolean;
-  /** The revision of the last message that each listener was told. */
-  told: Map<RtListener, number>;
+  /** That of all listeners of `on`, which are told first. It is among the `subscriptions`. */
+  readonly page: Subscription;
+  readonly subscriptions: Set<Subscription>;
 }
 
 type Answer = Record<string, { status: 'ok' | 'reset' | 'failure'; msg: { id: number; payload?: unknown }[] }>;
@@ -47,11 +56,12 @@ export class Rt {
   /** The events that have come and that the listeners have not been told. */
   #queue: RtEvent[] = [];
   #pauses = 0;
+  #isTelling = false;
   #status: RtStatus = { state: 'connecting' };
 
   /** @param address of the gateway's long poll, such as `/rt` */
   constructor(address: string | URL, options: RtOptions = {}) {
-    this.#address = new URL(address, globalThis.document?.baseURI);
+    this.#address = absolute(address);
     this.#options = options;
     this.#loop = new RequestLoop({
       fetch: options.fetch,
@@ -74,44 +84,45 @@ export class Rt {
 
   /** The revision of the last message of the channel that the page has been told; `undefined` if the channel is not followed. */
   revision(channel: string): number | undefined {
-    return this.#channels.get(channel)?.told.get(this.#tellAll);
+    return this.#channels.get(channel)?.page.told;
   }
 
   /**
-   * Follows a channel.
+   * Follows a channel. Each call is a subscription of its own, even if the listener is the same.
    *
    * @param since the revision of the last message that the page has. Without it, all messages that are kept come; if the channel is followed already,
    * those that its other listeners have not been told
-   * @returns a function that takes the listener away
+   * @returns a function that ends this subscription
    */
   subscribe<Data = unknown>(
     channel: string,
     listener: RtListener<Data> = () => undefined,
     { since }: { since?: number | undefined } = {},
   ): () => void {
-    const followed = this.#channels.get(channel);
     const before = this.revision(channel) ?? 0;
-    const told: Channel['told'] = followed?.told ?? new Map([[this.#tellAll, since ?? 0]]);
-    told.set(listener as RtListener, since ?? before);
-    if (!followed || followed.isDenied || told.get(listener as RtListener)! < before) {
-      // The next poll brings the events in the queue again, after the older ones that this listener wants.
-      this.#queue = this.#queue.filter((event) => event.channel !== channel);
-      this.#channels.set(channel, { asked: Math.min(...told.values()), isDenied: false, told });
-      this.#loop.restart();
-    }
-    return () => this.unsubscribe(channel, listener);
+    const told = since ?? before;
+    const page = { listener: this.#tellAll, told };
+    const own = { listener: listener as RtListener, told };
+    const followed = this.#channels.get(channel) ?? {
+      asked: told,
+      isDenied: true,
+      page,
+      subscriptions: new Set<Subscription>([page]),
+    };
+    this.#channels.set(channel, followed);
+    followed.subscriptions.add(own);
+    if (followed.isDenied || told < before) this.#askAnew(channel, followed);
+    return () => {
+      followed.subscriptions.delete(own);
+      this.#leaveIfUnused(channel);
+    };
   }
 
-  /** Takes one listener away, or all. A poll that is waiting goes on: what it brings of this channel is ignored. */
+  /** Ends all subscriptions of one listener, or of all. A poll that is waiting goes on: what it brings of this channel is ignored. */
   unsubscribe<Data = unknown>(channel: string, listener?: RtListener<Data>): void {
-    const told = this.#channels.get(channel)?.told;
-    if (!told) return;
-    told.delete(listener as RtListener);
-    if (listener && told.size > 1) return;
-    // This may be called by a listener, while others wait for the same event.
-    told.clear();
-    this.#channels.delete(channel);
-    if (this.#channels.size === 0) this.#loop.restart();
+    const subscriptions = this.#channels.get(channel)?.subscriptions;
+    for (const one of subscriptions ?? []) if (!listener || one.listener === listener) subscriptions!.delete(one);
+    this.#leaveIfUnused(channel);
   }
 
   /** The listeners are told nothing until `resume` was called as often as `pause`. Then they are told what has come meanwhile. */
@@ -153,8 +164,30 @@ export class Rt {
   close(): void {
     for (const close of this.#closers) close();
     this.#loop.stop();
-    this.#channels.clear();
+    for (const channel of this.#channels.keys()) this.unsubscribe(channel);
     this.#say({ state: 'closed' });
+    this.#listeners.clear();
+  }
+
+  /** The next poll brings the messages in the queue again, after the older ones that a new listener wants. */
+  #askAnew(channel: string, followed: Channel): void {
+    // A reset may not come again, because the gateway knows no more what the others had. It is told to the new listener, too.
+    const reset = this.#queue.findLast(
+      (event): event is RtReset => event.channel === channel && event.type === 'reset',
+    );
+    this.#queue = this.#queue.filter((event) => event.channel !== channel || event === reset);
+    followed.asked = reset?.revision ?? Math.min(...[...followed.subscriptions].map(({ told }) => told));
+    followed.isDenied = false;
+    this.#loop.restart();
+  }
+
+  #leaveIfUnused(channel: string): void {
+    const followed = this.#channels.get(channel);
+    // One is that of the page.
+    if (!followed || followed.subscriptions.size > 1) return;
+    this.#channels.delete(channel);
+    this.#queue = this.#queue.filter((event) => event.channel !== channel);
+    if (this.#channels.size === 0) this.#loop.restart();
   }
 
   readonly #tellAll = (event: RtEvent): void => this.#listeners.tell(event.type, event);
@@ -181,8 +214,8 @@ export class Rt {
     }
     if (!pairs.has('c')) return undefined;
     const { user } = this.#options;
-    if (user !== undefined) pairs.append('user', String(user));
-    if (token !== undefined) pairs.append('access_token', token);
+    if (user || user === 0) pairs.append('user', String(user));
+    if (token) pairs.append('access_token', token);
     const address = new URL(this.#address);
     const query = new URLSearchParams([...address.searchParams, ...pairs]);
     if (String(query).length > LONGEST_ADDRESS) return { address, body: pairs };
@@ -190,8 +223,8 @@ export class Rt {
     return { address };
   }
 
+  /** The listeners are told last: one that subscribes may move `asked` back, and drop what has come from the queue. */
   #take(answer: Answer): boolean {
-    this.#say({ state: 'ok' });
     for (const [name, { status, msg }] of Object.entries(answer)) {
       const channel = this.#channels.get(name);
       if (!channel) continue;
@@ -204,25 +237,33 @@ export class Rt {
         for (const { id, payload } of msg)
           this.#queue.push({ type: 'message', channel: name, revision: id, data: payload });
     }
+    this.#say({ state: 'ok' });
     this.#replay();
     return Object.keys(answer).length > 0;
   }
 
-  /** Tells the listeners the events in the queue. A listener may pause the client, and take other listeners away. */
+  /**
+   * Tells the listeners the events in the queue. A listener may pause the client, take other listeners away, and add some, for which an event that
+   * is being told is too early.
+   */
   #replay(): void {
+    // If a listener has ended a pause, the others have to be told this event before the next one.
+    if (this.#isTelling) return;
+    this.#isTelling = true;
     while (this.#pauses === 0 && this.#queue.length > 0) {
       const event = this.#queue.shift()!;
-      const told = this.#channels.get(event.channel)?.told;
-      for (const [listener, revision] of told ?? []) {
-        if (event.type === 'message' && event.revision <= revision) continue;
-        if (event.type !== 'denied') told!.set(listener, event.revision);
+      const subscriptions = this.#channels.get(event.channel)?.subscriptions;
+      for (const one of [...(subscriptions ?? [])]) {
+        if (!subscriptions!.has(one) || (event.type === 'message' && event.revision <= one.told)) continue;
+        if (event.type !== 'denied') one.told = event.revision;
         try {
-          listener(event);
+          one.listener(event);
         } catch (error) {
           this.#listeners.fail(error);
         }
       }
     }
+    this.#isTelling = false;
   }
 }
 

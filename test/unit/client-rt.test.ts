@@ -47,6 +47,18 @@ describe('the client of the long poll', () => {
     begin();
   });
 
+  it('takes an address without a host for one of the page, or of the worker', async () => {
+    Object.assign(globalThis, { location: { href: 'http://gateway/scripts/worker.js' } });
+    try {
+      rt = new Rt('../rt', { fetch: network.fetch });
+    } finally {
+      Reflect.deleteProperty(globalThis, 'location');
+    }
+    rt.subscribe('a', note());
+    await pass();
+    expect(network.waiting.path).to.equal('/rt?c=a&m=0');
+  });
+
   it('asks for nothing until a channel is followed, and then for all that were followed in one moment', async () => {
     begin();
     await pass(60_000);
@@ -107,6 +119,101 @@ describe('the client of the long poll', () => {
     told.length = 0;
     await answer(news('a', 2, 3, 4));
     expect(told).to.deep.equal(['3:a2', '3:a3', 'all:a4', '1:a4', '2:a4', '3:a4']);
+  });
+
+  it('gives a listener that is added by another one all that it asks for, in order', async () => {
+    begin().subscribe(
+      'a',
+      (event) => {
+        note('1:')(event);
+        if (told.at(-1) === '1:a7') rt.subscribe('a', note('late:'), { since: 0 });
+        if (told.at(-1) === '1:a7') rt.subscribe('a', note('next:'));
+      },
+      { since: 5 },
+    );
+    rt.subscribe('a', note('2:'), { since: 5 });
+    await pass();
+    await answer(news('a', 6, 7, 8));
+    expect(told).to.deep.equal(['1:a6', '2:a6', '1:a7', '2:a7']);
+    expect(network.waiting.path).to.equal('/rt?c=a&m=0');
+    told.length = 0;
+    await answer(news('a', 1, 2, 3, 4, 5, 6, 7, 8));
+    expect(told.filter((text) => !text.startsWith('late:'))).to.deep.equal(['1:a8', '2:a8', 'next:a8']);
+    expect(told.filter((text) => text.startsWith('late:'))).to.deep.equal(
+      [1, 2, 3, 4, 5, 6, 7, 8].map((id) => `late:a${id}`),
+    );
+    expect(network.waiting.path).to.equal('/rt?c=a&m=8');
+  });
+
+  it('gives a listener that is added when the status changes all that it asks for', async () => {
+    begin().subscribe('a', note('1:'), { since: 5 });
+    rt.on('status', () => rt.subscribe('a', note('late:'), { since: 3 }));
+    await pass();
+    await answer(news('a', 6));
+    expect(network.waiting.path).to.equal('/rt?c=a&m=3');
+    await answer(news('a', 4, 5, 6));
+    expect(told).to.deep.equal(['late:a4', 'late:a5', '1:a6', 'late:a6']);
+  });
+
+  it('tells a reset that waits behind a pause, also if a listener comes that wants older messages', async () => {
+    begin().subscribe('a', note('1:'), { since: 80 });
+    await pass();
+    rt.pause();
+    await answer({ a: { status: 'reset', msg: [{ id: 3, payload: 'a3' }] } });
+    await answer(news('a', 4));
+    rt.subscribe('a', note('2:'), { since: 0 });
+    await pass();
+    expect(network.waiting.path).to.equal('/rt?c=a&m=3');
+    rt.resume();
+    await answer(news('a', 4));
+    expect(told).to.deep.equal(['1:reset a', '2:reset a', '1:a4', '2:a4']);
+  });
+
+  it('forgets what waits behind a pause of a channel that is left, also a reset', async () => {
+    const leave = begin().subscribe('a', note('1:'), { since: 80 });
+    await pass();
+    rt.pause();
+    await answer({ a: { status: 'reset', msg: [{ id: 3 }] } });
+    leave();
+    rt.subscribe('a', note('2:'), { since: 2 });
+    await pass();
+    expect(network.waiting.path).to.equal('/rt?c=a&m=2');
+    rt.resume();
+    expect(told).to.deep.equal([]);
+  });
+
+  it('tells in order also if a listener ends a pause', async () => {
+    begin().subscribe('a', (event) => {
+      note('1:')(event);
+      rt.pause();
+      rt.resume();
+    });
+    rt.subscribe('a', note('2:'));
+    await pass();
+    await answer(news('a', 1, 2));
+    expect(told).to.deep.equal(['1:a1', '2:a1', '1:a2', '2:a2']);
+  });
+
+  it('takes a function that is given twice for two listeners, and takes both away by its name', async () => {
+    const twice = note();
+    const leave = begin().subscribe('a', twice);
+    rt.subscribe('a', twice, { since: 1 });
+    await pass();
+    await answer(news('a', 1, 2));
+    expect(told).to.deep.equal(['a1', 'a2', 'a2']);
+    leave();
+    leave();
+    await answer(news('a', 3));
+    expect(told).to.deep.equal(['a1', 'a2', 'a2', 'a3']);
+    rt.subscribe('a', twice);
+    rt.unsubscribe('a', twice);
+    await pass(60_000);
+    expect(network.asked).to.deep.equal([]);
+    rt.subscribe('a', twice, { since: 4 });
+    leave();
+    await pass();
+    await answer(news('a', 5));
+    expect(told.at(-1)).to.equal('a5');
   });
 
   it('tells a reset with the revision at which the channel goes on, also if that is smaller', async () => {
@@ -207,6 +314,20 @@ describe('the client of the long poll', () => {
     const form = new URLSearchParams(body);
     expect(form.getAll('c')).to.deep.equal(names);
     expect([form.get('user'), form.get('access_token')]).to.deep.equal(['7', 'secret']);
+  });
+
+  it('sends no credential and no user if there is none', async () => {
+    const none: (string | null | undefined)[] = [null, '', undefined];
+    begin({ credential: () => none.shift(), user: null }).subscribe('a', note());
+    await pass();
+    for (let id = 1; id <= 3; id++) {
+      expect(network.waiting.path).to.equal(`/rt?c=a&m=${id - 1}`);
+      await answer(news('a', id));
+    }
+    rt.close();
+    begin({ user: 0 }).subscribe('a', note());
+    await pass();
+    expect(network.waiting.path).to.equal('/rt?c=a&m=0&user=0');
   });
 
   it('asks at once if it is told to by a listener of the failure', async () => {
@@ -413,6 +534,34 @@ describe('the client of the long poll', () => {
     expect(network.waiting.path).to.equal('/rt?c=b&m=0');
   });
 
+  it('tells nothing more once a listener has closed it', async () => {
+    begin().subscribe('a', (event) => {
+      note('1:')(event);
+      rt.close();
+    });
+    rt.subscribe('a', note('2:'));
+    rt.on('status', ({ state }) => told.push(state));
+    await pass();
+    await answer(news('a', 1, 2));
+    expect(told).to.deep.equal(['ok', '1:a1', 'closed']);
+
+    told.length = 0;
+    begin().on('message', () => rt.close());
+    rt.on('message', note('all:'));
+    rt.subscribe('a', note());
+    await pass();
+    await answer(news('a', 1));
+    expect(told).to.deep.equal([]);
+
+    begin().subscribe('a', note());
+    await pass();
+    rt.pause();
+    await answer(news('a', 1));
+    rt.close();
+    rt.resume();
+    expect(told).to.deep.equal([]);
+  });
+
   it('asks for nothing after it was closed', async () => {
     begin().subscribe('a', note());
     await pass();
@@ -501,6 +650,35 @@ describe('the client of the long poll', () => {
       expect(asked()).to.equal('c=1:5');
       await answer(news('1', 6));
       expect(told).to.deep.equal(['15', '16']);
+    });
+
+    it('goes on where the listener of near channels was left, which others may have passed', async () => {
+      let leaves = false;
+      const nearest = begin().nearestSubscriptions(() => ids, { max: 1, listener: note('near:') });
+      rt.on('message', () => leaves && nearest.update());
+      const leave = rt.subscribe('1', note());
+      await pass();
+      await answer(news('1', 1));
+      ids = [2];
+      leaves = true;
+      await answer(news('1', 2));
+      leaves = false;
+      leave();
+      ids = [1];
+      nearest.update();
+      await pass();
+      await answer(news('1', 2));
+      expect(told).to.deep.equal(['near:11', '11', '12', 'near:12']);
+    });
+
+    it('follows a near channel beside a listener that is the same function', async () => {
+      const listener = note();
+      begin().subscribe('1', listener);
+      const nearest = rt.nearestSubscriptions(() => ids, { max: 1, listener });
+      await pass();
+      nearest.close();
+      await answer(news('1', 1));
+      expect(told).to.deep.equal(['11']);
     });
 
     it('does not ask anew if the nearest are the same, and follows none after its end', async () => {
