@@ -183,7 +183,7 @@ export class Session implements ReadingOwner {
   }
 
   changed(channel: string, change: RightsChange): void {
-    if (channel === this.#membership.own && this.#membership.changed(change)) this.#reading.review();
+    if (channel === this.#membership.own && this.#takeChange(change)) this.#reading.review();
   }
 
   /** Delivers nothing until `release` has been called as often: what is received later may decide about earlier messages. */
@@ -249,7 +249,14 @@ export class Session implements ReadingOwner {
   /** Handles a message on the user's own channel, which may be an expected record, and may carry a change of rights. */
   #hearOwn(message: Message): void {
     this.#expected?.confirm(message, this.#now());
-    if (message.rights && this.#membership.changed(message.rights)) this.#reading.holdNext();
+    if (message.rights && this.#takeChange(message.rights)) this.#reading.holdNext();
+  }
+
+  /** Returns whether the reading has something to do. A channel that was revoked is left by a later `sweep`. */
+  #takeChange(change: RightsChange): boolean {
+    const isMore = this.#membership.changed(change);
+    this.onHold();
+    return isMore;
   }
 
   renew(): Promise<void> {

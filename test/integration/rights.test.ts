@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
 import type { RawStream } from '../support/raw-stream.ts';
+import { eventually } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 /** Trials of each kind; they go over `USERS` streams side by side. */
@@ -179,6 +180,27 @@ describe('rights that change while the stream is open', function () {
     const back = await world.openOk({ path: '/?user=away', headers: { 'Last-Event-ID': position } });
     await back.until(({ messages }) => messages.some(({ data }) => data === 'after the grant'));
     expect(back.frames.slice(1).map(({ data }) => data)).to.deep.equal(['granted', 'revoked', 'after the grant']);
+  });
+
+  it('a channel that was revoked is left after a while, also if nothing else happens, and is not reset any more', async () => {
+    const quiet = await startWorld({ SISYPHUS_RAW_CHANNELS: '' });
+    try {
+      await quiet.allow('1', 'room:1', 'room:2');
+      const stream = await quiet.openOk();
+      const subscriptions = async (): Promise<unknown> => (await quiet.gateway.status()).subscriptions;
+      expect(await subscriptions()).to.equal(3);
+      // What the opening of the stream left to be looked at has been.
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      await quiet.client.call('FCALL', 'sisyphus_revoke', '1', 'sisyphus:{0}', '1', 'room:1');
+      await eventually(async () => (await subscriptions()) === 2, 15_000, 200);
+      await quiet.client.flushall();
+      const resets = (): string[] =>
+        stream.frames.filter(({ event }) => event === 'reset').map(({ data }) => /<channel>(.*?)</.exec(data!)![1]!);
+      await eventually(() => resets().length >= 2);
+      expect(resets().sort()).to.deep.equal(['room:2', 'user:1']);
+    } finally {
+      await quiet.stop();
+    }
   });
 
   it('a change without a message is found within the time of a re-read', async () => {

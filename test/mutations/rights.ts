@@ -10,6 +10,14 @@ const WAITING = { caughtBy: 'unit/session', only: 'not recorded yet' };
 /** Mistakes in who may see what, and from when on. */
 export const RIGHTS_MUTATIONS: Mutation[] = [
   {
+    name: 'a revoked channel is followed until something else happens',
+    file: 'src/session/session.ts',
+    find: '    const isMore = this.#membership.changed(change);\n    this.onHold();\n',
+    replace: '    const isMore = this.#membership.changed(change);\n',
+    caughtBy: 'integration/rights',
+    only: 'left after a while',
+  },
+  {
     name: 'the backlog is read before the channel is subscribed',
     file: MEMBERSHIP,
     find: '      await hub.follow(this.#reader, this.timeline.channels);\n',
