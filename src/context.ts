@@ -46,6 +46,8 @@ export interface ContextOptions {
   secrets?: PublishSecrets;
   /** Answers the reports of all workers; `undefined`: this process is alone. */
   gather?: (() => Promise<Gathered>) | undefined;
+  /** The name of the gateway that this process is one of several workers of. */
+  gateway?: string | undefined;
   /** Counts over all workers; by default in this process alone. */
   limits?: Limits;
 }
@@ -80,7 +82,7 @@ export function createContext(options: ContextOptions): Context {
   const { config, logger, privateUrl, isStopping, isDraining, warnings, secrets, gather } = options;
   const { limits = new LocalLimits() } = options;
   const counters = new Counters();
-  const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took));
+  const store = createStore(config, privateUrl, logger, (took) => counters.storeAnswered(took), options.gateway);
   const { backlog, source } = store;
   const recordsPlain = (channel: string): boolean => store.recordsPlain(channel);
   const retention = (channel: string): Retention => store.retention(channel);

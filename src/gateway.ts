@@ -21,6 +21,8 @@ export class Gateway {
   readonly #warnings: () => string[];
   /** What makes the gateway less safe than it looks, as far as its own configuration tells. */
   readonly #exposures: string[] = [];
+  /** Whether this is a worker that is known as part of its gateway. */
+  readonly #isOneOfSeveral: boolean;
   #isStopping = false;
   #isDraining = false;
   #stopping: Promise<void> | undefined;
@@ -30,6 +32,7 @@ export class Gateway {
     this.#config = config;
     this.#logger = logger;
     this.#warnings = warnings;
+    this.#isOneOfSeveral = options.gateway !== undefined;
     const isStopping = (): boolean => this.#isStopping;
     const isDraining = (): boolean => this.#isDraining;
     this.context = createContext({ ...options, isStopping, isDraining, warnings: () => this.#allWarnings() });
@@ -79,6 +82,8 @@ export class Gateway {
    * notice first.
    */
   async stop({ isReplaced = false } = {}): Promise<void> {
+    // Of a worker that is being replaced the whole gateway may be stopped meanwhile.
+    this.context.sessions.leave(isReplaced && this.#isOneOfSeveral);
     this.#stopping ??= this.#stop(isReplaced ? 0 : this.#config.drainDelay);
     await this.#stopping;
   }
@@ -90,7 +95,6 @@ export class Gateway {
     const servers = admin ? [server, admin] : [server];
     const { drain } = this.#config;
     this.#isStopping = true;
-    sessions.leave();
     if (drainDelay > 0) {
       this.#logger.info({ event: 'leaving', delay: drainDelay, streams: sessions.streams });
       await new Promise((resolve) => setTimeout(resolve, drainDelay));

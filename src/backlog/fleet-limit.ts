@@ -1,16 +1,18 @@
-/** All gateways of an installation that report their streams and are not being stopped, this one included. */
+/** All gateways of an installation that report their streams and are not being stopped, this one included. All workers of one count as one. */
 export interface Fleet {
   gateways: number;
   streams: number;
   /** The streams of the gateway that has the fewest. */
   least: number;
+  /** The streams of this gateway, those of all its workers. */
+  own: number;
 }
 
 /** The streams of each user at this gateway. */
 export interface LocalStreams {
-  /** How many streams this gateway has; `undefined` if nobody should be sent to it, because it is being stopped. */
+  /** How many streams this process has; `undefined` if nobody should be sent to its gateway, because it is being stopped. */
   total(): number | undefined;
-  /** Called about every 700 ms, and not while this gateway is being stopped. */
+  /** Called about every 700 ms, but not while this gateway is being stopped. */
   onFleet(fleet: Fleet): void;
   users(): Iterable<string>;
   /** How many streams the user has at this gateway, with those for which `FleetLimit.admits` has not answered yet. */

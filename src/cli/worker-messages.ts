@@ -9,6 +9,12 @@ import type { Gathered, Report } from '../metrics/report.ts';
  */
 export const COUNTS_LIMITS = 'PRIMARY_COUNTS_LIMITS';
 
+/**
+ * The variable with the name by which a primary is known as one gateway, however many workers it has. A worker of an older primary finds
+ * none, and counts as a gateway of its own.
+ */
+export const GATEWAY = 'PRIMARY_GATEWAY';
+
 /** What the primary sends to a worker. */
 export type ToWorker =
   /** `isReplaced`: others serve on, so nothing has to notice first that this worker goes. */

@@ -9,7 +9,7 @@ import type { Gathered } from '../metrics/report.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
 import { EXIT } from './command.ts';
 import { leaveSignalsToPrimary, startGateway } from './lifecycle.ts';
-import { COUNTS_LIMITS, type FromWorker, isMessage, type ToWorker } from './worker-messages.ts';
+import { COUNTS_LIMITS, type FromWorker, GATEWAY, isMessage, type ToWorker } from './worker-messages.ts';
 
 /** How long the primary may take to gather the reports (ms): it waits a second for each worker, for all at a time. */
 const GATHERING = 3000;
@@ -35,6 +35,7 @@ export async function serveAsWorker(
     logger,
     warnings,
     secrets,
+    gateway: env[GATEWAY],
     ...(limits && { limits }),
     gather: () => asked.gather(),
   });

@@ -1,4 +1,5 @@
 import cluster from 'node:cluster';
+import { randomUUID } from 'node:crypto';
 import type { Config } from '../config/config.ts';
 import type { RedisTls } from '../config/redis-certificates.ts';
 import type { SecretList } from '../config/secret-list.ts';
@@ -6,7 +7,7 @@ import { PrimaryLimits } from '../limits/primary-limits.ts';
 import type { Logger } from '../logger.ts';
 import { EXIT, type Io } from './command.ts';
 import { stopLimit } from './lifecycle.ts';
-import { COUNTS_LIMITS } from './worker-messages.ts';
+import { COUNTS_LIMITS, GATEWAY } from './worker-messages.ts';
 import { WorkerProcess } from './worker-process.ts';
 import { WorkerReports } from './worker-reports.ts';
 
@@ -56,7 +57,7 @@ export class Workers {
     this.#config = config;
     // If the file becomes wrong, a worker that is started later must not fail by it.
     const secrets = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
-    this.#env = { ...secrets, [COUNTS_LIMITS]: '1' };
+    this.#env = { ...secrets, [COUNTS_LIMITS]: '1', [GATEWAY]: randomUUID() };
     this.#io = io;
     this.#logger = logger;
     this.#reports = new WorkerReports(() => this.#running, config.workers);

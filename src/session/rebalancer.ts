@@ -21,7 +21,7 @@ const AWAY = 4000;
 const PAUSE = 600_000;
 
 interface Episode {
-  /** How many streams the gateway had at its beginning. */
+  /** How many streams the process had at its beginning. */
   own: number;
   /** How many may still be sent away. */
   left: number;
@@ -40,7 +40,8 @@ export interface RebalancerOptions {
  * Decides how many streams a gateway sends elsewhere, so that one that was added or came back gets its share.
  *
  * Gateways decide alone. It cannot swing: a gateway sends away only while it has more than the mean of what all have, those on their way
- * included, and one that is below the mean never sends any.
+ * included, and one that is below the mean never sends any. Of a gateway with several workers each decides for the streams that it has itself:
+ * by what all of them have together, which each knows, so that all come to the same answer.
  */
 export class Rebalancer {
   readonly #options: RebalancerOptions;
@@ -53,9 +54,11 @@ export class Rebalancer {
     this.#options = options;
   }
 
-  /** @returns how many streams are to be sent elsewhere now, of `own`. To be called every second or more often. */
-  step(own: number, { gateways, streams, least }: Fleet): number {
+  /** @returns how many of the `held` streams of this process are to be sent elsewhere now. To be called every second or more often. */
+  step(held: number, { gateways, streams, least, own }: Fleet): number {
     const now = this.#options.now();
+    // What the fleet knows is some moments old.
+    const part = Math.min(1, held / Math.max(own, 1));
     this.#away = this.#away.filter(({ at }) => now - at < AWAY);
     const away = this.#away.reduce((sum, { count }) => sum + count, 0);
     const mean = (streams + away) / Math.max(gateways, 1);
@@ -67,16 +70,17 @@ export class Rebalancer {
     }
     this.#tooManySince ??= now;
     if (now < this.#pausedUntil || now - this.#tooManySince < CALM) return 0;
-    this.#episode ??= { own, left: own, at: now };
-    return this.#send(this.#episode, own - mean, now);
+    this.#episode ??= { own: held, left: held, at: now };
+    return this.#send(this.#episode, (own - mean) * part, part, now);
   }
 
-  #send(episode: Episode, surplus: number, now: number): number {
+  /** `part`: how much of its gateway this process is. Other workers send away as much of theirs, so as many more are on their way. */
+  #send(episode: Episode, surplus: number, part: number, now: number): number {
     const due = Math.floor((episode.own * (now - episode.at)) / PERIOD);
     const count = Math.min(due, Math.ceil(surplus), episode.left);
     if (due > 0) episode.at = now;
     episode.left -= count;
-    if (count > 0) this.#away.push({ at: now, count });
+    if (count > 0) this.#away.push({ at: now, count: count / part });
     if (episode.left <= 0) {
       this.#pausedUntil = now + PAUSE;
       this.#episode = undefined;

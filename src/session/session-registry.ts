@@ -66,6 +66,8 @@ export class SessionRegistry {
   readonly #disconnects: Disconnects;
   readonly #rebalancer: Rebalancer | undefined;
   #isLeaving = false;
+  /** Whether the streams are reported: not if nobody should be sent here any more. */
+  #isReporting = true;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
@@ -94,7 +96,7 @@ export class SessionRegistry {
     const { ghosts } = this.#upkeep;
     const onVain = (moved: number): void => logger.warn({ event: 'moved_in_vain', streams: moved });
     this.#rebalancer = options.rebalances ? new Rebalancer({ now, onVain }) : undefined;
-    const fleet = { fleetLimit, total: () => (this.#isLeaving ? undefined : this.streams), onFleet: this.#onFleet };
+    const fleet = { fleetLimit, total: () => (this.#isReporting ? this.streams : undefined), onFleet: this.#onFleet };
     const { maxStreams, maxStreamsPerAddress = Number.POSITIVE_INFINITY, limits = new LocalLimits() } = options;
     this.#permits = new Permits({ limits, maxStreams, maxStreamsPerAddress, onFull: () => ghosts.hurry() });
     this.#perUser = new StreamsPerUser({ sessions, maxStreamsPerUser, noopInterval, ...fleet, ghosts, now });
@@ -205,9 +207,15 @@ export class SessionRegistry {
     for (const session of [...this.#sessions]) session.close(reason);
   }
 
-  /** Says to other gateways that they should send nobody here any more. */
-  leave(): void {
+  /**
+   * Sends nobody elsewhere any more, and says to other gateways that they should send nobody here.
+   *
+   * @param isReplaced another worker of the gateway has taken the place of this one: the gateway stays, and its streams count until they
+   *   have ended. Without them it would seem to have room while they are on their way.
+   */
+  leave(isReplaced = false): void {
     this.#isLeaving = true;
+    this.#isReporting &&= isReplaced;
   }
 
   /** Closes all sessions within this time (ms), and those that have come meanwhile. */

@@ -11,12 +11,14 @@ import type { Store } from './store.ts';
  *
  * @param privateUrl the URL of a Redis that ends with the gateway, if there is one
  * @param onRoundTrip called with the time of each round trip to a store that is elsewhere (s)
+ * @param gateway the name of the gateway that this process is one of several workers of
  */
 export function createStore(
   config: Config,
   privateUrl: string | undefined,
   logger: Logger,
   onRoundTrip?: (took: number) => void,
+  gateway?: string,
 ): Store {
   const { redisUrl, namespace, keyPrefix, backlog, maxMessage, maxBuffer, rawChannels, maxStreamsPerUser } = config;
   const { collections } = config;
@@ -40,6 +42,7 @@ export function createStore(
     rawChannels,
     collections,
     onRoundTrip,
+    gateway,
     hasPolls: config.protocols.includes('sock.it'),
     forwards: config.inboxUrl !== undefined,
     logger: logger.child({ component: 'redis' }),

@@ -71,6 +71,18 @@ describe('a gateway that is added', function () {
     expect(Math.max(...readers.map(({ returns }) => returns))).to.equal(1);
   });
 
+  it('gets nobody from a gateway with as many, whose two workers have half of them each', async () => {
+    await start({ SISYPHUS_WORKERS: '2' });
+    await start();
+    let next = 0;
+    const port = (): number => gateways[next++ % 2]!.port;
+    readers = Array.from({ length: 2 * READERS }, () => new ReturningReader(port, '/stream?user=1'));
+    await eventually(() => readers.every(({ oks }) => oks > 0), 15_000);
+    await pause(7000);
+    expect(await Promise.all(gateways.map(streamsOf))).to.deep.equal([READERS, READERS]);
+    expect(Math.max(...readers.map(({ returns }) => returns))).to.equal(0);
+  });
+
   it('gets nobody who is at a gateway that is told not to', async () => {
     await start({ SISYPHUS_REBALANCE: 'off' });
     await read();

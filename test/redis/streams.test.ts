@@ -1,17 +1,22 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Redis } from 'ioredis';
+import type { Fleet } from '../../src/backlog/fleet-limit.ts';
+import { createLogger } from '../../src/logger.ts';
 import { loadFunctions } from '../../src/store/redis/functions.ts';
 import { Keys } from '../../src/store/redis/keys.ts';
+import { RedisFleetLimit } from '../../src/store/redis/redis-fleet-limit.ts';
 import { Random } from '../fault/random.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { StreamsModel } from '../support/streams-model.ts';
+import { eventually } from '../support/wait.ts';
 
 const LIST = 'sisyphus:{0}:streams';
 const LIMIT = '3';
 /** For how long the keys of a gateway are kept, and its lease, which begins with them (ms). */
 const KEPT = 3_600_000;
 const LEASE = 5000;
+const logger = createLogger('silent');
 
 describe('the count of streams in Redis', () => {
   let server: RedisServer;
@@ -45,6 +50,39 @@ describe('the count of streams in Redis', () => {
     expect(await call('b', '1', 'keep', LIMIT, '', '0')).to.deep.equal([3, 0, 'fleet', 2, 50, 0]);
     await client.pexpire(`${LIST}:b`, KEPT - LEASE);
     expect(await call('a', '1', 'keep', LIMIT, '', '50')).to.deep.equal([2, 0, 'fleet', 1, 50, 50]);
+  });
+
+  it('counts all workers of a gateway as one, and a process of the version before as a gateway', async () => {
+    await call('before', '1', 'begin', LIMIT, '', '70');
+    const fleets: (Fleet | undefined)[] = [];
+    const processes = ['one', 'one', 'other', undefined].map((gateway, i) => {
+      const redis = server.client();
+      const limit = new RedisFleetLimit({ redis, keys: new Keys(undefined, 0), limit: 3, logger, gateway });
+      const onFleet = (fleet: Fleet): void => {
+        fleets[i] = fleet;
+      };
+      limit.follow({
+        total: () => [100, 50, 0, 30][i],
+        onFleet,
+        users: () => [],
+        streamsOf: () => 0,
+        search: () => undefined,
+      });
+      return limit;
+    });
+    const beat = setInterval(() => {
+      for (const one of processes) one.beat();
+    }, 100);
+    try {
+      const all = { gateways: 4, streams: 250, least: 0 };
+      await eventually(() => {
+        expect(fleets).to.deep.equal([150, 150, 0, 30].map((own) => ({ ...all, own })));
+        return true;
+      });
+    } finally {
+      clearInterval(beat);
+      await Promise.all(processes.map((one) => one.close()));
+    }
   });
 
   it('admits what there is room for, over all gateways', async () => {

@@ -15,12 +15,16 @@ class Model {
   readonly vain: number[] = [];
   readonly counts: number[];
   readonly #gateways: Rebalancer[];
+  /** To which gateway each process belongs. */
+  readonly #owners: number[];
   readonly #reported: (number | undefined)[];
   readonly #returning: { at: number; from: number }[] = [];
   readonly #balance: Balance;
   readonly #random = new Random(7);
 
-  constructor(counts: number[], balance: Balance) {
+  /** @param owners to which gateway each process with `counts` belongs; by default each is one */
+  constructor(counts: number[], balance: Balance, owners = counts.map((_, i) => i)) {
+    this.#owners = owners;
     this.counts = [...counts];
     this.#reported = [...counts];
     this.#balance = balance;
@@ -34,17 +38,29 @@ class Model {
     this.#reported[gateway] = undefined;
   }
 
+  /** What the processes have reported, by gateway. */
+  #byGateway(): number[] {
+    const sums: number[] = [];
+    for (const [i, count] of this.#reported.entries()) {
+      const owner = this.#owners[i]!;
+      if (count !== undefined) sums[owner] = (sums[owner] ?? 0) + count;
+    }
+    return sums;
+  }
+
   run(milliseconds: number): this {
     for (const end = this.now + milliseconds; this.now < end; this.now += BEAT / 2) {
       for (const [i, gateway] of this.#gateways.entries()) {
         // Half of the gateways decide in each half of a beat, by what the others have reported last.
         if (this.#reported[i] === undefined || (this.now / (BEAT / 2) + i) % 2 !== 0) continue;
         this.#reported[i] = this.counts[i]!;
-        const known = this.#reported.filter((count) => count !== undefined);
+        const sums = this.#byGateway();
+        const known = Object.values(sums);
         const fleet = {
           gateways: known.length,
           streams: known.reduce((sum, count) => sum + count, 0),
           least: Math.min(...known),
+          own: sums[this.#owners[i]!]!,
         };
         const count = gateway.step(this.counts[i]!, fleet);
         this.counts[i]! -= count;
@@ -64,6 +80,17 @@ class Model {
 }
 
 const least: Balance = (counts) => counts.indexOf(Math.min(...counts));
+/** Fewest connections of a gateway, whose workers take turns. */
+function byGateway(owners: readonly number[]): Balance {
+  let next = 0;
+  return (counts) => {
+    const sums: number[] = [];
+    for (const [i, count] of counts.entries()) sums[owners[i]!] = (sums[owners[i]!] ?? 0) + count;
+    const gateway = sums.indexOf(Math.min(...sums));
+    const workers = counts.flatMap((_, i) => (owners[i] === gateway ? [i] : []));
+    return workers[next++ % workers.length]!;
+  };
+}
 const sticky: Balance = (_, from) => from;
 function inTurn(): Balance {
   let next = 0;
@@ -103,6 +130,58 @@ describe('gateways with more streams than others', () => {
   it('move nothing if they are alone, have few, or have nearly the same', () => {
     for (const counts of [[5000], [40, 0], [90, 0], [1150, 1000, 850]]) {
       expect(new Model(counts, least).run(120_000).moved, `${counts}`).to.equal(0);
+    }
+  });
+
+  it('count all workers of a gateway as one: alone, with few a gateway, or with as many as another gateway with fewer workers', () => {
+    for (const [counts, owners] of [
+      [
+        [5000, 0],
+        [0, 0],
+      ], // A worker that has just been started again.
+      [
+        [90, 0, 1, 1],
+        [0, 0, 1, 1],
+      ],
+      [
+        [75, 75, 150],
+        [0, 0, 1],
+      ],
+      [
+        [500, 500, 0, 1000],
+        [0, 0, 0, 1],
+      ],
+    ] as const) {
+      expect(new Model([...counts], least, [...owners]).run(120_000).moved, `${counts}`).to.equal(0);
+    }
+  });
+
+  it('share what their gateway has too much of, if they are workers of one', () => {
+    for (const [counts, owners] of [
+      [
+        [500, 500, 0, 0],
+        [0, 0, 1, 1],
+      ],
+      [
+        [1200, 800, 0],
+        [0, 0, 1],
+      ],
+      [
+        [1000, 500, 500, 0],
+        [0, 1, 1, 2],
+      ],
+    ] as const) {
+      const model = new Model([...counts], byGateway(owners), [...owners]).run(60_000);
+      const sums: number[] = [];
+      for (const [i, count] of model.counts.entries()) sums[owners[i]!] = (sums[owners[i]!] ?? 0) + count;
+      const mean = counts.reduce<number>((sum, count) => sum + count, 0) / sums.length;
+      expect(Math.max(...sums), `${model.counts}`).to.be.at.most(mean * 1.1);
+      expect(Math.min(...sums), `${model.counts}`).to.be.at.least(mean * 0.9);
+      for (const [i, count] of counts.entries()) if (count > 0) expect(model.counts[i]).to.be.at.least(count * 0.35);
+      const { moved } = model;
+      model.run(600_000);
+      expect(model.moved - moved).to.be.at.most(mean * 0.1);
+      expect(model.vain).to.deep.equal([]);
     }
   });
 

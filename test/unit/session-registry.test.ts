@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { LocalStreams } from '../../src/backlog/fleet-limit.ts';
 import type { CloseReason } from '../../src/connection/close-reason.ts';
 import type { KernelQueues } from '../../src/connection/kernel-queues.ts';
 import { Counters } from '../../src/counters.ts';
@@ -236,6 +237,22 @@ describe('the registry of sessions', () => {
     clock += 2 * INTERVAL;
     expect(registry.admits('u')).to.equal(true);
     expect(other.closed).to.deep.equal(['capacity']);
+  });
+
+  it('reports its streams until the gateway is stopped, also while another worker takes its place', () => {
+    let local: LocalStreams | undefined;
+    const follow = (it: LocalStreams): void => {
+      local = it;
+    };
+    const fleetLimit = { follow, admits: async () => true, closed: () => undefined };
+    registry = new SessionRegistry({ ...options, fleetLimit });
+    added();
+    registry.leave(true);
+    expect(local?.total()).to.equal(1);
+    registry.leave();
+    expect(local?.total()).to.equal(undefined);
+    registry.leave(true);
+    expect(local?.total()).to.equal(undefined);
   });
 
   it('has another one make room for a stream if too many are at other gateways, and nobody can tell who has gone', async () => {

@@ -30,6 +30,11 @@ export class Keys {
     return `${this.declared}:reports`;
   }
 
+  /** The key with the processes whose streams are counted, and how many each has. */
+  get streams(): string {
+    return `${this.declared}:streams`;
+  }
+
   topic(channel: string): string {
     return this.topicPrefix + channel.replaceAll(':', '/');
   }

@@ -22,8 +22,11 @@ const AGAIN = 120;
 const SEARCHED = 10_000;
 /** How long a stream waits for the store's answer (ms), before it is admitted without one. */
 const ANSWER = 1000;
+/** What gateways say of their streams is read at most so often (ms): claims are answered every few milliseconds while many streams come. */
+const LOOK = 500;
 
-type Figures = ['fleet', gateways: number, streams: number, least: number];
+/** By process, which is what gateways of the version before decide by: of several workers of one gateway, each counts as a gateway. */
+type Figures = ['fleet', processes: number, streams: number, least: number];
 type Answer = ['lost'] | [living: number, missed: number, ...short: number[], ...([] | Figures)];
 
 export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
@@ -31,6 +34,8 @@ export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
   redis: Redis;
   /** The most streams of a user. */
   limit: number;
+  /** The name of the gateway that this process is a worker of: without a dot, and the same in all its workers. By default it is one of its own. */
+  gateway?: string | undefined;
   /** The time by a monotonic clock (ms). */
   now?: () => number;
 }
@@ -44,7 +49,8 @@ export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
 export class RedisFleetLimit implements FleetLimit {
   readonly #options: RedisFleetLimitOptions;
   readonly #failures: Failures;
-  readonly #name = randomUUID();
+  /** `<gateway>.<process>`: each process reports for itself, and the gateway tells whose streams are one in the reckoning. */
+  readonly #name: string;
   readonly #now: () => number;
   #local: LocalStreams | undefined;
   #claims: StreamClaims | undefined;
@@ -53,6 +59,7 @@ export class RedisFleetLimit implements FleetLimit {
   #turn = 0;
   #calls = 0;
   #isScheduled = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** When the last claims were sent (ms). */
   #sentAt = Number.NEGATIVE_INFINITY;
   #isReporting = false;
@@ -63,6 +70,7 @@ export class RedisFleetLimit implements FleetLimit {
 
   constructor(options: RedisFleetLimitOptions) {
     this.#options = options;
+    this.#name = `${options.gateway ?? randomUUID()}.${randomUUID()}`;
     this.#failures = new Failures(options.logger);
     this.#now = options.now ?? performance.now.bind(performance);
     options.redis.on('ready', () => this.#begin());
@@ -165,7 +173,7 @@ export class RedisFleetLimit implements FleetLimit {
     for (const { user, held, applicants } of claims) text += `${user} ${held} ${applicants.length} `;
     const asked = this.#ask('keep', text).finally(() => this.#calls--);
     this.#answered(asked, this.#turn, (answer) => {
-      const fleet = takeFleet(answer);
+      const knowsFleet = dropFigures(answer);
       const [living, missed, ...short] = answer;
       if (living === 'lost') {
         this.#begin();
@@ -177,8 +185,21 @@ export class RedisFleetLimit implements FleetLimit {
       this.#claims!.answered(claims, (i) => room.get(i) ?? Number.POSITIVE_INFINITY, this.#now());
       if (this.#claims!.hasRefused) this.#again ??= setTimeout(() => this.#askAgain(), AGAIN).unref();
       this.#schedule();
-      if (fleet) this.#local?.onFleet(fleet);
+      if (knowsFleet && this.#now() - this.#lookedAt >= LOOK) void this.#look();
     });
+  }
+
+  /** Reads what all have reported. Whoever has died is not among them: each call of the function takes those out of the list. */
+  async #look(): Promise<void> {
+    const { redis, keys } = this.#options;
+    const turn = this.#turn;
+    this.#lookedAt = this.#now();
+    try {
+      const reports = await redis.hgetall(keys.streams).catch(rethrow);
+      if (turn === this.#turn) this.#local?.onFleet(fleetOf(reports, this.#name));
+    } catch (error) {
+      this.#failures.log('fleet_limit_failed', error);
+    }
   }
 
   #search(): void {
@@ -224,9 +245,26 @@ export class RedisFleetLimit implements FleetLimit {
   }
 }
 
-/** Takes what is known of the fleet off the end of the answer. A library of the version before answers nothing of it. */
-function takeFleet(answer: Answer): Fleet | undefined {
-  if (answer.at(-4) !== 'fleet') return undefined;
-  const [, gateways, streams, least] = answer.splice(-4) as Figures;
-  return { gateways, streams, least };
+/** Takes the figures of the fleet off the end of the answer. A library of the version before, or for a process that is leaving, has none. */
+function dropFigures(answer: Answer): boolean {
+  if (answer.at(-4) !== 'fleet') return false;
+  answer.splice(-4);
+  return true;
+}
+
+/** Reports as lua/functions/streams.lua stores them: `n` and a number. A process of the version before has no dot in its name. */
+function fleetOf(reports: Record<string, string>, name: string): Fleet {
+  const counts = new Map<string, number>();
+  for (const [other, report] of Object.entries(reports)) {
+    const [, streams] = /^n(\d+)$/.exec(report) ?? [];
+    const gateway = gatewayOf(other);
+    if (streams !== undefined) counts.set(gateway, (counts.get(gateway) ?? 0) + Number(streams));
+  }
+  const all = [...counts.values()];
+  const streams = all.reduce((sum, count) => sum + count, 0);
+  return { gateways: all.length, streams, least: Math.min(...all), own: counts.get(gatewayOf(name)) ?? 0 };
+}
+
+function gatewayOf(name: string): string {
+  return name.split('.', 1)[0]!;
 }

@@ -41,6 +41,8 @@ export type RedisStoreOptions = Pick<Config, 'backlog' | 'maxMessage' | 'rawChan
     onRoundTrip?: ((took: number) => void) | undefined;
     /** Whether what browsers send is forwarded. */
     forwards?: boolean;
+    /** The name of the gateway that this process is one of several workers of. */
+    gateway?: string | undefined;
   };
 
 /** A command is sent this often (ms): its answer proves that the connection is alive. */
@@ -102,8 +104,9 @@ export class RedisStore implements Store {
     this.#names = names;
     this.#setup = setup;
     this.settings = settings;
-    const { maxStreamsPerUser: limit } = options;
-    this.fleetLimit = limit === undefined ? limit : new RedisFleetLimit({ redis: replays, keys, limit, logger });
+    const { maxStreamsPerUser: limit, gateway } = options;
+    const counting = { redis: replays, keys, logger, gateway };
+    this.fleetLimit = limit === undefined ? limit : new RedisFleetLimit({ ...counting, limit });
     this.reports = new RedisFleetReports(commands, keys);
     this.direct = new RedisDirectPublisher({ commands, keys, names, url });
     const ttl = (): number => settings.current.backlog.ttl;
