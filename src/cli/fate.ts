@@ -5,6 +5,8 @@ import { isAfter, type Position } from '../message/position.ts';
 /** A stream as a gateway describes it. */
 export interface SeenStream {
   gateway: string;
+  /** Gateways of the version before do not say it. */
+  transport?: string;
   since: string;
   ended?: string;
   reason?: string;
@@ -54,7 +56,9 @@ export function fateOf(stream: SeenStream, message: Message, right: Right): Fate
   if (ended === undefined && reads === false && right.now) return 'not_read';
   if (isAfter(id, position)) return ended === undefined ? 'not_yet' : 'closed_before';
   if (isAfter(id, seam)) return 'live';
-  return right.allows({ ...message, place: placeOf(seam) }) ? 'replayed' : 'no_right_later';
+  // A change that has the seam as its own id was known when the stream opened: it is the last of what the replay went by.
+  const behindSeam = { ...placeOf(seam), number: 1 };
+  return right.allows({ ...message, place: behindSeam }) ? 'replayed' : 'no_right_later';
 }
 
 /** The fate that answers the question, if the user had several streams: being written on one of them is what counts. */

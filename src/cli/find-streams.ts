@@ -40,10 +40,11 @@ export async function findStreams(
 type RawStream = Record<string, string | boolean | undefined>;
 
 function seen(gateway: string, stream: RawStream): SeenStream {
-  const { since, ended, reason, start, from, seam, position, reads } = stream;
+  const { transport, since, ended, reason, start, from, seam, position, reads } = stream;
   const id = (value: unknown) => (typeof value === 'string' ? parsePosition(value) : undefined);
   return {
     gateway,
+    ...(typeof transport === 'string' && { transport }),
     since: String(since),
     ...(typeof ended === 'string' && { ended }),
     ...(typeof reason === 'string' && { reason }),

@@ -118,12 +118,19 @@ function verdictFor({ found, id, rights, streams, channel, problems }: Omit<Answ
   if (!rights.now)
     return 'the message was for this user, who has no right to the channel any more: it will not be replayed';
   if (problems.length > 0) return 'the message is in the backlog; whether a stream has it is not known (unasked)';
-  return 'the message waits in the backlog for the user, who has had no stream at the gateways that were asked';
+  return `the message is in the backlog for the user, who has had no stream at the gateways that were asked${POLLED}`;
 }
 
-/** A client whose stream ended as `slow` or `gone` has not read all that was written last. */
+/** A gateway keeps no ids of a poll that has ended: there is one for each message, and they would crowd out the streams. */
+const POLLED = '; polls that have ended are not remembered: one may have taken it';
+/** What is said of a poll that has not taken the message itself, because its client may have made another one before it or since. */
+const OF_POLLS = new Set<Fate>(['before', 'closed_before', 'not_begun', 'refused']);
+
+/** What stands behind the verdict. A client whose stream ended as `slow` or `gone` has not read all that was written last. */
 function doubtOf(streams: Answer['streams'], fate: Fate): string {
-  const reasons = streams.filter((stream) => stream.fate === fate).map(({ reason = '' }) => reason);
+  const such = streams.filter((stream) => stream.fate === fate);
+  if (OF_POLLS.has(fate) && such.some(({ transport = 'stream' }) => transport !== 'stream')) return POLLED;
+  const reasons = such.map(({ reason = '' }) => reason);
   const isWritten = fate === 'live' || fate === 'replayed';
   if (!isWritten || !reasons.every((reason) => reason === 'slow' || reason === 'gone')) return '';
   return `; the stream ended as ${reasons[0]}, so the client may not have read it, and gets it when it comes back`;

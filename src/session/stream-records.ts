@@ -1,4 +1,5 @@
 import type { CloseReason } from '../connection/close-reason.ts';
+import type { Transport } from '../connection/transport.ts';
 import type { Trace } from '../reading/trace.ts';
 import type { Session } from './session.ts';
 
@@ -8,6 +9,7 @@ const MOST_ENDED = 1000;
 /** A stream that is open or has ended, as an operator sees it. */
 export interface StreamRecord {
   user: string | undefined;
+  transport: Transport;
   /** When it was let in (ms since 1970). */
   since: number;
   /** `undefined` if it has not begun. */
@@ -20,8 +22,8 @@ export interface EndedStream extends StreamRecord {
   reason: CloseReason;
 }
 
-export function recordOf({ user, since, trace }: Session): StreamRecord {
-  return { user, since, trace };
+export function recordOf({ user, since, trace, connection: { transport } }: Session): StreamRecord {
+  return { user, transport, since, trace };
 }
 
 /** The streams that have ended lately. */

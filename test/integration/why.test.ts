@@ -11,7 +11,7 @@ interface Answer {
   id: string;
   rights: { now: boolean; atMessage?: boolean; changes: { kind: string }[] };
   message?: { revision: number; plain: boolean; gone?: string };
-  streams: { gateway: string; fate?: string; reason?: string; reads?: boolean }[];
+  streams: { gateway: string; transport?: string; fate?: string; reason?: string; reads?: boolean }[];
   problems: string[];
 }
 
@@ -89,6 +89,48 @@ describe('bin/sisyphus why', function () {
     const answer = await ask('room:1', id);
     expect(answer.rights).to.deep.include({ now: false, atMessage: true });
     expect(answer.verdict).to.match(/no right to the channel any more: it will not be replayed$/);
+  });
+
+  it('says that a message was not replayed, because the right was revoked before the client came back', async () => {
+    await world.allow('7', 'room:1');
+    const stream = await world.openOk({ path: '/?user=7' });
+    const since = await publish('room:1', 'first');
+    await eventually(() => stream.frames.some(({ text }) => text.includes('first')));
+    stream.close();
+    await eventually(async () => (await world.gateway.status()).streams === 0);
+    const missed = await publish('room:1', 'second');
+    // Nothing follows it: the seam of the stream that is opened next is the id of the revocation itself.
+    await runCommand(['revoke', '7', 'room:1'], { env: env() });
+    const back = await world.openOk({ path: `/?user=7&since=${since}` });
+    const answer = await ask('room:1', missed);
+    expect(fatesOf(answer)).to.include('no_right_later');
+    expect(answer.verdict).to.match(/not replayed: when the stream opened, the user had the right no more$/);
+    expect(back.frames.some(({ text }) => text.includes('second'))).to.equal(false);
+  });
+
+  it('says of a user who polls that a poll that has ended may have taken the message', async () => {
+    await world.allow('7', 'room:1');
+    const since = await publish('room:1', 'first');
+    const id = await publish('room:1', 'second');
+    const polled = await fetch(`${world.gateway.url}/?user=7&poll&since=${since}`);
+    expect(await polled.text()).to.contain('second');
+    const { verdict } = await ask('room:1', id);
+    expect(verdict).to.match(/no stream at the gateways that were asked; polls that have ended are not remembered/);
+    const waiting = new AbortController();
+    const poll = fetch(`${world.gateway.url}/?user=7&poll&since=${id}`, { signal: waiting.signal }).catch(
+      () => undefined,
+    );
+    try {
+      const answer = await eventually(async () => {
+        const found = await ask('room:1', id);
+        return found.streams.length === 1 && found;
+      });
+      expect(answer.streams[0]).to.include({ transport: 'poll', fate: 'before' });
+      expect(answer.verdict).to.match(/asked only for what is later; polls that have ended are not remembered/);
+    } finally {
+      waiting.abort();
+      await poll;
+    }
   });
 
   it('says that the stream ended before the message, and that the message waits', async () => {

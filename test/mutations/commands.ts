@@ -184,6 +184,22 @@ export const COMMAND_MUTATIONS: Mutation[] = [
     only: 'whom nobody granted',
   },
   {
+    name: 'why says that a message was replayed whose channel was revoked just before',
+    file: 'src/cli/fate.ts',
+    find: 'place: behindSeam }',
+    replace: 'place: placeOf(seam) }',
+    caughtBy: 'integration/why',
+    only: 'before the client came back',
+  },
+  {
+    name: 'why says that a message waits for a user who has polled it',
+    file: 'src/cli/why.ts',
+    find: '; polls that have ended are not remembered: one may have taken it',
+    replace: '',
+    caughtBy: 'integration/why',
+    only: 'of a user who polls',
+  },
+  {
     name: 'why says that a message waits for a user who has lost the right',
     file: 'src/cli/why.ts',
     find: 'if (!rights.now)',

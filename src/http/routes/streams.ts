@@ -53,14 +53,14 @@ function queryOf(ctx: Context): { user: string | undefined; channel: string | un
   };
 }
 
-function shown({ user, since, trace }: StreamRecord): object {
+function shown({ user, transport, since, trace }: StreamRecord): object {
   const ids = trace && {
     start: trace.start,
     from: String(trace.from),
     seam: String(trace.seam),
     position: String(trace.position),
   };
-  return { user, since: new Date(since).toISOString(), ...ids };
+  return { user, transport, since: new Date(since).toISOString(), ...ids };
 }
 
 function shownEnded(stream: EndedStream): object {
