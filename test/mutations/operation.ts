@@ -83,7 +83,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
     find: '(own - mean) * part, part, now',
     replace: 'own - mean, part, now',
     caughtBy: 'unit/rebalancer',
-    only: 'workers of one',
+    only: 'however much is due',
   },
   {
     name: 'streams that other workers have sent away are forgotten',
