@@ -20,8 +20,13 @@ export function printReadable(stdout: Sink, { event, data }: StreamEvent): void 
     const text = typeof message.data === 'string' ? message.data : JSON.stringify(message.data);
     const id = parsePosition(String(message.id));
     const when = id === undefined ? '' : `${timeOf(id)} ${id} `;
-    stdout.write(`${when}${message.channel} #${message.revision}${name} ${visible(text)}\n`);
+    stdout.write(`${when}${message.channel} #${message.revision}${name} ${lines(text)}\n`);
   }
+}
+
+/** Whoever looks on reads a text of several lines as such. No message begins with a space, so none of them looks like one. */
+function lines(text: string): string {
+  return text.split('\n').map(visible).join('\n  ');
 }
 
 /** Prints what came as a line of JSON: a message with its time, a status, a reset, and nothing for a `noop`. */

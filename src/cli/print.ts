@@ -17,11 +17,10 @@ export function columns(rows: string[][]): string {
   return lines.map((line) => `${line}\n`).join('');
 }
 
-/** Escapes control characters other than tab and line feed, so that a publisher cannot control the terminal. */
+/**
+ * Escapes control characters other than tab, so that a publisher cannot control the terminal, nor begin a line that looks like another
+ * message.
+ */
 export function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => {
-    return character === '\t' || character === '\n'
-      ? character
-      : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+  return text.replace(/(?!\t)\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -109,10 +109,13 @@ describe('the commands that look', function () {
   });
 
   it('history: time, id, revision and data of each message, which cannot steer a terminal', async () => {
-    const first = await world.publish.fcall('old:1', 'one\x1b[31m');
+    const first = await world.publish.fcall('old:1', 'one\x1b[31m\n2026-11-28T04:54:00.123Z 1 #2 forged');
     await world.publish.fcall('old:1', 'two', 'moved');
     const { stdout } = await run('history', 'old:1');
-    expect(stdout.split('\n')[0]).to.match(new RegExp(`^${TIME} ${first.id} #1 one\\\\u001b\\[31m$`));
+    expect(stdout.split('\n')[0]).to.match(
+      new RegExp(`^${TIME} ${first.id} #1 one\\\\u001b\\[31m\\\\u000a2026-\\S+ 1 #2 forged$`),
+    );
+    expect(stdout.split('\n')).to.have.length(3);
     const { stdout: later } = await run('history', 'old:1', '--since', first.id!, '--json');
     expect(JSON.parse(later)).to.include({ revision: 2, event: 'moved', data: 'two' });
     expect((await run('history', 'old:2')).stderr).to.equal('sisyphus: nothing is kept of old:2\n');

@@ -200,6 +200,21 @@ export const COMMAND_MUTATIONS: Mutation[] = [
     only: 'of a user who polls',
   },
   {
+    name: 'a message looks like several in the history',
+    file: 'src/cli/print.ts',
+    find: '(?!\\t)',
+    replace: '(?![\\t\\n])',
+    caughtBy: 'integration/commands',
+    only: 'steer a terminal',
+  },
+  {
+    name: 'a message looks like several in what tail prints',
+    file: 'src/cli/print-event.ts',
+    find: "join('\\n  ')",
+    replace: "join('\\n')",
+    caughtBy: 'unit/tail',
+  },
+  {
     name: 'why says that a message waits for a user who has lost the right',
     file: 'src/cli/why.ts',
     find: 'if (!rights.now)',

@@ -59,7 +59,7 @@ describe('tail', () => {
     expect(stdout.split('\n')).to.deep.equal([
       '-- ok',
       '1970-01-01T00:00:00.000Z 2 room:1 #3 two',
-      'lines\\u001b[31m',
+      '  lines\\u001b[31m',
       '1970-01-01T00:00:00.000Z 3 room:1 #4 (opened) {"a":[1]}',
       '-- reset {"channel":"room:2","reason":"trimmed"}',
       '-- failure',
