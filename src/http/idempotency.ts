@@ -9,10 +9,11 @@ import { SisyphusError } from '../errors.ts';
  * @throws SisyphusError `bad_request`
  */
 export function idempotencyOf(ctx: Context, body: Buffer): Idempotency | undefined {
-  const key = ctx.get('Idempotency-Key');
-  if (key === '') return undefined;
-  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
-    throw new SisyphusError('bad_request', 'Idempotency-Key: expected 1 to 255 printable ASCII characters');
+  // An empty one is a mistake of whoever made the request, who would take it for safe to send again.
+  const key = ctx.req.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new SisyphusError('bad_request', 'Idempotency-Key: expected 1 to 255 visible ASCII characters');
   }
   const hash = createHash('sha256')
     .update(`${ctx.path}\n${ctx.get('Content-Type')}\n`)

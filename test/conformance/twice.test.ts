@@ -61,7 +61,11 @@ describe('a message that is published twice', () => {
     for (const [status] of answers) expect(status).to.equal(200);
     expect((await post(grant, 'b', '/revoke'))[0], 'another path').to.equal(409);
     expect((await post({ ...message, data: 'another' }, 'a', '/publish'))[0], 'another body').to.equal(409);
-    expect((await post(message, 'a'.repeat(256), '/publish'))[0], 'too long').to.equal(400);
+    for (const key of ['', '  ', 'a b', 'a'.repeat(256)]) {
+      const [status, answer] = await post(message, key, '/publish');
+      expect(status, `"${key}"`).to.equal(400);
+      expect((answer as { message: string }).message).to.match(/^Idempotency-Key: expected 1 to 255 visible/);
+    }
     await world.publish.fcall('room:1', 'the last');
     await stream.until(({ messages }) => messages.at(-1)?.text?.includes('the last') ?? false);
     expect(stream.messages).to.have.length(3);

@@ -8,6 +8,14 @@ const STREAM_ROUTE = 'unit/stream-route';
 /** Mistakes on the HTTP side: what is read, what is answered, and on which connection. */
 export const HTTP_MUTATIONS: Mutation[] = [
   {
+    name: 'an empty Idempotency-Key is taken for none',
+    file: 'src/http/idempotency.ts',
+    find: 'if (key === undefined)',
+    replace: 'if (!key)',
+    caughtBy: 'conformance/twice',
+    only: 'arrives once, and another',
+  },
+  {
     name: 'publishers are answered where readers are, although they have a port of their own',
     file: 'src/http/router.ts',
     find: '  if (isOpen) routeAdmin(',
