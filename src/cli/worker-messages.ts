@@ -15,8 +15,13 @@ export const COUNTS_LIMITS = 'PRIMARY_COUNTS_LIMITS';
  */
 export const GATEWAY = 'PRIMARY_GATEWAY';
 
+/** The variable by which a primary says that it sends `begin`. Without this a newer worker would wait in vain, and begins by itself. */
+export const SAYS_BEGIN = 'PRIMARY_SAYS_BEGIN';
+
 /** What the primary sends to a worker. */
 export type ToWorker =
+  /** The answer to the worker's first message, after all that was kept for it: from here on it may start, unless it was told to stop. */
+  | { kind: 'begin' }
   /** `isReplaced`: others serve on, so nothing has to notice first that this worker goes. */
   | { kind: 'stop'; isReplaced: boolean }
   | { kind: 'secrets'; text: string }
@@ -25,8 +30,13 @@ export type ToWorker =
   | { kind: 'gathered'; number: number; gathered: Gathered }
   | { kind: 'limits'; messages: ToWorkerOfLimits[] };
 
+/** What is kept for a worker that does not hear yet: only what the last one of each kind says counts. All others are answers. */
+export type Kept = Extract<ToWorker, { kind: 'stop' | 'secrets' | 'certificates' }>;
+
 /** What a worker sends to the primary. */
 export type FromWorker =
+  /** The worker hears its primary. It comes before all others; a worker of an older version does not say it, but the others mean it, too. */
+  | { kind: 'hears' }
   /** The worker listens, and streams may come. */
   | { kind: 'ready' }
   | { kind: 'gather'; number: number }

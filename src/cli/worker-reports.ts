@@ -10,6 +10,8 @@ export interface Reporting {
   /** From 1; a worker that takes the place of another one has its number. */
   place: number;
   pid: number | undefined;
+  /** One that does not hear yet has counted nothing, and is not asked: it would not answer in time. */
+  hears: boolean;
   send(message: ToWorker): void;
 }
 
@@ -67,14 +69,16 @@ export class WorkerReports {
   }
 
   async #gather(): Promise<Gathered> {
-    const asked = [...this.#workers()];
-    const found = await Promise.all(asked.map((worker) => this.#ask(worker)));
-    const reports = found.filter((report) => report !== undefined);
-    // Meanwhile some of them may have ended.
-    const silent = asked.filter((worker, i) => !found[i] && this.#latest.has(worker));
+    const asked = [...this.#workers()].filter(({ hears }) => hears);
+    const found = new Map(await Promise.all(asked.map(async (worker) => [worker, await this.#ask(worker)] as const)));
+    // Some may have ended meanwhile, also such as had answered: they count as ended.
+    const running = [...this.#workers()];
+    const heard = running.filter((worker) => found.has(worker));
+    const reports = heard.map((worker) => found.get(worker)).filter((report) => report !== undefined);
+    const silent = heard.filter((worker) => !found.get(worker) && this.#latest.has(worker));
     const ended = sum([this.#ended, ...silent.map((worker) => this.#latest.get(worker)!)]);
-    const workers = asked.map(({ place, pid }, i) => ({ worker: place, pid, answered: found[i] !== undefined }));
-    return { reports, ended, workers: this.#withMissing(workers), died: this.#died };
+    const workers = heard.map((worker) => answerOf(worker, found.get(worker) !== undefined));
+    return { reports, ended, workers: this.#withMissing(workers, running), died: this.#died };
   }
 
   /** Answers `undefined` if the worker does not report in time. */
@@ -95,12 +99,18 @@ export class WorkerReports {
     });
   }
 
-  /** A place is empty until the worker that died there is started again. */
-  #withMissing(workers: WorkerAnswer[]): WorkerAnswer[] {
+  /** A place is empty until the worker that died there is started again; that one serves nobody as long as it does not hear. */
+  #withMissing(workers: WorkerAnswer[], running: Reporting[]): WorkerAnswer[] {
     const all = [...workers];
-    for (let worker = 1; worker <= this.#places; worker++) {
-      if (!workers.some((one) => one.worker === worker)) all.push({ worker, pid: undefined, answered: false });
+    for (let place = 1; place <= this.#places; place++) {
+      if (workers.some(({ worker }) => worker === place)) continue;
+      const starting = running.find((one) => one.place === place);
+      all.push(answerOf({ place, pid: starting?.pid }, false));
     }
     return all.sort((one, other) => one.worker - other.worker);
   }
+}
+
+function answerOf({ place, pid }: Pick<Reporting, 'place' | 'pid'>, answered: boolean): WorkerAnswer {
+  return { worker: place, pid, answered };
 }

@@ -9,7 +9,8 @@ import type { Gathered } from '../metrics/report.ts';
 import { PublishSecrets } from '../publish-secrets.ts';
 import { EXIT } from './command.ts';
 import { leaveSignalsToPrimary, startGateway } from './lifecycle.ts';
-import { COUNTS_LIMITS, type FromWorker, GATEWAY, isMessage, type ToWorker } from './worker-messages.ts';
+import { WorkerLife } from './worker-life.ts';
+import { COUNTS_LIMITS, type FromWorker, GATEWAY, isMessage, SAYS_BEGIN, type ToWorker } from './worker-messages.ts';
 
 /** How long the primary may take to gather the reports (ms): it waits a second for each worker, for all at a time. */
 const GATHERING = 3000;
@@ -30,31 +31,44 @@ export async function serveAsWorker(
     env[COUNTS_LIMITS] === undefined
       ? undefined
       : new WorkerLimits((messages) => void tell({ kind: 'limits', messages }));
-  const gateway = new Gateway({
-    config,
-    logger,
-    warnings,
-    secrets,
-    gateway: env[GATEWAY],
-    ...(limits && { limits }),
-    gather: () => asked.gather(),
-  });
-  const stopped = new Promise<void>((resolve, reject) => {
-    process.on('message', (message) => {
-      if (!isMessage(message)) return;
-      const known = message as ToWorker;
-      if (known.kind === 'stop') gateway.stop(known).then(resolve, reject);
-      if (known.kind === 'secrets') secrets.use(parseSecretList(known.text));
-      if (known.kind === 'certificates') gateway.context.store.useCertificates(known.tls);
-      if (known.kind === 'report') void report(gateway, known.number);
-      if (known.kind === 'limits') limits?.hear(known.messages);
-      if (known.kind === 'gathered') asked.answer(known.number, known.gathered);
+  let certificates = {};
+  const create = (): Gateway =>
+    new Gateway({
+      config: { ...config, ...certificates },
+      logger,
+      warnings,
+      secrets,
+      gateway: env[GATEWAY],
+      ...(limits && { limits }),
+      gather: () => asked.gather(),
     });
+  const life = new WorkerLife(create);
+  process.on('message', (message) => {
+    if (!isMessage(message)) return;
+    const known = message as ToWorker;
+    if (known.kind === 'begin') life.begin();
+    if (known.kind === 'stop') life.stop(known.isReplaced);
+    if (known.kind === 'secrets') secrets.use(parseSecretList(known.text));
+    if (known.kind === 'certificates') {
+      const { ca, cert, key } = known.tls;
+      certificates = { redisCa: ca, redisCert: cert, redisKey: key };
+      life.gateway?.context.store.useCertificates(known.tls);
+    }
+    if (known.kind === 'report' && life.gateway) void report(life.gateway, known.number);
+    if (known.kind === 'limits') limits?.hear(known.messages);
+    if (known.kind === 'gathered') asked.answer(known.number, known.gathered);
   });
   leaveSignalsToPrimary();
-  const isStarted = await Promise.race([startGateway(gateway, config).then(() => true), stopped.then(() => false)]);
-  if (isStarted) await Promise.race([tellWhenReady(gateway), stopped]);
-  await stopped;
+  await tell({ kind: 'hears' });
+  if (env[SAYS_BEGIN] === undefined) life.begin();
+  const gateway = await life.begun;
+  if (!gateway) return EXIT.ok;
+  const isStarted = await Promise.race([
+    startGateway(gateway, config).then(() => true),
+    life.stopped.then(() => false),
+  ]);
+  if (isStarted) await Promise.race([tellWhenReady(gateway), life.stopped]);
+  await life.stopped;
   const { counts } = await gateway.context.report();
   await tell({ kind: 'last', counts });
   return EXIT.ok;

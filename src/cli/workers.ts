@@ -7,7 +7,8 @@ import { PrimaryLimits } from '../limits/primary-limits.ts';
 import type { Logger } from '../logger.ts';
 import { EXIT, type Io } from './command.ts';
 import { stopLimit } from './lifecycle.ts';
-import { COUNTS_LIMITS, GATEWAY } from './worker-messages.ts';
+import { argumentsOfWorker, NO_CERTIFICATES } from './worker-certificates.ts';
+import { COUNTS_LIMITS, GATEWAY, SAYS_BEGIN } from './worker-messages.ts';
 import { WorkerProcess } from './worker-process.ts';
 import { WorkerReports } from './worker-reports.ts';
 
@@ -30,6 +31,8 @@ export class Workers {
   readonly ended: Promise<number>;
   readonly #config: Config;
   readonly #env: Record<string, string | undefined>;
+  /** The certificates for Redis that were read last. */
+  #tls: RedisTls;
   readonly #io: Outputs;
   readonly #logger: Logger;
   readonly #running = new Set<WorkerProcess>();
@@ -55,9 +58,12 @@ export class Workers {
 
   constructor(config: Config, io: Outputs, logger: Logger) {
     this.#config = config;
-    // If the file becomes wrong, a worker that is started later must not fail by it.
+    // If a file becomes wrong, a worker that is started later must not fail by it. It is told the certificates before it begins: they may
+    // be too long for a variable.
     const secrets = { SISYPHUS_PUBLISH_SECRET: config.publishSecret?.text, SISYPHUS_PUBLISH_SECRET_FILE: undefined };
-    this.#env = { ...secrets, [COUNTS_LIMITS]: '1', [GATEWAY]: randomUUID() };
+    this.#env = { ...secrets, ...NO_CERTIFICATES, [COUNTS_LIMITS]: '1', [SAYS_BEGIN]: '1', [GATEWAY]: randomUUID() };
+    const { redisCa: ca, redisCert: cert, redisKey: key } = config;
+    this.#tls = { ca, cert, key };
     this.#io = io;
     this.#logger = logger;
     this.#reports = new WorkerReports(() => this.#running, config.workers);
@@ -74,19 +80,20 @@ export class Workers {
   start(redisUrl: string): void {
     if (this.#isStopping) return;
     this.#env.REDIS_URL = redisUrl;
-    cluster.setupPrimary({ silent: true });
+    cluster.setupPrimary({ silent: true, args: argumentsOfWorker(process.argv.slice(2)) });
     for (let place = 1; place <= this.#config.workers; place++) this.#fork(place);
   }
 
   /** Passes the secrets to the workers that run, and to those that are started later. */
   useSecrets({ text }: SecretList): void {
     this.#env.SISYPHUS_PUBLISH_SECRET = text;
-    for (const worker of this.#running) worker.send({ kind: 'secrets', text });
+    for (const worker of this.#running) worker.tell({ kind: 'secrets', text });
   }
 
-  /** Passes certificates to the workers that run; those that are started later read the files themselves. */
+  /** Passes the certificates to the workers that run, and to those that are started later. */
   useCertificates(tls: RedisTls): void {
-    for (const worker of this.#running) worker.send({ kind: 'certificates', tls });
+    this.#tls = tls;
+    for (const worker of this.#running) worker.tell({ kind: 'certificates', tls });
   }
 
   /** Replaces the workers one by one: each is told to stop when the one that takes its place serves. */
@@ -136,16 +143,21 @@ export class Workers {
     if (outcome !== true) {
       const found = outcome === 'late' ? `was not ready within ${READINESS / 1000} s` : 'has ended before it was ready';
       this.#logger.error({ event: 'workers_kept', reason: `a new worker ${found}: the old ones go on` });
-      next.stop(true);
+      void this.#end(next);
       return false;
     }
     // The old one has died meanwhile: its own successor has the place, too.
     if (!this.#running.has(old)) return true;
-    old.stop(true);
-    const limit = setTimeout(() => old.kill(), stopLimit(this.#config));
-    await old.ended;
-    clearTimeout(limit);
+    await this.#end(old);
     return true;
+  }
+
+  /** Ends a worker while others serve on. */
+  async #end(worker: WorkerProcess): Promise<void> {
+    worker.stop(true);
+    const limit = setTimeout(() => worker.kill(), stopLimit(this.#config));
+    await worker.ended;
+    clearTimeout(limit);
   }
 
   #fork(place: number): WorkerProcess {
@@ -167,6 +179,7 @@ export class Workers {
       },
       onEnd: (code, signal) => this.#onEnd(worker, code, signal),
     });
+    worker.tell({ kind: 'certificates', tls: this.#tls });
     this.#running.add(worker);
     return worker;
   }

@@ -1,13 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import type { WorkerAnswer } from '../../src/metrics/report.ts';
+import { Authority } from '../support/certificates.ts';
+import { freePort } from '../support/child.ts';
 import { type Gateway, startGateway } from '../support/gateway.ts';
 import { readMetrics } from '../support/metrics.ts';
 import { openStream, type RawStream } from '../support/raw-stream.ts';
-import { eventually } from '../support/wait.ts';
+import { startRedis } from '../support/redis.ts';
+import { eventually, within } from '../support/wait.ts';
 import { startWorld, type World } from '../support/world.ts';
 
 const DELIVERED = 'sisyphus_messages_delivered_total';
@@ -19,6 +22,17 @@ async function workersOf(gateway: Gateway): Promise<WorkerAnswer[]> {
   return (await gateway.status()).workers as WorkerAnswer[];
 }
 
+/** The processes that the primary has started, also such as have not said anything yet. */
+const childrenOf = ({ pid }: Gateway): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
+
+/** Has the workers replaced, and waits for the first new process: it loads its program then. */
+async function starting(gateway: Gateway): Promise<number> {
+  const before = childrenOf(gateway);
+  process.kill(gateway.pid, 'SIGUSR2');
+  return eventually(() => childrenOf(gateway).find((pid) => !before.includes(pid)), 5000);
+}
+
 /** Waits until every worker has answered, and these are so many. */
 function allServe(gateway: Gateway, count: number): Promise<number[]> {
   return eventually(async () => {
@@ -27,13 +41,20 @@ function allServe(gateway: Gateway, count: number): Promise<number[]> {
   }, 15_000);
 }
 
+/** Waits until every worker listens. */
+async function allListen(gateway: Gateway): Promise<number[]> {
+  const pids = await allServe(gateway, 2);
+  await eventually(() => pids.every((pid) => pidsOf(gateway).includes(pid)), 10_000);
+  return pids;
+}
+
 describe('several workers', function () {
   this.timeout(60_000);
   let world: World;
 
   beforeEach(async () => {
     world = await startWorld({ SISYPHUS_WORKERS: '2', SISYPHUS_DRAIN: '1s' });
-    await allServe(world.gateway, 2);
+    await allListen(world.gateway);
   });
   afterEach(() => world.stop());
 
@@ -86,6 +107,19 @@ describe('several workers', function () {
     expect((await readMetrics(gateway.url)).get(DELIVERED)).to.be.at.least(6);
   });
 
+  it('that are killed leave no connection open that they had not taken yet', async () => {
+    const { gateway } = world;
+    const [first] = await allListen(gateway);
+    process.kill(first!, 'SIGSTOP');
+    const streams: RawStream[] = [];
+    for (let i = 0; i < 4; i++) streams.push(world.open({ path: '/?user=1' }));
+    // The other worker has all but the one that was handed to the first.
+    await eventually(() => streams.filter(({ status }) => status === 200).length === 3, 5000);
+    const silent = streams.find(({ status }) => status !== 200)!;
+    process.kill(first!, 'SIGKILL');
+    await silent.until(({ closed }) => closed, 5000);
+  });
+
   it('go on while those that should replace them are not ready', async () => {
     const { gateway } = world;
     const before = await allServe(gateway, 2);
@@ -99,6 +133,31 @@ describe('several workers', function () {
     await gateway.waitForLog(({ event }) => event === 'workers_replaced', 30_000);
     expect(await allServe(gateway, 2)).not.to.include.members(before);
     stream.close();
+  });
+
+  it('stop in good order while one of them is starting, and that one never listens', async () => {
+    const { gateway } = world;
+    const next = await starting(gateway);
+    gateway.kill('SIGTERM');
+    expect(await within(gateway.exited, 8000, 'the gateway to stop')).to.deep.equal({ code: 0, signal: null });
+    expect(pidsOf(gateway)).not.to.include(next);
+  });
+
+  it('stop in good order while one of them waits for Redis, and that one never listens', async () => {
+    const { gateway, redis } = world;
+    redis.kill('SIGSTOP');
+    try {
+      const next = await starting(gateway);
+      await eventually(
+        async () => (await workersOf(gateway)).some(({ pid, answered }) => answered && pid === next),
+        5000,
+      );
+      gateway.kill('SIGTERM');
+      expect(await within(gateway.exited, 12_000, 'the gateway to stop')).to.deep.equal({ code: 0, signal: null });
+      expect(pidsOf(gateway)).not.to.include(next);
+    } finally {
+      redis.kill('SIGCONT');
+    }
   });
 
   it('are replaced one by one on SIGUSR2: no reader loses anything, and no request finds nobody', async () => {
@@ -201,6 +260,73 @@ describe('workers whose successors cannot start', function () {
     process.kill(gateway.pid, 'SIGUSR2');
     expect(await gateway.waitForLog(({ event }) => event === 'workers_kept', 15_000)).to.include({ level: 'error' });
     expect(await allServe(gateway, 2)).to.deep.equal(before);
+  });
+});
+
+describe('workers that are starting when the secrets change', function () {
+  this.timeout(60_000);
+
+  it('take the new ones', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'workers-'));
+    const file = join(folder, 'secrets');
+    writeFileSync(file, 'web:before\n');
+    const redis = await startRedis();
+    const gateway = await startGateway({
+      REDIS_URL: redis.url,
+      SISYPHUS_WORKERS: '2',
+      SISYPHUS_PUBLISH_SECRET_FILE: file,
+    });
+    try {
+      await allServe(gateway, 2);
+      await starting(gateway);
+      writeFileSync(file, 'web:after\n');
+      process.kill(gateway.pid, 'SIGHUP');
+      await gateway.waitForLog(({ event }) => event === 'workers_replaced', 30_000);
+      const publish = async (secret: string): Promise<number> => {
+        const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json', connection: 'close' };
+        const body = JSON.stringify({ channel: 'room:1', data: 'x' });
+        return (await fetch(`${gateway.url}/publish`, { method: 'POST', headers, body })).status;
+      };
+      // Each request is a connection of its own, and the workers take turns.
+      for (let i = 0; i < 4; i++) {
+        expect(await publish('before')).to.equal(401);
+        expect(await publish('after')).to.equal(200);
+      }
+    } finally {
+      await gateway.stop();
+      await redis.stop();
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('workers of which one dies while a file of the certificates for Redis is wrong', function () {
+  this.timeout(60_000);
+
+  it('are started with the certificates that were kept', async () => {
+    const authority = await Authority.create('ours');
+    const { cert, key } = await authority.issue('redis', { names: 'IP:127.0.0.1' });
+    const client = await authority.issue('client');
+    const port = String(await freePort());
+    const files = ['--tls-ca-cert-file', authority.cert, '--tls-cert-file', cert, '--tls-key-file', key];
+    const redis = await startRedis({ args: ['--tls-port', port, '--tls-auth-clients', 'yes', ...files] });
+    const flags = ['--redis-ca', authority.cert, `--redis-cert=${client.cert}`];
+    const env = { REDIS_URL: `rediss://127.0.0.1:${port}`, SISYPHUS_WORKERS: '2', SISYPHUS_REDIS_KEY: client.key };
+    const gateway = await startGateway(env, undefined, flags);
+    try {
+      const [first, second] = await allListen(gateway);
+      writeFileSync(client.key, 'no key');
+      process.kill(gateway.pid, 'SIGHUP');
+      await gateway.waitForLog(({ event }) => event === 'certificates_kept');
+      process.kill(first!, 'SIGKILL');
+      await gateway.waitForLog(({ event, pid }) => event === 'listening' && pid !== first && pid !== second, 15_000);
+      await allListen(gateway);
+      await eventually(async () => (await readMetrics(gateway.url)).get('sisyphus_ready') === 1, 10_000);
+    } finally {
+      await gateway.stop();
+      await redis.stop();
+      await authority.remove();
+    }
   });
 });
 

@@ -29,6 +29,7 @@ import { RT_MUTATIONS } from './rt.ts';
 import { SECRET_MUTATIONS } from './secrets.ts';
 import { SHARED_LIMIT_MUTATIONS } from './shared-limits.ts';
 import { SLOW_MUTATIONS } from './slow.ts';
+import { WORKER_MUTATIONS, WORKER_REPORT_MUTATIONS } from './workers.ts';
 
 /** Every mistake that a test must find, but for those of the fault scenarios. */
 export const ALL_MUTATIONS: Mutation[] = [
@@ -63,4 +64,6 @@ export const ALL_MUTATIONS: Mutation[] = [
   ...CLIENT_MUTATIONS,
   ...OLD_PROTOCOL_MUTATIONS,
   ...TAB_MUTATIONS,
+  ...WORKER_MUTATIONS,
+  ...WORKER_REPORT_MUTATIONS,
 ];

@@ -324,7 +324,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   {
     name: 'workers are not told of other certificates',
     file: 'src/cli/workers.ts',
-    find: "    for (const worker of this.#running) worker.send({ kind: 'certificates', tls });\n",
+    find: "    for (const worker of this.#running) worker.tell({ kind: 'certificates', tls });\n",
     replace: '',
     caughtBy: 'integration/redis-tls',
     only: '\\(2 workers',

@@ -72,7 +72,7 @@ export const SECRET_MUTATIONS: Mutation[] = [
   {
     name: 'SIGHUP tells the workers nothing',
     file: 'src/cli/workers.ts',
-    find: "    for (const worker of this.#running) worker.send({ kind: 'secrets', text });\n",
+    find: "    for (const worker of this.#running) worker.tell({ kind: 'secrets', text });\n",
     replace: '',
     caughtBy: SECRETS,
     only: '2 workers',

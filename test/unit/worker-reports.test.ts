@@ -10,6 +10,7 @@ class FakeWorker implements Reporting {
   readonly counters = new Counters();
   readonly pid: number;
   hangs = false;
+  hears = true;
   gathered: Gathered | undefined;
   reports!: WorkerReports;
   readonly place: number;
@@ -86,5 +87,37 @@ describe('the reports of several workers', () => {
     workers.pop();
     reports.ended(second!);
     expect(delivered(await gathering)).to.equal(2);
+  });
+
+  it('count a worker once that answers, and ends before the last one has', async () => {
+    await reports.gather();
+    const [first, second] = workers;
+    second!.hangs = true;
+    const gathering = reports.gather();
+    await new Promise((resolve) => setImmediate(resolve));
+    workers.shift();
+    reports.hear(first!, { kind: 'last', counts: first!.counters.snapshot() });
+    reports.ended(first!);
+    const gathered = await gathering;
+    expect(delivered(gathered)).to.equal(2);
+    expect(gathered.workers![0]).to.deep.equal({ worker: 1, pid: undefined, answered: false });
+    second!.hangs = false;
+    expect(delivered(await reports.gather())).to.equal(2);
+  });
+
+  it('do not wait for a worker that does not hear yet, and name it only if its place has no other', async () => {
+    const next = new FakeWorker(2);
+    next.hears = false;
+    workers.push(next);
+    next.send = () => expect.fail('it was asked');
+    expect((await reports.gather()).workers).to.deep.equal([
+      { worker: 1, pid: 101, answered: true },
+      { worker: 2, pid: 102, answered: true },
+    ]);
+    const [old] = workers.splice(1, 1);
+    reports.ended(old!);
+    const gathered = await reports.gather();
+    expect(gathered.workers![1]).to.deep.equal({ worker: 2, pid: 102, answered: false });
+    expect(delivered(gathered), 'what the one before it has counted').to.equal(2);
   });
 });
