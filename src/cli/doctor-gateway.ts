@@ -32,7 +32,7 @@ function finding(level: Finding['level'], text: string, mend?: string): Finding 
 function ofInstallation({ namespace, database }: Record<string, unknown>, config: Config): Finding[] {
   // A gateway before this version, or one with a Redis of its own, does not say.
   if (config.redisUrl === undefined || typeof database !== 'number') return [];
-  const here = { namespace: config.namespace, database: parseRedisUrl(config.redisUrl).database };
+  const here = { namespace: config.namespace ?? null, database: parseRedisUrl(config.redisUrl).database };
   const findings: Finding[] = [];
   if (namespace !== here.namespace) {
     const text = `the gateway has ${named(namespace)}, and this command has ${named(here.namespace)}: each sees channels of its own`;
@@ -46,7 +46,7 @@ function ofInstallation({ namespace, database }: Record<string, unknown>, config
 }
 
 function named(namespace: unknown): string {
-  return namespace === undefined ? 'no namespace' : `the namespace ${namespace}`;
+  return namespace === null ? 'no namespace' : `the namespace ${namespace}`;
 }
 
 /** What mends a reason of `/readyz`, by a pattern; a reason of Redis is also a finding about Redis, which has the command. */

@@ -31,8 +31,8 @@ function statusNow(context: HttpContext): Status {
   return {
     version: context.version,
     store: context.store,
-    namespace: config.namespace,
-    database: config.redisUrl === undefined ? undefined : parseRedisUrl(config.redisUrl).database,
+    namespace: config.namespace ?? null,
+    database: config.redisUrl === undefined ? null : parseRedisUrl(config.redisUrl).database,
     redis: context.store === 'memory' ? 'none' : hub.isAnswered ? 'up' : 'down',
     reasons: context.troubles().map(({ reason }) => reason),
     draining: context.isStopping(),

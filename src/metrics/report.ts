@@ -5,10 +5,10 @@ import type { Counts, Tally } from '../counters.ts';
 export interface Status {
   version: string;
   store: 'redis' | 'memory';
-  /** `SISYPHUS_NAMESPACE`, if it is set. */
-  namespace?: string | undefined;
-  /** The number of the database in Redis, if a Redis is configured. */
-  database?: number | undefined;
+  /** `SISYPHUS_NAMESPACE`; `null`: none. */
+  namespace: string | null;
+  /** The number of the database in Redis; `null`: no Redis is configured. */
+  database: number | null;
   redis: 'none' | 'up' | 'down';
   reasons: string[];
   draining: boolean;

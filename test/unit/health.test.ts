@@ -109,7 +109,7 @@ describe('/status', () => {
     const gather = async () => ({ reports: [await reportOf(context as unknown as HttpContext, undefined)] });
     await status({ gather })(ctx as unknown as Context);
     expect(JSON.stringify(ctx.body)).to.equal(
-      '{"version":"0.1.0","store":"redis","redis":"up","reasons":[],"draining":false,"warnings":[],"streams":2,"users":1,"channels":1,' +
+      '{"version":"0.1.0","store":"redis","namespace":null,"database":null,"redis":"up","reasons":[],"draining":false,"warnings":[],"streams":2,"users":1,"channels":1,' +
         '"subscriptions":2,"lingering":1,' +
         '"recorder":{"role":"leader","recording":true,"recorded":5,"unrecordable":1,"fenced":0,"changes":0},' +
         '"counters":{"opened":{"stream":1},"received":{"messages":1,"bytes":7},"delivered":{"messages":1,"bytes":7},' +

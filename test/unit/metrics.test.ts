@@ -9,7 +9,7 @@ function aReport(counters: Counters, more: { ready?: boolean; streams?: number; 
   const { ready = true, streams = 0, utilization = 0.5 } = more;
   const recorder = { role: 'leader', recording: true } as const;
   const common = { version: '0.1.0', store: 'redis', redis: 'up', reasons: [], draining: false, warnings: [] } as const;
-  const figures = { streams, users: 0, channels: 0, subscriptions: 0, lingering: 0 };
+  const figures = { namespace: null, database: 0, streams, users: 0, channels: 0, subscriptions: 0, lingering: 0 };
   const loop = { p50: 0.001, p99: streams / 10, max: 0.2, utilization };
   const files = { open: 30, limit: Number.POSITIVE_INFINITY };
   return {
