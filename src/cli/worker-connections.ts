@@ -18,8 +18,9 @@ const isHanding = (message: unknown): message is Handing =>
  *
  * The primary accepts each connection and keeps its own descriptor until the worker has answered. If the worker dies before that,
  * `node:cluster` waits for the answer for ever (Node 20.20, https://github.com/nodejs/node/issues/21746), and so does the client: its
- * connection is open, and silent. Here the answer is given in place of the worker, so that Node closes its descriptor and forgets the question; the client comes back, as those do
- * whose connections the worker had taken. Handing them on is not done: there may be nobody who takes them, and then they would hang as well.
+ * connection is open, and silent. Here the answer is given in place of the worker, so that Node closes its descriptor and forgets the
+ * question; the client comes back, as those do whose connections the worker had taken. Handing them on is not done: there may be nobody who
+ * takes them, and then they would hang as well.
  *
  * The messages are Node's own, and not documented. If another version sends others, nothing is found here, and nothing is changed.
  */
