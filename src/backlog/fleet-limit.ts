@@ -4,7 +4,7 @@ export interface Fleet {
   streams: number;
   /** The streams of the gateway that has the fewest. */
   least: number;
-  /** The streams of this gateway, those of all its workers. */
+  /** The streams of this gateway: those of all its workers together. */
   own: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The certificates for Redis are read by the primary alone, so that a worker can be started while their files are wrong. A worker is told
- * them before it begins, and not by variables, for which the certificates of all CAs would be too long. These are its variables.
+ * Takes the variables of the certificates for Redis away from a worker. Only the primary reads the files, so that a worker can be started while
+ * they are wrong. It sends their content before the worker begins; in a variable the certificates of all CAs might not fit.
  */
 export const NO_CERTIFICATES = {
   SISYPHUS_REDIS_CA: undefined,

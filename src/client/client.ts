@@ -48,8 +48,7 @@ export class Sisyphus {
     this.#options = options;
     const { EventSource = globalThis.EventSource, through = [], withCredentials } = options;
     if (!EventSource) throw new TypeError('expected the option EventSource');
-    const lines = eventSourceLines(EventSource, !!withCredentials);
-    this.#open = through.reduceRight((open, add) => add(open), lines);
+    this.#open = through.reduceRight((open, add) => add(open), eventSourceLines(EventSource, !!withCredentials));
     this.#watch = setInterval(() => {
       if (this.#isSilent()) this.#again({ state: 'error', reason: 'silent' });
     }, LOOK);

@@ -15,13 +15,13 @@ export interface Status {
 
 export interface SisyphusOptions {
   /** Whose stream the client opens. Only a gateway with `SISYPHUS_AUTH=open` reads it; the others go by the credential. */
-  user?: string | number;
+  user?: string | number | null;
   /** Only these channels, instead of all that the user may read. An empty list is the same as none. */
   channels?: readonly string[];
   /** The position at which the page's state was read. */
   since?: string;
-  /** Gives the credential. The client calls it each time it opens the stream. `undefined`: no credential is needed now. */
-  credential?: () => string | undefined | Promise<string | undefined>;
+  /** Gives the credential. The client calls it each time it opens the stream. `undefined`, `null` or `''`: no credential is needed now. */
+  credential?: () => string | null | undefined | Promise<string | null | undefined>;
   /** Whether the browser sends cookies if the gateway has another origin. */
   withCredentials?: boolean;
   /** Loads after a reset begin at a random time up to this one (ms). 4000. */

@@ -1,4 +1,5 @@
 import { absolute } from './absolute.ts';
+import { setParameters } from './address.ts';
 import { Listeners } from './listeners.ts';
 import { followNearest, type Nearest, type NearestOptions } from './nearest.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
@@ -44,6 +45,8 @@ const LONGEST_ADDRESS = 6000;
  *
  * Invariant: `asked` of a channel is the revision up to which its messages have been told, or are in the queue. So whatever becomes of a poll,
  * the next one begins where the answers that were taken end.
+ *
+ * The file is long because what is asked, told and queued of a channel changes together: the parts that need none of that are elsewhere.
  */
 export class Rt {
   readonly #address: URL;
@@ -213,9 +216,7 @@ export class Rt {
       pairs.append('m', String(asked));
     }
     if (!pairs.has('c')) return undefined;
-    const { user } = this.#options;
-    if (user || user === 0) pairs.append('user', String(user));
-    if (token) pairs.append('access_token', token);
+    setParameters(pairs, { user: this.#options.user, access_token: token });
     const address = new URL(this.#address);
     const query = new URLSearchParams([...address.searchParams, ...pairs]);
     if (String(query).length > LONGEST_ADDRESS) return { address, body: pairs };

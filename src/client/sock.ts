@@ -1,4 +1,5 @@
 import { absolute } from './absolute.ts';
+import { setParameters } from './address.ts';
 import { Outbox } from './outbox.ts';
 import { type Failure, type NextRequest, RequestLoop } from './request-loop.ts';
 import type { SockCloseEvent, SockErrorEvent, SockOpenEvent, SockOptions } from './sock-types.ts';
@@ -169,8 +170,14 @@ export class Sock extends EventTarget {
   #addressOf(path: string, own: Record<string, number>): URL {
     const address = new URL(path, this.url);
     const { user, format } = this.#options;
-    const query = { ack: 1, ...own, user, format, since: this.#since, access_token: this.#token };
-    for (const [name, value] of Object.entries(query)) if (`${value ?? ''}`) address.searchParams.set(name, `${value}`);
+    setParameters(address.searchParams, {
+      ack: 1,
+      ...own,
+      user,
+      format,
+      since: this.#since,
+      access_token: this.#token,
+    });
     return address;
   }
 

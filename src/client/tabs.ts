@@ -1,7 +1,7 @@
 import type { Line, OpenLine, Receiver, Through } from './line.ts';
 import type { Here, Opened, Page, Shared, Word } from './tab-words.ts';
 
-// This file imports nothing but types, because it is bundled smaller so: it has to be less than 1.5 kB.
+// All of it is one file that imports nothing but types, because it is bundled smaller so: it may have 1.5 kB.
 
 const ASK = 0;
 /** How often the silence is looked at, and how long an answer may take (ms). */

@@ -5,8 +5,9 @@ import type { Wanted } from '../reading/wanted.ts';
 import type { Timeline } from './timeline.ts';
 
 /**
- * Sooner than this after a grant was found (ms) no stream has gone past its place: each waits for `SETTLING` before it goes on, and clocks
- * may differ a little. A client whose stream had just begun has a position behind that place, too, and has missed nothing.
+ * If a grant moves sooner than this after it was found (ms), no stream has gone past its place, because each stream waits for `SETTLING` before
+ * it goes on; the clocks of two machines may differ by the rest. A client whose stream had just begun then has a position behind that place,
+ * too, and has missed nothing.
  */
 const PASSING = SETTLING - 500;
 

@@ -154,9 +154,9 @@ export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a missing credential is sent as the word null',
-    file: 'src/client/rt.ts',
-    find: 'if (token)',
-    replace: 'if (token !== undefined)',
+    file: 'src/client/address.ts',
+    find: 'if (value || value === 0)',
+    replace: 'if (value !== undefined)',
     ...RT,
   },
   {
@@ -252,8 +252,8 @@ export const OLD_PROTOCOL_MUTATIONS: Mutation[] = [
   },
   {
     name: 'a session without a credential is asked for with the word null',
-    file: 'src/client/sock.ts',
-    find: "if (`${value ?? ''}`)",
+    file: 'src/client/address.ts',
+    find: 'if (value || value === 0)',
     replace: 'if (value !== undefined)',
     ...SOCK,
   },

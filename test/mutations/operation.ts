@@ -71,7 +71,7 @@ export const OPERATION_MUTATIONS: Mutation[] = [
   },
   {
     name: 'each worker counts as a gateway: its name is not looked at',
-    file: 'src/store/redis/redis-fleet-limit.ts',
+    file: 'src/store/redis/stream-reports.ts',
     find: "return name.split('.', 1)[0]!;",
     replace: 'return name;',
     caughtBy: 'redis/streams',

@@ -1,12 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { Fleet, FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
+import type { FleetLimit, LocalStreams } from '../../backlog/fleet-limit.ts';
 import { LEAVING, within } from '../../patience.ts';
 import { Failures } from '../../repeats.ts';
 import { callFunction } from './functions.ts';
 import type { Parts } from './parts.ts';
 import { rethrow } from './redis-error.ts';
 import { type Claim, StreamClaims } from './stream-claims.ts';
+import { fleetOf, newReporter } from './stream-reports.ts';
 
 /** Users in one call: Redis needs a millisecond for them. */
 const USERS = 500;
@@ -45,11 +45,13 @@ export interface RedisFleetLimitOptions extends Pick<Parts, 'keys' | 'logger'> {
  *
  * Invariant: while this gateway is `known`, Redis has its turn, and every user whose report is outdated is among the claims. If a call
  * fails, or the connection is lost, Redis may have anything, so a new turn begins, in which all users are reported.
+ *
+ * The file is long because claims, their answers and a lost lease are one protocol; what others report is in stream-reports.ts.
  */
 export class RedisFleetLimit implements FleetLimit {
   readonly #options: RedisFleetLimitOptions;
   readonly #failures: Failures;
-  /** `<gateway>.<process>`: each process reports for itself, and the gateway tells whose streams are one in the reckoning. */
+  /** The name under which this process reports. */
   readonly #name: string;
   readonly #now: () => number;
   #local: LocalStreams | undefined;
@@ -70,7 +72,7 @@ export class RedisFleetLimit implements FleetLimit {
 
   constructor(options: RedisFleetLimitOptions) {
     this.#options = options;
-    this.#name = `${options.gateway ?? randomUUID()}.${randomUUID()}`;
+    this.#name = newReporter(options.gateway);
     this.#failures = new Failures(options.logger);
     this.#now = options.now ?? performance.now.bind(performance);
     options.redis.on('ready', () => this.#begin());
@@ -189,7 +191,7 @@ export class RedisFleetLimit implements FleetLimit {
     });
   }
 
-  /** Reads what all have reported. Whoever has died is not among them: each call of the function takes those out of the list. */
+  /** Reads what all processes have reported. Dead ones are not among them, because each call of `sisyphus_streams` removes those. */
   async #look(): Promise<void> {
     const { redis, keys } = this.#options;
     const turn = this.#turn;
@@ -250,21 +252,4 @@ function dropFigures(answer: Answer): boolean {
   if (answer.at(-4) !== 'fleet') return false;
   answer.splice(-4);
   return true;
-}
-
-/** Reports as lua/functions/streams.lua stores them: `n` and a number. A process of the version before has no dot in its name. */
-function fleetOf(reports: Record<string, string>, name: string): Fleet {
-  const counts = new Map<string, number>();
-  for (const [other, report] of Object.entries(reports)) {
-    const [, streams] = /^n(\d+)$/.exec(report) ?? [];
-    const gateway = gatewayOf(other);
-    if (streams !== undefined) counts.set(gateway, (counts.get(gateway) ?? 0) + Number(streams));
-  }
-  const all = [...counts.values()];
-  const streams = all.reduce((sum, count) => sum + count, 0);
-  return { gateways: all.length, streams, least: Math.min(...all), own: counts.get(gatewayOf(name)) ?? 0 };
-}
-
-function gatewayOf(name: string): string {
-  return name.split('.', 1)[0]!;
 }
